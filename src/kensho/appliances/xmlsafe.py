@@ -1,0 +1,119 @@
+"""The only door through which XML comes in.
+
+No DTD, no entities, no network, bounded size and depth. Two faults that real
+exporters make are read all the same and reported: a namespace prefix that was
+never declared, and an encoding declaration that is not true.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+from lxml import etree
+
+from kensho.model.errors import CorruptError, LimitError
+from kensho.model.finding import Finding, Severity
+
+MAX_XML = 32 * 1024 * 1024  #: the largest real descriptors are below 1 MiB
+_DECLARED = re.compile(rb"""^\s*<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
+_NAMESPACE_FAULT = "NS_ERR"
+
+
+def parse_xml(data: bytes, *, path: object) -> tuple[etree._Element, tuple[Finding, ...]]:
+    """Parse a document and return its root and what was wrong but readable.
+
+    Raises LimitError above `MAX_XML` bytes or libxml2's depth limit, CorruptError
+    when it is not XML or carries a document type declaration.
+    """
+    if len(data) > MAX_XML:
+        raise LimitError(
+            f"{len(data)} bytes of XML; at most {MAX_XML} are read",
+            path=path,
+            hint="a descriptor this large is not a descriptor; check where it came from",
+        )
+    findings: list[Finding] = []
+    root, problems = _parse(data, encoding=None)
+    if root is None and _encoding_is_false(data):
+        declared = _DECLARED.match(data.removeprefix(codecs.BOM_UTF8))
+        root, problems = _parse(data, encoding="utf-8")
+        if root is not None:
+            name = declared.group(1).decode() if declared else "UTF-16"
+            findings.append(
+                Finding(
+                    "KF-101",
+                    Severity.WARNING,
+                    f"the file declares the encoding {name} and is UTF-8",
+                    subject=str(path),
+                    action="read as UTF-8",
+                )
+            )
+    if root is None:
+        raise CorruptError(
+            f"not well-formed XML: {problems[0] if problems else 'no root element'}",
+            path=path,
+            hint="repair or export the file again; nothing can be read from it safely",
+        )
+    _refuse_dtd(root, path)
+    findings.extend(
+        Finding(
+            "KF-102",
+            Severity.WARNING,
+            f"not namespace-well-formed: {problem}",
+            subject=str(path),
+            action="read as if the prefix were part of the name",
+        )
+        for problem in problems
+    )
+    return root, tuple(findings)
+
+
+def _parse(data: bytes, *, encoding: str | None) -> tuple[etree._Element | None, list[str]]:
+    """Return the root, or None, and the faults. Recovery is used for namespace faults alone."""
+    try:
+        return etree.fromstring(data, _parser(encoding, recover=False)), []
+    except (etree.XMLSyntaxError, ValueError, LookupError) as error:
+        log = list(getattr(error, "error_log", None) or [])
+        faults = [f"line {e.line}: {e.message}" for e in log if e.level_name != "WARNING"]
+        if any("Excessive depth" in fault or "huge" in fault for fault in faults):
+            raise LimitError(faults[0]) from None
+        if not log or any(_NAMESPACE_FAULT not in e.type_name for e in log):
+            return None, faults or [str(error)]
+        return etree.fromstring(data, _parser(encoding, recover=True)), faults
+
+
+def _parser(encoding: str | None, *, recover: bool) -> etree.XMLParser:
+    return etree.XMLParser(
+        encoding=encoding,
+        recover=recover,
+        resolve_entities=False,
+        load_dtd=False,
+        dtd_validation=False,
+        no_network=True,
+        huge_tree=False,
+        remove_blank_text=False,
+        strip_cdata=False,
+    )
+
+
+def _encoding_is_false(data: bytes) -> bool:
+    """Tell whether the text is valid UTF-8 although something else is declared."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return False
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    declared = _DECLARED.match(data.removeprefix(codecs.BOM_UTF8))
+    return declared is not None and declared.group(1).lower() not in {b"utf-8", b"utf8"}
+
+
+def _refuse_dtd(root: etree._Element, path: object) -> None:
+    docinfo = root.getroottree().docinfo
+    if docinfo.doctype or docinfo.internalDTD is not None:
+        raise CorruptError(
+            "a document type declaration is not allowed (entities could reach outside the file)",
+            path=path,
+            field="DOCTYPE",
+            hint="remove the <!DOCTYPE …> line if you trust the file",
+        )

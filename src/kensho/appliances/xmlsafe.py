@@ -70,10 +70,11 @@ def parse_xml(data: bytes, *, path: object) -> tuple[etree._Element, tuple[Findi
 
 def _parse(data: bytes, *, encoding: str | None) -> tuple[etree._Element | None, list[str]]:
     """Return the root, or None, and the faults. Recovery is used for namespace faults alone."""
+    parser = _parser(encoding, recover=False)
     try:
-        return etree.fromstring(data, _parser(encoding, recover=False)), []
+        return etree.fromstring(data, parser), []
     except (etree.XMLSyntaxError, ValueError, LookupError) as error:
-        log = list(getattr(error, "error_log", None) or [])
+        log = list(parser.error_log)  # the error's own log also holds earlier documents' faults
         faults = [f"line {e.line}: {e.message}" for e in log if e.level_name != "WARNING"]
         if any("Excessive depth" in fault or "huge" in fault for fault in faults):
             raise LimitError(faults[0]) from None

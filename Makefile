@@ -1,0 +1,34 @@
+# kensho: everything a contributor runs. `make help` lists it.
+.DEFAULT_GOAL := help
+.PHONY: help setup test test-boot lint format demo clean
+
+BIN := .venv/bin
+WORKERS ?= 2
+
+help: ## list these targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: ## install what is missing: Debian packages, .venv with the locked Python packages
+	@tools/setup
+
+test: setup ## all tests but those that boot a guest
+	$(BIN)/pytest -n $(WORKERS) -m "not boot" $(PYTEST_ARGS)
+
+test-boot: setup ## the tests that boot a guest under QEMU, one at a time
+	$(BIN)/pytest -m boot $(PYTEST_ARGS)
+
+lint: setup ## style, format, types and layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## rewrite the code in the house style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+demo: setup ## convert an appliance to every target and boot one (APPLIANCE=file.ova for your own)
+	$(BIN)/python demo/run.py $(if $(APPLIANCE),--appliance "$(APPLIANCE)")
+
+clean: ## remove results and caches, keep .venv and the built demo appliance
+	rm -rf out dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -7,32 +7,44 @@ whose disks already have a place (`PlacedDisk`) to the documents to write.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
 
+from kensho.disks.base import DiskWriter
 from kensho.model.appliance import Appliance
 from kensho.model.finding import Finding
 from kensho.storage.base import ByteSource
+from kensho.storage.file import FileSink
+
+
+class Digest(msgspec.Struct, frozen=True):
+    """What a manifest says of a file: hashlib's name of the algorithm, and lower-case hex."""
+
+    algorithm: str
+    hex: str
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """An opened source: ``kind`` is the reader's name, ``open_file`` opens a file by its id.
+    """An opened source.
 
-    ``open_file`` raises PackageError when the file is missing. ``verify`` re-reads the bytes against the manifest: it yields a
-    Finding for each file whose digest is wrong or cannot be checked; None when
-    the package has no manifest. ``close`` frees everything opened through it.
+    ``kind`` is the reader's name (``ova``, ``ovf``, ``vmx``, ``disk``); ``open_file``
+    opens a file of the appliance by its id and raises PackageError when it is missing;
+    ``open_sibling`` opens a file by its name beside the descriptor, for disks made of
+    several files. ``manifest`` maps file names to what they should hash to, None when
+    the package has none. ``close`` frees everything opened through the package.
     """
 
     kind: str
     path: str
     appliance: Appliance
     open_file: Callable[[str], ByteSource]
+    open_sibling: Callable[[str], ByteSource]
     findings: tuple[Finding, ...] = ()
-    manifest: Mapping[str, tuple[str, str]] | None = None  # member name -> (algorithm, hex digest)
+    manifest: Mapping[str, tuple[Digest, ...]] | None = None
     close: Callable[[], None] = lambda: None
 
 
@@ -59,6 +71,38 @@ class Document(msgspec.Struct, frozen=True):
     name: str
     data: bytes
     executable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DiskJob:
+    """A disk that a container (OVA, XVA) takes in while it is being written.
+
+    ``copy`` streams the content into the writer the container made and returns the
+    number of bytes that are not zero; it does not call the writer's ``finish``.
+    """
+
+    image: str
+    virtual_size: int
+    copy: Callable[[DiskWriter], int]
+
+
+class Container(Protocol):
+    """Write an appliance and its disks as one file, in one pass, to an empty sink.
+
+    ``name`` is the stem of the member names; ``timestamp`` (seconds since 1970) is all the time
+    that gets into the result. Returns where each disk was placed.
+    """
+
+    def __call__(
+        self,
+        sink: FileSink,
+        appliance: Appliance,
+        jobs: Sequence[DiskJob],
+        *,
+        name: str,
+        timestamp: int,
+        compression: str,
+    ) -> tuple[PlacedDisk, ...]: ...
 
 
 class Renderer(Protocol):

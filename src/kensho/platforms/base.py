@@ -1,0 +1,144 @@
+"""What a platform can be: its devices, limits and the forms its files take.
+
+A platform is data. The planner reads it to map a machine's devices, the rules
+read it to say what is lost, the executor reads it to know which writer to call.
+A new platform is one file with one `Platform` and one line in the table of
+``kensho.platforms``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from kensho.model.machine import BUS_OF, Bus, ControllerModel, Firmware, NicModel
+
+
+class DiskFormat(msgspec.Struct, frozen=True):
+    """The image format a platform's disks are written in; ``suffix`` without the dot."""
+
+    format: str
+    subformat: str
+    suffix: str
+
+
+class Form(msgspec.Struct, frozen=True, kw_only=True):
+    """One way a platform takes a machine: a folder of files, or a single container file.
+
+    ``render`` names a function of the type `kensho.appliances.package.Renderer`,
+    ``container`` one of the type `Container`; exactly one of the two is set. Both are
+    written ``module:function`` and imported only when needed.
+    """
+
+    name: str
+    title: str
+    disk: DiskFormat
+    render: str = ""
+    container: str = ""
+    suffix: str = ""  #: of the container file
+    several_machines: bool = False
+    next_step: str = ""  #: what the user does with the result; ``{name}`` is the stem
+
+
+class ControllerSupport(msgspec.Struct, frozen=True):
+    """A storage controller the platform has.
+
+    ``units`` drives fit on each of ``most`` controllers; ``reserved`` units are the
+    controller's own. ``boots`` lists the firmware that can boot from it and ``firmware``
+    the one under which it exists at all.
+    """
+
+    model: ControllerModel
+    units: int
+    most: int
+    reserved: tuple[int, ...] = ()
+    boots: tuple[Firmware, ...] = (Firmware.BIOS, Firmware.UEFI)
+    firmware: tuple[Firmware, ...] = (Firmware.BIOS, Firmware.UEFI)
+
+
+class DriveChoice(msgspec.Struct, frozen=True):
+    """Where drives go that cannot stay where they are, under one firmware.
+
+    ``boot_disk`` overrides ``disk`` for the disk the machine starts from.
+    """
+
+    disk: ControllerModel
+    cdrom: ControllerModel
+    boot_disk: ControllerModel | None = None
+
+
+class DevicePolicy(msgspec.Struct, frozen=True):
+    """A set of choices: ``native`` devices perform best, ``compatible`` ones need least.
+
+    ``keep`` lists the controllers, ``keep_nics`` the adapters that stay as they are.
+    """
+
+    drives: Mapping[Firmware, DriveChoice]
+    keep: frozenset[ControllerModel]
+    nic: NicModel
+    keep_nics: frozenset[NicModel]
+
+
+class Carries(msgspec.Struct, frozen=True, kw_only=True):
+    """What the platform's files can say beside processors, memory, drives and adapters."""
+
+    serial_ports: bool = False
+    usb: bool = False
+    sound: bool = False
+    video: bool = False
+    floppy: bool = False
+    products: bool = False
+    eulas: bool = False
+    annotation: bool = False
+    uuid: bool = False
+    mac: bool = False
+    network_names: bool = False
+    nic_models: bool = True
+    secure_boot: bool = False
+    tpm: bool = False
+    cores_per_socket: bool = True
+    boot_order: bool = False
+
+
+class Platform(msgspec.Struct, frozen=True, kw_only=True):
+    """A hypervisor, or a package format that stands for several.
+
+    ``native`` is used for guests that are known to bring the drivers (Linux, BSD),
+    ``compatible`` for all others, unless the user says otherwise.
+    """
+
+    name: str
+    title: str
+    aliases: tuple[str, ...] = ()
+    forms: tuple[Form, ...]
+    firmware: tuple[Firmware, ...]
+    controllers: tuple[ControllerSupport, ...]
+    native: DevicePolicy
+    compatible: DevicePolicy
+    carries: Carries
+    most_cpus: int
+    most_memory: int
+    most_nics: int
+    untested: str  #: what could not be tried, in words for the user
+
+    def form(self, name: str | None = None) -> Form | None:
+        """Return the form with that name, the first one when no name is given."""
+        if name is None:
+            return self.forms[0]
+        return next((f for f in self.forms if f.name == name), None)
+
+    def support(self, model: ControllerModel, firmware: Firmware) -> ControllerSupport | None:
+        """Return what the platform offers of a controller under a firmware, None when nothing."""
+        return next(
+            (c for c in self.controllers if c.model is model and firmware in c.firmware), None
+        )
+
+    def buses(self) -> tuple[Bus, ...]:
+        """The buses that drives can be attached to, without repeats."""
+        return tuple(dict.fromkeys(BUS_OF[c.model] for c in self.controllers))
+
+
+def same_choice(choice: DriveChoice) -> Mapping[Firmware, DriveChoice]:
+    """Use one choice under either firmware."""
+    return {Firmware.BIOS: choice, Firmware.UEFI: choice}

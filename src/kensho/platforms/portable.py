@@ -1,0 +1,64 @@
+"""The portable OVA: one package for VMware, VirtualBox, Proxmox, Xen Orchestra and virt-v2v.
+
+The profile ``portable-1`` is described in docs/ovf-dialects.md: OVF 1.x, one machine, AHCI or
+LSI Logic, E1000, streamOptimized VMDK, SHA-256 manifest, and nothing that an importer has to
+understand beyond that.
+"""
+
+from __future__ import annotations
+
+from kensho.model.machine import ControllerModel as C
+from kensho.model.machine import Firmware, NicModel
+from kensho.model.units import TIB
+from kensho.platforms.base import (
+    Carries,
+    ControllerSupport,
+    DevicePolicy,
+    DiskFormat,
+    DriveChoice,
+    Form,
+    Platform,
+    same_choice,
+)
+
+POLICY = DevicePolicy(
+    drives=same_choice(DriveChoice(disk=C.AHCI, cdrom=C.IDE)),
+    keep=frozenset({C.AHCI, C.LSILOGIC, C.IDE}),
+    nic=NicModel.E1000,
+    keep_nics=frozenset({NicModel.E1000}),
+)
+
+PLATFORM = Platform(
+    name="ova",
+    title="portable OVA (portable-1)",
+    aliases=("portable", "portable-1"),
+    forms=(
+        Form(
+            name="ova",
+            title="OVA, profile portable-1",
+            disk=DiskFormat("vmdk", "streamOptimized", "vmdk"),
+            container="kensho.appliances.ova_write:write_portable_ova",
+            suffix="ova",
+            next_step="import {name}.ova where you like, or convert it again",
+        ),
+    ),
+    firmware=(Firmware.BIOS, Firmware.UEFI),
+    controllers=(
+        ControllerSupport(C.AHCI, units=30, most=1),
+        ControllerSupport(C.LSILOGIC, units=15, most=1, reserved=(7,)),
+        ControllerSupport(C.IDE, units=2, most=2),
+    ),
+    native=POLICY,
+    compatible=POLICY,
+    carries=Carries(
+        products=True,
+        eulas=True,
+        annotation=True,
+        network_names=True,
+        secure_boot=True,
+    ),
+    most_cpus=64,
+    most_memory=2 * TIB,
+    most_nics=8,
+    untested="no importer was at hand: checked against the DMTF schema and the profile's rules",
+)

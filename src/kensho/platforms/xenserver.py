@@ -1,0 +1,64 @@
+"""XenServer and XCP-ng: one XVA file with the machine and its disks.
+
+Source: https://docs.xenserver.com/en-us/xenserver/8/system-requirements/configuration-limits
+(per-machine maximums). Guests run as HVM; disks and adapters are attached as Xen's
+paravirtual devices with an emulated IDE disk and RTL8139 standing in until the guest's own
+drivers take over.
+"""
+
+from __future__ import annotations
+
+from kensho.model.machine import ControllerModel as C
+from kensho.model.machine import Firmware, NicModel
+from kensho.model.units import GIB
+from kensho.platforms.base import (
+    Carries,
+    ControllerSupport,
+    DevicePolicy,
+    DiskFormat,
+    DriveChoice,
+    Form,
+    Platform,
+    same_choice,
+)
+
+POLICY = DevicePolicy(
+    drives=same_choice(DriveChoice(disk=C.XEN_VBD, cdrom=C.XEN_VBD)),
+    keep=frozenset({C.XEN_VBD}),
+    nic=NicModel.XEN,
+    keep_nics=frozenset({NicModel.XEN}),
+)
+
+PLATFORM = Platform(
+    name="xenserver",
+    title="XenServer / XCP-ng",
+    aliases=("xcp-ng", "xen"),
+    forms=(
+        Form(
+            name="xva",
+            title="XVA",
+            disk=DiskFormat("xva", "", ""),
+            container="kensho.appliances.xva:write_xva",
+            suffix="xva",
+            next_step="xe vm-import filename={name}.xva",
+        ),
+    ),
+    firmware=(Firmware.BIOS, Firmware.UEFI),
+    # 255 VBDs are allowed; device names beyond xvdp need guest tools of some age.
+    controllers=(ControllerSupport(C.XEN_VBD, units=255, most=1),),
+    native=POLICY,
+    compatible=POLICY,
+    carries=Carries(
+        annotation=True,
+        uuid=True,
+        mac=True,
+        network_names=True,
+        nic_models=False,
+        secure_boot=True,
+        boot_order=True,
+    ),
+    most_cpus=64,
+    most_memory=1536 * GIB,
+    most_nics=7,
+    untested="no XenServer was at hand: the XVA was unpacked and compared, not imported",
+)

@@ -1,0 +1,117 @@
+"""What a virtual disk reader and writer look like, whatever the format.
+
+Offsets and lengths are bytes of the virtual disk unless said otherwise.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from kensho.storage.base import ByteSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from kensho.model.extent import Extent
+    from kensho.model.finding import Finding
+    from kensho.storage.base import WriteBuffer
+
+#: Opens another file of the same disk by the relative name its descriptor gives.
+SiblingOpener: TypeAlias = Callable[[str], ByteSource]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ParentRef:
+    """The disk below this one: the name and format recorded, and its identity if any."""
+
+    name: str
+    format: str | None = None
+    identity: str = ""
+
+
+class DiskReader(Protocol):
+    """An open virtual disk. ``extents`` and ``read_into`` may be called from any thread."""
+
+    @property
+    def format(self) -> str:
+        """Registry name, such as ``vmdk``."""
+
+    @property
+    def subformat(self) -> str:
+        """Variant within the format, such as ``streamOptimized``."""
+
+    @property
+    def virtual_size(self) -> int:
+        """Size the guest sees."""
+
+    @property
+    def details(self) -> Mapping[str, str | int]:
+        """Format-specific facts for display."""
+
+    @property
+    def parent(self) -> ParentRef | None:
+        """The disk this one is based on, if any."""
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """What was odd but could be worked around while opening."""
+
+    @property
+    def sources(self) -> tuple[ByteSource, ...]:
+        """The files read; ``Extent.file`` counts in this order."""
+
+    def extents(self, start: int = 0, end: int | None = None) -> Iterator[Extent]:
+        """Yield what the range holds: ascending, gapless, coalesced, clipped to the range.
+
+        Reads only the tables the range needs. CorruptError or TruncatedError when
+        a table points where nothing can be.
+        """
+
+    def read_into(self, offset: int, buffer: WriteBuffer) -> None:
+        """Fill ``buffer`` with the disk's bytes from ``offset`` on.
+
+        TruncatedError when the range is not within the disk, FormatError kinds
+        when the bytes cannot be had.
+        """
+
+    def close(self) -> None:
+        """Close the files this reader opened; closing twice is allowed."""
+
+
+class DiskWriter(Protocol):
+    """A virtual disk being written once, in ascending order, into a sink.
+
+    ``encode`` and ``commit`` work on *runs*: one or more whole granules, none of
+    them all zero, starting at a multiple of ``granularity``; only the disk's very
+    last granule may be short. Ranges never committed read as zero.
+    """
+
+    @property
+    def format(self) -> str:
+        """Registry name, such as ``vmdk``."""
+
+    @property
+    def subformat(self) -> str:
+        """Variant within the format, such as ``streamOptimized``."""
+
+    @property
+    def virtual_size(self) -> int:
+        """Size of the disk, fixed at creation."""
+
+    @property
+    def granularity(self) -> int:
+        """Smallest unit kept or left out; a power of two, at most 1 MiB."""
+
+    def encode(self, offset: int, data: memoryview) -> object:
+        """Prepare a run for ``commit``, e.g. compress it. May be called from any thread.
+
+        ``data`` may be kept in the result: it stays unchanged until that is committed.
+        """
+
+    def commit(self, encoded: object) -> None:
+        """Write what ``encode`` returned. Called in ascending order, one at a time."""
+
+    def finish(self) -> None:
+        """Write tables and headers; the disk is complete after this and not before."""

@@ -1,0 +1,238 @@
+"""The formats kensho knows, how their files are recognised, and which code handles them.
+
+A new format is one line in ``FORMATS`` and one module; the module is imported
+when a file of that format is opened or created, not before.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from kensho.disks._siblings import safe_sibling
+from kensho.model.errors import UnsupportedError, UsageError
+
+if TYPE_CHECKING:
+    from kensho.disks.base import DiskReader, DiskWriter, SiblingOpener
+    from kensho.storage.base import ByteSink, ByteSource, StreamSink
+
+HEAD = 4096
+TAIL = 512
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Magic:
+    """``value`` at ``offset`` (negative: from the end) speaks for a format with ``confidence``."""
+
+    offset: int
+    value: bytes
+    confidence: int
+    why: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Descriptor:
+    """One format: its names, its marks and ``module:function`` of its code.
+
+    ``writers`` maps each subformat that can be written to its target; the first
+    one is the default.
+    """
+
+    name: str
+    title: str
+    suffixes: tuple[str, ...]
+    reader: str
+    writers: dict[str, str]
+    magic: tuple[Magic, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Candidate:
+    """A format a file may have: ``confidence`` is 0..100, ``why`` says what was seen."""
+
+    name: str
+    confidence: int
+    why: str
+
+
+FORMATS: tuple[Descriptor, ...] = (
+    Descriptor(
+        "vmdk",
+        "VMware virtual disk",
+        (".vmdk",),
+        "kensho.disks.vmdk:open_vmdk",
+        {
+            "streamOptimized": "kensho.disks.vmdk_stream:create_stream_optimized",
+            "monolithicSparse": "kensho.disks.vmdk_write:create_monolithic_sparse",
+        },
+        (
+            Magic(0, b"KDMV", 100, "VMDK sparse extent header"),
+            Magic(0, b"COWD", 100, "VMware ESX copy-on-write header"),
+            Magic(0, b"# Disk DescriptorFile", 100, "VMDK text descriptor"),
+            Magic(0, b"\xbe\xba\xfe\xca\x00\x00\x00\x00", 90, "VMware seSparse header"),
+        ),
+    ),
+    Descriptor(
+        "vhdx",
+        "Hyper-V virtual disk (VHDX)",
+        (".vhdx", ".avhdx"),
+        "kensho.disks.vhdx:open_vhdx",
+        {"dynamic": "kensho.disks.vhdx_write:create_vhdx"},
+        (Magic(0, b"vhdxfile", 100, "VHDX file identifier"),),
+    ),
+    Descriptor(
+        "vhd",
+        "Virtual PC and Hyper-V disk (VHD)",
+        (".vhd", ".vpc", ".avhd"),
+        "kensho.disks.vhd:open_vhd",
+        {
+            "dynamic": "kensho.disks.vhd_write:create_vhd_dynamic",
+            "fixed": "kensho.disks.vhd_write:create_vhd_fixed",
+        },
+        (
+            Magic(0, b"conectix", 95, "VHD footer copy at the start"),
+            Magic(-512, b"conectix", 90, "VHD footer at the end"),
+            Magic(-511, b"conectix", 90, "VHD footer of 511 bytes at the end"),
+        ),
+    ),
+    Descriptor(
+        "qcow2",
+        "QEMU copy-on-write disk",
+        (".qcow2", ".qcow", ".img"),
+        "kensho.disks.qcow2:open_qcow2",
+        {
+            "uncompressed": "kensho.disks.qcow2_write:create_qcow2",
+            "compressed": "kensho.disks.qcow2_write:create_qcow2_compressed",
+        },
+        (Magic(0, b"QFI\xfb", 100, "QCOW magic"),),
+    ),
+    Descriptor(
+        "vdi",
+        "VirtualBox disk",
+        (".vdi",),
+        "kensho.disks.vdi:open_vdi",
+        {"dynamic": "kensho.disks.vdi_write:create_vdi"},
+        (Magic(64, b"\x7f\x10\xda\xbe", 100, "VDI signature"),),
+    ),
+    Descriptor(
+        "raw",
+        "raw disk image",
+        (".raw", ".img", ".bin", ".dd"),
+        "kensho.disks.raw:open_raw",
+        {"sparse": "kensho.disks.raw:create_raw"},
+    ),
+)
+
+_BY_NAME = {descriptor.name: descriptor for descriptor in FORMATS}
+
+
+def descriptor_of(name: str) -> Descriptor:
+    """Return the format called ``name``; UsageError names those there are."""
+    try:
+        return _BY_NAME[name]
+    except KeyError:
+        known = ", ".join(_BY_NAME)
+        raise UsageError(f"no disk format {name!r}", hint=f"known: {known}") from None
+
+
+def detect(source: ByteSource) -> tuple[Candidate, ...]:
+    """Say which formats ``source`` may have, best first; empty if it is no disk at all.
+
+    Content decides; the suffix only breaks a tie. Raw has no mark of its own and
+    is offered last, unless the head is plainly text.
+    """
+    head = source.read_at(0, min(HEAD, source.size))
+    tail_at = max(0, source.size - TAIL)
+    tail = source.read_at(tail_at, source.size - tail_at)
+    suffix = _suffix(source.name)
+    found = []
+    for descriptor in FORMATS:
+        hits = [m for m in descriptor.magic if _matches(m, head, tail)]
+        if hits:
+            best = max(hits, key=lambda m: m.confidence)
+            found.append(Candidate(descriptor.name, best.confidence, best.why))
+    if source.size and not _looks_like_text(head):
+        named = suffix in _BY_NAME["raw"].suffixes
+        why = "no other format's mark" + (f", and the name ends in {suffix}" if named else "")
+        found.append(Candidate("raw", 30 if named else 20, why))
+    found.sort(key=lambda c: (-c.confidence, suffix not in _BY_NAME[c.name].suffixes))
+    return tuple(found)
+
+
+def open_disk(
+    source: ByteSource,
+    *,
+    sibling: SiblingOpener | None = None,
+    format: str | None = None,  # noqa: A002
+) -> DiskReader:
+    """Open a virtual disk for reading.
+
+    ``sibling`` opens extent and parent files by the relative name found inside the
+    disk; without it such disks are refused. ``format`` skips detection.
+    FormatError kinds when the file cannot be read as what it is. The reader does
+    not close ``source``, only what it opened through ``sibling``.
+    """
+    if format is None:
+        candidates = detect(source)
+        if not candidates:
+            raise UnsupportedError(
+                "not a virtual disk: the file is empty or text", path=source.name
+            )
+        format = candidates[0].name  # noqa: A001
+    opener = _load(descriptor_of(format).reader)
+    checked = None if sibling is None else safe_sibling(sibling, source.name)
+    return cast("DiskReader", opener(source, checked))
+
+
+def create_disk(
+    format: str,  # noqa: A002
+    subformat: str | None,
+    sink: ByteSink | StreamSink,
+    virtual_size: int,
+    *,
+    compression: str = "fast",
+    identity: bytes | None = None,
+) -> DiskWriter:
+    """Begin a virtual disk of ``virtual_size`` bytes in ``sink``.
+
+    ``subformat`` None means the format's usual one. Stream formats need a
+    StreamSink, all others a ByteSink. ``compression`` is fast, balanced or small.
+    Identifiers and times inside the disk are derived from ``identity`` (random and
+    now without it), so equal input and identity give equal bytes.
+    UsageError for unknown names, LimitError when the format cannot hold the size.
+    """
+    descriptor = descriptor_of(format)
+    chosen = subformat or next(iter(descriptor.writers))
+    if chosen not in descriptor.writers:
+        known = ", ".join(descriptor.writers)
+        raise UsageError(f"{format} has no writable subformat {chosen!r}", hint=f"known: {known}")
+    create = _load(descriptor.writers[chosen])
+    return cast(
+        "DiskWriter", create(sink, virtual_size, compression=compression, identity=identity)
+    )
+
+
+def _matches(magic: Magic, head: bytes, tail: bytes) -> bool:
+    if magic.offset >= 0:
+        return head.startswith(magic.value, magic.offset)
+    at = len(tail) + magic.offset
+    return at >= 0 and tail.startswith(magic.value, at)
+
+
+def _looks_like_text(head: bytes) -> bool:
+    sample = head.lstrip(b"\xef\xbb\xbf")[:512]
+    return bool(sample.strip()) and all(byte >= 0x20 or byte in b"\t\r\n\f" for byte in sample)
+
+
+def _suffix(name: str) -> str:
+    dot = name.rfind(".")
+    return (
+        name[dot:].lower() if dot > max(name.rfind("/"), name.rfind("\\"), name.rfind("#")) else ""
+    )
+
+
+def _load(target: str) -> Callable[..., Any]:
+    module, _, function = target.partition(":")
+    return cast("Callable[..., Any]", getattr(importlib.import_module(module), function))

@@ -1,0 +1,34 @@
+"""Running programs and telling what takes how long."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class StepFailedError(Exception):
+    """A program that the demo needs has failed; the text is for people."""
+
+
+def run(argv: Sequence[str | Path], *, stdin: str | None = None) -> str:
+    """Run a program to its end and return its standard output."""
+    words = [str(word) for word in argv]
+    done = subprocess.run(
+        words, input=stdin or "", text=True, capture_output=True, errors="replace", check=False
+    )
+    if done.returncode:
+        said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-20:])
+        raise StepFailedError(f"`{' '.join(words)}` ended with code {done.returncode}:\n{said}")
+    return done.stdout
+
+
+@contextmanager
+def step(text: str) -> Iterator[None]:
+    """Say what is being done, and when it is done how long it took."""
+    print(f"  {text} ...", flush=True)
+    start = time.monotonic()
+    yield
+    print(f"  {text}: {time.monotonic() - start:.1f} s", flush=True)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from kensho.disks._siblings import safe_sibling
 from kensho.model.errors import UnsupportedError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kensho.disks.base import DiskReader, DiskWriter, SiblingOpener
     from kensho.storage.base import ByteSink, ByteSource, StreamSink
 

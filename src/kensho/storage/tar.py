@@ -1,0 +1,207 @@
+"""Tar archives read in place, as far as machine packages need them.
+
+Format: POSIX.1-1988 ustar, POSIX.1-2001 pax (path and size records), GNU tar's
+long names and base-256 sizes, https://www.gnu.org/software/tar/manual/html_node/Standard.html.
+The standard library's tarfile follows links, accepts any name and rescans the
+archive per member; a package from elsewhere deserves less trust.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Literal
+
+from kensho.model.errors import (
+    CorruptError,
+    LimitError,
+    PackageError,
+    TruncatedError,
+    UnsafePathError,
+    UnsupportedError,
+)
+
+if TYPE_CHECKING:
+    from kensho.storage.base import ByteSource
+
+BLOCK = 512
+_MAX_EXTRA = 1 << 20  # a long name or pax header is a few hundred bytes in practice
+_CHECKSUM = slice(148, 156)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TarMember:
+    """A member: its data are ``size`` bytes from ``offset`` of the archive."""
+
+    name: str
+    offset: int
+    size: int
+    type: Literal["file", "directory"] = "file"
+
+
+def read_members(source: ByteSource, *, limit: int = 10_000) -> tuple[TarMember, ...]:
+    """List the members of the archive in ``source``; only headers are read.
+
+    CorruptError for a bad header, TruncatedError when a member's data are not all
+    there, UnsafePathError for links, devices and names that lead elsewhere,
+    PackageError for duplicate names, LimitError for more than ``limit`` members.
+    """
+    members: list[TarMember] = []
+    seen: set[str] = set()
+    extra: dict[str, str] = {}
+    position = 0
+    headers = 0
+    while position < source.size:
+        header = source.read_at(position, min(BLOCK, source.size - position))
+        if not any(header):
+            break
+        if len(header) < BLOCK:
+            raise TruncatedError("the archive ends in a header", path=source.name, offset=position)
+        headers += 1
+        if headers > 3 * limit:
+            raise LimitError(f"more than {limit} members", path=source.name, offset=position)
+        _verify(header, source.name, position)
+        kind = header[156:157]
+        size = _size(header, source.name, position)
+        data = position + BLOCK
+        if kind in {b"x", b"g", b"L", b"K"}:
+            extra |= _extra(source, kind, data, size, position)
+            position = data + _padded(size)
+            continue
+        size = _pax_size(extra, size, source.name, position)
+        member = _member(header, extra, data, size, source.name, position)
+        extra = {}
+        if data + member.size > source.size:
+            raise TruncatedError(
+                f"member {member.name!r} needs {member.size} bytes, the archive ends after"
+                f" {source.size - data}",
+                path=source.name,
+                offset=data,
+            )
+        if member.name in seen:
+            raise PackageError(f"two members are called {member.name!r}", path=source.name)
+        if len(members) >= limit:
+            raise LimitError(f"more than {limit} members", path=source.name, offset=position)
+        seen.add(member.name)
+        members.append(member)
+        position = data + _padded(member.size)
+    return tuple(members)
+
+
+def checksum(header: bytes) -> int:
+    """Return a header's checksum: the sum of its bytes with the field itself as blanks."""
+    return sum(header) - sum(header[_CHECKSUM]) + 8 * 0x20
+
+
+def _padded(size: int) -> int:
+    return (size + BLOCK - 1) // BLOCK * BLOCK
+
+
+def _verify(header: bytes, name: str, position: int) -> None:
+    stored = _number(header[_CHECKSUM], name, position, "chksum")
+    # Some old writers summed signed bytes.
+    signed = checksum(header) - 256 * sum(
+        byte >= 0x80 for i, byte in enumerate(header) if not 148 <= i < 156
+    )
+    if stored not in {checksum(header), signed}:
+        raise CorruptError("header checksum is wrong", path=name, offset=position, field="chksum")
+
+
+def _number(field: bytes, name: str, position: int, what: str) -> int:
+    if field[0] == 0x80:  # GNU base-256
+        return int.from_bytes(field[1:], "big")
+    text = field.strip(b" \0")
+    if not text:
+        return 0
+    if any(digit not in b"01234567" for digit in text):
+        raise CorruptError("not an octal number", path=name, offset=position, field=what)
+    return int(text, 8)
+
+
+def _size(header: bytes, name: str, position: int) -> int:
+    return _number(header[124:136], name, position, "size")
+
+
+def _text(raw: bytes) -> str:
+    raw = raw.split(b"\0", 1)[0]
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")  # loses nothing and never fails
+
+
+def _extra(source: ByteSource, kind: bytes, data: int, size: int, position: int) -> dict[str, str]:
+    if size > _MAX_EXTRA:
+        raise LimitError(f"extended header of {size} bytes", path=source.name, offset=position)
+    body = source.read_at(data, size)
+    if kind == b"L":
+        return {"path": _text(body)}
+    if kind == b"K":
+        return {}  # a long link target; the link itself is refused
+    return _pax_records(body, source.name, data)
+
+
+def _pax_records(body: bytes, name: str, offset: int) -> dict[str, str]:
+    records: dict[str, str] = {}
+    at = 0
+    while at < len(body) and body[at] != 0:
+        blank = body.find(b" ", at, at + 10)
+        digits = body[at:blank] if blank > at else b""
+        length = int(digits) if digits.isdigit() else 0
+        end = at + length
+        record = body[blank + 1 : end]
+        key, equals, value = record[:-1].partition(b"=")
+        if end <= blank + 1 or end > len(body) or record[-1:] != b"\n" or not equals:
+            raise CorruptError("malformed pax record", path=name, offset=offset + at)
+        if key.startswith(b"GNU.sparse"):
+            raise UnsupportedError("GNU sparse member", path=name, offset=offset + at)
+        if b"\0" in value and key == b"path":
+            raise UnsafePathError("a member name contains NUL", path=name, offset=offset + at)
+        records[key.decode("latin-1")] = _text(value)
+        at = end
+    return records
+
+
+def _pax_size(extra: dict[str, str], size: int, name: str, position: int) -> int:
+    text = extra.get("size")
+    if text is None:
+        return size
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise CorruptError("not a number", path=name, offset=position, field="pax size")
+    return int(text)
+
+
+def _member(
+    header: bytes, extra: dict[str, str], data: int, size: int, path: str, position: int
+) -> TarMember:
+    kind = header[156:157]
+    raw = extra.get("path")
+    if raw is None:
+        raw = _text(header[:100])
+        # GNU tar (b"ustar  \0") keeps times where POSIX keeps the prefix.
+        if header[257:263] == b"ustar\0" and header[345]:
+            raw = f"{_text(header[345:500])}/{raw}"
+    if kind in {b"1", b"2", b"3", b"4", b"6"}:
+        raise UnsafePathError(
+            f"member {raw!r} is a link or a device", path=path, offset=position, field="typeflag"
+        )
+    if kind == b"5" or (kind in {b"\0", b"0"} and raw.endswith("/")):
+        name = _safe(raw.rstrip("/"), path, position) if raw.strip("./") else "."
+        return TarMember(name, data, 0, "directory")
+    if kind not in {b"\0", b"0", b"7"}:
+        raise UnsupportedError(
+            f"member {raw!r} has type {kind!r}", path=path, offset=position, field="typeflag"
+        )
+    return TarMember(_safe(raw, path, position), data, size)
+
+
+def _safe(name: str, path: str, position: int) -> str:
+    parts = [part for part in name.split("/") if part != "."]
+    if (
+        not parts
+        or any(part in {"", ".."} for part in parts)
+        or "\\" in name
+        or name[1:2] == ":"
+        or any(ord(char) < 0x20 for char in name)
+    ):
+        raise UnsafePathError(f"unsafe member name {name!r}", path=path, offset=position)
+    return "/".join(parts)

@@ -1,0 +1,1 @@
+"""The neutral model: machines, appliances, findings, errors."""

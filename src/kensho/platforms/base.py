@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from kensho.model.machine import BUS_OF, Bus, ControllerModel, Firmware, NicModel
+from kensho.model.machine import ControllerModel, Firmware, NicModel
 
 
 class DiskFormat(msgspec.Struct, frozen=True):
@@ -133,10 +133,6 @@ class Platform(msgspec.Struct, frozen=True, kw_only=True):
         return next(
             (c for c in self.controllers if c.model is model and firmware in c.firmware), None
         )
-
-    def buses(self) -> tuple[Bus, ...]:
-        """The buses that drives can be attached to, without repeats."""
-        return tuple(dict.fromkeys(BUS_OF[c.model] for c in self.controllers))
 
 
 def same_choice(choice: DriveChoice) -> Mapping[Firmware, DriveChoice]:

@@ -57,7 +57,7 @@ PLATFORM = Platform(
         Form(
             name="libvirt",
             title="QCOW2 and libvirt domain XML",
-            disk=DiskFormat("qcow2", "", "qcow2"),
+            disk=DiskFormat("qcow2", "uncompressed", "qcow2"),
             render="kensho.appliances.libvirt_xml:render",
             next_step="copy the .qcow2 to /var/lib/libvirt/images, then: virsh define {name}.xml",
         ),

@@ -43,7 +43,7 @@ PLATFORM = Platform(
         Form(
             name="qm",
             title="QCOW2, qm script and configuration",
-            disk=DiskFormat("qcow2", "", "qcow2"),
+            disk=DiskFormat("qcow2", "uncompressed", "qcow2"),
             render="kensho.appliances.pve:render",
             next_step="copy the folder to a Proxmox host and run: bash {name}-import.sh",
         ),

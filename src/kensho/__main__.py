@@ -1,0 +1,5 @@
+"""``python -m kensho``."""
+
+from kensho.cli import main
+
+main()

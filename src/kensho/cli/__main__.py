@@ -1,0 +1,5 @@
+"""``python -m kensho.cli``."""
+
+from kensho.cli import main
+
+main()

@@ -1,0 +1,32 @@
+"""The table of verbs. A verb's module is imported when the verb is used."""
+
+from __future__ import annotations
+
+from cyclopts import App
+
+from kensho import __version__
+
+app = App(
+    name="kensho",
+    help="Package a virtual machine once, run it on any hypervisor.",
+    version=__version__,
+    help_epilogue="Exit codes and the meaning of findings: docs/exit-codes.md, docs/findings.md",
+    suppress_keyboard_interrupt=False,
+    result_action="return_value",
+    exit_on_error=False,
+    print_error=False,
+    help_format="plaintext",
+)
+
+#: verb → where its function is, and one line for the overview. Given here so that `kensho --help`
+#: imports no verb.
+VERBS = {
+    "inspect": ("kensho.cli.inspect_:inspect", "Show what is in an appliance or disk image."),
+    "plan": ("kensho.cli.plan:plan", "Show what a conversion will do, before it does it."),
+    "convert": ("kensho.cli.convert:convert", "Convert a machine, or run a plan."),
+    "platforms": ("kensho.cli.platforms:platforms", "List where a machine can go."),
+    "doctor": ("kensho.cli.doctor:doctor", "Show what this computer has and lacks."),
+}
+for _verb, (_target, _help) in VERBS.items():
+    app.command(_target, name=_verb, help=_help)
+app.register_install_completion_command()  # type: ignore[no-untyped-call,unused-ignore]

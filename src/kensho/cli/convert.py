@@ -1,0 +1,179 @@
+"""``kensho convert``: do it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from kensho.cli import exits
+from kensho.cli.options import (
+    DevicesOption,
+    FirmwareOption,
+    Flag,
+    FormOption,
+    Json,
+    MachineOption,
+    Name,
+)
+from kensho.cli.plan import show_plan
+from kensho.cli.progress import shown
+from kensho.cli.render import console, print_findings, print_json, print_json_line, table
+from kensho.convert.mapping import Devices
+from kensho.convert.plan import Plan, Request, check_runnable, looks_like_plan, make_plan, read_plan
+from kensho.convert.rules.space import NO_SPACE
+from kensho.convert.run import Options, Result, run_plan
+from kensho.model.errors import NoSpaceError, UsageError
+from kensho.model.finding import Severity, at_least
+from kensho.model.units import format_bytes, format_seconds
+from kensho.platforms import find_form, find_platform
+
+
+def convert(
+    source: str,
+    /,
+    *,
+    to: Annotated[str | None, Parameter(name="--to")] = None,
+    output: Annotated[Path, Parameter(name=["-o", "--output"])] = Path(),
+    form: FormOption = None,
+    name: Name = None,
+    machine: MachineOption = None,
+    firmware: FirmwareOption = None,
+    devices: DevicesOption = Devices.AUTO,
+    compression: Literal["fast", "balanced", "small"] = "fast",
+    threads: int | None = None,
+    overwrite: Annotated[bool, Flag] = False,
+    verify: bool = True,
+    manifest: bool = True,
+    strict: Annotated[bool, Flag] = False,
+    dry_run: Annotated[bool, Flag] = False,
+    json: Json = False,
+    events: Annotated[bool, Flag] = False,
+    quiet: Annotated[bool, Parameter(name=["-q", "--quiet"], negative="")] = False,
+) -> int:
+    """Convert a machine, or run a plan that was made before.
+
+    An interrupted conversion leaves nothing that looks finished; the same command keeps the
+    disks that were complete and does the rest.
+
+    Parameters
+    ----------
+    source
+        OVA, OVF descriptor, VMX, a folder with one of them, a disk image, or a plan.
+    to
+        Target platform; `kensho platforms` lists them. Not needed with a plan.
+    output
+        Folder for the result; made if it is not there.
+    compression
+        For formats that compress: speed against size.
+    threads
+        Worker threads; as many as there are processors by default.
+    overwrite
+        Replace a result that is there already.
+    verify
+        Read the result back and compare it with the source.
+    manifest
+        Check the source's digests first, when it has a manifest.
+    strict
+        Exit with 3 when there are warnings.
+    dry_run
+        Show the plan and stop.
+    events
+        Print progress and the result as lines of JSON.
+    quiet
+        Print nothing but errors.
+    """
+    plan = _plan(
+        source,
+        to,
+        output,
+        form=form,
+        name=name,
+        machine=machine,
+        firmware=firmware,
+        devices=devices,
+    )
+    if dry_run:
+        print_json(plan) if json else show_plan(plan)
+    _check(plan, output)
+    if dry_run:
+        return exits.OK
+    options = Options(
+        overwrite=overwrite,
+        verify=verify,
+        check_manifest=manifest,
+        compression=compression,
+        threads=threads,
+    )
+    with shown(events=events, quiet=quiet or json) as listener:
+        result = run_plan(plan, output, options=options, listener=listener)
+    if json:
+        print_json(result)
+    elif events:
+        print_json_line({"event": "result", "result": result})
+    elif not quiet:
+        _show(result)
+    return exits.WARNINGS if strict and at_least(result.findings, Severity.WARNING) else exits.OK
+
+
+def _plan(
+    source: str,
+    to: str | None,
+    output: Path,
+    *,
+    form: str | None,
+    name: str | None,
+    machine: str | None,
+    firmware: FirmwareOption,
+    devices: Devices,
+) -> Plan:
+    if looks_like_plan(Path(source)):
+        if (to, form, name, machine, firmware) != (None,) * 5 or devices is not Devices.AUTO:
+            raise UsageError(
+                "a plan says all that is to be done",
+                path=source,
+                hint="leave out --to, --form, --name, --machine, --firmware and --devices",
+            )
+        return read_plan(Path(source))
+    if to is None:
+        raise UsageError("no target", hint="add --to PLATFORM; `kensho platforms` lists them")
+    request = Request(
+        source=source,
+        target=to,
+        form=form,
+        name=name,
+        machine=machine,
+        firmware=firmware,
+        devices=devices,
+    )
+    return make_plan(request, out=output)
+
+
+def _check(plan: Plan, output: Path) -> None:
+    for finding in plan.blocked:
+        if finding.code == NO_SPACE:
+            raise NoSpaceError(finding.message, path=output)
+    check_runnable(plan)
+
+
+def _show(result: Result) -> None:
+    from rich.markup import escape
+
+    print_findings(result.findings)
+    rows = table("Files", "file", "size>")
+    for file in result.files:
+        rows.add_row(escape(file.name), format_bytes(file.bytes))
+    out = console()
+    out.print(rows)
+    step = find_form(find_platform(result.target), result.form).next_step
+    check = "identical to the source" if result.check == "ok" else "not verified"
+    read = sum(d.data_size for d in result.disks)
+    written = sum(f.bytes for f in result.files)
+    out.print(
+        f"\n{format_bytes(read)} of data → {format_bytes(written)} in "
+        f"{format_seconds(result.seconds)}; {check}"
+    )
+    out.print(
+        f"report: {escape(result.report)}\nnext:   {escape(step.format(name=result.plan.name))}"
+    )

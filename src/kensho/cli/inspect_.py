@@ -1,0 +1,108 @@
+"""``kensho inspect``: what is in there."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from kensho.cli.render import console, print_findings, print_json, table
+from kensho.model.appliance import Appliance, json_schema
+from kensho.model.errors import UsageError
+from kensho.model.machine import Cdrom, Disk, Machine
+from kensho.model.units import format_bytes
+
+
+def inspect(
+    source: str | None = None,
+    /,
+    *,
+    json: Annotated[bool, Parameter(negative="")] = False,
+    schema: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Show the machines, disks and networks of an appliance, and what is odd about it.
+
+    Parameters
+    ----------
+    source
+        OVA, OVF descriptor, VMX, a folder with one of them, or a disk image.
+    json
+        Print one JSON object: kind, findings, appliance.
+    schema
+        Print the JSON Schema of the appliance and stop.
+    """
+    if schema:
+        print_json(json_schema())
+        return
+    if source is None:
+        raise UsageError("nothing to inspect", hint="kensho inspect app.ova")
+    from kensho.convert.source import opened
+
+    with opened(source) as package:
+        if json:
+            print_json(
+                {
+                    "kind": package.kind,
+                    "path": package.path,
+                    "manifest": package.manifest,
+                    "findings": package.findings,
+                    "appliance": package.appliance,
+                }
+            )
+            return
+        _show(package.appliance, package.kind)
+        print_findings(package.findings)
+
+
+def _show(appliance: Appliance, kind: str) -> None:
+    from rich.markup import escape
+
+    out = console()
+    out.print(f"[bold]{escape(appliance.name)}[/] ({kind})")
+    for machine in appliance.machines:
+        firmware = machine.firmware.kind.upper() + ("" if machine.firmware.stated else " (assumed)")
+        out.print(
+            f"\n[bold]{escape(machine.name)}[/]: {machine.cpu.count} CPU, "
+            f"{format_bytes(machine.memory.size)}, {firmware}, "
+            f"guest {escape(machine.guest.description or machine.guest.id)}"
+        )
+        out.print(_devices(machine, appliance))
+    products = [*appliance.products, *(p for m in appliance.machines for p in m.products)]
+    for product in products:
+        if product.name:
+            out.print(escape(f"\nproduct: {product.name} {product.version} {product.vendor}"))
+    eulas = [*appliance.eulas, *(e for m in appliance.machines for e in m.eulas)]
+    if eulas:
+        out.print(f"licence agreements: {len(eulas)}")
+    out.print()
+
+
+def _devices(machine: Machine, appliance: Appliance) -> object:
+    from rich.markup import escape
+
+    rows = table("", "device", "model", "place", "what")
+    for drive in machine.drives:
+        controller = machine.controller(drive.controller)
+        model = (controller.vendor_model or controller.model.value) if controller else ""
+        place = f"{controller.bus}{controller.index}:{drive.unit}" if controller else ""
+        what = ""
+        if isinstance(drive, Disk):
+            image = appliance.image(drive.image)
+            file = appliance.file(image.file) if image else None
+            size = format_bytes(image.capacity) if image and image.capacity else ""
+            what = " ".join(part for part in (size, file.href if file else "empty") if part)
+        elif drive.file:
+            file = appliance.file(drive.file)
+            what = file.href if file else ""
+        kind = (
+            "disk" if isinstance(drive, Disk) else "cdrom" if isinstance(drive, Cdrom) else "floppy"
+        )
+        rows.add_row(kind, escape(model), place, escape(what))
+    for nic in machine.nics:
+        rows.add_row(
+            "nic",
+            escape(nic.vendor_model or nic.model.value),
+            nic.mac or "",
+            escape(nic.network) + ("" if nic.connected else " (disconnected)"),
+        )
+    return rows

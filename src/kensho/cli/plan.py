@@ -1,0 +1,100 @@
+"""``kensho plan``: what a conversion will do, before it does it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from kensho.cli.options import (
+    DevicesOption,
+    FirmwareOption,
+    FormOption,
+    Json,
+    MachineOption,
+    Name,
+    To,
+)
+from kensho.cli.render import console, print_findings, print_json, table
+from kensho.convert.mapping import Devices
+from kensho.convert.plan import Plan, Request, make_plan, write_plan
+from kensho.model.errors import PlanBlockedError
+from kensho.model.units import format_bytes
+from kensho.platforms import find_platform
+
+
+def plan(
+    source: str,
+    /,
+    *,
+    to: To,
+    form: FormOption = None,
+    name: Name = None,
+    machine: MachineOption = None,
+    firmware: FirmwareOption = None,
+    devices: DevicesOption = Devices.AUTO,
+    output: Annotated[Path | None, Parameter(name=["-o", "--output"])] = None,
+    into: Path | None = None,
+    json: Json = False,
+) -> int:
+    """Show findings, the device map, bytes to move and space needed. Nothing is converted.
+
+    Exit code 10 when something forbids the conversion.
+
+    Parameters
+    ----------
+    source
+        OVA, OVF descriptor, VMX, a folder with one of them, or a disk image.
+    output
+        Keep the plan in this file; `kensho convert FILE` runs it.
+    into
+        The folder the result will go to, to see whether it fits.
+    """
+    request = Request(
+        source=str(source),
+        target=to,
+        form=form,
+        name=name,
+        machine=machine,
+        firmware=firmware,
+        devices=devices,
+    )
+    made = make_plan(request, out=into)
+    if output is not None:
+        write_plan(made, output)
+    if json:
+        print_json(made)
+    else:
+        show_plan(made)
+    return PlanBlockedError.exit_code if made.blocked else 0
+
+
+def show_plan(plan: Plan) -> None:
+    """Print a plan for people."""
+    from rich.markup import escape
+
+    out = console()
+    title = find_platform(plan.target).title
+    out.print(f"[bold]{escape(plan.request.source)}[/] → [bold]{title}[/] ({plan.form})\n")
+    rows = table("Devices", "kind", "device", "source", "target")
+    for row in plan.devices:
+        rows.add_row(row.kind, *map(escape, (row.device, row.source, row.target or "left out")))
+    out.print(rows)
+    disks = table("Disks", "source", "format", "size>", "data>", "target")
+    for step in plan.disks:
+        disks.add_row(
+            escape(step.source or "empty"),
+            step.source_format,
+            format_bytes(step.virtual_size),
+            format_bytes(step.data_size),
+            escape(step.filename),
+        )
+    out.print(disks)
+    print_findings(plan.findings)
+    out.print(
+        f"to read: {format_bytes(plan.bytes_to_read)}, "
+        f"space needed: up to {format_bytes(plan.space_needed)}"
+    )
+    if plan.blocked:
+        out.print("[bold red]blocked:[/] nothing can be converted until the above is mended")

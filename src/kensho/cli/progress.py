@@ -1,0 +1,77 @@
+"""Show a run while it works: bars on a terminal, lines elsewhere, JSON lines for programs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from kensho.cli.render import print_json_line
+from kensho.convert.events import Event, Listener, Message, Moved, Step, ignore
+
+
+@contextmanager
+def shown(*, events: bool, quiet: bool) -> Iterator[Listener]:
+    """Give a listener that shows a run in the way that fits where the output goes."""
+    if events:
+        yield print_json_line
+    elif quiet:
+        yield ignore
+    elif sys.stderr.isatty():
+        with _bars() as listener:
+            yield listener
+    else:
+        yield _lines
+
+
+def _lines(event: Event) -> None:
+    match event:
+        case Step(phase=phase, subject=subject):
+            print(f"{phase}: {subject}", file=sys.stderr)
+        case Message(text=text):
+            print(text, file=sys.stderr)
+        case _:
+            pass
+
+
+@contextmanager
+def _bars() -> Iterator[Listener]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    bars = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(binary_units=True),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(compact=True),
+        console=Console(stderr=True),
+    )
+    with bars:
+        yield _bar_listener(bars)
+
+
+def _bar_listener(bars: Any) -> Callable[[Event], None]:
+    tasks: dict[str, Any] = {}
+
+    def listen(event: Event) -> None:
+        match event:
+            case Moved(progress=p):
+                key = f"{p.phase} {p.subject}"
+                if key not in tasks:
+                    tasks[key] = bars.add_task(key, total=p.total)
+                bars.update(tasks[key], completed=p.done, total=p.total)
+            case Message(text=text):
+                bars.console.print(text, highlight=False, markup=False)
+            case _:
+                pass
+
+    return listen

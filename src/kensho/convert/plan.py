@@ -1,0 +1,287 @@
+"""The plan: everything a run will do, as data, made without writing a byte.
+
+A plan can be kept as JSON, read by people and programs, and run later; the run does
+nothing that is not in it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from kensho.appliances import Package
+from kensho.convert.mapping import DeviceRow, Devices, choose_policy, device_rows, map_machine
+from kensho.convert.names import file_stem
+from kensho.convert.rules import ImageFacts, Journey, check_all
+from kensho.convert.source import Identity, identify, opened, opened_image, select_machine
+from kensho.disks import DiskReader
+from kensho.model.appliance import Appliance
+from kensho.model.errors import CorruptError, KenshoError, PlanBlockedError, UsageError
+from kensho.model.extent import Kind
+from kensho.model.finding import Finding, Severity, at_least
+from kensho.model.machine import Firmware
+from kensho.model.units import MIB
+from kensho.platforms import Form, Platform, find_form, find_platform
+
+PLAN_VERSION = 1
+
+
+class DiskStep(msgspec.Struct, frozen=True):
+    """One disk to move: from an image of the source to a file (or member) of the result.
+
+    Sizes in bytes; ``data_size`` is what the source's allocation says has to be read.
+    """
+
+    image: str
+    source: str
+    source_format: str
+    virtual_size: int
+    data_size: int
+    filename: str
+    format: str
+    subformat: str
+
+
+class Request(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the user asked for."""
+
+    source: str
+    target: str
+    form: str | None = None
+    name: str | None = None
+    machine: str | None = None
+    firmware: Firmware | None = None
+    devices: Devices = Devices.AUTO
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A complete plan. ``before`` is the source as read, ``after`` as the target will have it."""
+
+    kensho_plan: int = PLAN_VERSION
+    request: Request
+    source_kind: str
+    identity: tuple[Identity, ...]
+    target: str
+    form: str
+    name: str
+    timestamp: int  #: seconds since 1970, from the source: the only time in the result
+    before: Appliance
+    after: Appliance
+    disks: tuple[DiskStep, ...]
+    devices: tuple[DeviceRow, ...]
+    findings: tuple[Finding, ...]
+    bytes_to_read: int
+    space_needed: int
+
+    @property
+    def blocked(self) -> tuple[Finding, ...]:
+        """The findings that forbid a run."""
+        return at_least(self.findings, Severity.BLOCKED)
+
+
+def make_plan(request: Request, *, out: Path | None = None) -> Plan:
+    """Read a source and plan its way to a target; nothing is written.
+
+    ``out`` is where the result will go, to see whether it fits. Raises LocatorError,
+    FormatError and PackageError kinds when the source cannot be read at all; what can be
+    said about a readable source becomes a finding.
+    """
+    platform = find_platform(request.target)
+    form = find_form(platform, request.form)
+    with opened(request.source) as package:
+        before = _with_overrides(select_machine(package.appliance, request.machine), request)
+        name = file_stem(request.name or before.name)
+        facts, problems = _look_at_images(package, before)
+        after, rows = _map(before, platform, request)
+        disks = tuple(_disk_steps(facts, form, name))
+        journey = Journey(
+            before=before,
+            after=after,
+            platform=platform,
+            form=form,
+            images=tuple(facts.values()),
+            space_needed=sum(map(_space, disks)) + MIB,
+            space_free=None if out is None else _free(out),
+        )
+        return Plan(
+            request=request,
+            source_kind=package.kind,
+            identity=_identities(package, before),
+            target=platform.name,
+            form=form.name,
+            name=name,
+            timestamp=identify(Path(package.path)).mtime_ns // 1_000_000_000,
+            before=before,
+            after=after,
+            disks=disks,
+            devices=rows,
+            findings=_unique((*package.findings, *problems, *check_all(journey))),
+            bytes_to_read=sum(step.data_size for step in disks),
+            space_needed=journey.space_needed,
+        )
+
+
+def check_runnable(plan: Plan) -> None:
+    """Raise PlanBlockedError, naming the first reason, when the plan must not run."""
+    if plan.blocked:
+        first = plan.blocked[0]
+        more = f" (and {len(plan.blocked) - 1} more)" if len(plan.blocked) > 1 else ""
+        raise PlanBlockedError(
+            f"{first.code}: {first.message}{more}", path=plan.request.source, hint=first.action
+        )
+
+
+def write_plan(plan: Plan, path: Path) -> None:
+    """Write a plan as JSON."""
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(plan), indent=2) + b"\n")
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a plan back. Raises CorruptError or UsageError when it is not one of this version."""
+    try:
+        plan = msgspec.json.decode(path.read_bytes(), type=Plan)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise CorruptError(f"not a plan: {error}", path=path) from error
+    if plan.kensho_plan != PLAN_VERSION:
+        raise UsageError(
+            f"a plan of version {plan.kensho_plan}; this kensho runs version {PLAN_VERSION}",
+            path=path,
+            hint="make the plan again",
+        )
+    return plan
+
+
+def looks_like_plan(path: Path) -> bool:
+    """Tell a plan from a source by its first bytes."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        head = file.read(4096)
+    return head.lstrip().startswith(b"{") and b'"kensho_plan"' in head
+
+
+def _with_overrides(appliance: Appliance, request: Request) -> Appliance:
+    if request.firmware is None:
+        return appliance
+    firmware = request.firmware
+    machines = tuple(
+        msgspec.structs.replace(
+            m, firmware=msgspec.structs.replace(m.firmware, kind=firmware, stated=True)
+        )
+        for m in appliance.machines
+    )
+    return msgspec.structs.replace(appliance, machines=machines)
+
+
+def _used_images(appliance: Appliance) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(d.image for m in appliance.machines for d in m.disks))
+
+
+def _look_at_images(
+    package: Package, appliance: Appliance
+) -> tuple[dict[str, ImageFacts], list[Finding]]:
+    """Open every image in use and return its facts; what cannot be opened blocks the plan."""
+    facts: dict[str, ImageFacts] = {}
+    problems: list[Finding] = []
+    for image_id in _used_images(appliance):
+        image = appliance.image(image_id)
+        file = appliance.file(image.file) if image else None
+        filename = file.href if file else ""
+        try:
+            with opened_image(package, image_id) as reader:
+                problems.extend(reader.warnings)
+                facts[image_id] = ImageFacts(
+                    image=image_id,
+                    filename=filename,
+                    format=_format_name(reader),
+                    virtual_size=reader.virtual_size,
+                    data_size=sum(e.length for e in reader.extents() if e.kind is Kind.DATA),
+                    stated=image.capacity if image else None,
+                )
+        except KenshoError as error:
+            problems.append(
+                Finding(
+                    "KF-305",
+                    Severity.BLOCKED,
+                    f"{type(error).__name__}: {error}",
+                    subject=filename or image_id,
+                    action=error.hint or "the disk cannot be read; nothing is converted",
+                )
+            )
+    return facts, problems
+
+
+def _format_name(reader: DiskReader) -> str:
+    return f"{reader.format} {reader.subformat}".strip()
+
+
+def _map(
+    before: Appliance, platform: Platform, request: Request
+) -> tuple[Appliance, tuple[DeviceRow, ...]]:
+    machines = tuple(
+        map_machine(m, platform, choose_policy(m, platform, request.devices))
+        for m in before.machines
+    )
+    rows = tuple(
+        row
+        for old, new in zip(before.machines, machines, strict=True)
+        for row in device_rows(old, new)
+    )
+    carries = platform.carries
+    after = msgspec.structs.replace(
+        before,
+        name=request.name or before.name,
+        machines=machines,
+        files=(),
+        products=before.products if carries.products else (),
+        eulas=before.eulas if carries.eulas else (),
+        extras=(),
+    )
+    return after, rows
+
+
+def _disk_steps(facts: dict[str, ImageFacts], form: Form, name: str) -> Iterator[DiskStep]:
+    for number, fact in enumerate(facts.values(), start=1):
+        suffix = f".{form.disk.suffix}" if form.disk.suffix else ""
+        yield DiskStep(
+            image=fact.image,
+            source=fact.filename,
+            source_format=fact.format,
+            virtual_size=fact.virtual_size,
+            data_size=fact.data_size,
+            filename=f"{name}-disk{number}{suffix}",
+            format=form.disk.format,
+            subformat=form.disk.subformat,
+        )
+
+
+def _space(step: DiskStep) -> int:
+    """Return the most a disk can take: its data in whole blocks, tables, and a little for luck."""
+    blocks = min(step.data_size + step.data_size // 8, step.virtual_size) + 8 * MIB
+    return blocks + step.virtual_size // 8192
+
+
+def _free(folder: Path) -> int:
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def _identities(package: Package, appliance: Appliance) -> tuple[Identity, ...]:
+    """Return the identities of the descriptor or container and of every image beside it."""
+    main = Path(package.path)
+    paths = [main]
+    if package.kind != "ova":
+        folder = main if main.is_dir() else main.parent
+        for image in appliance.images:
+            file = appliance.file(image.file)
+            if file is not None and (folder / file.href).is_file():
+                paths.append(folder / file.href)
+    return tuple(identify(path) for path in dict.fromkeys(paths) if path.is_file())
+
+
+def _unique(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    return tuple(dict.fromkeys(findings))

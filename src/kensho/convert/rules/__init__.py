@@ -1,0 +1,51 @@
+"""The planner's rules: each file looks for one kind of change, the table is the whole list.
+
+A rule is a function from a `Journey` to findings. It reads data only, so adding one is a file
+and a line here, with its codes explained in docs/findings.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from kensho.convert.rules import (
+    cpu,
+    disks,
+    drivers,
+    extras,
+    firmware,
+    identity,
+    licences,
+    machines,
+    memory,
+    nics,
+    other_devices,
+    space,
+)
+from kensho.convert.rules.journey import ImageFacts, Journey
+from kensho.model.finding import Finding
+
+Rule = Callable[[Journey], Iterator[Finding]]
+
+RULES: tuple[Rule, ...] = (
+    machines.check,
+    firmware.check,
+    cpu.check,
+    memory.check,
+    disks.check,
+    nics.check,
+    other_devices.check,
+    drivers.check,
+    licences.check,
+    identity.check,
+    extras.check,
+    space.check,
+)
+
+
+def check_all(journey: Journey) -> tuple[Finding, ...]:
+    """Run every rule and return what they found, in the order of the table."""
+    return tuple(finding for rule in RULES for finding in rule(journey))
+
+
+__all__ = ["RULES", "ImageFacts", "Journey", "check_all"]

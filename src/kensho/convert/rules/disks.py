@@ -1,0 +1,75 @@
+"""Disks and other drives: where they go, what is inside, what they lose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kensho.convert.rules.journey import ImageFacts, Journey, note, warning
+from kensho.model.finding import Finding
+from kensho.model.machine import Cdrom, Disk, Drive, Floppy, Machine
+from kensho.model.units import format_bytes
+
+
+def check(journey: Journey) -> Iterator[Finding]:
+    """Find drives that move, change or lose something."""
+    facts = {f.image: f for f in journey.images}
+    for before, after in journey.machines():
+        moved = {d.id: d for d in after.drives}
+        for drive in before.drives:
+            yield from _placement(before, after, drive, moved.get(drive.id))
+            if isinstance(drive, Disk):
+                yield from _disk(drive, facts.get(drive.image))
+            elif isinstance(drive, Cdrom) and (drive.file or drive.host_device):
+                yield note(
+                    "KF-326",
+                    f"the medium in CD drive {drive.name or drive.id} is not carried over",
+                    before.name,
+                    "the drive is there, empty",
+                )
+
+
+def _placement(
+    before: Machine, after: Machine, drive: Drive, moved: Drive | None
+) -> Iterator[Finding]:
+    name = drive.name or drive.id
+    if moved is None:
+        if isinstance(drive, Floppy):
+            yield note("KF-327", f"floppy drive {name} is left out", before.name)
+        return
+    old, new = before.controller(drive.controller), after.controller(moved.controller)
+    if old is None or new is None:
+        return
+    if old.model is not new.model and not isinstance(drive, Floppy):
+        bus = "" if old.bus is new.bus else f" (bus {old.bus} → {new.bus})"
+        severity = note if isinstance(drive, Cdrom) else warning
+        yield severity(
+            "KF-320",
+            f"{name} moves from {old.vendor_model or old.model} to {new.model}{bus}",
+            before.name,
+            f"the guest needs a driver for {new.model} when it starts",
+        )
+    elif (old.index, drive.unit) != (new.index, moved.unit):
+        yield note(
+            "KF-321",
+            f"{name} moves from {old.bus} {old.index}:{drive.unit} to {new.index}:{moved.unit}",
+            before.name,
+            "guests that name disks by UUID or label do not notice",
+        )
+
+
+def _disk(disk: Disk, facts: ImageFacts | None) -> Iterator[Finding]:
+    name = disk.name or disk.id
+    if facts is None:
+        yield note("KF-322", f"{name} is empty in the source", name, "an empty disk is made")
+    elif facts.stated is not None and facts.stated != facts.virtual_size:
+        yield warning(
+            "KF-323",
+            f"the descriptor says {format_bytes(facts.stated)}, the image is "
+            f"{format_bytes(facts.virtual_size)}",
+            name,
+            "the image is right; its size is used",
+        )
+    if disk.shared:
+        yield warning("KF-324", "the disk is shared between machines", name, "made a plain disk")
+    if disk.independent or disk.read_only:
+        yield note("KF-325", "independent or read-only mode is not carried over", name)

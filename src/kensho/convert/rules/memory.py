@@ -1,0 +1,34 @@
+"""Main memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kensho.convert.rules.journey import Journey, note, warning
+from kensho.model.finding import Finding
+from kensho.model.units import MIB, format_bytes
+
+
+def check(journey: Journey) -> Iterator[Finding]:
+    """Find memory settings that the target cannot say or does not allow."""
+    for machine, _ in journey.machines():
+        memory = machine.memory
+        if memory.size > journey.platform.most_memory:
+            yield warning(
+                "KF-345",
+                f"{format_bytes(memory.size)} of memory; {journey.platform.title} allows "
+                f"{format_bytes(journey.platform.most_memory)}",
+                machine.name,
+                "kept as it is; lower it if the import refuses",
+            )
+        if memory.size % MIB:
+            yield note(
+                "KF-346",
+                f"{memory.size} bytes of memory are no whole number of MiB",
+                machine.name,
+                "rounded down to whole MiB",
+            )
+        if memory.reservation or memory.limit:
+            yield note("KF-347", "memory reservation or limit is not carried over", machine.name)
+        if memory.hot_add:
+            yield note("KF-348", "memory hot-add is not carried over", machine.name)

@@ -1,0 +1,36 @@
+"""Serial ports, USB, sound, video and what the model has no name for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kensho.convert.rules.journey import Journey, note, warning
+from kensho.model.finding import Finding
+from kensho.model.machine import SerialKind
+
+
+def check(journey: Journey) -> Iterator[Finding]:
+    """Find devices that the target's files do not mention."""
+    for before, after in journey.machines():
+        for what, old, new in (
+            ("serial ports", before.serial_ports, after.serial_ports),
+            ("USB", before.usb, after.usb),
+            ("sound", before.sound, after.sound),
+            ("display settings", before.video, after.video),
+        ):
+            if old and not new:
+                yield note("KF-350", f"left out: {what}", before.name)
+        if any(p.kind is not SerialKind.NONE for p in after.serial_ports):
+            yield note(
+                "KF-351",
+                "what a serial port is connected to on the host is not carried over",
+                before.name,
+                "the port is there; connect it after the import",
+            )
+        for device in before.others:
+            yield (warning if device.required else note)(
+                "KF-352",
+                f"device {device.name or device.id} (type {device.type}) has no equivalent",
+                before.name,
+                "left out",
+            )

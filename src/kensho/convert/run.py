@@ -1,0 +1,304 @@
+"""Run a plan: move the disks, write the documents, verify, publish. It decides nothing."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+
+from kensho import __version__
+from kensho.appliances import Package, check_manifest
+from kensho.appliances.package import Container, DiskJob, Document, PlacedDisk, Renderer
+from kensho.convert.events import Event, Listener, Message, Moved, Step, ignore
+from kensho.convert.plan import DiskStep, Plan, check_runnable
+from kensho.convert.report import render_html, report_names
+from kensho.convert.source import identify, opened, opened_image
+from kensho.convert.verify import verify_container, verify_folder
+from kensho.convert.workspace import Workspace, workspace
+from kensho.disks import DiskWriter, create_disk
+from kensho.disks.copy import copy_disk
+from kensho.model.errors import CorruptError, NoSpaceError
+from kensho.model.finding import Finding
+from kensho.model.progress import Meter
+from kensho.platforms import Form, find_form, find_platform
+from kensho.storage.atomic import PendingFile
+
+
+class Output(msgspec.Struct, frozen=True):
+    """A file of the result; size in bytes, ``sha256`` empty when it was not computed."""
+
+    name: str
+    bytes: int
+    sha256: str = ""
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run did. ``check`` is ``ok``, or ``skipped`` when verification was switched off."""
+
+    kensho: str
+    target: str
+    form: str
+    folder: str
+    files: tuple[Output, ...]
+    disks: tuple[PlacedDisk, ...]
+    seconds: float
+    findings: tuple[Finding, ...]
+    check: str
+    report: str
+    plan: Plan
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """How to run: nothing here changes what the result contains but ``compression``."""
+
+    overwrite: bool = False
+    verify: bool = True
+    check_manifest: bool = True
+    compression: str = "fast"
+    threads: int | None = None
+
+
+def run_plan(
+    plan: Plan,
+    out: Path,
+    *,
+    options: Options = Options(),  # noqa: B008 - frozen
+    listener: Listener = ignore,
+    cancelled: Callable[[], bool] | None = None,
+) -> Result:
+    """Carry a plan out into the folder ``out`` and return what was made.
+
+    Raises PlanBlockedError, UsageError when the result exists, CorruptError when the source
+    has changed since the plan, ManifestMismatchError, NoSpaceError, VerificationError. After
+    any error nothing that looks finished is in ``out``.
+    """
+    check_runnable(plan)
+    _check_identity(plan)
+    started = time.monotonic()
+    form = find_form(find_platform(plan.target), plan.form)
+    with opened(plan.request.source) as package:
+        findings = _check_source(package, options, listener)
+        with workspace(
+            plan, out, overwrite=options.overwrite, outputs=_outputs(plan, form)
+        ) as space:
+            _announce(space, listener)
+            mover = _Mover(package, options, listener, cancelled)
+            try:
+                if form.container:
+                    disks, names = _run_container(plan, form, mover, space)
+                else:
+                    disks, names = _run_folder(plan, form, mover, space)
+            except OSError as error:
+                raise _as_kensho(error, out) from error
+            check = "skipped"
+            if options.verify:
+                verify = verify_container if form.container else verify_folder
+                verify(package, plan, form, space.folder, disks, partial(_meter, listener))
+                check = "ok"
+            result = _result(plan, form, out, space, disks, names, findings, check, started)
+            html, json = report_names(plan.name, plan.target, plan.form)
+            space.put(html, render_html(result).encode())
+            space.put(json, msgspec.json.format(msgspec.json.encode(result), indent=2))
+            space.publish((*names, json, html))
+            return result
+
+
+def _outputs(plan: Plan, form: Form) -> tuple[str, ...]:
+    if form.container:
+        return (f"{plan.name}.{form.suffix}",)
+    return tuple(step.filename for step in plan.disks)
+
+
+def _check_identity(plan: Plan) -> None:
+    for planned in plan.identity:
+        now = identify(Path(planned.path))
+        if now != planned:
+            raise CorruptError(
+                "the source has changed since the plan was made",
+                path=planned.path,
+                hint="make the plan again",
+            )
+
+
+def _check_source(package: Package, options: Options, listener: Listener) -> tuple[Finding, ...]:
+    if package.manifest is None or not options.check_manifest:
+        return ()
+    listener(Step("manifest", package.path))
+    return check_manifest(package, on_bytes=_meter(listener, "manifest", Path(package.path).name))
+
+
+def _announce(space: Workspace, listener: Listener) -> None:
+    if space.resumed:
+        names = ", ".join(d.filename for d in space.resumed)
+        listener(Message(f"resuming: kept from the unfinished run: {names}"))
+    elif space.discarded:
+        listener(Message("starting clean: the unfinished run there had nothing to keep"))
+
+
+def _meter(listener: Listener, phase: str, subject: str) -> Meter:
+    return Meter(subject, phase, lambda progress: listener(Moved(progress)))
+
+
+class _Mover:
+    """Moves one disk of the open package into a writer, with progress."""
+
+    def __init__(
+        self,
+        package: Package,
+        options: Options,
+        listener: Listener,
+        cancelled: Callable[[], bool] | None,
+    ) -> None:
+        self.package = package
+        self.options = options
+        self._listener = listener
+        self._cancelled = cancelled
+
+    def __call__(self, step: DiskStep, writer: DiskWriter) -> int:
+        """Copy a disk's content; return the bytes that are not zero."""
+        self._listener(Step("copy", step.filename))
+        with opened_image(self.package, step.image) as reader:
+            result = copy_disk(
+                reader,
+                writer,
+                threads=self.options.threads,
+                on_bytes=_meter(self._listener, "copy", step.filename),
+                cancelled=self._cancelled,
+            )
+        return result.data_bytes
+
+
+def _run_folder(
+    plan: Plan, form: Form, mover: _Mover, space: Workspace
+) -> tuple[tuple[PlacedDisk, ...], tuple[str, ...]]:
+    """Write each disk as a file of its own, then the documents that refer to them."""
+    done = list(space.resumed)
+    for step in plan.disks:
+        if any(d.filename == step.filename for d in done):
+            continue
+        path = space.folder / step.filename
+        with PendingFile(path) as pending:
+            writer = create_disk(
+                step.format,
+                step.subformat,
+                pending.sink,
+                step.virtual_size,
+                compression=mover.options.compression,
+                identity=_disk_identity(plan, step),
+            )
+            data_size = mover(step, writer)
+            writer.finish()
+        done.append(
+            PlacedDisk(
+                image=step.image,
+                filename=step.filename,
+                format=step.format,
+                subformat=step.subformat,
+                virtual_size=step.virtual_size,
+                file_size=path.stat().st_size,
+                data_size=data_size,
+            )
+        )
+        space.record(tuple(done))
+    order = {step.filename: number for number, step in enumerate(plan.disks)}
+    disks = tuple(sorted(done, key=lambda d: order[d.filename]))
+    render = cast("Renderer", _load(form.render))
+    documents = render(_named(plan), {d.image: d for d in disks})
+    names = [d.filename for d in disks]
+    for document in (*_licence_texts(plan), *documents):
+        space.put(document.name, document.data, executable=document.executable)
+        names.append(document.name)
+    return disks, tuple(names)
+
+
+def _run_container(
+    plan: Plan, form: Form, mover: _Mover, space: Workspace
+) -> tuple[tuple[PlacedDisk, ...], tuple[str, ...]]:
+    """Write everything into one file, in one pass."""
+    name = f"{plan.name}.{form.suffix}"
+    jobs = [DiskJob(s.image, s.virtual_size, partial(mover, s)) for s in plan.disks]
+    write = cast("Container", _load(form.container))
+    with PendingFile(space.folder / name) as pending:
+        disks = write(
+            pending.sink,
+            _named(plan),
+            jobs,
+            name=plan.name,
+            timestamp=plan.timestamp,
+            compression=mover.options.compression,
+        )
+    names = [name]
+    for document in _licence_texts(plan):
+        space.put(document.name, document.data)
+        names.append(document.name)
+    return disks, tuple(names)
+
+
+def _named(plan: Plan) -> Any:
+    return msgspec.structs.replace(plan.after, name=plan.name)
+
+
+def _licence_texts(plan: Plan) -> Sequence[Document]:
+    """Return the licence agreements as text files where the target has no place for them."""
+    before = [*plan.before.eulas, *(e for m in plan.before.machines for e in m.eulas)]
+    after = [*plan.after.eulas, *(e for m in plan.after.machines for e in m.eulas)]
+    lost = [e for e in before if e not in after]
+    return [
+        Document(f"{plan.name}.eula{'' if number == 1 else number}.txt", eula.text.encode())
+        for number, eula in enumerate(lost, start=1)
+    ]
+
+
+def _disk_identity(plan: Plan, step: DiskStep) -> bytes:
+    """Return what a disk's identifiers are derived from: same source and plan, same bytes."""
+    return msgspec.json.encode((plan.identity, plan.target, plan.form, step.filename))
+
+
+def _result(
+    plan: Plan,
+    form: Form,
+    out: Path,
+    space: Workspace,
+    disks: tuple[PlacedDisk, ...],
+    names: tuple[str, ...],
+    findings: tuple[Finding, ...],
+    check: str,
+    started: float,
+) -> Result:
+    digests = {d.filename: d.sha256 for d in disks}
+    return Result(
+        kensho=__version__,
+        target=plan.target,
+        form=form.name,
+        folder=str(out),
+        files=tuple(
+            Output(n, (space.folder / n).stat().st_size, digests.get(n, "")) for n in names
+        ),
+        disks=disks,
+        seconds=round(time.monotonic() - started, 2),
+        findings=(*plan.findings, *findings),
+        check=check,
+        report=str(out / report_names(plan.name, plan.target, plan.form)[0]),
+        plan=plan,
+    )
+
+
+def _load(target: str) -> Callable[..., Any]:
+    module, _, function = target.partition(":")
+    return cast("Callable[..., Any]", getattr(importlib.import_module(module), function))
+
+
+def _as_kensho(error: OSError, out: Path) -> Exception:
+    import errno
+
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return NoSpaceError("no space left while writing", path=out)
+    return error
+
+
+__all__ = ["Event", "Options", "Output", "Result", "run_plan"]

@@ -1,0 +1,89 @@
+"""Read a result back and compare it with its source, before anybody sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kensho.appliances import Package, check_manifest, open_package
+from kensho.appliances.package import PlacedDisk
+from kensho.appliances.xva_read import open_vdi
+from kensho.convert.plan import Plan
+from kensho.convert.source import opened_image
+from kensho.disks import DiskReader, open_disk
+from kensho.disks.compare import compare
+from kensho.model.errors import VerificationError
+from kensho.model.progress import Meter
+from kensho.platforms import Form
+from kensho.storage.file import FileSource
+
+MeterFactory = Callable[[str, str], Meter]
+
+
+def verify_folder(
+    package: Package,
+    plan: Plan,
+    form: Form,
+    folder: Path,
+    disks: tuple[PlacedDisk, ...],
+    meter: MeterFactory,
+) -> None:
+    """Compare every disk file with the image it was made from. Raises VerificationError."""
+    del plan, form
+    for disk in disks:
+        with FileSource(folder / disk.filename) as source:
+            reader = open_disk(source, format=disk.format)
+            _compare(package, disk, reader, meter)
+            reader.close()
+
+
+def verify_container(
+    package: Package,
+    plan: Plan,
+    form: Form,
+    folder: Path,
+    disks: tuple[PlacedDisk, ...],
+    meter: MeterFactory,
+) -> None:
+    """Open the container as a source, check its manifest, compare every disk inside.
+
+    Raises VerificationError, ManifestMismatchError.
+    """
+    path = folder / f"{plan.name}.{form.suffix}"
+    if form.disk.format == "xva":
+        with FileSource(path) as source:
+            for disk in disks:
+                reader = open_vdi(source, disk.filename)
+                _compare(package, disk, reader, meter)
+                reader.close()
+        return
+    result = open_package(path)
+    try:
+        check_manifest(result, on_bytes=meter("verify manifest", path.name))
+        for disk in disks:
+            with _image_of(result, disk) as reader:
+                _compare(package, disk, reader, meter)
+    finally:
+        result.close()
+
+
+@contextmanager
+def _image_of(package: Package, disk: PlacedDisk) -> Iterator[DiskReader]:
+    """Open the disk that stands under the placed file name in a package kensho wrote."""
+    for image in package.appliance.images:
+        file = package.appliance.file(image.file)
+        if file is not None and file.href == disk.filename:
+            with opened_image(package, image.id) as reader:
+                yield reader
+            return
+    raise VerificationError("the disk is missing in the result", path=disk.filename)
+
+
+def _compare(package: Package, disk: PlacedDisk, reader: DiskReader, meter: MeterFactory) -> None:
+    with opened_image(package, disk.image) as original:
+        difference = compare(original, reader, on_bytes=meter("verify", disk.filename))
+    if difference is not None:
+        raise VerificationError(
+            "the result differs from its source", path=disk.filename, offset=difference
+        )

@@ -1,0 +1,174 @@
+"""The hidden folder a result is made in, and the moment it becomes visible.
+
+Everything is written below ``.NAME.kensho-partial`` inside the output folder, so that an
+interrupted run leaves nothing that looks finished and renames never cross a file system.
+A journal there lists the disks that are complete; a later run of the same plan keeps those.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from kensho.appliances.package import PlacedDisk
+from kensho.convert.plan import Plan
+from kensho.model.errors import UsageError
+
+JOURNAL = "journal.json"
+
+
+class Journal(msgspec.Struct, frozen=True):
+    """What an unfinished run has finished: disks, for the plan with this digest."""
+
+    plan: str
+    disks: tuple[PlacedDisk, ...] = ()
+
+
+def plan_digest(plan: Plan) -> str:
+    """Return what two runs must share to share work: request, sources and steps."""
+    return hashlib.sha256(
+        msgspec.json.encode((plan.identity, plan.target, plan.form, plan.name, plan.disks))
+    ).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A locked staging folder of one plan. ``resumed`` holds the disks kept from before."""
+
+    folder: Path
+    out: Path
+    digest: str
+    resumed: tuple[PlacedDisk, ...]
+    discarded: bool
+
+    def record(self, disks: tuple[PlacedDisk, ...]) -> None:
+        """Note durably that these disks are complete."""
+        _replace_bytes(
+            self.folder / JOURNAL, msgspec.json.encode(Journal(plan=self.digest, disks=disks))
+        )
+
+    def put(self, name: str, data: bytes, *, executable: bool = False) -> None:
+        """Write a small file into the staging folder."""
+        _replace_bytes(self.folder / name, data)
+        if executable:
+            (self.folder / name).chmod(0o755)
+
+    def publish(self, names: tuple[str, ...]) -> None:
+        """Make files visible in the output folder, in this order, durably."""
+        for name in names:
+            _sync(self.folder / name)
+        for name in names:
+            (self.folder / name).replace(self.out / name)
+        _sync(self.out)
+
+
+@contextmanager
+def workspace(
+    plan: Plan, out: Path, *, overwrite: bool, outputs: tuple[str, ...]
+) -> Iterator[Workspace]:
+    """Open the staging folder of a plan; remove it afterwards unless it holds resumable work.
+
+    Raises UsageError when a result is there already and ``overwrite`` is false, or when
+    another run is at work on it.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    if not overwrite:
+        _refuse_existing(out, outputs)
+    folder = out / f".{plan.name}-{plan.target}-{plan.form}.kensho-partial"
+    folder.mkdir(exist_ok=True)
+    with _locked(folder):
+        digest = plan_digest(plan)
+        old = _read_journal(folder / JOURNAL)
+        resumed = _kept(folder, old) if old is not None and old.plan == digest else ()
+        discarded = not resumed and any(p.name != "lock" for p in folder.iterdir())
+        _clear(folder, keep={d.filename for d in resumed} | {"lock", JOURNAL})
+        space = Workspace(folder, out, digest, resumed, discarded)
+        try:
+            yield space
+        except BaseException:
+            journal = _read_journal(folder / JOURNAL)
+            if journal is None or not _kept(folder, journal):
+                shutil.rmtree(folder, ignore_errors=True)
+                _remove_if_empty(out)
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _refuse_existing(out: Path, outputs: tuple[str, ...]) -> None:
+    there = [name for name in outputs if (out / name).exists()]
+    if there:
+        raise UsageError(
+            f"there already: {', '.join(there)}",
+            path=out,
+            hint="use --overwrite, another --name or another folder with -o",
+        )
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                "another run is working on this result", path=folder, hint="wait for it to end"
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _read_journal(path: Path) -> Journal | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Journal)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def _kept(folder: Path, journal: Journal) -> tuple[PlacedDisk, ...]:
+    """Return the finished disks that are really there, whole."""
+    kept = []
+    for disk in journal.disks:
+        path = folder / Path(disk.filename).name
+        if path.is_file() and path.stat().st_size == disk.file_size:
+            kept.append(disk)
+    return tuple(kept)
+
+
+def _clear(folder: Path, *, keep: set[str]) -> None:
+    for path in folder.iterdir():
+        if path.name not in keep:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _replace_bytes(path: Path, data: bytes) -> None:
+    temporary = path.with_name(path.name + ".new")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError:
+        return

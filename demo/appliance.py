@@ -27,6 +27,7 @@ import struct
 import tarfile
 import tempfile
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +39,7 @@ GRUB = Path("/usr/lib/grub")
 NAME = "kensho-demo"
 PASSWORD = "kensho"
 
-KERNEL = "linux-image-amd64"
+INSTALL_KERNEL = 'apt-get --yes -o DPkg::Chroot-Directory="$1" install linux-image-amd64'
 PACKAGES = (
     "initramfs-tools",
     "zstd",
@@ -82,7 +83,8 @@ MASKED_UNITS = (
 )
 
 GRUB_MODULES = (
-    "part_gpt ext2 search search_fs_uuid normal configfile linux serial terminal echo test".split()
+    *("part_gpt", "ext2", "search", "search_fs_uuid", "normal", "configfile", "linux"),
+    *("serial", "terminal", "echo", "test"),
 )
 
 
@@ -162,8 +164,7 @@ def _install_debian(work: Path, root_uuid: str) -> None:
             f"--essential-hook=tar-in {work / 'settings.tar'} /",
             # Last: beside udev and kmod, each of which asks for a new initramfs, it would be
             # made twice, and making it is a third of all the time.
-            "--customize-hook=APT_CONFIG=$MMDEBSTRAP_APT_CONFIG "
-            f'apt-get --yes -o DPkg::Chroot-Directory="$1" install {KERNEL}',
+            f"--customize-hook=APT_CONFIG=$MMDEBSTRAP_APT_CONFIG {INSTALL_KERNEL}",
             f'--customize-hook=echo root:{PASSWORD} | chroot "$1" chpasswd',
             "bookworm",
             work / "tree",
@@ -242,7 +243,7 @@ def _make_boot_loaders(disk: Path, work: Path, root_uuid: str) -> None:
     )
     core, loader = work / "core.img", work / "BOOTX64.EFI"
     _make_grub("i386-pc", ["biosdisk", *GRUB_MODULES], early, core)
-    _make_grub("x86_64-efi", GRUB_MODULES, early, loader)
+    _make_grub("x86_64-efi", ["efi_gop", *GRUB_MODULES], early, loader)
 
     esp = f"{disk}@@{ESP.offset}"
     run(["mformat", "-i", esp, "-T", str(ESP.count), "-v", "ESP", "::"])
@@ -251,7 +252,7 @@ def _make_boot_loaders(disk: Path, work: Path, root_uuid: str) -> None:
     _embed_bios_grub(disk, core.read_bytes())
 
 
-def _make_grub(platform: str, modules: list[str], early: Path, output: Path) -> None:
+def _make_grub(platform: str, modules: Iterable[str], early: Path, output: Path) -> None:
     run(
         [
             *("grub-mkimage", "-O", platform, "-d", GRUB / platform, "-p", "/boot/grub"),

@@ -1,0 +1,1 @@
+"""Does a converted machine boot? Asked of QEMU, answered by the guest's serial port."""

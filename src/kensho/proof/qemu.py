@@ -1,0 +1,153 @@
+"""Turn a machine into a QEMU command line.
+
+Always software emulation: that ``/dev/kvm`` opens does not prove that a guest runs on
+it, and a proof has to give the same answer everywhere. Every drive is opened with
+``snapshot=on``, so the guest's writes go to a temporary file and the image stays as it is.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from kensho.model.errors import ToolMissingError
+from kensho.model.machine import Firmware
+from kensho.proof.machine import BootDisk, BootNic, QemuMachine
+
+MIB = 1 << 20
+QEMU = "qemu-system-x86_64"
+
+# x86-64-v2, which every current distribution asks for at most, RHEL 10 excepted.
+CPU = "Nehalem"
+
+_UEFI_IMAGES = (
+    ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),  # Debian, Ubuntu
+    ("/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"),  # Fedora, RHEL
+    ("/usr/share/qemu/ovmf-x86_64-code.bin", "/usr/share/qemu/ovmf-x86_64-vars.bin"),  # SUSE
+    ("/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"),  # Arch
+)
+
+
+def find_qemu() -> str:
+    """Return the path of QEMU for x86; raises ToolMissingError."""
+    found = shutil.which(QEMU)
+    if found is None:
+        raise ToolMissingError(
+            f"{QEMU} is not installed", hint="install QEMU (Debian: apt install qemu-system-x86)"
+        )
+    return found
+
+
+def find_uefi() -> tuple[str, str]:
+    """Return UEFI's code and its empty variable store; raises ToolMissingError."""
+    for code, variables in _UEFI_IMAGES:
+        if Path(code).exists() and Path(variables).exists():
+            return code, variables
+    raise ToolMissingError(
+        "no UEFI firmware for QEMU is installed",
+        hint="install edk2's OVMF (Debian: apt install ovmf)",
+    )
+
+
+def qemu_arguments(
+    machine: QemuMachine,
+    *,
+    qemu: str = QEMU,
+    uefi: tuple[str, str] | None = None,
+    firmware_log: Path | None = None,
+    max_memory: int | None = None,
+) -> list[str]:
+    """Return the command line; its standard output is the guest's first serial port.
+
+    ``uefi`` is needed by a machine with that firmware; ``firmware_log`` takes what a BIOS
+    says on its debug port. Slots and PCI addresses of the domain are not reproduced.
+    """
+    memory = machine.memory if max_memory is None else min(machine.memory, max_memory)
+    line = [qemu, "-name", _escape(machine.name), "-accel", "tcg", "-cpu", CPU]
+    line += ["-M", machine.board, "-smp", str(machine.vcpus), "-m", f"{max(memory // MIB, 1)}M"]
+    line += ["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-vga", "std"]
+    line += ["-monitor", "none", "-chardev", "stdio,id=serial0,signal=off"]
+    line += ["-serial", "chardev:serial0"]
+    if firmware_log is not None:
+        line += ["-chardev", f"file,id=firmware,path={_escape(str(firmware_log))}"]
+        line += ["-device", "isa-debugcon,iobase=0x402,chardev=firmware"]
+    if machine.firmware is Firmware.UEFI:
+        if uefi is None:
+            raise ValueError("a UEFI machine needs its firmware images")
+        code, variables = uefi
+        line += ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={_escape(code)}"]
+        line += ["-drive", f"if=pflash,unit=1,format=raw,snapshot=on,file={_escape(variables)}"]
+    line += _controllers(machine)
+    for number, disk in enumerate(machine.disks):
+        line += _drive(number, disk, machine)
+    for number, nic in enumerate(machine.nics):
+        line += _network(number, nic)
+    return line
+
+
+def _escape(text: str) -> str:
+    """Double the commas: a single one would begin the next option."""
+    return text.replace(",", ",,")
+
+
+def _controllers(machine: QemuMachine) -> list[str]:
+    line: list[str] = []
+    for number, device in machine.scsi_controllers:
+        line += ["-device", f"{device},id=scsi{number}"]
+    sata = {disk.controller for disk in machine.disks if disk.bus == "sata"}
+    built_in = {0} if machine.board == "q35" else set()
+    for number in sorted(sata - built_in):
+        line += ["-device", f"ich9-ahci,id=sata{number}"]
+    return line
+
+
+def _drive(number: int, disk: BootDisk, machine: QemuMachine) -> list[str]:
+    name = f"drive{number}"
+    line: list[str] = []
+    if disk.path is not None:
+        access = "media=cdrom,readonly=on" if disk.cdrom else "snapshot=on"
+        line += [
+            "-drive",
+            f"if=none,id={name},format={_escape(disk.format)},{access},file={_escape(disk.path)}",
+        ]
+    options = [_device(disk), *_slot(disk, machine)]
+    if disk.path is not None:
+        options.append(f"drive={name}")
+    if disk.serial or disk.bus == "nvme":
+        options.append(f"serial={_escape(disk.serial or name)}")
+    if disk.boot_order is not None:
+        options.append(f"bootindex={disk.boot_order}")
+    return [*line, "-device", ",".join(options)]
+
+
+def _device(disk: BootDisk) -> str:
+    if disk.bus in {"virtio", "nvme"}:
+        return {"virtio": "virtio-blk-pci", "nvme": "nvme"}[disk.bus]
+    family = "scsi" if disk.bus == "scsi" else "ide"
+    return f"{family}-cd" if disk.cdrom else f"{family}-hd"
+
+
+def _slot(disk: BootDisk, machine: QemuMachine) -> list[str]:
+    """Return where a drive is plugged in, in the words of its controller."""
+    match disk.bus:
+        case "ide":
+            return [f"bus=ide.{disk.unit // 2}", f"unit={disk.unit % 2}"]
+        case "sata":
+            built_in = machine.board == "q35" and disk.controller == 0
+            return [f"bus={'ide' if built_in else f'sata{disk.controller}'}.{disk.unit}"]
+        case "scsi":
+            slot = [f"bus=scsi{disk.controller}.0", f"scsi-id={disk.unit}"]
+            if dict(machine.scsi_controllers)[disk.controller] == "mptsas1068":
+                # Without a name of its own the guest's SAS driver does not see the drive.
+                slot.append(f"wwn={0x5000C50000000000 + disk.unit:#x}")
+            return slot
+        case _:
+            return []
+
+
+def _network(number: int, nic: BootNic) -> list[str]:
+    # Answers DHCP and lets nothing out; no boot ROM, on which firmware would wait for minutes.
+    device = f"{nic.device},netdev=net{number},romfile="
+    if nic.mac:
+        device += f",mac={nic.mac}"
+    return ["-netdev", f"user,id=net{number},restrict=on", "-device", device]

@@ -1,0 +1,93 @@
+"""Understand what a booting guest prints on its serial port."""
+
+from __future__ import annotations
+
+import re
+
+LOGIN = "login"
+
+# In the order in which they are expected; each is noted once.
+MILESTONES: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("firmware", re.compile(r"SeaBIOS \(version|BdsDxe: (loading|starting)|UEFI firmware")),
+    (
+        "boot loader",
+        re.compile(r"GNU GRUB|GRUB loading|Welcome to GRUB|Booting [`']|[IS]YSLINUX|systemd-boot"),
+    ),
+    (
+        "kernel",
+        re.compile(r"Linux version \d|EFI stub: Loaded|---<<BOOT>>---|Decompressing Linux"),
+    ),
+    (
+        "root file system",
+        re.compile(
+            r"(EXT[234]-fs|XFS|F2FS-fs) \(.*?\): ([Mm]ounted|Ending clean mount|Mounting V)"
+            r"|BTRFS info .*: (first mount|using crc32c)|Mounted.*(sysroot|/root)\b"
+            r"|Trying to mount root from"
+        ),
+    ),
+    ("user space", re.compile(r"^Welcome to (?!GRUB)\S|Reached target|INIT: version|OpenRC \d")),
+    (LOGIN, re.compile(r"^(?:[\w.-]+ )?login: ?")),
+)
+
+# A guest that prints one of these does not get further by itself.
+FAILURES: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("the kernel panicked", re.compile(r"Kernel panic - not syncing")),
+    (
+        "the initramfs did not find the root file system",
+        re.compile(r"ALERT! .* does not exist|Gave up waiting for root|^\(initramfs\)"),
+    ),
+    (
+        "the initramfs gave up",
+        re.compile(r"dracut-emergency|^dracut:/# ?|Entering emergency mode|reboot: System halted"),
+    ),
+    ("the guest started its rescue shell", re.compile(r"You are in (emergency|rescue) mode")),
+    ("the boot loader does not find its files", re.compile(r"^grub( rescue)?> ?")),
+    (
+        "the firmware found nothing to boot",
+        re.compile(
+            r"No bootable device|No bootable option or device was found"
+            r"|not a bootable disk|EFI Internal Shell|UEFI Interactive Shell|^Shell> ?"
+        ),
+    ),
+)
+
+_ESCAPES = re.compile(r"\x1b(?:\[[0-9;?=]*[ -/]*[@-~]|[@-Z\\-_]|[()][0-9A-B])|[\x00-\x08\x0e-\x1f]")
+_LONGEST_LINE = 4096
+
+
+class SerialWatch:
+    """Reads a serial port's bytes as they come and notes milestones and a failure.
+
+    ``milestones`` maps names to the seconds at which they were seen. ``failure`` is
+    empty while all is well.
+    """
+
+    def __init__(self) -> None:
+        self.milestones: dict[str, float] = {}
+        self.failure = ""
+        self._rest = ""
+
+    def feed(self, data: bytes, at: float) -> tuple[str, ...]:
+        """Take bytes that came ``at`` seconds after the start; return what is new."""
+        text = self._rest + data.decode("utf-8", "replace")
+        *lines, self._rest = re.split(r"[\r\n]+", text)
+        self._rest = self._rest[-_LONGEST_LINE:]
+        before = set(self.milestones)
+        for line in lines:
+            self._look(_ESCAPES.sub("", line), at, finished=True)
+        # A prompt is a line that does not end; any other unfinished line is still being written.
+        self._look(_ESCAPES.sub("", self._rest), at, finished=False)
+        return tuple(name for name in self.milestones if name not in before)
+
+    def _look(self, line: str, at: float, *, finished: bool) -> None:
+        if not finished and not line.rstrip().endswith((":", ">", "#", ")")):
+            return
+        for name, pattern in MILESTONES:
+            if name not in self.milestones and pattern.search(line):
+                self.milestones[name] = at
+        if self.failure or LOGIN in self.milestones:
+            return
+        for meaning, pattern in FAILURES:
+            if pattern.search(line):
+                self.failure = f"{meaning}: {line.strip()[:200]}"
+                return

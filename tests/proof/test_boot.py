@@ -1,0 +1,160 @@
+"""Real boots of a disk whose boot sector writes a text to the serial port."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from kensho.proof import boot
+from kensho.proof.boot import Verdict, boot_domain
+from tests.proof.domains import disk, domain
+
+# cld; xor ax,ax; mov ds,ax; mov si,text; next: lodsb; test al,al; jz end;
+# mov dx,0x3f8; out dx,al; jmp next; end: hlt; jmp end
+PRINT = bytes.fromhex("fc 31c0 8ed8 be167c ac 84c0 7406 baf803 ee ebf5 f4 ebfd")
+# The same, but at the end a reset through the keyboard controller.
+RESTART = bytes.fromhex("fc b0fe e664 ebfe")
+
+
+def boot_sector(code: bytes) -> bytes:
+    return code.ljust(510, b"\0") + b"\x55\xaa"
+
+
+def printing(text: str) -> bytes:
+    assert len(PRINT) == 0x16
+    return boot_sector(PRINT + text.encode() + b"\0")
+
+
+@pytest.fixture
+def guest(tmp_path: Path):
+    def make(sector: bytes, devices: str = disk()) -> Path:
+        (tmp_path / "disk.img").write_bytes(sector.ljust(1 << 20, b"\0"))
+        path = tmp_path / "guest.xml"
+        path.write_text(domain(devices))
+        return path
+
+    return make
+
+
+def qemu_processes(word: str) -> list[str]:
+    found = []
+    for cmdline in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            text = cmdline.read_bytes().decode(errors="replace")
+        except OSError:
+            continue  # it ended while we looked
+        if text.startswith("qemu-system") or "/qemu-system" in text:
+            found.append(text)
+    return [text for text in found if word in text]
+
+
+@pytest.mark.boot
+@pytest.mark.parametrize(
+    "devices",
+    [
+        disk("vda", "virtio"),
+        disk("hda", "ide"),
+        disk("sda", "sata"),
+        "<controller type='scsi' index='0' model='virtio-scsi'/>" + disk("sda", "scsi"),
+        "<controller type='scsi' index='0' model='lsilogic'/>" + disk("sda", "scsi"),
+        "<controller type='scsi' index='0' model='lsisas1068'/>" + disk("sda", "scsi"),
+        "<controller type='scsi' index='0' model='vmpvscsi'/>" + disk("sda", "scsi"),
+        disk() + "<interface type='user'><model type='virtio'/></interface>",
+        disk() + "<interface type='user'><model type='vmxnet3'/></interface>",
+    ],
+    ids=lambda text: text[:60],
+)
+def test_the_firmware_boots_from_every_bus(guest, tmp_path, devices):
+    events: list[str] = []
+    xml = guest(printing("tiny login: "), devices)
+    image = hashlib.sha256((tmp_path / "disk.img").read_bytes()).digest()
+    result = boot_domain(xml, log=tmp_path / "log", timeout=60, on_event=events.append)
+    assert result.verdict is Verdict.LOGIN, result
+    assert [event.split(" after ")[0] for event in events] == ["firmware", "login"]
+    assert (tmp_path / "log").read_text() == "tiny login: "
+    assert hashlib.sha256((tmp_path / "disk.img").read_bytes()).digest() == image
+    assert qemu_processes(str(tmp_path)) == []
+
+
+@pytest.mark.boot
+def test_a_guest_that_says_it_failed(guest, tmp_path):
+    xml = guest(printing("Kernel panic - not syncing: a test\r\n"))
+    result = boot_domain(xml, log=tmp_path / "log", timeout=60)
+    assert result.verdict is Verdict.FAILED
+    assert "a test" in result.reason
+
+
+@pytest.mark.boot
+def test_an_empty_disk(guest, tmp_path):
+    result = boot_domain(guest(b""), log=tmp_path / "log", timeout=60)
+    assert result.verdict is Verdict.FAILED
+    assert "nothing to boot" in result.reason
+
+
+@pytest.mark.boot
+def test_a_silent_guest_runs_into_the_time_limit(guest, tmp_path):
+    result = boot_domain(guest(printing("")), log=tmp_path / "log", timeout=4)
+    assert result.verdict is Verdict.TIMEOUT
+    assert 4 <= result.seconds < 10
+    assert "last seen: firmware" in result.reason
+    assert qemu_processes(str(tmp_path)) == []
+
+
+@pytest.mark.boot
+def test_a_guest_that_restarts(guest, tmp_path):
+    result = boot_domain(guest(boot_sector(RESTART)), log=tmp_path / "log", timeout=60)
+    assert result.verdict is Verdict.EXITED
+    assert "restarted" in result.reason
+
+
+@pytest.mark.boot
+def test_qemu_refusing_is_told_in_its_own_words(guest, tmp_path):
+    bad = disk().replace("type='raw'", "type='qcow2'")
+    result = boot_domain(guest(b"", bad), log=tmp_path / "log", timeout=60)
+    assert result.verdict is Verdict.EXITED
+    assert "qcow2" in result.reason
+
+
+@pytest.mark.boot
+def test_no_process_is_left_when_the_caller_fails(guest, tmp_path):
+    def fail(_text: str) -> None:
+        raise RuntimeError("no more of this")
+
+    with pytest.raises(RuntimeError, match="no more"):
+        boot_domain(guest(printing("")), log=tmp_path / "log", timeout=60, on_event=fail)
+    assert qemu_processes(str(tmp_path)) == []
+
+
+@pytest.mark.boot
+def test_the_log_is_bounded(guest, tmp_path, monkeypatch):
+    monkeypatch.setattr(boot, "MAX_LOG", 4)
+    result = boot_domain(guest(printing("tiny login: ")), log=tmp_path / "log", timeout=60)
+    assert result.verdict is Verdict.LOGIN
+    assert (tmp_path / "log").read_bytes() == b"tiny"
+
+
+def test_qemu_ended_at_once(tmp_path, monkeypatch):
+    """Needs no QEMU: a stand-in that fails as QEMU does."""
+    stand_in = tmp_path / "qemu-system-x86_64"
+    stand_in.write_text("#!/bin/sh\necho 'no such machine' >&2\nexit 1\n")
+    stand_in.chmod(0o755)
+    monkeypatch.setattr(boot, "find_qemu", lambda: str(stand_in))
+    (tmp_path / "guest.xml").write_text(domain())
+    result = boot_domain(tmp_path / "guest.xml", log=tmp_path / "log", timeout=10)
+    assert result.verdict is Verdict.EXITED
+    assert "code 1: no such machine" in result.reason
+
+
+def test_the_stand_in_is_bounded_in_time(tmp_path, monkeypatch):
+    stand_in = tmp_path / "qemu-system-x86_64"
+    stand_in.write_text("#!/bin/sh\nsleep 98765\n")
+    stand_in.chmod(0o755)
+    monkeypatch.setattr(boot, "find_qemu", lambda: str(stand_in))
+    (tmp_path / "guest.xml").write_text(domain())
+    result = boot_domain(tmp_path / "guest.xml", log=tmp_path / "log", timeout=0.5)
+    assert result.verdict is Verdict.TIMEOUT
+    listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+    assert "sleep 98765" not in listing

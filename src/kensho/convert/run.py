@@ -12,12 +12,12 @@ from typing import Any, cast
 import msgspec
 
 from kensho import __version__
-from kensho.appliances import Package, check_manifest
+from kensho.appliances import Package
 from kensho.appliances.package import Container, DiskJob, Document, PlacedDisk, Renderer
 from kensho.convert.events import Event, Listener, Message, Moved, Step, ignore
 from kensho.convert.plan import DiskStep, Plan, check_runnable
 from kensho.convert.report import render_html, report_names
-from kensho.convert.source import identify, opened, opened_image
+from kensho.convert.source import check_digests, identify, opened, opened_image
 from kensho.convert.verify import verify_container, verify_folder
 from kensho.convert.workspace import Workspace, workspace
 from kensho.disks import DiskWriter, create_disk
@@ -129,7 +129,7 @@ def _check_source(package: Package, options: Options, listener: Listener) -> tup
     if package.manifest is None or not options.check_manifest:
         return ()
     listener(Step("manifest", package.path))
-    return check_manifest(package, on_bytes=_meter(listener, "manifest", Path(package.path).name))
+    return check_digests(package, _meter(listener, "manifest", Path(package.path).name))
 
 
 def _announce(space: Workspace, listener: Listener) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
 
 from kensho.appliances import Package, open_package
+from kensho.appliances.ovf.manifest import check_manifest
 from kensho.convert.blank import BlankDisk
 from kensho.disks import DiskReader, open_disk
 from kensho.model.appliance import Appliance
-from kensho.model.errors import CorruptError, LocatorError, UsageError
+from kensho.model.errors import CorruptError, KenshoError, LocatorError, UsageError
+from kensho.model.finding import Finding
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -86,3 +88,19 @@ def opened_image(package: Package, image_id: str) -> Iterator[DiskReader]:
             reader.close()
     finally:
         source.close()
+
+
+def check_digests(package: Package, on_bytes: Callable[[int, int], None]) -> tuple[Finding, ...]:
+    """Hash what the manifest names; ``on_bytes`` gets (done, total). See `check_manifest`."""
+    total = 0
+    for name in package.manifest or {}:
+        with suppress(KenshoError), closing(package.open_sibling(name)) as source:
+            total += source.size
+    done = 0
+
+    def count(more: int) -> None:
+        nonlocal done
+        done += more
+        on_bytes(done, total)
+
+    return check_manifest(package, count)

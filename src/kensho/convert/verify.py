@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kensho.appliances import Package, check_manifest, open_package
+from kensho.appliances import Package, open_package
 from kensho.appliances.package import PlacedDisk
-from kensho.appliances.xva_read import open_vdi
 from kensho.convert.plan import Plan
-from kensho.convert.source import opened_image
+from kensho.convert.source import check_digests, opened_image
 from kensho.disks import DiskReader, open_disk
 from kensho.disks.compare import compare
 from kensho.model.errors import VerificationError
@@ -52,6 +51,8 @@ def verify_container(
     """
     path = folder / f"{plan.name}.{form.suffix}"
     if form.disk.format == "xva":
+        from kensho.appliances.xva_read import open_vdi
+
         with FileSource(path) as source:
             for disk in disks:
                 reader = open_vdi(source, disk.filename)
@@ -60,7 +61,7 @@ def verify_container(
         return
     result = open_package(path)
     try:
-        check_manifest(result, on_bytes=meter("verify manifest", path.name))
+        check_digests(result, meter("verify manifest", path.name))
         for disk in disks:
             with _image_of(result, disk) as reader:
                 _compare(package, disk, reader, meter)

@@ -41,13 +41,13 @@ def _placement(
         return
     if old.model is not new.model and not isinstance(drive, Floppy):
         bus = "" if old.bus is new.bus else f" (bus {old.bus} → {new.bus})"
-        severity = note if isinstance(drive, Cdrom) else warning
-        yield severity(
-            "KF-320",
-            f"{name} moves from {old.vendor_model or old.model} to {new.model}{bus}",
-            before.name,
-            f"the guest needs a driver for {new.model} when it starts",
-        )
+        text = f"{name} moves from {old.vendor_model or old.model} to {new.model}{bus}"
+        if isinstance(drive, Cdrom):
+            yield note("KF-328", text, before.name)
+        else:
+            yield warning(
+                "KF-320", text, before.name, f"the guest needs a driver for {new.model} to start"
+            )
     elif (old.index, drive.unit) != (new.index, moved.unit):
         yield note(
             "KF-321",

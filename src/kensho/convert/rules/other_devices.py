@@ -28,9 +28,8 @@ def check(journey: Journey) -> Iterator[Finding]:
                 "the port is there; connect it after the import",
             )
         for device in before.others:
-            yield (warning if device.required else note)(
-                "KF-352",
-                f"device {device.name or device.id} (type {device.type}) has no equivalent",
-                before.name,
-                "left out",
-            )
+            text = f"device {device.name or device.id} (type {device.type}) has no equivalent"
+            if device.required:
+                yield warning("KF-352", text, before.name, "left out")
+            else:
+                yield note("KF-353", text, before.name, "left out; the source calls it optional")

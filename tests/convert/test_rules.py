@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from kensho.convert.mapping import Devices, choose_policy, map_machine
+from kensho.convert.rules import RULES, Journey, check_all
+from kensho.convert.rules.journey import ImageFacts
+from kensho.model.appliance import Appliance, StartItem
+from kensho.model.finding import Finding, Severity
+from kensho.model.machine import (
+    Cdrom,
+    ControllerModel,
+    Cpu,
+    Eula,
+    Extra,
+    Firmware,
+    FirmwareSettings,
+    Memory,
+    NicModel,
+    OtherDevice,
+    Product,
+    Property,
+    Sound,
+)
+from kensho.model.units import GIB, TIB
+from kensho.platforms import find_platform
+from tests.convert.machines import appliance, machine
+
+
+def findings(source: Appliance, target: str, **facts: object) -> dict[str, Finding]:
+    platform = find_platform(target)
+    machines = tuple(
+        map_machine(m, platform, choose_policy(m, platform, Devices.AUTO)) for m in source.machines
+    )
+    images = tuple(
+        ImageFacts(i.id, f"{i.id}.vmdk", "vmdk", 8 * GIB, GIB, i.capacity)
+        for i in source.images
+        if i.file
+    )
+    journey = Journey(
+        before=source,
+        after=msgspec.structs.replace(source, machines=machines),
+        platform=platform,
+        form=platform.forms[0],
+        images=images,
+        space_needed=GIB,
+        space_free=None,
+    )
+    for key, value in facts.items():
+        journey = type(journey)(**{**{f: getattr(journey, f) for f in journey.__slots__}, key: value})
+    return {f.code: f for f in check_all(journey)}
+
+
+def one(**changes: object) -> Appliance:
+    return appliance(msgspec.structs.replace(machine(), **changes))
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "code", "severity"),
+    [
+        (Appliance("empty"), "kvm", "KF-301", Severity.BLOCKED),
+        (appliance(machine(), machine(machine_id="db01")), "kvm", "KF-302", Severity.BLOCKED),
+        (appliance(machine(firmware=Firmware.UEFI)), "virtualbox", "KF-310", Severity.WARNING),
+        (one(firmware=FirmwareSettings(stated=False)), "kvm", "KF-311", Severity.NOTE),
+        (
+            one(firmware=FirmwareSettings(Firmware.UEFI, secure_boot=True)),
+            "virtualbox",
+            "KF-312",
+            Severity.WARNING,
+        ),
+        (one(firmware=FirmwareSettings(tpm=True)), "kvm", "KF-313", Severity.WARNING),
+        (one(firmware=FirmwareSettings(nvram="f")), "kvm", "KF-314", Severity.NOTE),
+        (appliance(machine()), "kvm", "KF-320", Severity.WARNING),
+        (one(drives=(Cdrom("cd", "ide", 0, file="iso"),)), "kvm", "KF-326", Severity.NOTE),
+        (appliance(machine()), "kvm", "KF-330", Severity.WARNING),
+        (appliance(machine()), "ova", "KF-333", Severity.NOTE),
+        (appliance(machine()), "proxmox", "KF-334", Severity.NOTE),
+        (one(cpu=Cpu(count=2000)), "kvm", "KF-340", Severity.WARNING),
+        (one(cpu=Cpu(count=4, cores_per_socket=2)), "hyperv", "KF-341", Severity.NOTE),
+        (one(cpu=Cpu(nested_virtualization=True)), "kvm", "KF-344", Severity.WARNING),
+        (one(memory=Memory(100 * TIB)), "kvm", "KF-345", Severity.WARNING),
+        (one(memory=Memory(GIB + 1)), "kvm", "KF-346", Severity.NOTE),
+        (one(sound=Sound("hda")), "hyperv", "KF-350", Severity.NOTE),
+        (one(others=(OtherDevice("x", 1),)), "kvm", "KF-352", Severity.WARNING),
+        (one(others=(OtherDevice("x", 1, required=False),)), "kvm", "KF-353", Severity.NOTE),
+        (appliance(machine()), "kvm", "KF-328", Severity.NOTE),
+        (appliance(machine(guest="other")), "kvm", "KF-361", Severity.NOTE),
+        (one(eulas=(Eula("be good"),)), "kvm", "KF-365", Severity.WARNING),
+        (
+            one(products=(Product("p", properties=(Property("ip"),)),)),
+            "kvm",
+            "KF-366",
+            Severity.WARNING,
+        ),
+        (one(products=(Product("p"),)), "kvm", "KF-367", Severity.NOTE),
+        (one(uuid="6e2b9d6c-0000-0000-0000-000000000001"), "hyperv", "KF-370", Severity.NOTE),
+        (one(extras=(Extra("vmw", "Config", "<x/>"),)), "kvm", "KF-375", Severity.NOTE),
+    ],
+)
+def test_each_rule_finds_its_case(
+    source: Appliance, target: str, code: str, severity: Severity
+) -> None:
+    assert findings(source, target)[code].severity is severity
+
+
+def test_a_machine_the_target_can_say_whole_has_no_warnings() -> None:
+    source = appliance(machine(controller=ControllerModel.PVSCSI, nic=NicModel.VMXNET3))
+    result = findings(source, "vmware")
+    assert not [f for f in result.values() if f.severity is not Severity.NOTE]
+
+
+def test_windows_on_native_devices_is_told_about_drivers() -> None:
+    platform = find_platform("kvm")
+    source = appliance(machine(guest="win2k22"))
+    moved = map_machine(source.machines[0], platform, platform.native)
+    journey = Journey(
+        before=source,
+        after=msgspec.structs.replace(source, machines=(moved,)),
+        platform=platform,
+        form=platform.forms[0],
+        images=(),
+        space_needed=0,
+        space_free=None,
+    )
+    codes = {f.code for f in check_all(journey)}
+    assert "KF-360" in codes
+
+
+def test_the_image_is_believed_rather_than_the_descriptor() -> None:
+    facts = (ImageFacts("web01-image0", "a.vmdk", "vmdk", 9 * GIB, GIB, 8 * GIB),)
+    assert "KF-323" in findings(appliance(machine()), "kvm", images=facts)
+
+
+def test_too_little_space_blocks() -> None:
+    result = findings(appliance(machine()), "kvm", space_free=5)
+    assert result["KF-390"].severity is Severity.BLOCKED
+
+
+def test_start_order_is_not_lost_in_silence() -> None:
+    source = appliance(machine(), machine(machine_id="db01"))
+    source = msgspec.structs.replace(source, start_order=(StartItem("db01", 1),))
+    assert "KF-303" in findings(source, "kvm")
+
+
+def test_every_code_is_documented() -> None:
+    root = Path(__file__).parents[2]
+    documented = set(re.findall(r"KF-\d+", (root / "docs/findings.md").read_text()))
+    used = {
+        code
+        for path in (root / "src").rglob("*.py")
+        for code in re.findall(r'"(KF-\d+)"', path.read_text())
+    }
+    assert used == documented
+
+
+def test_the_table_lists_every_rule_file() -> None:
+    folder = Path(__file__).parents[2] / "src/kensho/convert/rules"
+    files = {p.stem for p in folder.glob("*.py")} - {"__init__", "journey"}
+    assert files == {rule.__module__.rpartition(".")[2] for rule in RULES}

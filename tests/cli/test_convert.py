@@ -1,0 +1,275 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kensho.convert.plan import Request, make_plan
+from kensho.convert.run import Options, run_plan
+from kensho.disks import open_disk
+from kensho.disks.compare import compare
+from kensho.model.errors import InterruptedRunError
+from kensho.platforms import PLATFORMS
+from kensho.storage.file import FileSource
+from tests.cli.conftest import Kensho
+from tests.images import MIB, ovf, raw_disk
+
+AsJson = Callable[..., Any]
+FORMS = [(p.name, f.name) for p in PLATFORMS for f in p.forms]
+
+
+def visible(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
+
+
+def two_disks(folder: Path, size: int = 8 * MIB) -> Path:
+    folder.mkdir(exist_ok=True)
+    raw_disk(folder / "a.img", seed=1, size=size)
+    raw_disk(folder / "b.img", seed=2, size=size)
+    source = folder / "web01.ovf"
+    source.write_text(ovf({"a.img": size, "b.img": size}))
+    return source
+
+
+@pytest.mark.parametrize(("target", "form"), FORMS)
+def test_every_target_from_an_ova(
+    as_json: AsJson, disk: Path, tmp_path: Path, target: str, form: str
+) -> None:
+    as_json("convert", disk, "--to", "ova", "--name", "app", "-o", tmp_path / "ova")
+    source = tmp_path / "ova" / "app.ova"
+    out = tmp_path / "out"
+    result = as_json("convert", source, "--to", target, "--form", form, "-o", out)
+    assert result["check"] == "ok"
+    assert result["target"] == target
+    names = {f["name"] for f in result["files"]}
+    assert names <= set(visible(out))
+    for file in result["files"]:
+        assert (out / file["name"]).stat().st_size == file["bytes"]
+    report = Path(result["report"]).read_text()
+    assert report.startswith("<!doctype html>")
+    assert "equals the source" in report
+    assert not [p for p in out.iterdir() if p.name.startswith(".")]
+
+
+@pytest.mark.parametrize("target", ["kvm", "proxmox", "hyperv"])
+def test_disks_hold_what_the_source_held(
+    as_json: AsJson, disk: Path, tmp_path: Path, target: str
+) -> None:
+    result = as_json("convert", disk, "--to", target, "-o", tmp_path / "out")
+    made = tmp_path / "out" / result["disks"][0]["filename"]
+    if shutil.which("qemu-img"):
+        command = ["qemu-img", "compare", "-f", "raw", str(disk), str(made)]
+        assert subprocess.run(command, capture_output=True).returncode == 0
+    with FileSource(disk) as a, FileSource(made) as b:
+        assert compare(open_disk(a, format="raw"), open_disk(b)) is None
+
+
+def test_ova_lists_descriptor_manifest_disks_and_the_digests_agree(
+    as_json: AsJson, tmp_path: Path
+) -> None:
+    source = two_disks(tmp_path / "src")
+    as_json("convert", source, "--to", "ova", "-o", tmp_path)
+    with tarfile.open(tmp_path / "web01.ova") as archive:
+        names = archive.getnames()
+        assert names == ["web01.ovf", "web01.mf", "web01-disk1.vmdk", "web01-disk2.vmdk"]
+        listed = archive.extractfile("web01.mf")
+        assert listed is not None
+        lines = listed.read().decode().splitlines()
+        for line, name in zip(lines, [names[0], *names[2:]], strict=True):
+            member = archive.extractfile(name)
+            assert member is not None
+            assert line == f"SHA256({name})= {hashlib.sha256(member.read()).hexdigest()}"
+
+
+def test_the_same_source_gives_the_same_bytes(as_json: AsJson, disk: Path, tmp_path: Path) -> None:
+    for target, name in (("ova", "web01.ova"), ("hyperv", "web01-disk1.vhdx")):
+        digests = set()
+        for threads in (1, 3):
+            out = tmp_path / f"{target}{threads}"
+            as_json("convert", disk, "--to", target, "-o", out, "--threads", threads)
+            digests.add(hashlib.sha256((out / name).read_bytes()).hexdigest())
+        assert len(digests) == 1
+
+
+def test_dry_run_shows_the_plan_and_writes_nothing(
+    kensho: Kensho, disk: Path, tmp_path: Path
+) -> None:
+    code, out, _ = kensho("convert", disk, "--to", "kvm", "-o", tmp_path / "out", "--dry-run")
+    assert code == 0
+    assert "Devices" in out
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_kept_plan_runs_later(
+    kensho: Kensho, as_json: AsJson, disk: Path, tmp_path: Path
+) -> None:
+    kept = tmp_path / "web01.plan"
+    assert kensho("plan", disk, "--to", "kvm", "-o", kept)[0] == 0
+    assert as_json("convert", kept, "-o", tmp_path / "out")["check"] == "ok"
+
+
+def test_a_plan_of_a_source_that_changed_is_refused(
+    kensho: Kensho, disk: Path, tmp_path: Path
+) -> None:
+    kept = tmp_path / "web01.plan"
+    kensho("plan", disk, "--to", "kvm", "-o", kept)
+    os.utime(disk, ns=(1, 1))
+    code, _, err = kensho("convert", kept, "-o", tmp_path / "out")
+    assert code == 1
+    assert "changed since the plan" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_existing_result_is_kept_unless_told(
+    kensho: Kensho, disk: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert kensho("convert", disk, "--to", "kvm", "-o", out)[0] == 0
+    code, _, err = kensho("convert", disk, "--to", "kvm", "-o", out)
+    assert code == 2
+    assert "--overwrite" in err
+    assert kensho("convert", disk, "--to", "kvm", "-o", out, "--overwrite")[0] == 0
+
+
+def test_two_machines_for_a_one_machine_target(kensho: Kensho, tmp_path: Path) -> None:
+    folder = tmp_path / "src"
+    folder.mkdir()
+    raw_disk(folder / "a.img")
+    text = ovf({"a.img": 8 * MIB})
+    start = text.index("  <VirtualSystem ")
+    system = text[start : text.index("</Envelope>")]
+    other = system.replace("web01", "db01")
+    both = f'<VirtualSystemCollection ovf:id="all"><Info/>{system}{other}</VirtualSystemCollection>'
+    (folder / "all.ovf").write_text(text[:start] + both + "</Envelope>")
+    code, _, err = kensho("convert", folder / "all.ovf", "--to", "kvm", "-o", tmp_path / "out")
+    assert code == 10
+    assert "--machine" in err
+    assert not (tmp_path / "out").exists()
+    code, _, err = kensho(
+        "convert", folder / "all.ovf", "--to", "kvm", "--machine", "db01", "-o", tmp_path / "out"
+    )
+    assert code == 0, err
+    assert "db01.xml" in visible(tmp_path / "out")
+
+
+def test_events_are_lines_of_json_that_end_with_the_result(
+    kensho: Kensho, disk: Path, tmp_path: Path
+) -> None:
+    code, out, _ = kensho("convert", disk, "--to", "kvm", "-o", tmp_path, "--events")
+    assert code == 0
+    events = [json.loads(line) for line in out.splitlines()]
+    kinds = [e["event"] for e in events]
+    assert kinds[-1] == "result"
+    assert {"step", "progress"} <= set(kinds)
+    last = [e["progress"] for e in events if e["event"] == "progress" and
+            e["progress"]["phase"] == "copy"][-1]  # fmt: skip
+    assert last["done"] == last["total"]
+
+
+def test_strict_turns_warnings_into_exit_code_3(
+    kensho: Kensho, tmp_path: Path
+) -> None:
+    source = two_disks(tmp_path / "src")
+    assert kensho("convert", source, "--to", "kvm", "-o", tmp_path, "--strict")[0] == 3
+
+
+def test_errors_are_json_too(kensho: Kensho, tmp_path: Path) -> None:
+    code, out, err = kensho("inspect", tmp_path / "missing.ova", "--json")
+    assert code == 2
+    error = json.loads(out)
+    assert error["exit_code"] == 2
+    assert error["path"].endswith("missing.ova")
+    assert "hint:" in err
+
+
+def test_an_interrupted_run_shows_nothing_and_the_next_one_resumes(tmp_path: Path) -> None:
+    source = two_disks(tmp_path / "src")
+    request = Request(source=str(source), target="kvm")
+    out = tmp_path / "out"
+    copied: list[str] = []
+
+    def listener(event: object) -> None:
+        subject = getattr(event, "subject", "")
+        if getattr(event, "phase", "") == "copy":
+            copied.append(subject)
+
+    with pytest.raises(InterruptedRunError):
+        run_plan(
+            make_plan(request),
+            out,
+            listener=listener,
+            cancelled=lambda: copied[-1] == "web01-disk2.qcow2",
+        )
+    assert visible(out) == []
+    copied.clear()
+    messages: list[str] = []
+
+    def second(event: object) -> None:
+        listener(event)
+        messages.append(getattr(event, "text", ""))
+
+    result = run_plan(make_plan(request), out, listener=second)
+    assert copied == ["web01-disk2.qcow2"]
+    assert any("resuming" in m and "web01-disk1.qcow2" in m for m in messages)
+    whole = run_plan(make_plan(request), tmp_path / "whole")
+    for disk in result.disks:
+        assert (out / disk.filename).read_bytes() == (
+            tmp_path / "whole" / disk.filename
+        ).read_bytes()
+    assert whole.check == result.check == "ok"
+
+
+def test_an_interrupted_container_leaves_nothing_at_all(tmp_path: Path) -> None:
+    source = two_disks(tmp_path / "src")
+    plan = make_plan(Request(source=str(source), target="ova"))
+    with pytest.raises(InterruptedRunError):
+        run_plan(plan, tmp_path / "out", cancelled=lambda: True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_failed_verification_publishes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = two_disks(tmp_path / "src")
+    plan = make_plan(Request(source=str(source), target="kvm"))
+    monkeypatch.setattr("kensho.convert.verify.compare", lambda *_, **__: 512)
+    with pytest.raises(Exception, match="differs"):
+        run_plan(plan, tmp_path / "out", options=Options())
+    assert not (tmp_path / "out").exists() or visible(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])
+def test_signals_end_a_run_with_their_code_and_leave_nothing_finished(
+    tmp_path: Path, number: int, code: int
+) -> None:
+    source = tmp_path / "big.img"
+    with source.open("wb") as file:
+        for _ in range(192):
+            file.write(os.urandom(MIB))
+    out = tmp_path / "out"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kensho", "convert", source, "--to", "ova", "-o", out,
+         "--compression", "small", "--events"],  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        event = json.loads(line)
+        if event["event"] == "progress" and event["progress"]["phase"] == "copy":
+            process.send_signal(number)
+            break
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code, err.decode()
+    assert b"nothing that looks finished" in err
+    assert not out.exists() or visible(out) == []

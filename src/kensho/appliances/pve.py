@@ -1,0 +1,309 @@
+"""Write a machine for Proxmox VE: a script of ``qm`` commands and the configuration it makes.
+
+Source: https://pve.proxmox.com/pve-docs/qm.1.html and qm.conf.5.html. Disks are taken in with
+``STORAGE:0,import-from=FILE`` (Proxmox VE 7.2 and later), which imports and attaches in one step;
+``qm importdisk`` leaves a volume whose name a script would have to guess.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shlex
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kensho.appliances._mapped import (
+    boot_ranks,
+    controller_of,
+    not_supported,
+    only_machine,
+    placed_disk,
+)
+from kensho.appliances.names import dns_name, file_stem
+from kensho.appliances.package import Document, PlacedDisk
+from kensho.model import guest_os
+from kensho.model.appliance import Appliance
+from kensho.model.errors import UnsupportedError
+from kensho.model.machine import (
+    Cdrom,
+    ControllerModel,
+    Disk,
+    Firmware,
+    Machine,
+    Nic,
+    NicModel,
+)
+from kensho.model.units import GIB, MIB
+
+#: Controllers as the prefix of a drive's key, and what ``scsihw`` says about them.
+_DRIVES: dict[ControllerModel, tuple[str, str]] = {
+    ControllerModel.VIRTIO_BLK: ("virtio", ""),
+    ControllerModel.VIRTIO_SCSI: ("scsi", "virtio-scsi-pci"),
+    ControllerModel.LSI53C895A: ("scsi", "lsi"),
+    ControllerModel.PVSCSI: ("scsi", "pvscsi"),
+    ControllerModel.MEGASAS: ("scsi", "megasas"),
+    ControllerModel.AHCI: ("sata", ""),
+    ControllerModel.IDE: ("ide", ""),
+}
+_KEYS = {"virtio": 16, "scsi": 31, "sata": 6, "ide": 4}  #: drives there can be of each
+_NICS = {
+    NicModel.VIRTIO: "virtio",
+    NicModel.E1000: "e1000",
+    NicModel.E1000E: "e1000e",
+    NicModel.RTL8139: "rtl8139",
+    NicModel.VMXNET3: "vmxnet3",
+    NicModel.PCNET: "pcnet",
+    NicModel.NE2K: "ne2k_pci",
+}
+_VMID, _STORAGE, _BRIDGE = 100, "local-lvm", "vmbr0"  #: what the configuration file assumes
+
+
+@dataclass(frozen=True, slots=True)
+class _DriveLine:
+    """A drive: its key, the file it comes from (None: an empty CD drive) and its options."""
+
+    key: str
+    placed: PlacedDisk | None
+    options: str
+
+
+def render(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tuple[Document, ...]:
+    """Return ``NAME-import.sh`` and ``NAME.conf``.
+
+    Raises UnsupportedError for several machines and for a device Proxmox VE does not have.
+    """
+    machine = only_machine(appliance, "Proxmox VE")
+    stem = file_stem(appliance.name)
+    options = _options(machine)
+    drives = _drive_lines(machine, disks)
+    nics = [_nic(nic) for nic in machine.nics]
+    boot = _boot_order(machine, drives)
+    script = _script(f"{stem}-import.sh", machine, options, drives, nics, boot)
+    config = _config(machine, options, drives, nics, boot)
+    return (
+        Document(f"{stem}-import.sh", script.encode(errors="replace"), executable=True),
+        Document(f"{stem}.conf", config.encode(errors="replace")),
+    )
+
+
+def _options(machine: Machine) -> dict[str, str]:
+    """Return the options of qm.conf(5) that are no drives and no adapters."""
+    cpu, uefi = machine.cpu, machine.firmware.kind is Firmware.UEFI
+    cores = cpu.cores_per_socket if cpu.count % max(1, cpu.cores_per_socket) == 0 else 1
+    options = {
+        "name": dns_name(machine.name),
+        "ostype": guest_os.to_vendor(machine.guest.id, "pve"),
+        "memory": str(-(-machine.memory.size // MIB)),
+        "sockets": str(cpu.count // cores),
+        "cores": str(cores),
+        "cpu": "host",  # the default, kvm64, lacks what RHEL 9 and others need to start
+        "bios": "ovmf" if uefi else "seabios",
+        "vga": "std",
+    }
+    if uefi:
+        options["machine"] = "q35"
+    if machine.video is not None and machine.video.memory:
+        options["vga"] = f"std,memory={min(max(machine.video.memory // MIB, 4), 512)}"
+    kinds = {_DRIVES[c.model][1] for c in machine.controllers if c.model in _DRIVES} - {""}
+    if len(kinds) > 1:
+        raise UnsupportedError(f"Proxmox VE has one kind of SCSI controller, not {sorted(kinds)}")
+    for kind in kinds:
+        options["scsihw"] = kind
+    if machine.uuid is not None:
+        with contextlib.suppress(ValueError):  # not a UUID: Proxmox VE makes one
+            options["smbios1"] = f"uuid={uuid.UUID(machine.uuid)}"
+    for number in range(min(len(machine.serial_ports), 4)):
+        options[f"serial{number}"] = "socket"
+    return options
+
+
+def _drive_lines(machine: Machine, disks: Mapping[str, PlacedDisk]) -> list[_DriveLine]:
+    lines = []
+    for drive in machine.drives:
+        if not isinstance(drive, Disk | Cdrom):
+            raise not_supported("Proxmox VE", drive, "floppy")
+        key = _key(machine, drive)
+        if isinstance(drive, Cdrom):
+            lines.append(_DriveLine(key, None, "media=cdrom"))
+            continue
+        options = ["discard=on"]
+        if drive.solid_state and not key.startswith("virtio"):
+            options.append("ssd=1")
+        if drive.read_only and key.startswith(("virtio", "scsi")):
+            options.append("ro=1")
+        lines.append(_DriveLine(key, placed_disk(drive, disks), ",".join(options)))
+    return lines
+
+
+def _key(machine: Machine, drive: Disk | Cdrom) -> str:
+    """Return the key of a drive, such as ``scsi0``; its number is its place."""
+    controller = controller_of(machine, drive)
+    if controller.model not in _DRIVES:
+        raise not_supported("Proxmox VE", drive, controller.model.value)
+    prefix = _DRIVES[controller.model][0]
+    match prefix:
+        case "ide":
+            number = 2 * controller.index + drive.unit
+        case "virtio":
+            number = controller.index + drive.unit
+        case _:
+            number = drive.unit if controller.index == 0 else _KEYS[prefix]
+    if number >= _KEYS[prefix]:
+        raise UnsupportedError(
+            f"drive {drive.id!r} is at {prefix} {controller.index}:{drive.unit}; Proxmox VE has"
+            f" {_KEYS[prefix]} places there",
+            field=drive.id,
+        )
+    return f"{prefix}{number}"
+
+
+def _nic(nic: Nic) -> tuple[str, str]:
+    """Return the parts of a network option before and after the bridge."""
+    if nic.model not in _NICS:
+        raise not_supported("Proxmox VE", nic, nic.model.value)
+    model = _NICS[nic.model]
+    if nic.mac is not None and re.fullmatch(
+        r"[0-9a-fA-F][02468aceACE](:[0-9a-fA-F]{2}){5}", nic.mac
+    ):
+        model += f"={nic.mac.upper()}"
+    tail = f",tag={nic.vlan}" if nic.vlan else ""
+    return f"{model},bridge=", tail + ("" if nic.connected else ",link_down=1")
+
+
+def _boot_order(machine: Machine, drives: list[_DriveLine]) -> str:
+    """Return the value of ``boot``: device keys, first first."""
+    ranks = boot_ranks(machine)
+    keys = dict(zip((d.id for d in machine.drives), (line.key for line in drives), strict=True))
+    keys |= {nic.id: f"net{number}" for number, nic in enumerate(machine.nics)}
+    return "order=" + ";".join(keys[device] for device in sorted(ranks, key=ranks.__getitem__))
+
+
+def _efi_options(machine: Machine) -> str:
+    return f"efitype=4m,pre-enrolled-keys={int(machine.firmware.secure_boot)}"
+
+
+_HEAD = """\
+#!/usr/bin/env bash
+# Made by kensho: creates this machine on a Proxmox VE host (7.2 or later). Run it as root,
+# in the folder it lies in together with the disk files:
+#
+#     bash {script} [VMID] [STORAGE] [BRIDGE]
+#
+# VMID     number of the new machine; the next free one when left out
+# STORAGE  where the disks go; local-lvm when left out
+# BRIDGE   where the network adapters are plugged in; vmbr0 when left out
+set -euo pipefail
+
+VMID=${{1:-$(pvesh get /cluster/nextid)}}
+STORAGE=${{2:-local-lvm}}
+BRIDGE=${{3:-vmbr0}}
+HERE=$(cd -- "$(dirname -- "${{BASH_SOURCE[0]}}")" && pwd)
+
+if [[ $HERE == *,* ]]; then
+  echo "qm cannot read files from a folder with a comma in its name: $HERE" >&2
+  exit 1
+fi
+for file in {files}; do
+  if [[ ! -f $HERE/$file ]]; then
+    echo "missing beside this script: $file" >&2
+    exit 1
+  fi
+done
+trap 'echo "stopped; to remove what was made: qm destroy $VMID" >&2' ERR
+"""
+
+
+def _script(
+    name: str,
+    machine: Machine,
+    options: dict[str, str],
+    drives: list[_DriveLine],
+    nics: list[tuple[str, str]],
+    boot: str,
+) -> str:
+    files = [line.placed.filename for line in drives if line.placed is not None]
+    head = _HEAD.format(script=name, files=" ".join(map(shlex.quote, files)) or "''")
+    if not files:
+        head = re.sub(r"for file in.*?done\n", "", head, flags=re.DOTALL)
+    arguments = [f"--{key} {shlex.quote(value)}" for key, value in options.items()]
+    if machine.annotation.strip():
+        arguments.append(f"--description {shlex.quote(machine.annotation.replace(chr(0), ''))}")
+    for number, (before, after) in enumerate(nics):
+        arguments.append(f'--net{number} {shlex.quote(before)}"$BRIDGE"{_quoted(after)}')
+    parts = [head, "# The machine itself, its processors, memory and network adapters."]
+    parts.append(" \\\n  ".join(['qm create "$VMID"', *arguments]))
+    if machine.firmware.kind is Firmware.UEFI:
+        parts.append("\n# Where UEFI keeps its settings, and with secure boot its keys.")
+        parts.append(f'qm set "$VMID" --efidisk0 "$STORAGE:1,{_efi_options(machine)}"')
+    if machine.firmware.tpm:
+        parts.append(
+            "\n# A trusted platform module, empty: what was sealed in the old one is not in it."
+        )
+        parts.append('qm set "$VMID" --tpmstate0 "$STORAGE:1,version=v2.0"')
+    parts.append("\n# The drives: files are copied into the storage.")
+    for line in drives:
+        if line.placed is None:
+            parts.append(f'qm set "$VMID" --{line.key} none,{line.options}')
+        else:
+            file = shlex.quote(line.placed.filename)
+            source = f'"$STORAGE:0,import-from=$HERE/"{file},{line.options}'
+            parts.append(f'qm set "$VMID" --{line.key} {source}')
+    if boot != "order=":
+        parts.append("\n# What to start from.")
+        parts.append(f'qm set "$VMID" --boot {shlex.quote(boot)}')
+    parts.append('\necho "machine $VMID is ready: qm start $VMID"')
+    return "\n".join(parts) + "\n"
+
+
+def _quoted(text: str) -> str:
+    return shlex.quote(text) if text else ""
+
+
+def _config(
+    machine: Machine,
+    options: dict[str, str],
+    drives: list[_DriveLine],
+    nics: list[tuple[str, str]],
+    boot: str,
+) -> str:
+    """Return the configuration as ``qm config`` would show it after the script has run."""
+    lines = dict(options)
+    volumes = 0
+    if machine.firmware.kind is Firmware.UEFI:
+        lines["efidisk0"] = f"{_volume(volumes)},{_efi_options(machine)},size=4M"
+        volumes += 1
+    if machine.firmware.tpm:
+        lines["tpmstate0"] = f"{_volume(volumes)},size=4M,version=v2.0"
+        volumes += 1
+    for line in drives:
+        if line.placed is None:
+            lines[line.key] = f"none,{line.options}"
+            continue
+        size = _size(line.placed.virtual_size)
+        lines[line.key] = f"{_volume(volumes)},{line.options},size={size}"
+        volumes += 1
+    lines |= {f"net{n}": f"{before}{_BRIDGE}{after}" for n, (before, after) in enumerate(nics)}
+    if boot != "order=":
+        lines["boot"] = boot
+    notes = (
+        "Made by kensho. This is what the import script makes of the machine when it is number"
+        f" {_VMID} on {_STORAGE} and {_BRIDGE}.\n{machine.annotation}"
+    )
+    comment = "".join(f"#{_encoded(text)}\n" for text in notes.rstrip().split("\n"))
+    return comment + "".join(f"{key}: {lines[key]}\n" for key in sorted(lines))
+
+
+def _volume(number: int) -> str:
+    return f"{_STORAGE}:vm-{_VMID}-disk-{number}"
+
+
+def _size(size: int) -> str:
+    return f"{size // GIB}G" if size % GIB == 0 else f"{-(-size // MIB)}M"
+
+
+def _encoded(text: str) -> str:
+    """Return a line of a description as the file holds it: percent-encoded where it matters."""
+    data = text.encode(errors="replace")
+    return "".join(chr(b) if 0x20 <= b < 0x7F and b not in b":%" else f"%{b:02X}" for b in data)

@@ -211,8 +211,9 @@ for file in {files}; do
     exit 1
   fi
 done
-trap 'echo "stopped; to remove what was made: qm destroy $VMID" >&2' ERR
 """
+
+_TRAP = """trap 'echo "stopped; to remove what was made: qm destroy $VMID" >&2' ERR"""
 
 
 def _script(
@@ -234,6 +235,8 @@ def _script(
         arguments.append(f'--net{number} {shlex.quote(before)}"$BRIDGE"{_quoted(after)}')
     parts = [head, "# The machine itself, its processors, memory and network adapters."]
     parts.append(" \\\n  ".join(['qm create "$VMID"', *arguments]))
+    # Only now: when `qm create` itself fails, the machine with that number is somebody else's.
+    parts.append(_TRAP)
     if machine.firmware.kind is Firmware.UEFI:
         parts.append("\n# Where UEFI keeps its settings, and with secure boot its keys.")
         parts.append(f'qm set "$VMID" --efidisk0 "$STORAGE:1,{_efi_options(machine)}"')

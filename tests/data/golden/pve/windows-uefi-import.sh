@@ -24,7 +24,6 @@ for file in web01-disk1.qcow2 web01-disk2.qcow2; do
     exit 1
   fi
 done
-trap 'echo "stopped; to remove what was made: qm destroy $VMID" >&2' ERR
 
 # The machine itself, its processors, memory and network adapters.
 qm create "$VMID" \
@@ -42,6 +41,7 @@ qm create "$VMID" \
   --description 'Made for tests' \
   --net0 e1000e=00:50:56:01:02:03,bridge="$BRIDGE" \
   --net1 e1000e,bridge="$BRIDGE",tag=12,link_down=1
+trap 'echo "stopped; to remove what was made: qm destroy $VMID" >&2' ERR
 
 # Where UEFI keeps its settings, and with secure boot its keys.
 qm set "$VMID" --efidisk0 "$STORAGE:1,efitype=4m,pre-enrolled-keys=1"

@@ -1,0 +1,59 @@
+"""What differs between the OVF descriptors that importers accept, as data.
+
+The CIM numbers are ResourceType of CIM_ResourceAllocationSettingData (DSP1041); the
+subtypes are each vendor's own words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from kensho.model.machine import ControllerModel, NicModel
+
+
+class Device(msgspec.Struct, frozen=True):
+    """How a device is written: CIM's ResourceType and the vendor's ResourceSubType."""
+
+    type: int
+    subtype: str = ""
+
+
+class HardwareVersion(msgspec.Struct, frozen=True):
+    """A VirtualSystemType and how much fits in it; ``memory`` in bytes."""
+
+    name: str
+    cpus: int
+    memory: int
+    secure_boot: bool = True
+
+
+class Dialect(msgspec.Struct, frozen=True, kw_only=True):
+    """One way of writing OVF 1.x.
+
+    The first of ``hardware`` that holds the machine is written. What has no entry in
+    ``controllers`` or ``nics`` is refused; what has none in the other tables is left out.
+    ``guest`` lists whose words for the operating system are added, ``config`` the keys of
+    ``vmw:Config`` that are written. Memory is rounded down to ``memory_step`` bytes.
+    ``network`` is the name for adapters whose network has none; ``says_disconnected`` tells
+    whether an adapter that is not allocated automatically is merely unplugged.
+    """
+
+    name: str
+    hardware: tuple[HardwareVersion, ...]
+    controllers: Mapping[ControllerModel, Device]
+    nics: Mapping[NicModel, Device]
+    cdrom: Device
+    floppy: Device | None = None
+    serial: Device | None = None
+    video: Device | None = None
+    usb: Mapping[str, Device] = {}
+    sound: Mapping[str, Device] = {}
+    guest: tuple[Literal["vmw", "vbox"], ...] = ()
+    config: frozenset[str] = frozenset()
+    memory_step: int
+    network: str
+    says_disconnected: bool = False
+    several_machines: bool

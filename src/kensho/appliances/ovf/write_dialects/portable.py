@@ -1,0 +1,35 @@
+"""``portable-1``: one descriptor for VMware, VirtualBox, Proxmox, Xen Orchestra and virt-v2v.
+
+Only what all of them read. VMware's words are added where all others skip them: the guest's
+name as an attribute, the firmware and the cores per socket as elements nobody is required to
+understand. VirtualBox's word for the guest is not: a version that does not know it refuses
+the whole package.
+"""
+
+from __future__ import annotations
+
+from kensho.appliances.ovf.write_dialects.base import Device, Dialect, HardwareVersion
+from kensho.model.machine import ControllerModel as C
+from kensho.model.machine import NicModel
+from kensho.model.units import MIB, TIB
+
+PORTABLE = Dialect(
+    name="portable-1",
+    # vmx-10 is the oldest with AHCI; Secure Boot came with vmx-13.
+    hardware=(
+        HardwareVersion("vmx-10 vmx-13 virtualbox-2.2", 64, TIB, secure_boot=False),
+        HardwareVersion("vmx-13 virtualbox-2.2", 128, 6 * TIB),
+    ),
+    controllers={
+        C.AHCI: Device(20, "AHCI"),
+        C.LSILOGIC: Device(6, "lsilogic"),
+        C.IDE: Device(5),  # VMware refuses PIIX4
+    },
+    nics={NicModel.E1000: Device(10, "E1000")},
+    cdrom=Device(15),
+    guest=("vmw",),
+    config=frozenset({"firmware", "bootOptions.efiSecureBootEnabled", "coresPerSocket"}),
+    memory_step=4 * MIB,
+    network="VM Network",
+    several_machines=False,
+)

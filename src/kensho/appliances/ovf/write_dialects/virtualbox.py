@@ -1,0 +1,44 @@
+"""OVF 1.x as VirtualBox's importer reads it.
+
+It takes type 20 only as AHCI, SAS as type 6 ``lsilogicsas``, one USB controller of any kind,
+and any sound card as AC97; it ignores network names but its own five, MAC addresses, serial
+ports and the video adapter. Firmware can only be said in a ``vbox:Machine`` element, and then
+the importer reads nothing else, so none is written.
+"""
+
+from __future__ import annotations
+
+from kensho.appliances.ovf.write_dialects.base import Device, Dialect, HardwareVersion
+from kensho.model.machine import ControllerModel as C
+from kensho.model.machine import NicModel
+from kensho.model.units import MIB, TIB
+
+_SOUND = Device(35, "ensoniq1371")
+_USB = Device(23)
+
+VIRTUALBOX = Dialect(
+    name="virtualbox",
+    hardware=(HardwareVersion("virtualbox-2.2", 64, 2 * TIB),),
+    controllers={
+        C.AHCI: Device(20, "AHCI"),
+        C.IDE: Device(5, "PIIX4"),
+        C.PIIX4: Device(5, "PIIX4"),
+        C.PIIX3: Device(5, "PIIX3"),
+        C.ICH6: Device(5, "ICH6"),
+        C.LSILOGIC: Device(6, "lsilogic"),
+        C.LSISAS: Device(6, "lsilogicsas"),
+        C.BUSLOGIC: Device(6, "buslogic"),
+    },
+    nics={
+        NicModel.E1000: Device(10, "E1000"),
+        NicModel.PCNET: Device(10, "PCNet32"),
+    },
+    cdrom=Device(15),
+    floppy=Device(14),
+    usb={"uhci": _USB, "ohci": _USB, "ehci": _USB, "xhci": _USB},
+    sound={"es1371": _SOUND, "ac97": _SOUND, "hda": _SOUND, "sb16": _SOUND},
+    guest=("vbox",),
+    memory_step=MIB,
+    network="NAT",
+    several_machines=True,
+)

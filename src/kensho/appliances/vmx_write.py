@@ -1,0 +1,247 @@
+"""VMX configurations for Workstation, Player, Fusion and ESXi folders.
+
+Source: the settings VMware's products write themselves (there is no published specification),
+as collected in libvirt's vmx2xml test data.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+
+from kensho.appliances._mapped import controller_of, only_machine, placed_disk
+from kensho.appliances.names import file_stem
+from kensho.appliances.ovf.write_dialects.vmware import HARDWARE, MEMORY_STEP
+from kensho.appliances.ovf.write_hardware import (
+    MOST_DISPLAYS,
+    MOST_VIDEO_MEMORY,
+    hardware_version,
+    memory_size,
+)
+from kensho.appliances.package import Document, PlacedDisk
+from kensho.appliances.vmx_text import to_vmx
+from kensho.model import guest_os
+from kensho.model.appliance import Appliance
+from kensho.model.errors import UnsupportedError
+from kensho.model.machine import (
+    Bus,
+    Controller,
+    ControllerModel,
+    Disk,
+    Firmware,
+    Floppy,
+    Machine,
+    Nic,
+    NicModel,
+    SerialKind,
+)
+from kensho.model.units import MIB
+
+Entry = tuple[str, str | int | bool]
+
+_PREFIX = {Bus.IDE: "ide", Bus.SATA: "sata", Bus.SCSI: "scsi", Bus.NVME: "nvme"}
+_CONTROLLERS = {
+    ControllerModel.PVSCSI: "pvscsi",
+    ControllerModel.LSISAS: "lsisas1068",
+    ControllerModel.LSILOGIC: "lsilogic",
+    ControllerModel.BUSLOGIC: "buslogic",
+    ControllerModel.AHCI: "",
+    ControllerModel.NVME: "",
+    ControllerModel.IDE: "",
+}
+_NICS = {
+    NicModel.E1000: "e1000",
+    NicModel.E1000E: "e1000e",
+    NicModel.VMXNET: "vmxnet",
+    NicModel.VMXNET2: "vmxnet",
+    NicModel.VMXNET3: "vmxnet3",
+    NicModel.PCNET: "vlance",
+}
+_USB = {"uhci": "usb", "ohci": "usb", "ehci": "ehci", "xhci": "usb_xhci"}
+_SOUND = {"hda": "hdaudio", "es1371": "es1371", "sb16": "sb16"}
+#: Workstation's own networks by the words people use for them; any other name is ESXi's.
+_CONNECTIONS = {"nat": "nat", "hostonly": "hostonly", "host-only": "hostonly"}
+
+
+def render(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tuple[Document, ...]:
+    """Return NAME.vmx of the appliance's one machine, for a folder with its VMDK files.
+
+    NAME is made of the appliance's name. Raises UnsupportedError for several machines and for
+    a controller or adapter VMware does not have, UsageError for a disk that was not placed.
+    """
+    machine = only_machine(appliance, "VMX")
+    stem = file_stem(appliance.name)
+    entries = [
+        *_general(machine),
+        *_controllers(machine),
+        *_drives(machine, disks),
+        *(entry for number, nic in enumerate(machine.nics) for entry in _nic(nic, number)),
+        *_serial_ports(machine, stem),
+        *_other_devices(machine),
+        *_texts(machine),
+    ]
+    return (Document(f"{stem}.vmx", to_vmx(entries)),)
+
+
+def _general(machine: Machine) -> Iterator[Entry]:
+    yield ".encoding", "UTF-8"
+    yield "config.version", 8
+    yield "virtualHW.version", hardware_version(machine, HARDWARE).name.removeprefix("vmx-")
+    yield "virtualHW.productCompatibility", "hosted"
+    # pvscsi, lsisas1068, e1000e, vmxnet3 and nvme sit behind PCIe root ports.
+    yield "pciBridge0.present", True
+    for number in (4, 5, 6, 7):
+        yield f"pciBridge{number}.present", True
+        yield f"pciBridge{number}.virtualDev", "pcieRootPort"
+        yield f"pciBridge{number}.functions", 8
+    yield "vmci0.present", True
+    yield "hpet0.present", True
+    yield "displayName", machine.name
+    given = (w.removeprefix("vmx:") for w in machine.guest.vendor if w.startswith("vmx:"))
+    yield "guestOS", next(given, "") or guest_os.to_vendor(machine.guest.id, "vmx")
+    if machine.firmware.kind is Firmware.UEFI:
+        yield "firmware", "efi"
+        if machine.firmware.secure_boot:
+            yield "uefi.secureBoot.enabled", True
+    yield "memsize", memory_size(machine, MEMORY_STEP) // MIB
+    yield "numvcpus", machine.cpu.count
+    if machine.cpu.cores_per_socket > 1:
+        yield "cpuid.coresPerSocket", machine.cpu.cores_per_socket
+
+
+def _controllers(machine: Machine) -> Iterator[Entry]:
+    for controller in machine.controllers:
+        if controller.model not in _CONTROLLERS:
+            raise UnsupportedError(
+                f"VMware has no controller {controller.model.value} ({machine.name})",
+                field=controller.id,
+            )
+        if controller.bus is Bus.IDE:
+            continue  # always there
+        key = _controller_key(controller)
+        yield f"{key}.present", True
+        if _CONTROLLERS[controller.model]:
+            yield f"{key}.virtualDev", _CONTROLLERS[controller.model]
+        if controller.pci_slot is not None:
+            yield f"{key}.pciSlotNumber", controller.pci_slot
+
+
+def _drives(machine: Machine, disks: Mapping[str, PlacedDisk]) -> Iterator[Entry]:
+    taken: set[str] = set()
+    floppies = 0
+    for drive in machine.drives:
+        if isinstance(drive, Floppy):
+            yield f"floppy{floppies}.present", True
+            yield f"floppy{floppies}.startConnected", False
+            yield f"floppy{floppies}.fileName", "auto detect"
+            floppies += 1
+            continue
+        controller = controller_of(machine, drive)
+        key = f"{_controller_key(controller)}:{drive.unit}"
+        if key in taken:
+            raise UnsupportedError(f"two drives of {machine.name} at {key}", field=drive.id)
+        taken.add(key)
+        yield f"{key}.present", True
+        if isinstance(drive, Disk):
+            yield f"{key}.fileName", placed_disk(drive, disks).filename
+            if controller.bus is Bus.SCSI:
+                yield f"{key}.deviceType", "scsi-hardDisk"
+        else:
+            yield f"{key}.deviceType", "cdrom-raw"
+            yield f"{key}.fileName", "auto detect"
+            yield f"{key}.autodetect", True
+            yield f"{key}.startConnected", False
+    if not floppies:
+        yield "floppy0.present", False  # VMware assumes one otherwise
+
+
+def _nic(nic: Nic, number: int) -> Iterator[Entry]:
+    model = _NICS.get(nic.model)
+    if model is None:
+        name = nic.vendor_model if nic.model is NicModel.UNKNOWN else nic.model.value
+        raise UnsupportedError(f"VMware has no adapter {name or 'unknown'}", field=nic.id)
+    key = f"ethernet{number}"
+    yield f"{key}.present", True
+    yield f"{key}.virtualDev", model
+    # Workstation goes by the type, ESXi by the name.
+    yield f"{key}.connectionType", _CONNECTIONS.get(nic.network.lower(), "bridged")
+    if nic.network:
+        yield f"{key}.networkName", nic.network
+    if nic.mac is None:
+        yield f"{key}.addressType", "generated"
+    else:
+        yield f"{key}.addressType", "static"
+        yield f"{key}.address", nic.mac
+        if not _is_static(nic.mac):
+            yield f"{key}.checkMACAddress", False
+    if not nic.connected:
+        yield f"{key}.startConnected", False
+    if nic.pci_slot is not None:
+        yield f"{key}.pciSlotNumber", nic.pci_slot
+
+
+def _is_static(mac: str) -> bool:
+    """Tell whether VMware takes the address as static without being told: 00:50:56:00 … 3f."""
+    octets = mac.lower().split(":")
+    return octets[:3] == ["00", "50", "56"] and len(octets) == 6 and octets[3] <= "3f"
+
+
+def _serial_ports(machine: Machine, stem: str) -> Iterator[Entry]:
+    for number, port in enumerate(machine.serial_ports):
+        key = f"serial{number}"
+        yield f"{key}.present", True
+        # Where the port ended on the old host is not the new host's business, and a path out
+        # of a stranger's package must never become one that VMware writes to.
+        if port.kind is SerialKind.FILE:
+            yield f"{key}.fileType", "file"
+            yield f"{key}.fileName", f"{stem}-serial{number}.log"
+        else:
+            yield f"{key}.fileType", "device"
+            yield f"{key}.fileName", "auto detect"
+            yield f"{key}.autodetect", True
+        yield f"{key}.startConnected", False
+
+
+def _other_devices(machine: Machine) -> Iterator[Entry]:
+    present = {_USB[usb.model] for usb in machine.usb if usb.model in _USB}
+    if "ehci" in present:
+        present.add("usb")  # high speed is an addition to VMware's USB 1.1 adapter
+    for key in ("usb", "ehci", "usb_xhci"):
+        if key in present:
+            yield f"{key}.present", True
+    if machine.sound is not None and machine.sound.model in _SOUND:
+        yield "sound.present", True
+        yield "sound.virtualDev", _SOUND[machine.sound.model]
+        yield "sound.fileName", "-1"
+        yield "sound.autodetect", True
+    yield "svga.present", True
+    if machine.video is not None:
+        if machine.video.memory is not None:
+            yield "svga.vramSize", min(machine.video.memory, MOST_VIDEO_MEMORY)
+        if machine.video.displays > 1:
+            yield "svga.numDisplays", min(machine.video.displays, MOST_DISPLAYS)
+        if machine.video.accelerated_3d:
+            yield "mks.enable3d", True
+
+
+def _texts(machine: Machine) -> Iterator[Entry]:
+    if machine.uuid is not None:
+        text = _bios_uuid(machine.uuid)
+        if text:
+            yield "uuid.bios", text
+            yield "uuid.action", "keep"  # else the first start asks whether it was copied
+    if machine.annotation:
+        yield "annotation", machine.annotation
+
+
+def _bios_uuid(text: str) -> str:
+    """Return VMware's notation, ``56 4d … -… ef 31``; empty when it is no UUID."""
+    try:
+        raw = uuid.UUID(text).bytes
+    except ValueError:
+        return ""
+    return f"{raw[:8].hex(' ')}-{raw[8:].hex(' ')}"
+
+
+def _controller_key(controller: Controller) -> str:
+    return f"{_PREFIX[controller.bus]}{controller.index}"

@@ -33,10 +33,10 @@ def parse_xml(data: bytes, *, path: object) -> tuple[etree._Element, tuple[Findi
             hint="a descriptor this large is not a descriptor; check where it came from",
         )
     findings: list[Finding] = []
-    root, problems = _parse(data, encoding=None)
+    root, problems = _parse(data, path, encoding=None)
     if root is None and _encoding_is_false(data):
         declared = _DECLARED.match(data.removeprefix(codecs.BOM_UTF8))
-        root, problems = _parse(data, encoding="utf-8")
+        root, problems = _parse(data, path, encoding="utf-8")
         if root is not None:
             name = declared.group(1).decode() if declared else "UTF-16"
             findings.append(
@@ -68,7 +68,9 @@ def parse_xml(data: bytes, *, path: object) -> tuple[etree._Element, tuple[Findi
     return root, tuple(findings)
 
 
-def _parse(data: bytes, *, encoding: str | None) -> tuple[etree._Element | None, list[str]]:
+def _parse(
+    data: bytes, path: object, *, encoding: str | None
+) -> tuple[etree._Element | None, list[str]]:
     """Return the root, or None, and the faults. Recovery is used for namespace faults alone."""
     parser = _parser(encoding, recover=False)
     try:
@@ -77,7 +79,7 @@ def _parse(data: bytes, *, encoding: str | None) -> tuple[etree._Element | None,
         log = list(parser.error_log)  # the error's own log also holds earlier documents' faults
         faults = [f"line {e.line}: {e.message}" for e in log if e.level_name != "WARNING"]
         if any("Excessive depth" in fault or "huge" in fault for fault in faults):
-            raise LimitError(faults[0]) from None
+            raise LimitError(faults[0], path=path) from None
         if not log or any(_NAMESPACE_FAULT not in e.type_name for e in log):
             return None, faults or [str(error)]
         return etree.fromstring(data, _parser(encoding, recover=True)), faults
@@ -110,8 +112,7 @@ def _encoding_is_false(data: bytes) -> bool:
 
 
 def _refuse_dtd(root: etree._Element, path: object) -> None:
-    docinfo = root.getroottree().docinfo
-    if docinfo.doctype or docinfo.internalDTD is not None:
+    if root.getroottree().docinfo.internalDTD is not None:
         raise CorruptError(
             "a document type declaration is not allowed (entities could reach outside the file)",
             path=path,

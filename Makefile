@@ -31,4 +31,4 @@ demo: setup ## convert an appliance to every target and boot one (APPLIANCE=file
 	$(BIN)/python demo/run.py $(if $(APPLIANCE),--appliance "$(APPLIANCE)")
 
 clean: ## remove results and caches, keep .venv and the built demo appliance
-	rm -rf out dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf --one-file-system .cache/demo/.build-* out dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -130,6 +130,8 @@ def build(cache: Path) -> Path:
             _install_debian(work, root_uuid)
         with step("making the disk image"):
             _make_disk(work, root_uuid)
+        for outdated in cache.glob(f"{NAME}-*.img"):
+            outdated.unlink()
         # A reader of the cache sees a whole image or none.
         (work / "disk.img").replace(image)
     finally:

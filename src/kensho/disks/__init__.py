@@ -1,6 +1,8 @@
 """Virtual disks: recognise, read, write, copy and compare them."""
 
 from kensho.disks.base import DiskReader, DiskWriter, ParentRef, SiblingOpener
+from kensho.disks.compare import compare, content_digest
+from kensho.disks.copy import CopyResult, copy_disk
 from kensho.disks.registry import (
     FORMATS,
     Candidate,
@@ -14,11 +16,15 @@ from kensho.disks.registry import (
 __all__ = [
     "FORMATS",
     "Candidate",
+    "CopyResult",
     "Descriptor",
     "DiskReader",
     "DiskWriter",
     "ParentRef",
     "SiblingOpener",
+    "compare",
+    "content_digest",
+    "copy_disk",
     "create_disk",
     "descriptor_of",
     "detect",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from kensho.storage.base import ByteSource
 
@@ -104,13 +104,13 @@ class DiskWriter(Protocol):
     def granularity(self) -> int:
         """Smallest unit kept or left out; a power of two, at most 1 MiB."""
 
-    def encode(self, offset: int, data: memoryview) -> object:
+    def encode(self, offset: int, data: memoryview) -> Any:
         """Prepare a run for ``commit``, e.g. compress it. May be called from any thread.
 
         ``data`` may be kept in the result: it stays unchanged until that is committed.
         """
 
-    def commit(self, encoded: object) -> None:
+    def commit(self, encoded: Any) -> None:
         """Write what ``encode`` returned. Called in ascending order, one at a time."""
 
     def finish(self) -> None:

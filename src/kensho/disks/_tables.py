@@ -1,0 +1,29 @@
+"""Numbers of on-disk tables, in and out, whatever the byte order of this machine."""
+
+from __future__ import annotations
+
+import array
+import sys
+
+_LITTLE = sys.byteorder == "little"
+
+
+def read_table(raw: bytes, typecode: str, *, big_endian: bool = False) -> array.array[int]:
+    """Return the entries in ``raw``; ``typecode`` is I for 32 and Q for 64 bits."""
+    entries = array.array(typecode, raw)
+    if big_endian is _LITTLE:
+        entries.byteswap()
+    return entries
+
+
+def write_table(entries: array.array[int], *, big_endian: bool = False) -> bytes:
+    """Return ``entries`` as they go into a file."""
+    if big_endian is _LITTLE:
+        entries = entries[:]
+        entries.byteswap()
+    return entries.tobytes()
+
+
+def zero_table(typecode: str, count: int) -> array.array[int]:
+    """Return ``count`` zeros."""
+    return array.array(typecode, bytes(count * array.array(typecode).itemsize))

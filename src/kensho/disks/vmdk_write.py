@@ -1,0 +1,125 @@
+"""Write monolithicSparse VMDK: one growing file, as Workstation makes them.
+
+Spec: VMware Virtual Disk Format 5.0, "Hosted Sparse Extents". Order in the file:
+header, descriptor, redundant directory and tables, directory and tables, grains.
+All tables have their place from the start; those never needed stay holes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kensho.disks._identity import identity_bytes, identity_uuid
+from kensho.disks._structs import vmdk as s
+from kensho.disks._tables import write_table, zero_table
+from kensho.disks.vmdk_descriptor import make_descriptor
+from kensho.model.errors import LimitError
+
+if TYPE_CHECKING:
+    from kensho.storage.base import ByteSink
+
+GRAIN = 1 << 16
+ENTRIES = 512
+_GRAIN_SECTORS = GRAIN // s.SECTOR
+_TABLE_SECTORS = ENTRIES * 4 // s.SECTOR
+_DESCRIPTOR_SECTORS = 20
+_MAX_SIZE = 2 << 40  # grain addresses are sectors of 32 bits
+
+
+class MonolithicSparseWriter:
+    """A monolithicSparse VMDK being written; see DiskWriter for the protocol."""
+
+    __slots__ = ("_copies", "_header", "_next", "_sink", "_table", "_table_number", "_text",
+                 "virtual_size")  # fmt: skip
+
+    format = "vmdk"
+    subformat = "monolithicSparse"
+    granularity = GRAIN
+
+    def __init__(self, sink: ByteSink, virtual_size: int, identity: bytes | None) -> None:
+        capacity = -(-virtual_size // s.SECTOR)
+        tables = -(-capacity // (_GRAIN_SECTORS * ENTRIES))
+        directory_sectors = -(-tables * 4 // s.SECTOR)
+        region = directory_sectors + tables * _TABLE_SECTORS
+        redundant = 1 + _DESCRIPTOR_SECTORS
+        primary = redundant + region
+        overhead = -(-(primary + region) // _GRAIN_SECTORS) * _GRAIN_SECTORS
+        self.virtual_size = capacity * s.SECTOR
+        self._sink = sink
+        self._next = overhead
+        self._table = zero_table("I", ENTRIES)
+        self._table_number = -1
+        self._copies = (redundant + directory_sectors, primary + directory_sectors)
+        self._header = s.SparseHeader(
+            magic=s.MAGIC,
+            version=1,
+            flags=s.FLAG_NEWLINES | s.FLAG_REDUNDANT,
+            capacity=capacity,
+            grain_size=_GRAIN_SECTORS,
+            descriptor_offset=1,
+            descriptor_size=_DESCRIPTOR_SECTORS,
+            entries_per_gt=ENTRIES,
+            rgd_offset=redundant,
+            gd_offset=primary,
+            overhead=overhead,
+        )
+        cid = int.from_bytes(identity_bytes(identity, "vmdk cid", 4), "big") % 0xFFFFFFFE
+        uuid_hex = identity_uuid(identity, "vmdk uuid").hex()
+        self._text = make_descriptor(capacity, self.subformat, cid, uuid_hex, "disk.vmdk")
+        sink.truncate(overhead * s.SECTOR)
+        for at, first in zip((redundant, primary), self._copies, strict=True):
+            directory = zero_table("I", tables)
+            for number in range(tables):
+                directory[number] = first + number * _TABLE_SECTORS
+            sink.write_at(at * s.SECTOR, write_table(directory))
+
+    def encode(self, offset: int, data: memoryview) -> tuple[int, memoryview]:
+        """Pass the run on as it is."""
+        return offset, data
+
+    def commit(self, encoded: tuple[int, memoryview]) -> None:
+        """Append the run's grains to the file."""
+        offset, data = encoded
+        first = offset // GRAIN
+        grains = -(-len(data) // GRAIN)
+        if self._next + grains * _GRAIN_SECTORS > 0xFFFF_FFFF:
+            raise LimitError("a VMDK file cannot be larger than 2 TiB")
+        self._sink.write_at(self._next * s.SECTOR, data)
+        for number in range(first, first + grains):
+            table, entry = divmod(number, ENTRIES)
+            if table != self._table_number:
+                self._end_table()
+                self._table_number = table
+            self._table[entry] = self._next
+            self._next += _GRAIN_SECTORS
+
+    def finish(self) -> None:
+        """Write the last table, then descriptor and header, which make it a disk."""
+        self._end_table()
+        self._sink.truncate(self._next * s.SECTOR)
+        self._sink.write_at(s.SECTOR, self._text)
+        self._sink.write_at(0, self._header.pack())
+
+    def _end_table(self) -> None:
+        if self._table_number < 0:
+            return
+        raw = write_table(self._table)
+        for first in self._copies:
+            at = first + self._table_number * _TABLE_SECTORS
+            self._sink.write_at(at * s.SECTOR, raw)
+        self._table = zero_table("I", ENTRIES)
+
+
+def create_monolithic_sparse(
+    sink: ByteSink,
+    virtual_size: int,
+    *,
+    compression: str = "fast",  # noqa: ARG001 - nothing is compressed here
+    identity: bytes | None = None,
+) -> MonolithicSparseWriter:
+    """Begin a monolithicSparse VMDK; the size is rounded up to whole sectors."""
+    if not 0 < virtual_size <= _MAX_SIZE:
+        raise LimitError(
+            f"a monolithicSparse VMDK cannot have {virtual_size} bytes", hint="the limit is 2 TiB"
+        )
+    return MonolithicSparseWriter(sink, virtual_size, identity)

@@ -1,0 +1,103 @@
+"""A disk image alone: everything about its machine is an assumption, and said to be one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kensho.appliances.assemble import assemble
+from kensho.appliances.package import Package
+from kensho.appliances.partitions import firmware_of
+from kensho.appliances.store import folder_store
+from kensho.disks import open_disk
+from kensho.model.appliance import Appliance, DiskImage, File, Network
+from kensho.model.errors import KenshoError
+from kensho.model.finding import Finding, Severity
+from kensho.model.machine import (
+    Controller,
+    ControllerModel,
+    Cpu,
+    Disk,
+    Firmware,
+    FirmwareSettings,
+    GuestOs,
+    Machine,
+    Memory,
+    Nic,
+    NicModel,
+)
+from kensho.model.units import GIB
+
+_FILE, _IMAGE, _CONTROLLER, _NETWORK = "file1", "disk1", "sata0", "default"
+
+
+def open_single_disk(path: Path) -> Package:
+    """Open a disk image as a machine of 2 processors, 2 GiB memory, a SATA disk and an adapter.
+
+    The firmware is what the disk's partitions are made for. FormatError kinds when the image
+    cannot be read; a disk whose other files are missing is opened all the same.
+    """
+    store = folder_store(path.parent, str(path))
+    try:
+        source = store.open(path.name)
+        findings: list[Finding] = []
+        capacity: int | None = None
+        format_, firmware = "", Firmware.BIOS
+        try:
+            reader = open_disk(source, sibling=store.open)
+            try:
+                format_, capacity = reader.format, reader.virtual_size
+                findings.extend(reader.warnings)
+                firmware = firmware_of(reader)
+            finally:
+                reader.close()
+        except KenshoError as error:
+            findings.append(
+                Finding(
+                    "KF-151",
+                    Severity.ERROR,
+                    f"the disk's content cannot be read: {error}",
+                    subject=path.name,
+                    action=error.hint or "check the image with the product that made it",
+                )
+            )
+        finally:
+            source.close()
+        findings.append(_assumptions(path, firmware))
+        appliance = _appliance(path, capacity, format_, firmware)
+        return assemble("disk", str(path), appliance, store, findings, own=(path.name,))
+    except BaseException:
+        store.close()
+        raise
+
+
+def _appliance(path: Path, capacity: int | None, format_: str, firmware: Firmware) -> Appliance:
+    machine = Machine(
+        id="vm",
+        name=path.stem,
+        cpu=Cpu(count=2),
+        memory=Memory(2 * GIB),
+        firmware=FirmwareSettings(firmware, stated=False),
+        guest=GuestOs(),
+        controllers=(Controller(_CONTROLLER, ControllerModel.AHCI),),
+        drives=(Disk(_IMAGE, _IMAGE, _CONTROLLER, boot_order=1),),
+        nics=(Nic("nic0", NicModel.E1000, _NETWORK),),
+    )
+    return Appliance(
+        name=path.stem,
+        machines=(machine,),
+        images=(DiskImage(_IMAGE, _FILE, capacity, format_),),
+        files=(File(_FILE, path.name, path.stat().st_size),),
+        networks=(Network(_NETWORK),),
+    )
+
+
+def _assumptions(path: Path, firmware: Firmware) -> Finding:
+    kind = "UEFI" if firmware is Firmware.UEFI else "BIOS"
+    return Finding(
+        "KF-150",
+        Severity.WARNING,
+        "a disk image says nothing about its machine: 2 processors, 2 GiB memory, "
+        f"{kind} firmware, a SATA controller and one E1000 adapter are assumed",
+        subject=path.name,
+        action="open the machine's OVF or VMX instead, or edit the plan",
+    )

@@ -1,0 +1,61 @@
+"""Find the one machine in a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kensho.appliances.sniff import is_surely_disk
+from kensho.model.errors import KenshoError, LocatorError
+from kensho.storage import FileSource
+
+_DESCRIPTORS = frozenset({".ovf", ".vmx"})
+_RAW = frozenset({".img", ".raw", ".dd"})
+_LISTED = 10
+_VMDK_TEXT = b"# Disk DescriptorFile"
+_TEXT_LIMIT = 64 * 1024
+
+
+def descriptor_in(folder: Path) -> Path:
+    """Return the only OVF or VMX file, else the only OVA, else the only disk image in a folder.
+
+    LocatorError, listing the candidates, when there are several, or none.
+    """
+    files = sorted(entry for entry in folder.iterdir() if entry.is_file())
+    for wanted in (_by_suffix(files, _DESCRIPTORS), _by_suffix(files, {".ova"}), _disks(files)):
+        if len(wanted) == 1:
+            return wanted[0]
+        if wanted:
+            names = ", ".join(entry.name for entry in wanted[:_LISTED])
+            more = f" and {len(wanted) - _LISTED} more" if len(wanted) > _LISTED else ""
+            raise LocatorError(
+                f"several machines are in this folder: {names}{more}",
+                path=folder,
+                hint=f"name one of them, such as {folder / wanted[0].name}",
+            )
+    raise LocatorError(
+        "no OVF, VMX, OVA or disk image is in this folder",
+        path=folder,
+        hint="name the folder that holds the machine's files, or the file itself",
+    )
+
+
+def _by_suffix(files: list[Path], suffixes: frozenset[str] | set[str]) -> list[Path]:
+    # A folder is searched by name; what is found is then recognised by its content.
+    return [f for f in files if f.suffix.lower() in suffixes and not f.name.startswith("._")]
+
+
+def _disks(files: list[Path]) -> list[Path]:
+    """Return the disk images, without the extents that a VMDK's text descriptor names."""
+    found: list[Path] = []
+    descriptors = b""
+    for file in files:
+        try:
+            with FileSource(file) as source:
+                if is_surely_disk(source) or file.suffix.lower() in _RAW:
+                    found.append(file)
+                head = source.read_at(0, min(_TEXT_LIMIT, source.size))
+                if head.startswith(_VMDK_TEXT):
+                    descriptors += head
+        except KenshoError:
+            continue
+    return [f for f in found if f'"{f.name}"'.encode() not in descriptors]

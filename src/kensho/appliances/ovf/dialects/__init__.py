@@ -1,0 +1,1 @@
+"""What single vendors put into OVF beside, or instead of, what DSP0243 says."""

@@ -1,0 +1,343 @@
+"""One VirtualSystem: DSP0243 §7.2, §8."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lxml import etree
+
+from kensho.appliances.ovf.devices import read_devices
+from kensho.appliances.ovf.dialects import ovirt, xen
+from kensho.appliances.ovf.dialects.virtualbox import VboxMachine, read_vbox_machine
+from kensho.appliances.ovf.dialects.vmware import is_taken, read_boot_order, read_config
+from kensho.appliances.ovf.drives import Content, read_storage, with_boot_order
+from kensho.appliances.ovf.elements import (
+    Notes,
+    attribute,
+    children,
+    dialect,
+    extra,
+    is_true,
+    local,
+    required,
+    section_kind,
+    text,
+)
+from kensho.appliances.ovf.items import ITEMS, Item, pick, read_items
+from kensho.appliances.ovf.products import Texts, default_values, read_eula, read_product
+from kensho.appliances.ovf.quantities import read_cpu, read_memory, to_int
+from kensho.model import guest_os
+from kensho.model.appliance import DiskImage
+from kensho.model.finding import Severity
+from kensho.model.machine import (
+    Cpu,
+    Eula,
+    Extra,
+    Firmware,
+    FirmwareSettings,
+    GuestOs,
+    Machine,
+    Memory,
+    Product,
+)
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_FILE = re.compile(r"(?:ovf:)?/{0,2}file/(.+)", re.IGNORECASE)
+_PLAIN = frozenset({"Info", "Name", "System", "Label", "Description"})
+_READ = frozenset(
+    {
+        *("AnnotationSection", "ProductSection", "EulaSection", "OperatingSystemSection"),
+        *("VirtualHardwareSection", "BootOrderSection"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the envelope gives all its machines."""
+
+    content: Content
+    properties: Mapping[str, str]
+    texts: Texts
+    configuration: str | None
+
+
+def read_machine(
+    system: etree._Element, shared: Shared, notes: Notes
+) -> tuple[Machine, tuple[DiskImage, ...]]:
+    """Read a machine, and the disk images that only its hardware describes."""
+    machine_id = attribute(system, "id") or "vm"
+    where = f"{local(system)}[{machine_id}]"
+    sections = list(children(system))
+    products = _products(sections, shared)
+    hardware, extras = _hardware_section(sections, where, notes)
+    items, item_extras = _items(hardware, shared, f"{where}/VirtualHardwareSection", notes)
+    types = _system_types(hardware)
+    vbox = read_vbox_machine(system)
+    content = _content(shared.content, is_xen=xen.is_xen(types))
+    storage = read_storage(items, content, notes)
+    devices = read_devices(
+        items, xen=content.xen, macs=vbox.macs if vbox is not None else (), notes=notes
+    )
+    config = read_config(hardware) if hardware is not None else {}
+    properties = {**shared.properties, **default_values(products)}
+    firmware = _firmware(system, hardware, config, vbox, content, notes, machine_id)
+    name = _name(system, hardware, shared.texts, machine_id)
+    machine = Machine(
+        id=machine_id,
+        name=name,
+        cpu=_cpu(read_cpu(items, properties, notes), config),
+        memory=_memory(read_memory(items, properties, notes), config),
+        firmware=_with_tpm(firmware, tpm=devices.tpm or (vbox is not None and vbox.tpm)),
+        guest=_guest(sections, vbox, shared.texts),
+        uuid=_uuid(system, hardware, vbox),
+        controllers=storage.controllers,
+        drives=with_boot_order(storage.drives, read_boot_order(system)),
+        nics=devices.nics,
+        serial_ports=devices.serial_ports,
+        video=devices.video,
+        sound=devices.sound,
+        usb=devices.usb,
+        others=devices.others,
+        products=products,
+        eulas=_eulas(sections, shared.texts),
+        annotation=_annotation(system, sections, shared.texts),
+        hardware_versions=types,
+        transports=tuple(attribute(hardware, "transport").split()),
+        extras=(*extras, *item_extras, *_section_extras(sections, where, notes)),
+    )
+    return machine, storage.images
+
+
+def _content(content: Content, *, is_xen: bool) -> Content:
+    return Content(content.images, content.infos, content.files, xen=is_xen)
+
+
+def _hardware_section(
+    sections: list[etree._Element], where: str, notes: Notes
+) -> tuple[etree._Element | None, list[Extra]]:
+    """Return the first VirtualHardwareSection, and what is in it besides items."""
+    found = [s for s in sections if section_kind(s) == "VirtualHardwareSection"]
+    if not found:
+        notes.add(
+            "KF-112",
+            Severity.ERROR,
+            "the machine has no VirtualHardwareSection",
+            subject=where,
+            action="read without devices, with assumed processor and memory",
+        )
+        return None, []
+    place = f"{where}/VirtualHardwareSection"
+    extras = [extra(other, place) for other in found[1:]]
+    if extras:
+        notes.add(
+            "KF-120",
+            Severity.WARNING,
+            f"the machine has {len(found)} VirtualHardwareSections to choose from",
+            subject=where,
+            action="the first one is read, the others are kept as text",
+        )
+    for element in children(found[0]):
+        if local(element) in {*ITEMS, *_PLAIN} or is_taken(element):
+            continue
+        extras.append(extra(element, f"{place}/{local(element)}"))
+    return found[0], extras
+
+
+def _items(
+    hardware: etree._Element | None, shared: Shared, where: str, notes: Notes
+) -> tuple[tuple[Item, ...], list[Extra]]:
+    if hardware is None:
+        return (), []
+    picked, others = pick(hardware, shared.configuration, where, notes)
+    items = read_items(picked, where, notes)
+    extras = list(others)
+    for item in items:
+        extras.extend(item.extras)
+    return items, extras
+
+
+def _section_extras(sections: list[etree._Element], where: str, notes: Notes) -> list[Extra]:
+    extras = []
+    for section in sections:
+        kind = section_kind(section)
+        if kind in _PLAIN or (kind in _READ and dialect(section) != "vbox"):
+            if kind == "OperatingSystemSection":
+                extras.extend(_os_extras(section, where))
+            continue
+        if not len(section) and not text(section) and not section.attrib:
+            continue
+        note_unknown(section, kind, where, notes)
+        extras.append(extra(section, f"{where}/{kind}"))
+    return extras
+
+
+def note_unknown(section: etree._Element, kind: str, where: str, notes: Notes) -> None:
+    """Say that a section is kept and not understood; a warning if it must be understood."""
+    is_section = kind.endswith("Section") or dialect(section) != "ovf"
+    severity = Severity.WARNING if required(section) and is_section else Severity.NOTE
+    notes.add(
+        "KF-125",
+        severity,
+        f"{dialect(section)}:{kind} has no counterpart in the neutral machine",
+        subject=where,
+        action="kept as text, only the same vendor's products understand it",
+    )
+
+
+def _os_extras(section: etree._Element, where: str) -> list[Extra]:
+    known = {"Info", "Description", "OSType"}
+    return [
+        extra(e, f"{where}/OperatingSystemSection/{local(e)}")
+        for e in children(section)
+        if local(e) not in known
+    ]
+
+
+def _system_types(hardware: etree._Element | None) -> tuple[str, ...]:
+    types: list[str] = []
+    for system in children(hardware, "System"):
+        for element in children(system, "VirtualSystemType"):
+            words = re.split(r"[\s,;]+", text(element))
+            # ``ENGINE 4.1.0.0`` is one type, ``vmx-10 vmx-11`` are two.
+            is_engine = words[0] == "ENGINE"
+            types.extend([text(element)] if is_engine else [w for w in words if w])
+    return tuple(dict.fromkeys(types))
+
+
+def _name(
+    system: etree._Element, hardware: etree._Element | None, texts: Texts, machine_id: str
+) -> str:
+    name = texts.of(system, "Name")
+    if name:
+        return name
+    identifier = ""
+    for element in children(hardware, "System"):
+        identifier = identifier or text(element, "VirtualSystemIdentifier")
+    given = attribute(system, "id")
+    return given or identifier or machine_id
+
+
+def _uuid(
+    system: etree._Element, hardware: etree._Element | None, vbox: VboxMachine | None
+) -> str | None:
+    systems = children(hardware, "System")
+    guests = (s for s in children(system) if section_kind(s) == "OperatingSystemSection")
+    candidates = (
+        vbox.uuid if vbox is not None else "",
+        attribute(system, "id"),
+        *(text(element, "VirtualSystemIdentifier") for element in systems),
+        *(attribute(section, "id") for section in guests),  # oVirt
+    )
+    return next((c.lower() for c in candidates if _UUID.fullmatch(c)), None)
+
+
+def _cpu(cpu: Cpu, config: Mapping[str, str]) -> Cpu:
+    cores = cpu.cores_per_socket
+    if cores == 1:
+        stated = to_int(config.get("cpuid.corespersocket", "")) or 1
+        cores = stated if stated > 0 and cpu.count % stated == 0 else 1
+    return Cpu(
+        count=cpu.count,
+        cores_per_socket=cores,
+        reservation_hz=cpu.reservation_hz,
+        limit_hz=cpu.limit_hz,
+        hot_add=is_true(config.get("cpuhotaddenabled", "")),
+        nested_virtualization=is_true(config.get("nestedhvenabled", "")),
+    )
+
+
+def _memory(memory: Memory, config: Mapping[str, str]) -> Memory:
+    hot_add = is_true(config.get("memoryhotaddenabled", ""))
+    return Memory(memory.size, memory.reservation, memory.limit, hot_add)
+
+
+def _with_tpm(firmware: FirmwareSettings, *, tpm: bool) -> FirmwareSettings:
+    return FirmwareSettings(
+        firmware.kind, firmware.secure_boot, tpm or firmware.tpm, firmware.nvram, firmware.stated
+    )
+
+
+def _firmware(
+    system: etree._Element,
+    hardware: etree._Element | None,
+    config: Mapping[str, str],
+    vbox: VboxMachine | None,
+    content: Content,
+    notes: Notes,
+    machine_id: str,
+) -> FirmwareSettings:
+    kind, secure = _stated_firmware(system, hardware, config, vbox)
+    file = _FILE.fullmatch(config.get("nvram", ""))
+    nvram = content.files.get(file[1]) if file else None
+    if kind is None:
+        notes.add(
+            "KF-133",
+            Severity.NOTE,
+            "the firmware is not stated",
+            subject=machine_id,
+            action="BIOS is assumed, OVF's default",
+        )
+        return FirmwareSettings(Firmware.BIOS, nvram=nvram, stated=False)
+    return FirmwareSettings(kind, secure and kind is Firmware.UEFI, nvram=nvram)
+
+
+def _stated_firmware(
+    system: etree._Element,
+    hardware: etree._Element | None,
+    config: Mapping[str, str],
+    vbox: VboxMachine | None,
+) -> tuple[Firmware | None, bool]:
+    word = config.get("firmware", "").lower()
+    if word in {"efi", "uefi"}:
+        return Firmware.UEFI, is_true(config.get("bootoptions.efisecurebootenabled", ""))
+    if word == "bios":
+        return Firmware.BIOS, False
+    if vbox is not None and vbox.firmware is not None:
+        return vbox.firmware, vbox.secure_boot
+    if hardware is not None:
+        found, secure = xen.firmware(xen.read_other_config(hardware))
+        if found is not None:
+            return found, secure
+    return ovirt.firmware(system) or (None, False)
+
+
+def _guest(sections: list[etree._Element], vbox: VboxMachine | None, texts: Texts) -> GuestOs:
+    section = next((s for s in sections if section_kind(s) == "OperatingSystemSection"), None)
+    vmw = attribute(section, "osType") if section is not None else ""
+    vbox_type = text(section, "OSType") or (vbox.os_type if vbox is not None else "")
+    number = to_int(attribute(section, "id"))
+    cim = number if number is not None and 0 <= number < 1 << 16 else None
+    guest_id = (guest_os.from_vendor("vmw", vmw) if vmw else None) or (
+        guest_os.from_vendor("vbox", vbox_type) if vbox_type else None
+    )
+    if guest_id is None:
+        guest_id = guest_os.from_cim(cim) if cim is not None else "other"
+    vendor = [f"vmw:{vmw}"] if vmw else []
+    vendor += [f"vbox:{vbox_type}"] if vbox_type else []
+    return GuestOs(
+        id=guest_id,
+        cim=cim,
+        version=attribute(section, "version"),
+        description=texts.of(section, "Description"),
+        vendor=tuple(vendor),
+    )
+
+
+def _products(sections: list[etree._Element], shared: Shared) -> tuple[Product, ...]:
+    return tuple(
+        read_product(s, shared.configuration, shared.texts)
+        for s in sections
+        if section_kind(s) == "ProductSection"
+    )
+
+
+def _eulas(sections: list[etree._Element], texts: Texts) -> tuple[Eula, ...]:
+    return tuple(read_eula(s, texts) for s in sections if section_kind(s) == "EulaSection")
+
+
+def _annotation(system: etree._Element, sections: list[etree._Element], texts: Texts) -> str:
+    found = [texts.of(s, "Annotation") for s in sections if section_kind(s) == "AnnotationSection"]
+    return "\n\n".join(t for t in found if t) or texts.of(system, "Description")

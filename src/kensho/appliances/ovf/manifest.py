@@ -1,0 +1,151 @@
+"""OVF manifests: DSP0243 §6.4.2, one ``ALGORITHM(file)= hex`` per line.
+
+Read with tolerance, because exporters put spaces around the parentheses and the sign, use CRLF,
+mix algorithms and write ``SHA2-256``; written exactly as VMware demands, without the space that
+vSphere refuses and with LF.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from kensho.appliances.package import Digest, Package
+from kensho.model.errors import KenshoError, LimitError, ManifestMismatchError
+from kensho.model.finding import Finding, Severity
+
+if TYPE_CHECKING:
+    from kensho.storage.base import ByteSource
+
+MAX_MANIFEST = 16 * 1024 * 1024
+_CHUNK = 4 * 1024 * 1024
+_LINE = re.compile(r"([A-Za-z][A-Za-z0-9-]*)\s*\((.+)\)\s*=\s*([0-9A-Fa-f]+)")
+_ALGORITHMS = {
+    "md5": ("md5", 32),
+    "sha1": ("sha1", 40),
+    "sha256": ("sha256", 64),
+    "sha384": ("sha384", 96),
+    "sha512": ("sha512", 128),
+}
+
+
+def read_manifest(
+    data: bytes, *, path: str
+) -> tuple[Mapping[str, tuple[Digest, ...]], tuple[Finding, ...]]:
+    """Return the digests of each file named, and what was wrong with the lines.
+
+    LimitError above `MAX_MANIFEST` bytes. A line that cannot be read is a finding.
+    """
+    if len(data) > MAX_MANIFEST:
+        raise LimitError(f"a manifest of {len(data)} bytes; at most {MAX_MANIFEST}", path=path)
+    digests: dict[str, tuple[Digest, ...]] = {}
+    findings: list[Finding] = []
+    text = data.decode("utf-8-sig", errors="replace")
+    for number, line in enumerate(re.split(r"\r\n|\r|\n", text), 1):
+        line = line.strip("\0\t ")  # noqa: PLW2901 - padding, as in tar members
+        if not line or line.startswith("#"):
+            continue
+        read = _read_line(line)
+        if read is None:
+            findings.append(
+                Finding(
+                    "KF-210",
+                    Severity.WARNING,
+                    f"manifest line {number} cannot be read: {line[:80]!r}",
+                    subject=path,
+                    action="ignored; the file it is about is not checked",
+                )
+            )
+            continue
+        name, digest = read
+        if digest not in digests.get(name, ()):
+            digests[name] = (*digests.get(name, ()), digest)
+    return digests, tuple(findings)
+
+
+def write_manifest(digests: Iterable[tuple[str, Digest]]) -> bytes:
+    """Return a manifest in the one spelling every importer takes."""
+    lines = (f"{d.algorithm.upper()}({name})= {d.hex}\n" for name, d in digests)
+    return "".join(lines).encode()
+
+
+def check_manifest(
+    package: Package, on_bytes: Callable[[int], None] | None = None
+) -> tuple[Finding, ...]:
+    """Hash every file the manifest names and return what could not be checked.
+
+    ``on_bytes`` is called with the number of bytes hashed since the last call.
+    ManifestMismatchError, naming both digests, on the first file that differs.
+    """
+    findings: list[Finding] = []
+    for name, expected in (package.manifest or {}).items():
+        try:
+            source = package.open_sibling(name)
+        except ManifestMismatchError:
+            raise
+        except KenshoError as error:
+            findings.append(
+                Finding(
+                    "KF-211",
+                    Severity.ERROR,
+                    f"the manifest names {name}, which cannot be opened: {error.message}",
+                    subject=name,
+                    action="not checked; fetch the package again if the file should be there",
+                )
+            )
+            continue
+        try:
+            _check(source, name, expected, package.path, on_bytes)
+        finally:
+            source.close()
+        if {d.algorithm for d in expected} == {"md5"}:
+            findings.append(
+                Finding(
+                    "KF-213",
+                    Severity.WARNING,
+                    f"the manifest vouches for {name} with MD5 only",
+                    subject=name,
+                    action="checked; MD5 shows damage, not tampering",
+                )
+            )
+    return tuple(findings)
+
+
+def _read_line(line: str) -> tuple[str, Digest] | None:
+    match = _LINE.fullmatch(line)
+    if match is None:
+        return None
+    word = match[1].lower()
+    known = _ALGORITHMS.get(word) or _ALGORITHMS.get(re.sub(r"^sha2?-", "sha", word))
+    if known is None or len(match[3]) != known[1]:
+        return None
+    return match[2].strip(), Digest(known[0], match[3].lower())
+
+
+def _check(
+    source: ByteSource,
+    name: str,
+    expected: tuple[Digest, ...],
+    path: str,
+    on_bytes: Callable[[int], None] | None,
+) -> None:
+    hashes = {d.algorithm: hashlib.new(d.algorithm, usedforsecurity=False) for d in expected}
+    buffer = memoryview(bytearray(min(_CHUNK, max(1, source.size))))
+    for offset in range(0, source.size, len(buffer)):
+        part = buffer[: min(len(buffer), source.size - offset)]
+        source.read_into(offset, part)
+        for running in hashes.values():
+            running.update(part)
+        if on_bytes is not None:
+            on_bytes(len(part))
+    for digest in expected:
+        found = hashes[digest.algorithm].hexdigest()
+        if found != digest.hex:
+            raise ManifestMismatchError(
+                f"{digest.algorithm.upper()} of {name} is {found}, "
+                f"the manifest says {digest.hex} ({source.size} bytes hashed)",
+                path=path,
+                field=name,
+            )

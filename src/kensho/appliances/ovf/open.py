@@ -1,0 +1,94 @@
+"""Open an OVF package that lies in a folder: DSP0243 §5.2."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+from lxml import etree
+
+from kensho.appliances.assemble import assemble
+from kensho.appliances.ovf.elements import local
+from kensho.appliances.ovf.manifest import MAX_MANIFEST, read_manifest
+from kensho.appliances.ovf.read import read_envelope
+from kensho.appliances.package import Digest, Package
+from kensho.appliances.store import Store, folder_store, read_text_file
+from kensho.appliances.xmlsafe import MAX_XML, parse_xml
+from kensho.model.appliance import Appliance
+from kensho.model.errors import UnsupportedError
+from kensho.model.finding import Finding
+
+#: Root elements of other machine files, by local name.
+_OTHER_ROOTS = {
+    "domain": ("a libvirt domain", "its disk images can be opened one by one"),
+    "domainsnapshot": ("a libvirt snapshot", "its disk images can be opened one by one"),
+    "VirtualBox": ("a VirtualBox settings file", "export the machine: VBoxManage export"),
+    "ParallelsVirtualMachine": ("a Parallels machine", "its disk images have to be exported"),
+    "Parallels_disk_image": ("a Parallels disk descriptor", "Parallels disks are not read yet"),
+    "configuration": ("a Hyper-V configuration", "its VHD or VHDX files can be opened one by one"),
+    "Environment": ("an OVF environment", "name the package's .ovf file instead"),
+}
+
+
+def open_ovf(path: Path) -> Package:
+    """Open the package whose descriptor is at ``path``.
+
+    UnsupportedError for XML that is no OVF, FormatError kinds when it cannot be read.
+    """
+    store = folder_store(path.parent, str(path))
+    try:
+        appliance, findings = read_descriptor(store, path.name, fallback=path.stem)
+        manifest, own, more = manifest_beside(store, path.name)
+        return assemble(
+            "ovf",
+            str(path),
+            appliance,
+            store,
+            (*findings, *more),
+            manifest=manifest,
+            own=(path.name, *own),
+        )
+    except BaseException:
+        store.close()
+        raise
+
+
+def read_descriptor(
+    store: Store, name: str, *, fallback: str
+) -> tuple[Appliance, tuple[Finding, ...]]:
+    """Read the descriptor called ``name``; ``fallback`` names an appliance without a name."""
+    path = f"{store.path}#{name}" if store.names else store.path
+    root, findings = parse_xml(read_text_file(store, name, MAX_XML), path=path)
+    _refuse_other(root, path)
+    appliance, more = read_envelope(root, path=path, fallback=fallback)
+    return appliance, (*findings, *more)
+
+
+def manifest_beside(
+    store: Store, descriptor: str
+) -> tuple[Mapping[str, tuple[Digest, ...]] | None, tuple[str, ...], tuple[Finding, ...]]:
+    """Return the manifest's digests, the names of the manifest and certificate, and findings."""
+    stem = PurePosixPath(descriptor).stem
+    own = tuple(n for n in (f"{stem}.mf", f"{stem}.cert") if store.size_of(n) is not None)
+    name = f"{stem}.mf"
+    if name not in own:
+        others = [n for n in store.names if n.lower().endswith(".mf") and "/" not in n]
+        if len(others) != 1:
+            return None, own, ()
+        name = others[0]
+        own = (*own, name)
+    digests, findings = read_manifest(
+        read_text_file(store, name, MAX_MANIFEST), path=f"{store.path}#{name}"
+    )
+    return digests, own, findings
+
+
+def _refuse_other(root: etree._Element, path: str) -> None:
+    name = local(root)
+    if name == "Envelope":
+        return
+    title, hint = _OTHER_ROOTS.get(
+        name,
+        (f"XML, but no OVF: its root is <{name}>", "an OVF descriptor's root is <Envelope>"),
+    )
+    raise UnsupportedError(f"is {title}", path=path, field="Envelope", hint=hint)

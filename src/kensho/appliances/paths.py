@@ -1,0 +1,53 @@
+"""Names found in a package: only files in the package's own folder may be meant by them."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote
+
+from kensho.model.errors import UnsafePathError, UnsupportedError
+
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
+
+
+def safe_name(name: str, path: object) -> str:
+    """Return ``name`` as a relative path with ``/`` below the package's folder.
+
+    UnsafePathError for absolute names, drive letters, ``..``, backslashes and control
+    characters. ``path`` is only for the message.
+    """
+    parts = name.split("/")
+    if (
+        not name
+        or name.startswith("/")
+        or name[1:2] == ":"
+        or "\\" in name
+        or ".." in parts
+        or any(ord(char) < 0x20 or ord(char) == 0x7F for char in name)
+    ):
+        raise UnsafePathError(
+            f"refers to a file outside the package's folder: {name!r}", path=path, field="href"
+        )
+    kept = [part for part in parts if part not in {"", "."}]
+    if not kept:
+        raise UnsafePathError(f"is not the name of a file: {name!r}", path=path, field="href")
+    return "/".join(kept)
+
+
+def candidates(href: str, path: object) -> tuple[str, ...]:
+    """Return the names a reference may mean, verbatim first, then with ``%xx`` decoded.
+
+    UnsupportedError for URLs, UnsafePathError for names that lead out of the folder.
+    """
+    url = _URL.match(href)
+    if url is not None:
+        raise UnsupportedError(
+            f"the file is not part of the package but at {href}",
+            path=path,
+            field="href",
+            hint=f"fetch it, put it beside the descriptor and change the href; "
+            f"{url[1].lower()} references are not followed",
+        )
+    verbatim = safe_name(href, path)
+    decoded = safe_name(unquote(href), path)
+    return (verbatim,) if decoded == verbatim else (verbatim, decoded)

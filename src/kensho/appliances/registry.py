@@ -1,0 +1,104 @@
+"""The kinds of machine files kensho reads, how each is recognised, and which code opens it.
+
+Content decides. A new kind is one line in ``SOURCES`` and one module, imported on use; what is
+recognised and not read has a line in ``REFUSED`` or ``REFUSED_ROOTS`` that says what it is.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from kensho.appliances.folder import descriptor_in
+from kensho.appliances.package import Package
+from kensho.appliances.sniff import is_disk, is_tar, is_vmx, is_xml
+from kensho.model.errors import CorruptError, LocatorError, UnsupportedError
+from kensho.storage import ByteSource, FileSource
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One kind: ``matches`` looks at the file, ``reader`` is ``module:function`` of a path."""
+
+    name: str
+    title: str
+    matches: Callable[[ByteSource], bool]
+    reader: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Something recognised by its first bytes that is not read."""
+
+    magic: bytes
+    title: str
+    hint: str
+
+
+#: Asked in this order; only the last one could mistake another's file for its own.
+SOURCES: tuple[Source, ...] = (
+    Source("ova", "OVF package in a tar archive", is_tar, "kensho.appliances.ova_read:open_ova"),
+    Source("ovf", "OVF descriptor", is_xml, "kensho.appliances.ovf.open:open_ovf"),
+    Source("vmx", "VMware configuration file", is_vmx, "kensho.appliances.vmx_open:open_vmx"),
+    Source("disk", "disk image alone", is_disk, "kensho.appliances.disk_source:open_single_disk"),
+)
+
+REFUSED: tuple[Refused, ...] = (
+    Refused(b"\x1f\x8b", "compressed with gzip", "unpack it first: gunzip, or tar -xzf"),
+    Refused(b"BZh", "compressed with bzip2", "unpack it first: bunzip2"),
+    Refused(b"\xfd7zXZ\0", "compressed with xz", "unpack it first: unxz"),
+    Refused(b"\x28\xb5\x2f\xfd", "compressed with zstd", "unpack it first: unzstd"),
+    Refused(b"PK\x03\x04", "a zip archive", "unpack it and name the machine's file in it"),
+    Refused(b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it and name the machine's file"),
+    Refused(
+        b"version https://git-lfs.github.com/spec/",
+        "a Git LFS pointer, not the file itself",
+        "fetch the file: git lfs pull",
+    ),
+)
+
+
+def open_package(locator: str | Path) -> Package:
+    """Open an OVA, an OVF or VMX descriptor, a folder with one of them, or a disk image.
+
+    LocatorError when there is nothing or too much at ``locator``, UnsupportedError naming what
+    it is when it is something else, FormatError and PackageError kinds when it cannot be read.
+    """
+    path = Path(locator)
+    try:
+        if path.is_dir():
+            path = descriptor_in(path)
+    except (OSError, ValueError) as error:
+        raise LocatorError(f"cannot be read: {error}", path=locator) from None
+    with FileSource(path) as source:
+        kind = _recognise(source)
+    return _load(kind.reader)(path)
+
+
+def _recognise(source: ByteSource) -> Source:
+    if source.size == 0:
+        raise CorruptError(
+            "the file is empty",
+            path=source.name,
+            hint="the download or copy failed; fetch it again",
+        )
+    head = source.read_at(0, min(64, source.size))
+    for refused in REFUSED:
+        if head.startswith(refused.magic):
+            raise UnsupportedError(f"is {refused.title}", path=source.name, hint=refused.hint)
+    for kind in SOURCES:
+        if kind.matches(source):
+            return kind
+    raise UnsupportedError(
+        "is a text file of no kind known here",
+        path=source.name,
+        hint="kensho reads OVA, OVF, VMX and disk images (kensho inspect FILE)",
+    )
+
+
+def _load(target: str) -> Callable[[Path], Package]:
+    module, _, function = target.partition(":")
+    return cast("Callable[[Path], Package]", getattr(importlib.import_module(module), function))

@@ -1,0 +1,70 @@
+"""Tell by its first bytes what a file is."""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+from kensho.disks import detect
+from kensho.model.errors import KenshoError
+from kensho.storage import ByteSource
+from kensho.storage.tar import BLOCK, checksum
+
+_HEAD = 64 * 1024
+_BOMS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_PAIR = re.compile(rb'^[ \t]*([A-Za-z.][A-Za-z0-9_.:-]*)[ \t]*=[ \t]*"', re.MULTILINE)
+#: Any one of these makes a file of ``key = "value"`` lines a VMX.
+_VMX_KEYS = frozenset(
+    {b".encoding", b"config.version", b"virtualhw.version", b"displayname", b"guestos"}
+)
+_VMDK_TEXT = b"# Disk DescriptorFile"
+
+
+def is_tar(source: ByteSource) -> bool:
+    """Tell whether the file begins with a tar header: ustar's mark, or a right checksum."""
+    if source.size < BLOCK:
+        return False
+    header = source.read_at(0, BLOCK)
+    if header[257:262] == b"ustar":
+        return True
+    if not header[0]:
+        return False
+    stored = header[148:156].strip(b" \0")
+    return stored.isdigit() and stored.isascii() and _octal(stored) == checksum(header)
+
+
+def is_xml(source: ByteSource) -> bool:
+    """Tell whether the first character that is no blank is ``<``."""
+    head = source.read_at(0, min(1024, source.size))
+    for bom in _BOMS:
+        head = head.removeprefix(bom)
+    text = head.replace(b"\0", b"").lstrip()  # UTF-16 of ASCII has a zero in each pair
+    return text.startswith(b"<")
+
+
+def is_vmx(source: ByteSource) -> bool:
+    """Tell whether the file is a dictionary with a VMX's keys."""
+    head = source.read_at(0, min(_HEAD, source.size))
+    if head.removeprefix(codecs.BOM_UTF8).startswith(_VMDK_TEXT) or b"\0" in head:
+        return False
+    return any(match[1].lower() in _VMX_KEYS for match in _PAIR.finditer(head))
+
+
+def is_disk(source: ByteSource) -> bool:
+    """Tell whether some disk format's mark fits, or the file is binary."""
+    return bool(detect(source))
+
+
+def is_surely_disk(source: ByteSource) -> bool:
+    """Tell whether a disk format's own mark is there, which raw images lack."""
+    try:
+        return any(candidate.confidence >= 90 for candidate in detect(source))
+    except KenshoError:
+        return False
+
+
+def _octal(digits: bytes) -> int:
+    try:
+        return int(digits, 8)
+    except ValueError:
+        return -1

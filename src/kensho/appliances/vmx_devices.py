@@ -1,0 +1,133 @@
+"""Adapters, ports and the other devices of a VMX."""
+
+from __future__ import annotations
+
+import msgspec
+
+from kensho.appliances.ovf.devices import normal_mac
+from kensho.appliances.vmx_keys import Keys
+from kensho.model.finding import Severity
+from kensho.model.machine import (
+    Nic,
+    NicModel,
+    OtherDevice,
+    SerialKind,
+    SerialPort,
+    Sound,
+    Usb,
+    Video,
+)
+
+_NICS = {
+    "e1000": NicModel.E1000,
+    "e1000e": NicModel.E1000E,
+    "vmxnet": NicModel.VMXNET,
+    "vmxnet3": NicModel.VMXNET3,
+    "vlance": NicModel.PCNET,
+}
+_SOUND = {"": "es1371", "es1371": "es1371", "hdaudio": "hda", "sb16": "sb16"}
+_SERIAL = {
+    "device": SerialKind.DEVICE,
+    "file": SerialKind.FILE,
+    "pipe": SerialKind.PIPE,
+    "network": SerialKind.NETWORK,
+}
+_MOST_VIDEO_MEMORY = 1 << 33
+_CIM_PARALLEL = 22
+
+
+class Others(msgspec.Struct, frozen=True):
+    """Display, sound, USB and what the neutral model has no struct for."""
+
+    video: Video | None
+    sound: Sound | None
+    usb: tuple[Usb, ...]
+    others: tuple[OtherDevice, ...]
+
+
+def read_nics(keys: Keys) -> tuple[Nic, ...]:
+    """Read ``ethernetN``; the network is networkName or, on a desktop, the connection type."""
+    return tuple(
+        nic for number in keys.numbers("ethernet") if (nic := _nic(keys, f"ethernet{number}"))
+    )
+
+
+def _nic(keys: Keys, name: str) -> Nic | None:
+    if not keys.take_true(f"{name}.present"):
+        return None
+    word = keys.take(f"{name}.virtualdev").lower()
+    model = _NICS.get(word, NicModel.UNKNOWN)
+    if word == "vmxnet" and keys.take("ethernet.features"):
+        model = NicModel.VMXNET2
+    if word in {"", "vlance"} and keys.take(f"{name}.features") == "15":
+        model = NicModel.VMXNET2
+    slot = keys.number(f"{name}.pcislotnumber", -1, 0, 1 << 16)
+    connected = keys.take(f"{name}.startconnected").lower() != "false"
+    network = keys.take(f"{name}.networkname") or keys.take(f"{name}.vnet")
+    kind = keys.take(f"{name}.connectiontype")
+    return Nic(
+        id=name,
+        model=model,
+        network=network or kind,
+        mac=_mac(keys, name),
+        connected=connected,
+        vendor_model=word,
+        pci_slot=slot if slot >= 0 else None,
+    )
+
+
+def _mac(keys: Keys, name: str) -> str | None:
+    kind = keys.take(f"{name}.addresstype").lower()
+    static, generated = keys.take(f"{name}.address"), keys.take(f"{name}.generatedaddress")
+    stated = generated if kind in {"generated", "vpx"} and generated else static or generated
+    mac = normal_mac(stated)
+    if stated and mac is None:
+        keys.note(
+            "KF-127",
+            Severity.WARNING,
+            f"adapter {name} has {stated!r} as its address",
+            subject=name,
+            action="ignored; the adapter gets a new MAC address",
+        )
+    return mac
+
+
+def read_serial_ports(keys: Keys) -> tuple[SerialPort, ...]:
+    """Read ``serialN``."""
+    ports = []
+    for number in keys.numbers("serial"):
+        name = f"serial{number}"
+        if keys.take_true(f"{name}.present"):
+            kind = _SERIAL.get(keys.take(f"{name}.filetype").lower(), SerialKind.DEVICE)
+            ports.append(SerialPort(name, kind, keys.take(f"{name}.filename"), number))
+    return tuple(ports)
+
+
+def read_others(keys: Keys) -> Others:
+    """Read display, sound, USB and parallel ports."""
+    sound = None
+    if keys.take_true("sound.present"):
+        word = keys.take("sound.virtualdev").lower()
+        sound = Sound(_SOUND.get(word, word))
+    usb = []
+    if keys.take_true("usb.present"):
+        usb.append(Usb("uhci"))
+    if keys.take_true("ehci.present"):
+        usb.append(Usb("ehci"))
+    if keys.take_true("usb_xhci.present"):
+        usb.append(Usb("xhci"))
+    parallel = tuple(
+        OtherDevice(f"parallel{n}", _CIM_PARALLEL, keys.take(f"parallel{n}.filename"))
+        for n in keys.numbers("parallel")
+        if keys.take_true(f"parallel{n}.present")
+    )
+    return Others(_video(keys), sound, tuple(usb), parallel)
+
+
+def _video(keys: Keys) -> Video | None:
+    memory = keys.number("svga.vramsize", 0, 1, _MOST_VIDEO_MEMORY)
+    displays = keys.number("svga.numdisplays", 1, 1, 64)
+    accelerated = keys.take_true("mks.enable3d")
+    if not memory and displays == 1 and not accelerated:
+        return None
+    return Video("svga", memory or None, displays, accelerated)

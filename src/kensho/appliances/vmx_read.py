@@ -1,0 +1,161 @@
+"""Read a VMX into the neutral machine.
+
+Keys as VMware Workstation and ESXi write them; libvirt's src/vmx and VMware's knowledge base
+describe the devices. Every key that is not taken up stays as an `Extra` of dialect ``vmx``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from kensho.appliances.vmx_devices import read_nics, read_others, read_serial_ports
+from kensho.appliances.vmx_drives import read_drives
+from kensho.appliances.vmx_keys import Keys
+from kensho.appliances.vmx_parse import Dictionary
+from kensho.model import guest_os
+from kensho.model.appliance import Appliance, File, Network
+from kensho.model.errors import UnsupportedError
+from kensho.model.finding import Finding, Severity
+from kensho.model.machine import (
+    Cpu,
+    Extra,
+    Firmware,
+    FirmwareSettings,
+    GuestOs,
+    Machine,
+    Memory,
+)
+from kensho.model.units import MIB
+
+_DEFAULT_MEMORY = 32 * MIB  #: what VMware takes where memsize is missing
+_MOST_CPUS = 4096
+_MOST_MEMORY_MIB = 1 << 31
+_HEX = re.compile(r"[0-9a-f]{32}")
+
+#: Looks a disk's file name up: returns the name to use and whether the file is there.
+Locate = Callable[[str], tuple[str, bool]]
+
+
+def read_vmx(
+    dictionary: Dictionary, *, path: str, fallback: str, locate: Locate
+) -> tuple[Appliance, tuple[Finding, ...]]:
+    """Read a machine; ``fallback`` names it if displayName is missing.
+
+    UnsupportedError when the configuration is encrypted.
+    """
+    if dictionary.get("encryption.data") or dictionary.get("encryption.keysafe"):
+        raise UnsupportedError(
+            "the configuration is encrypted",
+            path=path,
+            field="encryption.keySafe",
+            hint="remove the encryption with the VMware product that made it, then try again",
+        )
+    keys = Keys(dictionary, path)
+    drives = read_drives(keys, locate)
+    nics = read_nics(keys)
+    others = read_others(keys)
+    name = keys.take("displayname") or fallback
+    files = list(drives.files)
+    firmware = _firmware(keys, files, locate)
+    cpu = _cpu(keys)
+    memory = _memory(keys)
+    machine = Machine(
+        id="vm",
+        name=name,
+        cpu=cpu,
+        memory=memory,
+        firmware=firmware,
+        guest=_guest(keys),
+        uuid=_uuid(keys),
+        controllers=drives.controllers,
+        drives=drives.drives,
+        nics=nics,
+        serial_ports=read_serial_ports(keys),
+        video=others.video,
+        sound=others.sound,
+        usb=others.usb,
+        others=others.others,
+        annotation=keys.take("annotation"),
+        hardware_versions=_hardware_version(keys),
+        extras=_extras(keys),
+    )
+    networks = dict.fromkeys(nic.network for nic in nics if nic.network)
+    appliance = Appliance(
+        name=name,
+        machines=(machine,),
+        images=drives.images,
+        files=tuple(files),
+        networks=tuple(Network(network) for network in networks),
+    )
+    return appliance, tuple(keys.findings)
+
+
+def _cpu(keys: Keys) -> Cpu:
+    count = keys.number("numvcpus", 1, 1, _MOST_CPUS)
+    cores = keys.number("cpuid.corespersocket", 1, 1, _MOST_CPUS)
+    hot_add = keys.take_true("vcpu.hotadd")
+    nested = keys.take_true("vhv.enable")
+    return Cpu(
+        count=count,
+        cores_per_socket=cores if count % cores == 0 else 1,
+        hot_add=hot_add,
+        nested_virtualization=nested,
+    )
+
+
+def _memory(keys: Keys) -> Memory:
+    size = keys.number("memsize", 0, 1, _MOST_MEMORY_MIB)
+    if not size:
+        keys.note(
+            "KF-112",
+            Severity.WARNING,
+            "the machine's memory is not given",
+            action="32 MiB is assumed, VMware's default",
+        )
+    return Memory(size * MIB or _DEFAULT_MEMORY, hot_add=keys.take_true("mem.hotadd"))
+
+
+def _firmware(keys: Keys, files: list[File], locate: Locate) -> FirmwareSettings:
+    word = keys.take("firmware").lower()
+    kind = Firmware.UEFI if word == "efi" else Firmware.BIOS
+    secure = keys.take_true("uefi.secureboot.enabled")
+    tpm = keys.take_true("vtpm.present") or keys.take_true("managedvm.autoaddvtpm")
+    nvram = keys.take("nvram")
+    file_id = None
+    if nvram:
+        name, there = locate(nvram)
+        if there:  # a machine that never ran has none yet
+            file_id = "nvram"
+            files.append(File(file_id, name))
+    # A VMX without the key means BIOS: this is VMware's own default, not an assumption.
+    return FirmwareSettings(kind, secure and kind is Firmware.UEFI, tpm, file_id)
+
+
+def _guest(keys: Keys) -> GuestOs:
+    word = keys.take("guestos")
+    if not word:
+        return GuestOs()
+    return GuestOs(
+        id=guest_os.from_vendor("vmx", word) or "other",
+        description=keys.take("guestosaltname"),
+        vendor=(f"vmx:{word}",),
+    )
+
+
+def _uuid(keys: Keys) -> str | None:
+    plain = re.sub(r"[\s-]", "", keys.take("uuid.bios")).lower()
+    if not _HEX.fullmatch(plain):
+        return None
+    return "-".join((plain[:8], plain[8:12], plain[12:16], plain[16:20], plain[20:]))
+
+
+def _hardware_version(keys: Keys) -> tuple[str, ...]:
+    version = keys.take("virtualhw.version")
+    return (f"vmx-{int(version):02d}",) if version.isascii() and version.isdigit() else ()
+
+
+def _extras(keys: Keys) -> tuple[Extra, ...]:
+    for key in (".encoding", "config.version"):
+        keys.take(key)
+    return tuple(Extra("vmx", key, value) for key, value in keys.rest())

@@ -1,0 +1,75 @@
+"""Open every OVF, OVA and VMX of a corpus and count what happened.
+
+::
+
+    python tests/corpus_report.py [CORPUS]      # default: $KENSHO_CORPUS, ../shared/corpus
+
+The corpus is a folder with a MANIFEST.csv (path, kind, expected and more). Exit status 1 when
+anything but a KenshoError came up, or when fewer than 90 % of the files that should open did.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import sys
+import traceback
+from collections import Counter
+from pathlib import Path
+
+from kensho.appliances import open_package
+from kensho.model.errors import KenshoError
+
+KINDS = ("ovf", "ova", "vmx")
+LEAST = 0.9
+_OPENED, _REFUSED, _CRASHED = "opened", "refused", "traceback"
+
+
+def corpus_folder(argument: str | None = None) -> Path:
+    """Return where the corpus is, or would be."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "corpus"
+    return Path(argument or os.environ.get("KENSHO_CORPUS") or beside)
+
+
+def try_open(path: Path) -> tuple[str, str]:
+    """Return what opening the file led to, and the error's text."""
+    try:
+        package = open_package(path)
+        package.close()
+    except KenshoError as error:
+        return _REFUSED, f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - the point of the report
+        return _CRASHED, traceback.format_exc()
+    return _OPENED, ""
+
+
+def report(corpus: Path) -> int:
+    """Print the counts and what did not open; return the exit status."""
+    counts: Counter[tuple[str, str, str]] = Counter()
+    problems: list[str] = []
+    with (corpus / "MANIFEST.csv").open(newline="", encoding="utf-8") as table:
+        for row in csv.DictReader(table):
+            if row["kind"] not in KINDS:
+                continue
+            expected = row["expected"] or "unmarked"
+            outcome, error = try_open(corpus / row["path"])
+            counts[row["kind"], expected, outcome] += 1
+            if outcome == _CRASHED or (outcome == _REFUSED and expected != "reject-or-warn"):
+                problems.append(f"{row['path']}\n    {error}")
+    print(*problems, sep="\n")
+    print(f"{'kind':6}{'expected':16}{_OPENED:>8}{_REFUSED:>9}{_CRASHED:>11}")
+    for kind, expected in sorted({(k, e) for k, e, _ in counts}):
+        numbers = [counts[kind, expected, o] for o in (_OPENED, _REFUSED, _CRASHED)]
+        print(f"{kind:6}{expected:16}{numbers[0]:8}{numbers[1]:9}{numbers[2]:11}")
+    wanted = Counter(
+        o for (_, e, o), n in counts.items() if e != "reject-or-warn" for _ in range(n)
+    )
+    total = wanted.total()
+    crashed = sum(n for (_, _, o), n in counts.items() if o == _CRASHED)
+    share = wanted[_OPENED] / total if total else 0.0
+    print(f"opened {wanted[_OPENED]} of {total} that should ({share:.1%}), {crashed} tracebacks")
+    return int(bool(crashed) or share < LEAST)
+
+
+if __name__ == "__main__":
+    sys.exit(report(corpus_folder(sys.argv[1] if len(sys.argv) > 1 else None)))

@@ -97,20 +97,20 @@ class BlockMap:
         """Yield coalesced extents of the range."""
         end = self.size if end is None else min(end, self.size)
         begin, kind, at = start, None, -1
-        for run_start, run_end, run_kind, run_at in self._runs(start, end):
-            if kind is run_kind and (at < 0 or at + run_start - begin == run_at):
+        for run_start, run_kind, run_at in self._runs(start, end):
+            follows = run_at < 0 if at < 0 else at + run_start - begin == run_at
+            if kind is run_kind and follows:
                 continue
             if kind is not None:
                 yield self._extent(begin, run_start, kind, at)
             begin, kind, at = run_start, run_kind, run_at
-            del run_end
         if kind is not None:
             yield self._extent(begin, end, kind, at)
 
     def _extent(self, start: int, end: int, kind: Kind, at: int) -> Extent:
         return Extent(start, end - start, kind, self.file if at >= 0 else -1, at)
 
-    def _runs(self, start: int, end: int) -> Iterator[tuple[int, int, Kind, int]]:
+    def _runs(self, start: int, end: int) -> Iterator[tuple[int, Kind, int]]:
         block, per_page = self.block, self.per_page
         position = start
         while position < end:
@@ -119,20 +119,20 @@ class BlockMap:
             page = self.page(number)
             page_end = min((number + 1) * per_page * block, end)
             if page is None:
-                yield position, page_end, Kind.HOLE, -1
+                yield position, Kind.HOLE, -1
                 position = page_end
                 continue
             while position < page_end:
                 location = page[within]
                 stop = min((index + 1) * block, page_end)
                 if location == HOLE:
-                    yield position, stop, Kind.HOLE, -1
+                    yield position, Kind.HOLE, -1
                 elif location == ZERO:
-                    yield position, stop, Kind.ZERO, -1
+                    yield position, Kind.ZERO, -1
                 elif location >= 0 and self.verbatim:
-                    yield position, stop, Kind.DATA, location + position - index * block
+                    yield position, Kind.DATA, location + position - index * block
                 else:
-                    yield position, stop, Kind.DATA, -1
+                    yield position, Kind.DATA, -1
                 position = stop
                 index += 1
                 within += 1

@@ -88,7 +88,8 @@ def unzstd(data: ReadBuffer, size: int) -> bytes:
     """Decode a zstd frame of exactly ``size`` bytes; what follows the frame is ignored."""
     decoder, error_type = _zstd_decoder()
     try:
-        out = cast("bytes", decoder.decompressobj().decompress(bytes(data)))
+        with decoder.stream_reader(data) as stream:  # bounded, unlike decompressobj
+            out = cast("bytes", stream.read(size + 1))
     except error_type:
         raise DamagedDataError("damaged zstd frame") from None
     if len(out) != size:
@@ -124,7 +125,7 @@ def _zstd_decoder() -> tuple[Any, type[Exception]]:
             "zstd-compressed clusters need the zstandard package", hint="pip install zstandard"
         ) from None
     if not hasattr(_local, "decoder"):
-        _local.decoder = zstandard.ZstdDecompressor(max_window_size=1 << 27)
+        _local.decoder = zstandard.ZstdDecompressor(max_window_size=1 << 23)
     return _local.decoder, zstandard.ZstdError
 
 

@@ -1,0 +1,192 @@
+"""Replay a VHDX log in memory, so that a disk not shut down cleanly can be read.
+
+Spec: [MS-VHDX] section 2.3. The file is never changed: replayed writes lie over
+the source like a sheet of paper.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from kensho.disks._blocks import fill_zero
+from kensho.disks._structs import vhdx as s
+from kensho.model.errors import CorruptError, LimitError, TruncatedError
+from kensho.model.extent import Extent, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kensho.storage.base import ByteSource, WriteBuffer
+
+_MAX_LOG = 64 << 20
+_MAX_WRITES = 1 << 18
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Write:
+    offset: int
+    length: int
+    data: bytes | None  # None: zeros
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Entry:
+    at: int
+    length: int
+    tail: int
+    sequence: int
+    flushed_size: int
+    last_size: int
+    writes: tuple[_Write, ...]
+
+
+class OverlaySource:
+    """A ByteSource that shows ``source`` as it is after some writes."""
+
+    __slots__ = ("_source", "_writes", "name", "size")
+
+    def __init__(self, source: ByteSource, writes: tuple[_Write, ...], size: int) -> None:
+        self._source = source
+        self._writes = writes
+        self.name = source.name
+        self.size = size
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Return exactly ``length`` bytes from ``offset``; TruncatedError if they are not there."""
+        self._check(offset, length)
+        buffer = bytearray(length)
+        self.read_into(offset, buffer)
+        return bytes(buffer)
+
+    def read_into(self, offset: int, buffer: WriteBuffer) -> None:
+        """Fill ``buffer`` from ``offset``: the file's bytes, then what was written over them."""
+        view = memoryview(buffer)
+        end = offset + len(view)
+        self._check(offset, len(view))
+        inside = max(0, min(end, self._source.size) - offset)
+        if inside:
+            self._source.read_into(offset, view[:inside])
+        fill_zero(view[inside:])
+        for write in self._writes:
+            low, high = max(offset, write.offset), min(end, write.offset + write.length)
+            if low >= high:
+                continue
+            part = view[low - offset : high - offset]
+            if write.data is None:
+                fill_zero(part)
+            else:
+                part[:] = write.data[low - write.offset : high - write.offset]
+
+    def _check(self, offset: int, length: int) -> None:
+        if offset < 0 or length < 0 or offset + length > self.size:
+            raise TruncatedError(
+                f"{length} bytes wanted here, but the file has only {self.size}",
+                path=self.name,
+                offset=offset,
+            )
+
+    def extents(self, start: int = 0, end: int | None = None) -> Iterator[Extent]:
+        """Yield the range as one DATA extent."""
+        end = self.size if end is None else min(end, self.size)
+        if start < end:
+            yield Extent(start, end - start, Kind.DATA, 0, start)
+
+    def kernel_file(self) -> None:
+        """Return None: the kernel does not know about the writes."""
+        return
+
+    def close(self) -> None:
+        """Do nothing; the source below belongs to whoever opened it."""
+
+
+def replay_log(source: ByteSource, header: s.Header) -> OverlaySource:
+    """Return ``source`` with its log applied.
+
+    CorruptError when the header demands a replay but the log holds nothing to
+    replay, or the file is shorter than the log says it was.
+    """
+    if header.log_length > _MAX_LOG:
+        raise LimitError(f"a log of {header.log_length} bytes", path=source.name)
+    if header.log_offset % s.MIB or not header.log_length or header.log_length % s.MIB:
+        raise CorruptError("log is not aligned", path=source.name, field="LogOffset")
+    log = source.read_at(header.log_offset, header.log_length)
+    active = _active_sequence(log, header.log_guid)
+    if not active:
+        raise CorruptError(
+            "the disk was not closed cleanly and its log holds no valid entry",
+            path=source.name,
+            offset=header.log_offset,
+            hint="attach the disk once in Hyper-V, which repairs it, and detach it again",
+        )
+    head = active[-1]
+    if head.flushed_size > source.size:
+        raise TruncatedError(
+            f"the log says the file had {head.flushed_size} bytes", path=source.name
+        )
+    writes = tuple(write for entry in active for write in entry.writes)
+    end = max((w.offset + w.length for w in writes), default=0)
+    if max(end, head.last_size) > source.size + (1 << 40):
+        raise LimitError("the log writes far behind the end of the file", path=source.name)
+    return OverlaySource(source, writes, max(source.size, end, head.last_size))
+
+
+def _active_sequence(log: bytes, guid: bytes) -> list[_Entry]:
+    """Return the valid run of entries with the highest sequence number, from its tail on."""
+    entries = {}
+    for at in range(0, len(log), s.PAGE):
+        if log.startswith(b"loge", at) and (entry := _entry(log, at, guid)):
+            entries[at] = entry
+    best: list[_Entry] = []
+    for start in entries:
+        chain: list[_Entry] = []
+        at = start
+        total = 0
+        while (entry := entries.get(at)) is not None:
+            if chain and entry.sequence != chain[-1].sequence + 1:
+                break
+            chain.append(entry)
+            total += entry.length
+            at = (at + entry.length) % len(log)
+            if total >= len(log):
+                break
+        places = [entry.at for entry in chain]
+        if chain[-1].tail not in places:
+            continue  # its tail was overwritten: not a whole sequence
+        if not best or chain[-1].sequence > best[-1].sequence:
+            best = chain[places.index(chain[-1].tail) :]
+    return best
+
+
+def _entry(log: bytes, at: int, guid: bytes) -> _Entry | None:
+    fields = s.LOG_ENTRY.unpack_from(log, at)
+    _, _, length, tail, sequence, count, _, log_guid, flushed, last = fields
+    if log_guid != guid or length < s.PAGE or length % s.PAGE or length > len(log) or sequence == 0:
+        return None
+    raw = (log[at:] + log[:at])[:length]  # the log is a ring
+    head = s.LOG_ENTRY.size + count * s.DESCRIPTOR_SIZE
+    if count > _MAX_WRITES or head > length or not s.checksum_good(raw):
+        return None
+    sectors = -(-head // s.PAGE) * s.PAGE
+    writes = []
+    for number in range(count):
+        place = s.LOG_ENTRY.size + number * s.DESCRIPTOR_SIZE
+        kind = raw[place : place + 4]
+        if kind == b"zero":
+            _, size, offset, written = s.LOG_ZERO.unpack_from(raw, place)
+            write = _Write(offset, size, None)
+        elif kind == b"desc":
+            _, trailing, leading, offset, written = s.LOG_DATA.unpack_from(raw, place)
+            sector = raw[sectors : sectors + s.PAGE]
+            sectors += s.PAGE
+            number_here = sector[4:8] + sector[-4:]
+            high, low = number_here[:4], number_here[4:]
+            if sector[:4] != b"data" or low + high != sequence.to_bytes(8, "little"):
+                return None
+            write = _Write(offset, s.PAGE, leading + sector[8:-4] + trailing)
+        else:
+            return None
+        if written != sequence or write.offset % s.PAGE or write.length % s.PAGE:
+            return None
+        writes.append(write)
+    return _Entry(at, length, tail, sequence, flushed, last, tuple(writes))

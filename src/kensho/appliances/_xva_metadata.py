@@ -1,0 +1,187 @@
+"""``ova.xml``: the database records of a machine as XAPI exports and imports them.
+
+Source: https://xapi-project.github.io/xen-api/ (classes VM, VBD, VDI, VIF, SR, network) and what
+XAPI's import does with them (ocaml/xapi/import.ml, importexport.ml): objects refer to each other
+by the ids of this file, networks are matched by name and else by bridge, an SR record is only
+looked at for its content type. Values are XML-RPC, 64-bit integers as plain strings.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+
+from lxml import etree
+
+from kensho.appliances._mapped import boot_ranks
+from kensho.appliances._xva_records import (
+    NULL,
+    SR,
+    VM,
+    Record,
+    Value,
+    Vdi,
+    part_uuid,
+    sr_record,
+    vbds_of,
+    vdi_record,
+    vifs_and_networks,
+)
+from kensho.model import guest_os
+from kensho.model.machine import Cdrom, Firmware, Machine
+
+_NOT_XML = re.compile(r"[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def ova_xml(machine: Machine, vdis: Sequence[Vdi], timestamp: int) -> bytes:
+    """Return the metadata of an export of one machine.
+
+    Raises UnsupportedError for devices Xen does not have, UsageError for a disk without VDI.
+    """
+    objects: list[Value] = []
+    vbds = vbds_of(machine, vdis)
+    nics, networks = vifs_and_networks(machine)
+    objects.append(_object("VM", VM, _vm(machine, [*vbds], [*nics])))
+    for ref, vbd in vbds.items():
+        objects.append(_object("VBD", ref, vbd))
+    for ref, vif in nics.items():
+        objects.append(_object("VIF", ref, vif))
+    for ref, network in networks.items():
+        objects.append(_object("network", ref, network))
+    for vdi in vdis:
+        used_by = [ref for ref, vbd in vbds.items() if vbd["VDI"] == vdi.ref]
+        objects.append(_object("VDI", vdi.ref, vdi_record(machine, vdi, used_by)))
+    objects.append(_object("SR", SR, sr_record(machine, [vdi.ref for vdi in vdis])))
+    day = datetime.datetime.fromtimestamp(timestamp, datetime.UTC)
+    # The version decides which fixes for old exports XAPI applies; these are of XenServer 7.1.
+    version = {
+        "hostname": "localhost",
+        "date": day.strftime("%Y-%m-%d"),
+        "product_version": "7.1.0",
+        "product_brand": "XenServer",
+        "build_number": "137272c",
+        "xapi_major": "1",
+        "xapi_minor": "9",
+        "export_vsn": "2",
+    }
+    root = _encode({"version": version, "objects": objects})
+    return etree.tostring(root, xml_declaration=True, encoding="UTF-8")
+
+
+def _encode(value: Value) -> etree._Element:
+    element = etree.Element("value")
+    match value:
+        case bool():
+            etree.SubElement(element, "boolean").text = str(int(value))
+        case float():
+            etree.SubElement(element, "double").text = repr(value)
+        case datetime.datetime():
+            text = value.strftime("%Y%m%dT%H:%M:%SZ")
+            etree.SubElement(element, "dateTime.iso8601").text = text
+        case str():
+            element.text = _NOT_XML.sub(" ", value)
+        case Mapping():
+            struct = etree.SubElement(element, "struct")
+            for name, member_value in value.items():
+                member = etree.SubElement(struct, "member")
+                etree.SubElement(member, "name").text = name
+                member.append(_encode(member_value))
+        case _:
+            data = etree.SubElement(etree.SubElement(element, "array"), "data")
+            data.extend(_encode(item) for item in value)
+    return element
+
+
+def _object(class_: str, ref: str, record: Mapping[str, Value]) -> Value:
+    return {"class": class_, "id": ref, "snapshot": record}
+
+
+def _vm_uuid(machine: Machine) -> str:
+    try:
+        return str(uuid.UUID(machine.uuid or ""))
+    except ValueError:
+        return part_uuid(machine, "VM")
+
+
+def _vm(machine: Machine, vbds: list[str], vifs: list[str]) -> Record:
+    memory, count = str(machine.memory.size), str(machine.cpu.count)
+    uefi = machine.firmware.kind is Firmware.UEFI
+    epoch = datetime.datetime.fromtimestamp(0, datetime.UTC)
+    empty = ["PV_args", "PV_bootloader", "PV_bootloader_args", "PV_kernel", "PV_legacy_args", "PV_ramdisk", "PCI_bus", "domarch", "ha_restart_priority", "generation_id", "last_booted_record", "recommendations", "reference_label", "snapshot_metadata", "transportable_snapshot_id"]  # fmt: skip
+    nothing = ["affinity", "appliance", "guest_metrics", "metrics", "parent", "protection_policy", "resident_on", "scheduled_to_be_resident_on", "snapshot_of", "snapshot_schedule", "suspend_SR", "suspend_VDI"]  # fmt: skip
+    lists = ["VGPUs", "VTPMs", "VUSBs", "allowed_operations", "attached_PCIs", "children", "consoles", "crash_dumps", "snapshots", "tags"]  # fmt: skip
+    maps = ["NVRAM", "VCPUs_params", "bios_strings", "blobs", "blocked_operations", "current_operations", "last_boot_CPU_flags", "snapshot_info", "xenstore_data"]  # fmt: skip
+    flags = ["ha_always_run", "has_vendor_device", "is_a_snapshot", "is_a_template", "is_control_domain", "is_default_template", "is_snapshot_from_vmpp", "is_vmss_snapshot", "requires_reboot"]  # fmt: skip
+    zeros = "hardware_platform_version memory_overhead order shutdown_delay start_delay version"
+    record: Record = dict.fromkeys(empty, "")
+    record |= dict.fromkeys(nothing, NULL) | dict.fromkeys(zeros.split(), "0")
+    record |= {name: [] for name in lists} | {name: {} for name in maps}
+    record |= dict.fromkeys(flags, False)
+    return record | {
+        "uuid": _vm_uuid(machine),
+        "name_label": " ".join(machine.name.split()),
+        "name_description": machine.annotation,
+        "power_state": "Halted",
+        "user_version": "1",
+        "domid": "-1",
+        "domain_type": "hvm",
+        "HVM_boot_policy": "BIOS order",
+        "HVM_boot_params": {
+            "order": _boot_order(machine),
+            "firmware": "uefi" if uefi else "bios",
+        },
+        "HVM_shadow_multiplier": 1.0,
+        "platform": _platform(machine),
+        "memory_static_max": memory,
+        "memory_static_min": memory,
+        "memory_dynamic_max": memory,
+        "memory_dynamic_min": memory,
+        "memory_target": memory,
+        "VCPUs_max": count,
+        "VCPUs_at_startup": count,
+        "actions_after_crash": "restart",
+        "actions_after_reboot": "restart",
+        "actions_after_shutdown": "destroy",
+        "snapshot_time": epoch,
+        "other_config": {
+            "base_template_name": guest_os.to_vendor(machine.guest.id, "xen"),
+            "install-methods": "cdrom",
+            "mac_seed": part_uuid(machine, "mac_seed"),
+        },
+        "VBDs": vbds,
+        "VIFs": vifs,
+    }
+
+
+def _platform(machine: Machine) -> Value:
+    """Return what XAPI hands to the device model."""
+    windows = guest_os.get(machine.guest.id).family == "windows"
+    uefi = machine.firmware.kind is Firmware.UEFI
+    platform = {
+        "acpi": "1",
+        "apic": "true",
+        "device-model": "qemu-upstream-uefi" if uefi else "qemu-upstream-compat",
+        "hpet": "true",
+        "nx": "true",
+        "pae": "true",
+        "secureboot": "true" if machine.firmware.secure_boot else "false",
+        "timeoffset": "0",
+        "vga": "std",
+        "videoram": "8",
+        "viridian": "true" if windows else "false",
+    }
+    cores = machine.cpu.cores_per_socket
+    if cores > 1 and machine.cpu.count % cores == 0:
+        platform["cores-per-socket"] = str(cores)
+    return platform
+
+
+def _boot_order(machine: Machine) -> str:
+    """Return the kinds of devices to start from: c disk, d CD, n network."""
+    ranks = boot_ranks(machine)
+    letters = {d.id: "d" if isinstance(d, Cdrom) else "c" for d in machine.drives}
+    letters |= {nic.id: "n" for nic in machine.nics}
+    stated = [letters[device] for device in sorted(ranks, key=ranks.__getitem__)]
+    return "".join(dict.fromkeys([*stated, *"cdn"]))

@@ -63,14 +63,16 @@ def write_ova(
     placed = []
     for job, disk in zip(jobs, expected, strict=True):
         stream = HashingStream(tar.begin(disk.filename))
-        data_size = _write_disk(job, stream, compression, identity=f"{stem}/{job.image}")
+        virtual_size, data_size = _write_disk(
+            job, stream, compression, identity=f"{stem}/{job.image}"
+        )
         placed.append(
             PlacedDisk(
                 image=job.image,
                 filename=disk.filename,
                 format=_FORMAT,
                 subformat=_SUBFORMAT,
-                virtual_size=job.virtual_size,
+                virtual_size=virtual_size,
                 file_size=tar.end(),
                 data_size=data_size,
                 sha256=stream.hexdigests()["sha256"],
@@ -104,8 +106,10 @@ def _expected(job: DiskJob, filename: str) -> PlacedDisk:
     )
 
 
-def _write_disk(job: DiskJob, stream: StreamSink, compression: str, *, identity: str) -> int:
-    """Write one disk and return the number of its bytes that are not zero."""
+def _write_disk(
+    job: DiskJob, stream: StreamSink, compression: str, *, identity: str
+) -> tuple[int, int]:
+    """Write one disk; return its size as written and the number of its bytes that are not zero."""
     writer = create_disk(
         _FORMAT,
         _SUBFORMAT,
@@ -117,4 +121,4 @@ def _write_disk(job: DiskJob, stream: StreamSink, compression: str, *, identity:
     )
     data_size = job.copy(writer)
     writer.finish()
-    return data_size
+    return writer.virtual_size, data_size

@@ -56,18 +56,21 @@ def report(corpus: Path) -> int:
             counts[row["kind"], expected, outcome] += 1
             if outcome == _CRASHED or (outcome == _REFUSED and expected != "reject-or-warn"):
                 problems.append(f"{row['path']}\n    {error}")
-    print(*problems, sep="\n")
-    print(f"{'kind':6}{'expected':16}{_OPENED:>8}{_REFUSED:>9}{_CRASHED:>11}")
+    lines = [*problems]
+    lines.append(f"{'kind':6}{'expected':16}{_OPENED:>8}{_REFUSED:>9}{_CRASHED:>11}")
     for kind, expected in sorted({(k, e) for k, e, _ in counts}):
         numbers = [counts[kind, expected, o] for o in (_OPENED, _REFUSED, _CRASHED)]
-        print(f"{kind:6}{expected:16}{numbers[0]:8}{numbers[1]:9}{numbers[2]:11}")
+        lines.append(f"{kind:6}{expected:16}{numbers[0]:8}{numbers[1]:9}{numbers[2]:11}")
     wanted = Counter(
         o for (_, e, o), n in counts.items() if e != "reject-or-warn" for _ in range(n)
     )
     total = wanted.total()
     crashed = sum(n for (_, _, o), n in counts.items() if o == _CRASHED)
     share = wanted[_OPENED] / total if total else 0.0
-    print(f"opened {wanted[_OPENED]} of {total} that should ({share:.1%}), {crashed} tracebacks")
+    lines.append(
+        f"opened {wanted[_OPENED]} of {total} that should ({share:.1%}), {crashed} tracebacks"
+    )
+    sys.stdout.write("\n".join(lines) + "\n")
     return int(bool(crashed) or share < LEAST)
 
 

@@ -10,7 +10,6 @@ from kensho.appliances.partitions import firmware_of
 from kensho.appliances.store import folder_store
 from kensho.disks import open_disk
 from kensho.model.appliance import Appliance, DiskImage, File, Network
-from kensho.model.errors import KenshoError
 from kensho.model.finding import Finding, Severity
 from kensho.model.machine import (
     Controller,
@@ -34,43 +33,26 @@ def open_single_disk(path: Path) -> Package:
     """Open a disk image as a machine of 2 processors, 2 GiB memory, a SATA disk and an adapter.
 
     The firmware is what the disk's partitions are made for. FormatError kinds when the image
-    cannot be read; a disk whose other files are missing is opened all the same.
+    cannot be read, PackageError when another file of it is missing.
     """
     store = folder_store(path.parent, str(path))
     try:
         source = store.open(path.name)
-        findings: list[Finding] = []
-        capacity: int | None = None
-        format_, firmware = "", Firmware.BIOS
+        reader = open_disk(source, sibling=store.open)
         try:
-            reader = open_disk(source, sibling=store.open)
-            try:
-                format_, capacity = reader.format, reader.virtual_size
-                findings.extend(reader.warnings)
-                firmware = firmware_of(reader)
-            finally:
-                reader.close()
-        except KenshoError as error:
-            findings.append(
-                Finding(
-                    "KF-151",
-                    Severity.ERROR,
-                    f"the disk's content cannot be read: {error}",
-                    subject=path.name,
-                    action=error.hint or "check the image with the product that made it",
-                )
-            )
+            firmware = firmware_of(reader)
+            findings = (*reader.warnings, _assumptions(path, firmware))
+            appliance = _appliance(path, reader.virtual_size, reader.format, firmware)
         finally:
+            reader.close()
             source.close()
-        findings.append(_assumptions(path, firmware))
-        appliance = _appliance(path, capacity, format_, firmware)
         return assemble("disk", str(path), appliance, store, findings, own=(path.name,))
     except BaseException:
         store.close()
         raise
 
 
-def _appliance(path: Path, capacity: int | None, format_: str, firmware: Firmware) -> Appliance:
+def _appliance(path: Path, capacity: int, format_: str, firmware: Firmware) -> Appliance:
     machine = Machine(
         id="vm",
         name=path.stem,

@@ -14,7 +14,7 @@ from typing import cast
 
 from kensho.appliances.folder import descriptor_in
 from kensho.appliances.package import Package
-from kensho.appliances.sniff import is_disk, is_tar, is_vmx, is_xml
+from kensho.appliances.sniff import is_disk, is_surely_disk, is_tar, is_vmx, is_xml
 from kensho.model.errors import CorruptError, LocatorError, UnsupportedError
 from kensho.storage import ByteSource, FileSource
 
@@ -46,6 +46,9 @@ SOURCES: tuple[Source, ...] = (
     Source("disk", "disk image alone", is_disk, "kensho.appliances.disk_source:open_single_disk"),
 )
 
+#: A file named like this that has no mark of any kind is damaged, not a raw disk image.
+_MACHINE_SUFFIXES = frozenset({".ova", ".ovf", ".vmx", ".xva", ".mf", ".cert", ".xml"})
+
 REFUSED: tuple[Refused, ...] = (
     Refused(b"\x1f\x8b", "compressed with gzip", "unpack it first: gunzip, or tar -xzf"),
     Refused(b"BZh", "compressed with bzip2", "unpack it first: bunzip2"),
@@ -71,6 +74,8 @@ def open_package(locator: str | Path) -> Package:
     try:
         if path.is_dir():
             path = descriptor_in(path)
+        if path.is_symlink():
+            path = path.resolve()  # the other files are beside the real one
     except (OSError, ValueError) as error:
         raise LocatorError(f"cannot be read: {error}", path=locator) from None
     with FileSource(path) as source:
@@ -89,14 +94,27 @@ def _recognise(source: ByteSource) -> Source:
     for refused in REFUSED:
         if head.startswith(refused.magic):
             raise UnsupportedError(f"is {refused.title}", path=source.name, hint=refused.hint)
+    damaged = _suffix(source.name) in _MACHINE_SUFFIXES
     for kind in SOURCES:
-        if kind.matches(source):
+        if kind.matches(source) and not (
+            damaged and kind.name == "disk" and not is_surely_disk(source)
+        ):
             return kind
+    if damaged:
+        raise CorruptError(
+            f"is named {_suffix(source.name)} and holds nothing of that kind",
+            path=source.name,
+            hint="the file is damaged or encrypted; fetch it again",
+        )
     raise UnsupportedError(
         "is a text file of no kind known here",
         path=source.name,
         hint="kensho reads OVA, OVF, VMX and disk images (kensho inspect FILE)",
     )
+
+
+def _suffix(name: str) -> str:
+    return Path(name).suffix.lower()
 
 
 def _load(target: str) -> Callable[[Path], Package]:

@@ -51,8 +51,7 @@ def folder_store(folder: Path, path: str) -> Store:
             return None
 
     def open_name(name: str) -> ByteSource:
-        target = locate(name)
-        if not target.is_file():
+        if size_of(name) is None:
             raise missing(name, path)
         source = FileSource(os.fspath(folder / safe_name(name, path)))
         opened.append(source)

@@ -20,6 +20,8 @@ MAX_VMX = 4 * 1024 * 1024
 _LINE = re.compile(r'\s*([^\s=#"][^=\s]*)\s*=\s*(?:"([^"]*)"|(\S.*?)?)\s*(?:#.*)?')
 _ENCODING = re.compile(rb'^\s*\.encoding\s*=\s*"?([A-Za-z0-9._-]+)"?', re.MULTILINE | re.IGNORECASE)
 _ESCAPE = re.compile(r"\|([0-9A-Fa-f]{2})")
+#: Python's codecs that are no character sets.
+_NOT_TEXT = frozenset({"unicode-escape", "raw-unicode-escape", "punycode", "idna", "utf-7"})
 _ENCODINGS = {"windows-1252": "cp1252", "shift_jis": "cp932", "gbk": "gb18030"}
 
 
@@ -86,7 +88,8 @@ def _decode(data: bytes, path: str, findings: list[Finding]) -> tuple[str, str]:
     name = match[1].decode().lower() if match else "utf-8"
     try:
         encoding = codecs.lookup(_ENCODINGS.get(name, name)).name
-        return data.decode(encoding), encoding
+        if encoding.replace("_", "-") not in _NOT_TEXT:
+            return data.decode(encoding), encoding
     except (LookupError, UnicodeError):
         pass
     try:

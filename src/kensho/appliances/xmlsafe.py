@@ -17,7 +17,8 @@ from kensho.model.finding import Finding, Severity
 
 MAX_XML = 32 * 1024 * 1024  #: the largest real descriptors are below 1 MiB
 _DECLARED = re.compile(rb"""^\s*<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
-_NAMESPACE_FAULT = "NS_ERR"
+#: libxml2's words for prefixes never declared and for namespaces that are no URIs.
+_NAMESPACE_FAULTS = ("NS_ERR", "WAR_NS_URI")
 
 
 def parse_xml(data: bytes, *, path: object) -> tuple[etree._Element, tuple[Finding, ...]]:
@@ -80,7 +81,7 @@ def _parse(
         faults = [f"line {e.line}: {e.message}" for e in log if e.level_name != "WARNING"]
         if any("Excessive depth" in fault or "huge" in fault for fault in faults):
             raise LimitError(faults[0], path=path) from None
-        if not log or any(_NAMESPACE_FAULT not in e.type_name for e in log):
+        if not log or not all(any(f in e.type_name for f in _NAMESPACE_FAULTS) for e in log):
             return None, faults or [str(error)]
         return etree.fromstring(data, _parser(encoding, recover=True)), faults
 

@@ -71,6 +71,8 @@ def read_devices(items: Sequence[Item], *, xen: bool, macs: Sequence[str], notes
     video: Video | None = None
     sound: Sound | None = None
     tpm = False
+    if len(macs) != sum(item.type in _ETHERNET for item in items):
+        macs = ()  # whose is whose cannot be told
     for item in items:
         if item.type in DRIVES or item.type in {Resource.PROCESSOR, Resource.MEMORY}:
             continue
@@ -83,7 +85,7 @@ def read_devices(items: Sequence[Item], *, xen: bool, macs: Sequence[str], notes
         elif item.type == Resource.SERIAL:
             serial.append(_serial(item, len(serial)))
         elif item.type == Resource.USB:
-            if item.name or item.subtype or item.type:
+            if item.value("usbpolicy").lower() != "disabled":  # oVirt
                 usb.append(_usb(item))
         elif item.type == Resource.GRAPHICS or kind == "video":
             video = video or _video(item)

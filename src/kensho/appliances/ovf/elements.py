@@ -108,6 +108,8 @@ def section_kind(element: etree._Element) -> str:
     if name not in {"Section", "Content"}:
         return name
     kind = element.get(_XSI_TYPE) or attribute(element, "type")
+    if not kind and attribute(element, "name").endswith("_Type"):
+        kind = attribute(element, "name")  # drafts before 0.9
     return kind.rpartition(":")[2].removesuffix("_Type").strip() or name
 
 

@@ -161,6 +161,7 @@ def _items(
 
 def _section_extras(sections: list[etree._Element], where: str, notes: Notes) -> list[Extra]:
     extras = []
+    plain: list[str] = []
     for section in sections:
         kind = section_kind(section)
         if kind in _PLAIN or (kind in _READ and dialect(section) != "vbox"):
@@ -169,15 +170,25 @@ def _section_extras(sections: list[etree._Element], where: str, notes: Notes) ->
             continue
         if not len(section) and not text(section) and not section.attrib:
             continue
-        note_unknown(section, kind, where, notes)
+        if kind.endswith("Section") or dialect(section) != "ovf":
+            note_unknown(section, kind, where, notes)
+        else:
+            plain.append(kind)
         extras.append(extra(section, f"{where}/{kind}"))
+    if plain:
+        notes.add(
+            "KF-125",
+            Severity.NOTE,
+            f"elements that DSP0243 does not know: {', '.join(dict.fromkeys(plain))}",
+            subject=where,
+            action="kept as text, only the same vendor's products understand them",
+        )
     return extras
 
 
 def note_unknown(section: etree._Element, kind: str, where: str, notes: Notes) -> None:
     """Say that a section is kept and not understood; a warning if it must be understood."""
-    is_section = kind.endswith("Section") or dialect(section) != "ovf"
-    severity = Severity.WARNING if required(section) and is_section else Severity.NOTE
+    severity = Severity.WARNING if required(section) else Severity.NOTE
     notes.add(
         "KF-125",
         severity,

@@ -99,7 +99,7 @@ def _memory_unit(item: Item, quantity: int, notes: Notes) -> int:
                 Severity.NOTE,
                 f"memory in {item.units!r}, which is no unit of DSP0004",
                 subject=item.id,
-                action=f"read as {format_bytes(unit.factor)}",
+                action=f"read in steps of {format_bytes(unit.factor)}",
             )
         return unit.factor
     # Without a unit DSP0004 means bytes; so small a machine means that megabytes were meant.

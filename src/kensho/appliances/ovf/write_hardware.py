@@ -145,7 +145,7 @@ def _add_drives(
     for drive in machine.drives:
         if isinstance(drive, Floppy):
             if d.floppy is not None:
-                title = f"Floppy {next(titles[Floppy])}"
+                title = drive.name or f"Floppy {next(titles[Floppy])}"
                 head = _head(next(numbers), title, "Floppy Drive", d.floppy)
                 item(section, {**head, "AutomaticAllocation": False}, required=False)
             continue
@@ -156,12 +156,12 @@ def _add_drives(
         taken.add((parent, drive.unit))
         place = {"AddressOnParent": drive.unit, "Parent": parent}
         if isinstance(drive, Disk):
-            title = f"Hard Disk {next(titles[Disk])}"
+            title = drive.name or f"Hard Disk {next(titles[Disk])}"
             head = _head(next(numbers), title, "Disk Image", Device(17))
             resource = f"ovf:/disk/{disk_ids[drive.image]}"
             item(section, {**head, **place, "HostResource": resource})
         else:
-            title = f"CD-ROM {next(titles[Cdrom])}"
+            title = drive.name or f"CD-ROM {next(titles[Cdrom])}"
             head = _head(next(numbers), title, "CD-ROM Drive", d.cdrom)
             item(section, {**head, **place, "AutomaticAllocation": False}, required=False)
 
@@ -175,7 +175,7 @@ def _add_nic(
         raise UnsupportedError(
             f"{d.name} has no adapter {model or 'unknown'} ({machine.name})", field=nic.id
         )
-    title = f"Network adapter {position + 1}"
+    title = nic.name or f"Network adapter {position + 1}"
     network = nic.network or d.network
     element = item(
         section,

@@ -44,6 +44,7 @@ def job(image: str) -> DiskJob:
             run = data[at : at + step]
             if any(run):
                 writer.commit(writer.encode(at, memoryview(run)))
+        writer.finish()
         return sum(map(bool, data))
 
     return DiskJob(image, SIZES[image], copy)
@@ -131,6 +132,7 @@ def test_refused_before_any_disk_is_read(tmp_path):
 
 def test_odd_size_is_stated_as_written(tmp_path):
     def copy(writer):
+        writer.finish()
         return 0
 
     (disk,) = write(

@@ -120,5 +120,4 @@ def _write_disk(
         identity=hashlib.sha256(identity.encode()).digest()[:16],
     )
     data_size = job.copy(writer)
-    writer.finish()
     return writer.virtual_size, data_size

@@ -63,7 +63,7 @@ def add_products(content: etree._Element, products: Iterable[Product]) -> None:
 
 
 def _add_property(section: etree._Element, prop: Property) -> None:
-    optional = {
+    optional: dict[str, str | bool] = {
         "qualifiers": prop.qualifiers,
         "userConfigurable": prop.user_configurable,
         "password": prop.password,

@@ -35,23 +35,10 @@ from kensho.storage.memory import MemorySink, MemorySource
 TIME = 1_700_000_000
 
 
-class KeepOpen:
-    """A writer whose finish is left to the container."""
-
-    def __init__(self, writer):
-        self._writer = writer
-
-    def __getattr__(self, name):
-        return getattr(self._writer, name)
-
-    def finish(self):
-        pass
-
-
 def job(image, content):
     def copy(writer):
         reader = RawDisk(MemorySource(content))
-        return copy_disk(reader, KeepOpen(writer), threads=2).data_bytes
+        return copy_disk(reader, writer, threads=2).data_bytes
 
     return DiskJob(image=image, virtual_size=len(content), copy=copy)
 

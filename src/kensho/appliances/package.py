@@ -77,8 +77,8 @@ class Document(msgspec.Struct, frozen=True):
 class DiskJob:
     """A disk that a container (OVA, XVA) takes in while it is being written.
 
-    ``copy`` streams the content into the writer the container made and returns the
-    number of bytes that are not zero; it does not call the writer's ``finish``.
+    ``copy`` streams the content into the writer the container made, finishes it, and
+    returns the number of bytes that are not zero.
     """
 
     image: str

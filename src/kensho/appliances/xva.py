@@ -126,7 +126,6 @@ def write_xva(
         begin = sink.position
         writer = VdiWriter(sink, vdi.ref, job.virtual_size, mtime=timestamp)
         data_size = job.copy(writer)
-        writer.finish()
         placed.append(
             PlacedDisk(
                 image=job.image,

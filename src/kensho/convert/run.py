@@ -192,7 +192,6 @@ def _run_folder(
                 identity=_disk_identity(plan, step),
             )
             data_size = mover(step, writer)
-            writer.finish()
         done.append(
             PlacedDisk(
                 image=step.image,

@@ -77,6 +77,7 @@ class LocatorError(UsageError):
     """A source or target cannot be found or read as it was named."""
 
     code = "KE-003"
+    hint = "check the path; `kensho inspect PATH` shows what kensho sees there"
 
 
 class FormatError(KenshoError):

@@ -10,7 +10,7 @@ TIB = 1024**4
 _STEPS = (("PiB", 1024**5), ("TiB", TIB), ("GiB", GIB), ("MiB", MIB), ("KiB", KIB))
 
 
-def format_bytes(count: int | float) -> str:
+def format_bytes(count: float) -> str:
     """Return a byte count in words, e.g. ``1.5 GiB``; exact below 1 KiB."""
     for name, step in _STEPS:
         if abs(count) >= step:

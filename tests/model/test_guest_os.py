@@ -71,7 +71,7 @@ def test_the_cim_number_read_back_stays_in_its_family(row):
         ("osinfo", "http://debian.org/debian/12", "debian12"),
         ("osinfo", "http://debian.org/debian/99", "debian"),
         ("osinfo", "http://microsoft.com/win/2k22", "win2k22"),
-        ("osinfo", "http://oracle.com/solaris/12", "solaris11"),
+        ("osinfo", "http://oracle.com/solaris/12", "solaris10"),
         ("osinfo", "http://oracle.com/ol/9.3", "oraclelinux"),
         ("pve", "l26", "linux"),
         ("pve", "win11", "win11"),

@@ -203,9 +203,7 @@ class XvaDisk:
             inside = position - self._starts[block] if block >= 0 else -1
             if block >= 0 and inside < self._lengths[block]:
                 length = min(self._lengths[block] - inside, len(view) - done)
-                self._verify(block)
-                part = view[done : done + length]
-                self._source.read_into(self._offsets[block] + inside, part)
+                self._read_block(block, inside, view[done : done + length])
             else:
                 following = block + 1
                 limit = (
@@ -215,11 +213,16 @@ class XvaDisk:
                 view[done : done + length] = bytes(length)
             done += length
 
-    def _verify(self, block: int) -> None:
+    def _read_block(self, block: int, inside: int, part: memoryview) -> None:
+        """Fill ``part`` from byte ``inside`` of a block, whose checksum is looked at once."""
+        self._source.read_into(self._offsets[block] + inside, part)
         if self._verified[block] or self._checksums[block] < 0:
             return
+        length = self._lengths[block]
+        data: bytes | memoryview = part
+        if len(part) != length:
+            data = self._source.read_at(self._offsets[block], length)
         wanted = self._source.read_at(self._checksums[block], _SHA1_HEX)
-        data = self._source.read_at(self._offsets[block], self._lengths[block])
         if hashlib.sha1(data, usedforsecurity=False).hexdigest().encode() != wanted.lower():
             raise ManifestMismatchError(
                 f"the checksum of the block at byte {self._starts[block]} of {self._ref} is wrong",

@@ -214,7 +214,7 @@ _STEMS = {
     "other26xlinux": "linux2.6", "other3xlinux": "linux3", "other4xlinux": "linux4",
     "other5xlinux": "linux5", "other6xlinux": "linux6", "other7xlinux": "linux6",
     "freebsd": "freebsd", "openbsd": "openbsd", "netbsd": "netbsd", "solaris": "solaris10",
-    "oracle solaris": "solaris11", "oracle.com/solaris": "solaris11", "opensolaris": "solaris10",
+    "opensolaris": "solaris10",
     "dos": "freedos", "freedos": "freedos", "msdos": "freedos", "other": "other",
 }  # fmt: skip
 _STEM_ORDER = sorted(_STEMS, key=len, reverse=True)
@@ -266,9 +266,8 @@ def from_vendor(dialect: Dialect, value: str) -> str | None:
     for row in TABLE:
         if wanted and getattr(row, dialect).lower() == wanted:
             return row.id
-    stem_text = re.sub(r"^https?://(?:[^/]*/)?", "", wanted) if dialect == "osinfo" else wanted
-    if dialect == "osinfo" and wanted.startswith("http://oracle.com/solaris"):
-        return "solaris11"
+    # osinfo ids are URLs: product and version follow the vendor's host.
+    stem_text = re.sub(r"^https?://[^/]*/", "", wanted) if dialect == "osinfo" else wanted
     for stem in _STEM_ORDER:
         if stem_text.startswith(stem):
             return _with_bits(_STEMS[stem], _bits_in(dialect, wanted))

@@ -1,0 +1,176 @@
+"""The copy engine: errors, cancelling, progress, digests; and comparing and recognising."""
+
+import threading
+
+import pytest
+from disk_helpers import MIB, make_content, make_disk, open_bytes
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kensho.disks import compare, content_digest, copy_disk, create_disk, detect, open_disk
+from kensho.disks.copy import batches
+from kensho.model.errors import InterruptedRunError, UnsupportedError, UsageError
+from kensho.model.extent import Extent, Kind
+from kensho.storage import FileSink, FileSource, MemorySink, MemorySource
+
+CONTENT = make_content(24 * MIB, [(0, 10 * MIB), (12 * MIB + 77, 5 * MIB)])
+
+
+def copy(content=CONTENT, fmt="vmdk", **options):
+    reader = options.pop("reader", None) or open_bytes(content, format="raw")
+    return copy_disk(reader, create_disk(fmt, None, MemorySink(), len(content)), **options)
+
+
+def test_result_and_progress():
+    seen = []
+    result = copy(on_bytes=lambda *a: seen.append(a), digest=True, threads=3)
+    assert result.virtual_size == len(CONTENT)
+    assert result.data_bytes + result.zero_bytes == len(CONTENT)
+    assert 15 * MIB <= result.data_bytes < 16 * MIB
+    assert result.content_digest == content_digest(open_bytes(CONTENT, format="raw"))
+    assert seen == sorted(seen)
+    assert seen[-1] == (len(CONTENT), len(CONTENT))
+
+
+def test_digest_is_the_same_for_every_format():
+    digests = {copy(fmt=f, digest=True).content_digest for f in ("vmdk", "raw", "vhd", "qcow2")}
+    assert len(digests) == 1
+    assert digests != {content_digest(open_bytes(CONTENT[:-1] + b"x", format="raw"))}
+
+
+class Broken:
+    """A reader or writer that fails after a while."""
+
+    def __init__(self, inner, error, method):
+        self._inner, self._error, self._method = inner, error, method
+        self._left = 5
+
+    def __getattr__(self, name):
+        value = getattr(self._inner, name)
+        if name != self._method:
+            return value
+
+        def failing(*args):
+            self._left -= 1
+            if self._left < 0:
+                raise self._error
+            return value(*args)
+
+        return failing
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize("error", [ValueError("mine"), KeyboardInterrupt(), OSError(5, "EIO")])
+@pytest.mark.parametrize("method", ["read_into", "encode", "commit", "finish"])
+def test_an_error_stops_all_and_arrives_as_it_was(threads, error, method):
+    reader = open_bytes(CONTENT, format="raw")
+    writer = create_disk("vmdk", None, MemorySink(), len(CONTENT))
+    if method == "read_into":
+        reader = Broken(reader, error, method)
+    else:
+        writer = Broken(writer, error, method)
+        if method == "finish":
+            writer._left = 0
+    before = threading.active_count()
+    with pytest.raises(type(error)) as caught:
+        copy_disk(reader, writer, threads=threads)
+    assert caught.value is error
+    assert threading.active_count() == before
+
+
+def test_cancelling():
+    calls = []
+
+    def cancelled():
+        calls.append(1)
+        return len(calls) > 6
+
+    with pytest.raises(InterruptedRunError):
+        copy(cancelled=cancelled)
+
+
+def test_a_writer_too_small():
+    with pytest.raises(UsageError):
+        copy_disk(open_bytes(CONTENT, format="raw"), create_disk("raw", None, MemorySink(), MIB))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 300), st.integers(1, 200)), max_size=8),
+    st.sampled_from([1, 4, 16]),
+)
+def test_batches_cover_all_data_and_no_window_border(pieces, unit):
+    class Reader:
+        virtual_size = 1000
+
+        def extents(self):
+            at = 0
+            for gap, length in pieces:
+                start = min(at + gap, 1000)
+                end = min(start + length, 1000)
+                yield Extent(at, start - at, Kind.HOLE)
+                yield Extent(start, end - start, Kind.DATA)
+                at = end
+
+    found = list(batches(Reader(), unit, 64))
+    covered = {byte for low, high in found for byte in range(low, high)}
+    data = {b for e in Reader().extents() if e.kind is Kind.DATA for b in range(e.start, e.end)}
+    assert data <= covered
+    assert sum(high - low for low, high in found) == len(covered)
+    for low, high in found:
+        assert low < high
+        assert low % unit == 0
+        assert high % unit == 0 or high == 1000
+        assert low // 64 == (high - 1) // 64
+    assert found == sorted(found)
+
+
+def test_compare_finds_the_first_difference():
+    raw = open_bytes(CONTENT, format="raw")
+    for at in (0, 5, 10 * MIB + 3, 20 * MIB, len(CONTENT) - 1):
+        other = bytearray(CONTENT)
+        other[at] ^= 0xFF
+        other[-1] ^= 0xFF if at != len(CONTENT) - 1 else 0
+        assert compare(raw, open_bytes(make_disk(bytes(other), "vmdk"))) == at
+    assert compare(raw, open_bytes(make_disk(CONTENT, "qcow2", "compressed"))) is None
+
+
+def test_compare_of_different_sizes():
+    longer = open_bytes(CONTENT + bytes(MIB), format="raw")
+    assert compare(open_bytes(CONTENT, format="raw"), longer) is None
+    longer = open_bytes(CONTENT + bytes(MIB) + b"x", format="raw")
+    assert compare(open_bytes(CONTENT, format="raw"), longer) == len(CONTENT) + MIB
+
+
+def test_a_sparse_raw_file_stays_sparse(tmp_path):
+    with FileSink(tmp_path / "in") as sink:
+        sink.truncate(1 << 30)
+        sink.write_at(500 * MIB + 4096, b"x" * 8192)
+    with FileSource(tmp_path / "in") as source, FileSink(tmp_path / "out") as sink:
+        copy_disk(open_disk(source), create_disk("raw", None, sink, source.size))
+    assert (tmp_path / "out").stat().st_blocks * 512 <= 65536
+    with FileSource(tmp_path / "in") as a, FileSource(tmp_path / "out") as b:
+        assert compare(open_disk(a), open_disk(b)) is None
+
+
+@pytest.mark.parametrize("fmt", ["vmdk", "vhd", "vhdx", "qcow2", "vdi"])
+def test_content_decides_what_a_file_is(fmt):
+    blob = make_disk(CONTENT, fmt)
+    for name in ("disk", "disk.raw", "disk.vdi"):
+        best, *rest = detect(MemorySource(blob, name))
+        assert (best.name, best.confidence > 80) == (fmt, True)
+        assert [c.name for c in rest] == ["raw"]
+
+
+def test_what_is_no_disk():
+    assert detect(MemorySource(b"")) == ()
+    assert detect(MemorySource(b"<?xml version='1.0'?><Envelope/>")) == ()
+    assert detect(MemorySource(b"Name: value\n" * 100, "x.img")) == ()
+    assert [c.name for c in detect(MemorySource(bytes(4096), "x"))] == ["raw"]
+    assert [c.name for c in detect(MemorySource(b"\xeb\x63\x90" + bytes(509)))] == ["raw"]
+    assert detect(MemorySource(b"# Disk DescriptorFile\nversion=1\n"))[0].name == "vmdk"
+    with pytest.raises(UnsupportedError):
+        open_bytes(b"hello world\n" * 50)
+    with pytest.raises(UsageError):
+        open_bytes(b"", format="floppy")
+    with pytest.raises(UsageError):
+        create_disk("vmdk", "vmfsThin", MemorySink(), MIB)

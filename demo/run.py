@@ -45,6 +45,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--appliance", type=Path, help="convert this instead of the demo's own")
     given: Path | None = parser.parse_args().appliance
+    if given is not None and not given.exists():
+        parser.error(f"no such file: {given}")
     start = time.monotonic()
     try:
         outcomes = list(_convert_all(given))
@@ -93,9 +95,10 @@ def _convert(source: Path, target: Target, folder: Path, *, name: str = "") -> O
             check=False,
         )
     if done.returncode != 0:
+        print(f"    kensho ended with code {done.returncode}")
         return Outcome(source.name, target, error=_first_words(done.stderr or done.stdout))
     result = json.loads(done.stdout)
-    with step("  checked by other programs"):
+    with step("  judged by other programs"):
         checks = check_result(folder, result, source_views(source, result["plan"]))
     return Outcome(source.name, target, result=result, checks=tuple(checks))
 

@@ -27,8 +27,12 @@ def run(argv: Sequence[str | Path], *, stdin: str | None = None) -> str:
 
 @contextmanager
 def step(text: str) -> Iterator[None]:
-    """Say what is being done, and when it is done how long it took."""
-    print(f"  {text} ...", flush=True)
+    """Say on one line what is being done and, when it is done, how long it took."""
+    print(f"  {text} ... ", end="", flush=True)
     start = time.monotonic()
-    yield
-    print(f"  {text}: {time.monotonic() - start:.1f} s", flush=True)
+    try:
+        yield
+    except BaseException:
+        print("failed", flush=True)
+        raise
+    print(f"{time.monotonic() - start:.1f} s", flush=True)

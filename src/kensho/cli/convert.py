@@ -8,20 +8,11 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from kensho.cli import exits
-from kensho.cli.options import (
-    DevicesOption,
-    FirmwareOption,
-    Flag,
-    FormOption,
-    Json,
-    MachineOption,
-    Name,
-)
+from kensho.cli.options import Flag, Json, Wishes
 from kensho.cli.plan import show_plan
 from kensho.cli.progress import shown
 from kensho.cli.render import console, print_findings, print_json, print_json_line, table
-from kensho.convert.mapping import Devices
-from kensho.convert.plan import Plan, Request, check_runnable, looks_like_plan, make_plan, read_plan
+from kensho.convert.plan import Plan, check_runnable, looks_like_plan, make_plan, read_plan
 from kensho.convert.rules.space import NO_SPACE
 from kensho.convert.run import Options, Result, run_plan
 from kensho.model.errors import NoSpaceError, UsageError
@@ -36,11 +27,7 @@ def convert(
     *,
     to: Annotated[str | None, Parameter(name="--to")] = None,
     output: Annotated[Path, Parameter(name=["-o", "--output"])] = Path(),
-    form: FormOption = None,
-    name: Name = None,
-    machine: MachineOption = None,
-    firmware: FirmwareOption = None,
-    devices: DevicesOption = Devices.AUTO,
+    wishes: Wishes = Wishes(),  # noqa: B008 - frozen
     compression: Literal["fast", "balanced", "small"] = "fast",
     threads: int | None = None,
     overwrite: Annotated[bool, Flag] = False,
@@ -84,16 +71,7 @@ def convert(
     quiet
         Print nothing but errors.
     """
-    plan = _plan(
-        source,
-        to,
-        output,
-        form=form,
-        name=name,
-        machine=machine,
-        firmware=firmware,
-        devices=devices,
-    )
+    plan = _plan(source, to, output, wishes)
     if dry_run:
         print_json(plan) if json else show_plan(plan)
     _check(plan, output)
@@ -117,37 +95,18 @@ def convert(
     return exits.WARNINGS if strict and at_least(result.findings, Severity.WARNING) else exits.OK
 
 
-def _plan(
-    source: str,
-    to: str | None,
-    output: Path,
-    *,
-    form: str | None,
-    name: str | None,
-    machine: str | None,
-    firmware: FirmwareOption,
-    devices: Devices,
-) -> Plan:
+def _plan(source: str, to: str | None, output: Path, wishes: Wishes) -> Plan:
     if looks_like_plan(Path(source)):
-        if (to, form, name, machine, firmware) != (None,) * 5 or devices is not Devices.AUTO:
+        if to is not None or wishes != Wishes():
             raise UsageError(
                 "a plan says all that is to be done",
                 path=source,
-                hint="leave out --to, --form, --name, --machine, --firmware and --devices",
+                hint="leave out --to and the options that plan takes",
             )
         return read_plan(Path(source))
     if to is None:
         raise UsageError("no target", hint="add --to PLATFORM; `kensho platforms` lists them")
-    request = Request(
-        source=source,
-        target=to,
-        form=form,
-        name=name,
-        machine=machine,
-        firmware=firmware,
-        devices=devices,
-    )
-    return make_plan(request, out=output)
+    return make_plan(wishes.request(source, to), out=output)
 
 
 def _check(plan: Plan, output: Path) -> None:

@@ -7,18 +7,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from kensho.cli.options import (
-    DevicesOption,
-    FirmwareOption,
-    FormOption,
-    Json,
-    MachineOption,
-    Name,
-    To,
-)
+from kensho.cli.options import Json, Wishes
 from kensho.cli.render import console, print_findings, print_json, table
-from kensho.convert.mapping import Devices
-from kensho.convert.plan import Plan, Request, make_plan, write_plan
+from kensho.convert.plan import Plan, make_plan, write_plan
 from kensho.model.errors import PlanBlockedError
 from kensho.model.units import format_bytes
 from kensho.platforms import find_platform
@@ -28,12 +19,8 @@ def plan(
     source: str,
     /,
     *,
-    to: To,
-    form: FormOption = None,
-    name: Name = None,
-    machine: MachineOption = None,
-    firmware: FirmwareOption = None,
-    devices: DevicesOption = Devices.AUTO,
+    to: Annotated[str, Parameter(name="--to")],
+    wishes: Wishes = Wishes(),  # noqa: B008 - frozen
     output: Annotated[Path | None, Parameter(name=["-o", "--output"])] = None,
     into: Path | None = None,
     json: Json = False,
@@ -46,21 +33,14 @@ def plan(
     ----------
     source
         OVA, OVF descriptor, VMX, a folder with one of them, or a disk image.
+    to
+        Target platform; `kensho platforms` lists them.
     output
         Keep the plan in this file; `kensho convert FILE` runs it.
     into
         The folder the result will go to, to see whether it fits.
     """
-    request = Request(
-        source=str(source),
-        target=to,
-        form=form,
-        name=name,
-        machine=machine,
-        firmware=firmware,
-        devices=devices,
-    )
-    made = make_plan(request, out=into)
+    made = make_plan(wishes.request(source, to), out=into)
     if output is not None:
         write_plan(made, output)
     if json:

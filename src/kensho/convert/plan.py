@@ -18,11 +18,12 @@ from kensho.convert.names import file_stem
 from kensho.convert.rules import ImageFacts, Journey, check_all
 from kensho.convert.source import Identity, identify, opened, opened_image, select_machine
 from kensho.disks import DiskReader
+from kensho.model import guest_os
 from kensho.model.appliance import Appliance
 from kensho.model.errors import CorruptError, KenshoError, PlanBlockedError, UsageError
 from kensho.model.extent import Kind
 from kensho.model.finding import Finding, Severity, at_least
-from kensho.model.machine import Firmware
+from kensho.model.machine import Firmware, GuestOs, Machine
 from kensho.model.units import MIB
 from kensho.platforms import Form, Platform, find_form, find_platform
 
@@ -54,6 +55,7 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str | None = None
     machine: str | None = None
     firmware: Firmware | None = None
+    guest: str | None = None  #: a key of ``kensho.model.guest_os``
     devices: Devices = Devices.AUTO
 
 
@@ -164,16 +166,19 @@ def looks_like_plan(path: Path) -> bool:
 
 
 def _with_overrides(appliance: Appliance, request: Request) -> Appliance:
-    if request.firmware is None:
-        return appliance
-    firmware = request.firmware
-    machines = tuple(
-        msgspec.structs.replace(
-            m, firmware=msgspec.structs.replace(m.firmware, kind=firmware, stated=True)
-        )
-        for m in appliance.machines
-    )
+    """Return the appliance with what the user knows better than the source."""
+    machines = appliance.machines
+    if request.firmware is not None:
+        machines = tuple(_with_firmware(m, request.firmware) for m in machines)
+    if request.guest is not None:
+        guest = GuestOs(request.guest, description=guest_os.get(request.guest).title)
+        machines = tuple(msgspec.structs.replace(m, guest=guest) for m in machines)
     return msgspec.structs.replace(appliance, machines=machines)
+
+
+def _with_firmware(machine: Machine, kind: Firmware) -> Machine:
+    firmware = msgspec.structs.replace(machine.firmware, kind=kind, stated=True)
+    return msgspec.structs.replace(machine, firmware=firmware)
 
 
 def _used_images(appliance: Appliance) -> tuple[str, ...]:

@@ -51,13 +51,7 @@ def verify_container(
     """
     path = folder / f"{plan.name}.{form.suffix}"
     if form.disk.format == "xva":
-        from kensho.appliances.xva_read import open_vdi
-
-        with FileSource(path) as source:
-            for disk in disks:
-                reader = open_vdi(source, disk.filename)
-                _compare(package, disk, reader, meter)
-                reader.close()
+        _compare_vdis(package, path, disks, meter)
         return
     result = open_package(path)
     try:
@@ -67,6 +61,18 @@ def verify_container(
                 _compare(package, disk, reader, meter)
     finally:
         result.close()
+
+
+def _compare_vdis(
+    package: Package, path: Path, disks: tuple[PlacedDisk, ...], meter: MeterFactory
+) -> None:
+    from kensho.appliances.xva_read import open_vdi
+
+    with FileSource(path) as source:
+        for disk in disks:
+            reader = open_vdi(source, disk.filename)
+            _compare(package, disk, reader, meter)
+            reader.close()
 
 
 @contextmanager

@@ -15,10 +15,12 @@ from tests.appliances.written import appliance_for, two_machines
 from kensho.appliances import ova_write
 from kensho.appliances.ovf.write_xml import OVF
 from kensho.appliances.package import DiskJob
+from kensho.disks import open_disk
+from kensho.disks.copy import copy_disk
 from kensho.model.errors import UnsupportedError
 from kensho.model.machine import ControllerModel, Nic, NicModel
 from kensho.model.units import MIB
-from kensho.storage.file import FileSink
+from kensho.storage.file import FileSink, FileSource
 
 SIZES = {"img0": 9 * MIB, "img1": 3 * MIB + 512}
 BASE = appliance_for(ControllerModel.AHCI, NicModel.E1000)
@@ -176,3 +178,21 @@ def test_a_truncated_package_is_not_taken_for_whole(tmp_path):
     data = (tmp_path / "x.ova").read_bytes()
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         assert not tar.extractfile("web-01.ovf").read().strip(b"\0")
+
+
+def test_the_copy_engine_gives_the_same_disk(tmp_path):
+    """Nothing is written twice: the engine finishes the disk, the package does not again."""
+
+    def engine(image):
+        (tmp_path / image).write_bytes(content(image))
+
+        def copy(writer):
+            with FileSource(tmp_path / image) as source:
+                copy_disk(open_disk(source, format="raw"), writer)
+            return sum(map(bool, content(image)))
+
+        return DiskJob(image, SIZES[image], copy)
+
+    write(tmp_path / "a.ova")
+    write(tmp_path / "b.ova", jobs=[engine(image) for image in SIZES])
+    assert (tmp_path / "a.ova").read_bytes() == (tmp_path / "b.ova").read_bytes()

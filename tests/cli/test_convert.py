@@ -273,3 +273,28 @@ def test_signals_end_a_run_with_their_code_and_leave_nothing_finished(
     assert process.returncode == code, err.decode()
     assert b"nothing that looks finished" in err
     assert not out.exists() or visible(out) == []
+
+
+def test_a_document_in_the_way_is_not_replaced(
+    kensho: Kensho, disk: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "web01.xml").write_text("mine")
+    code, _, err = kensho("convert", disk, "--to", "kvm", "-o", out)
+    assert code == 2
+    assert "web01.xml" in err
+    assert (out / "web01.xml").read_text() == "mine"
+    assert visible(out) == ["web01.xml"]
+
+
+def test_a_new_name_names_files_and_machine(as_json: AsJson, disk: Path, tmp_path: Path) -> None:
+    result = as_json("convert", disk, "--to", "kvm", "--name", "shop front", "-o", tmp_path)
+    assert "shop-front.xml" in {f["name"] for f in result["files"]}
+    assert "<name>shop front</name>" in (tmp_path / "shop-front.xml").read_text()
+
+
+def test_the_guest_can_be_told(as_json: AsJson, disk: Path, tmp_path: Path) -> None:
+    plan = as_json("plan", disk, "--to", "kvm", "--guest", "debian12")
+    assert plan["after"]["machines"][0]["guest"]["id"] == "debian12"
+    assert {r["target"] for r in plan["devices"] if r["kind"] == "disk"} == {"virtio-scsi 0:0"}

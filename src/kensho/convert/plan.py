@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 
 from kensho.appliances import Package
+from kensho.appliances.names import file_stem
 from kensho.convert.mapping import DeviceRow, Devices, choose_policy, device_rows, map_machine
-from kensho.convert.names import file_stem
 from kensho.convert.rules import ImageFacts, Journey, check_all
 from kensho.convert.source import Identity, identify, opened, opened_image, select_machine
 from kensho.disks import DiskReader
@@ -235,6 +235,8 @@ def _map(
         for old, new in zip(before.machines, machines, strict=True)
         for row in device_rows(old, new)
     )
+    if request.name is not None and len(machines) == 1:
+        machines = (msgspec.structs.replace(machines[0], name=request.name),)
     carries = platform.carries
     after = msgspec.structs.replace(
         before,

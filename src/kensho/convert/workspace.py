@@ -48,6 +48,7 @@ class Workspace:
     digest: str
     resumed: tuple[PlacedDisk, ...]
     discarded: bool
+    overwrite: bool
 
     def record(self, disks: tuple[PlacedDisk, ...]) -> None:
         """Note durably that these disks are complete."""
@@ -63,6 +64,8 @@ class Workspace:
 
     def publish(self, names: tuple[str, ...]) -> None:
         """Make files visible in the output folder, in this order, durably."""
+        if not self.overwrite:
+            _refuse_existing(self.out, names)
         for name in names:
             _sync(self.folder / name)
         for name in names:
@@ -90,7 +93,7 @@ def workspace(
         resumed = _kept(folder, old) if old is not None and old.plan == digest else ()
         discarded = not resumed and any(p.name != "lock" for p in folder.iterdir())
         _clear(folder, keep={d.filename for d in resumed} | {"lock", JOURNAL})
-        space = Workspace(folder, out, digest, resumed, discarded)
+        space = Workspace(folder, out, digest, resumed, discarded, overwrite)
         try:
             yield space
         except BaseException:

@@ -6,11 +6,13 @@ import pytest
 from disk_helpers import KIB, MIB, make_content, make_disk, open_bytes, read_all
 
 from kensho.disks import compare, open_disk
+from kensho.disks._structs import vhdx
 from kensho.model.errors import (
     CorruptError,
     KenshoError,
     LimitError,
     LocatorError,
+    TruncatedError,
     UnsafePathError,
     UnsupportedError,
 )
@@ -165,22 +167,75 @@ def test_qcow2_dirty_and_corrupt_bits():
         open_bytes(blob)
 
 
+def dirty_vhdx(blob, guid):
+    """Mark a VHDX as in need of a log replay, as a crash between log and tables leaves it."""
+    blob = bytearray(blob)
+    newest = max(vhdx.HEADER_PLACES, key=lambda at: blob[at + 8 : at + 16][::-1])
+    header = vhdx.Header(*vhdx.HEADER.unpack_from(blob, newest))
+    dirty = dataclasses.replace(header, sequence=header.sequence + 1, log_guid=guid)
+    blob[newest : newest + vhdx.PAGE] = dirty.pack()
+    return blob
+
+
 def test_a_vhdx_log_is_replayed(qemu):
-    """A writer killed between its log and its tables; QEMU's own repair is the judge."""
+    """A crash between log and tables, rebuilt from QEMU's log; its own repair is the judge."""
     path = qemu.path(".vhdx")
     qemu.run("create", "-f", "vhdx", "-o", "block_size=1M", path, "64M")
     qemu.io(path, "write -P 1 0 3M", "write -P 2 20M 64k", "abort", fmt="vhdx")
-    before = path.read_bytes()
-    reader = open_bytes(before)
-    if not reader.warnings:
-        pytest.skip("this QEMU left no log behind")
+    blob = path.read_bytes()
+    assert blob[MIB : MIB + 4] == b"loge"
+    blob = dirty_vhdx(blob, blob[MIB + 32 : MIB + 48])
+    blob[2 * MIB : 2 * MIB + 4096] = bytes(4096)  # the table as it was before
+    reader = open_bytes(blob)
     assert [w.code for w in reader.warnings] == ["KF-D03"]
-    ours = read_all(reader)
+    path.write_bytes(blob)
     qemu.run("check", "-r", "all", "-f", "vhdx", path)
     raw = qemu.path(".raw")
     qemu.run("convert", "-f", "vhdx", "-O", "raw", path, raw)
+    ours = read_all(reader)
     assert ours == raw.read_bytes()
     assert any(ours)
+
+
+GUID = bytes(range(16))
+
+
+def log_entry(sequence, tail, writes, size):
+    """Return a log entry; ``writes`` are (offset, 4 KiB of data or a length to zero)."""
+    descriptors = sectors = b""
+    for offset, what in writes:
+        if isinstance(what, int):
+            descriptors += vhdx.LOG_ZERO.pack(b"zero", what, offset, sequence)
+            continue
+        descriptors += vhdx.LOG_DATA.pack(b"desc", what[-4:], what[:8], offset, sequence)
+        high, low = (sequence >> 32).to_bytes(4, "little"), sequence.to_bytes(8, "little")[:4]
+        sectors += b"data" + high + what[8:-4] + low
+    length = 4096 + len(sectors)
+    head = vhdx.LOG_ENTRY.pack(b"loge", 0, length, tail, sequence, len(writes), 0, GUID, size, size)
+    return vhdx.with_checksum((head + descriptors).ljust(4096, b"\0") + sectors)
+
+
+def test_vhdx_log_sequences():
+    content = make_content(5 * MIB, [(0, 5 * MIB)])
+    clean = make_disk(content, "vhdx")
+    start = next(open_bytes(clean).extents()).file_offset
+    one, two = b"1" * 4096, b"2" * 4096
+    old = log_entry(3, 0, [(start, b"0" * 4096)], len(clean))
+    first = log_entry((1 << 32) + 7, MIB - 8192, [(start, one), (start + 8192, 8192)], len(clean))
+    second = log_entry((1 << 32) + 8, MIB - 8192, [(start + 4096, two), (start, two)], len(clean))
+    blob = dirty_vhdx(clean, GUID)
+    blob[MIB + 512 * KIB : MIB + 512 * KIB + len(old)] = old
+    blob[2 * MIB - 8192 : 2 * MIB] = first  # the ring goes on at its start
+    blob[MIB : MIB + len(second)] = second
+    expected = two + two + bytes(8192) + content[16384:]
+    assert read_all(open_bytes(blob)) == expected
+    torn = bytearray(blob)
+    torn[MIB + 5000] ^= 1  # the newest entry was never completed
+    with pytest.raises(CorruptError):
+        open_bytes(bytes(torn[:MIB]) + bytes(MIB) + bytes(torn[2 * MIB :]))
+    assert read_all(open_bytes(torn))[:16384] == one + content[4096:8192] + bytes(8192)
+    with pytest.raises(TruncatedError):
+        open_bytes(blob[: len(blob) - 1])
 
 
 def test_differencing_disks_are_refused(qemu):

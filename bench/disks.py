@@ -1,0 +1,126 @@
+"""Time kensho against qemu-img on one image, in alternating runs; outputs are verified.
+
+    python bench/disks.py IMAGE.raw [--pairs so,qcow2,raw] [-n 5]
+
+Goals are not asserted; the exit code is 1 only if an output is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+# One conversion through the public API, in a child of its own so that its memory can be told.
+CHILD = """
+import sys
+from kensho.disks import copy_disk, create_disk, open_disk
+from kensho.storage import FileSink, FileSource
+source, target, fmt, sub, compression = sys.argv[1:6]
+with FileSource(source) as src, FileSink(target) as sink:
+    reader = open_disk(src)
+    writer = create_disk(fmt, sub or None, sink, reader.virtual_size, compression=compression)
+    copy_disk(reader, writer)
+"""
+
+# name: (input, our format, our subformat, compression, qemu-img's arguments)
+PAIRS = {
+    "so": ("raw", "vmdk", "streamOptimized", "fast",
+           ["-O", "vmdk", "-o", "subformat=streamOptimized"]),
+    "so-small": ("raw", "vmdk", "streamOptimized", "small",
+                 ["-O", "vmdk", "-o", "subformat=streamOptimized"]),
+    "qcow2": ("raw", "qcow2", "", "fast", ["-O", "qcow2"]),
+    "qcow2c": ("raw", "qcow2", "compressed", "fast", ["-O", "qcow2", "-c", "-m", "16", "-W"]),
+    "raw": ("so", "raw", "", "fast", ["-O", "raw"]),
+    "vhdx": ("raw", "vhdx", "", "fast", ["-O", "vhdx"]),
+    "vhd": ("raw", "vhd", "", "fast", ["-O", "vpc", "-o", "force_size=on"]),
+    "vdi": ("raw", "vdi", "", "fast", ["-O", "vdi"]),
+    "rawraw": ("raw", "raw", "", "fast", ["-O", "raw"]),
+}  # fmt: skip
+QEMU_FORMAT = {"vhd": "vpc"}
+
+
+def run(args: list[str]) -> tuple[float, float, int]:
+    """Return (wall seconds, cpu seconds, peak KiB) of a child process."""
+    started = time.monotonic()
+    child = subprocess.Popen(args)
+    _, status, usage = os.wait4(child.pid, 0)
+    wall = time.monotonic() - started
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise SystemExit(f"failed: {args}")
+    return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss
+
+
+def warm(path: Path) -> None:
+    """Bring the data, not the holes, into the page cache."""
+    with path.open("rb") as source:
+        at, size = 0, path.stat().st_size
+        while at < size:
+            try:
+                at = os.lseek(source.fileno(), at, os.SEEK_DATA)
+            except OSError:
+                return
+            end = os.lseek(source.fileno(), at, os.SEEK_HOLE)
+            while at < end:
+                at += len(os.pread(source.fileno(), min(4 << 20, end - at), at)) or end
+
+
+def measure(name: str, image: Path, work: Path, repeats: int) -> bool:
+    kind, fmt, sub, compression, qemu_args = PAIRS[name]
+    source, source_format = image, "raw"
+    if kind == "so":
+        source, source_format = work / "source.vmdk", "vmdk"
+        if not source.exists():
+            run(["qemu-img", "convert", "-f", "raw", "-O", "vmdk", "-o",
+                 "subformat=streamOptimized", str(image), str(source)])  # fmt: skip
+    ours, theirs = work / "ours", work / "theirs"
+    us = [sys.executable, "-c", CHILD, str(source), str(ours), fmt, sub, compression]
+    them = ["qemu-img", "convert", "-f", source_format, *qemu_args, str(source), str(theirs)]
+    warm(source)
+    our_runs, their_runs = [], []
+    for _ in range(repeats):
+        for args, out, runs in ((us, ours, our_runs), (them, theirs, their_runs)):
+            out.unlink(missing_ok=True)
+            runs.append(run(args))
+    a, b = (
+        [statistics.median(column) for column in zip(*r, strict=True)]
+        for r in (our_runs, their_runs)
+    )
+    wall = statistics.median(t[0] / o[0] for o, t in zip(our_runs, their_runs, strict=True))
+    sizes = [path.stat().st_blocks / 2048 for path in (ours, theirs)]
+    print(f"{name:9} wall {a[0]:6.2f} / {b[0]:6.2f} s = {wall:5.2f} x   cpu {a[1]:6.2f} / {b[1]:6.2f} s"
+          f" = {b[1] / a[1]:5.2f} x   rss {a[2] / 1024:4.0f} / {b[2] / 1024:4.0f} MiB"
+          f"   size {sizes[0]:.0f} / {sizes[1]:.0f} MiB", flush=True)  # fmt: skip
+    same = subprocess.run(
+        ["qemu-img", "compare", "-q", "-f", QEMU_FORMAT.get(fmt, fmt), "-F", "raw", ours, image],
+        check=False,
+    )
+    if same.returncode:
+        print(f"{name:9} WRONG: qemu-img compare says {same.returncode}")
+    return same.returncode == 0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("image", type=Path)
+    parser.add_argument("--pairs", default="so,qcow2,raw", help=f"of {','.join(PAIRS)}")
+    parser.add_argument("-n", type=int, default=5, help="runs of each side")
+    parser.add_argument("--work", type=Path, default=None, help="folder for the outputs")
+    args = parser.parse_args()
+    load = os.getloadavg()[0]
+    print(f"ours / qemu-img, medians of {args.n}; load {load:.1f} on {os.cpu_count()} cores")
+    with tempfile.TemporaryDirectory(dir=args.work) as work:
+        good = [measure(name, args.image, Path(work), args.n) for name in args.pairs.split(",")]
+    sys.exit(0 if all(good) else 1)
+
+
+if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    main()

@@ -25,7 +25,7 @@ from kensho.appliances.ovf.elements import (
     section_kind,
     text,
 )
-from kensho.appliances.ovf.items import ITEMS, Item, pick, read_items
+from kensho.appliances.ovf.items import ITEMS, pick, read_items
 from kensho.appliances.ovf.products import Texts, default_values, read_eula, read_product
 from kensho.appliances.ovf.quantities import read_cpu, read_memory, to_int
 from kensho.model import guest_os
@@ -73,11 +73,19 @@ def read_machine(
     sections = list(children(system))
     products = _products(sections, shared)
     hardware, extras = _hardware_section(sections, where, notes)
-    items, item_extras = _items(hardware, shared, f"{where}/VirtualHardwareSection", notes)
+    place = f"{where}/VirtualHardwareSection"
+    picked, item_extras = _pick(hardware, shared, place, notes)
+    items = read_items(picked, place, notes)
+    item_extras.extend(e for item in items for e in item.extras)
     types = _system_types(hardware)
     vbox = read_vbox_machine(system)
     content = _content(shared.content, is_xen=xen.is_xen(types))
     storage = read_storage(items, content, notes)
+    item_extras.extend(
+        extra(element, f"{place}/{local(element)}[{item.id}]")
+        for element, item in zip(picked, items, strict=True)
+        if item.id in storage.dropped
+    )
     devices = read_devices(
         items, xen=content.xen, macs=vbox.macs if vbox is not None else (), notes=notes
     )
@@ -146,17 +154,13 @@ def _hardware_section(
     return found[0], extras
 
 
-def _items(
+def _pick(
     hardware: etree._Element | None, shared: Shared, where: str, notes: Notes
-) -> tuple[tuple[Item, ...], list[Extra]]:
+) -> tuple[tuple[etree._Element, ...], list[Extra]]:
     if hardware is None:
         return (), []
     picked, others = pick(hardware, shared.configuration, where, notes)
-    items = read_items(picked, where, notes)
-    extras = list(others)
-    for item in items:
-        extras.extend(item.extras)
-    return items, extras
+    return picked, list(others)
 
 
 def _section_extras(sections: list[etree._Element], where: str, notes: Notes) -> list[Extra]:

@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from kensho.appliances.package import Digest, Package
 from kensho.model.errors import KenshoError, LimitError, ManifestMismatchError
@@ -110,7 +111,25 @@ def check_manifest(
                     action="checked; MD5 shows damage, not tampering",
                 )
             )
+    findings.extend(_not_covered(package))
     return tuple(findings)
+
+
+def _not_covered(package: Package) -> Iterable[Finding]:
+    """Yield a finding for each file of the package that the manifest does not vouch for."""
+    if package.manifest is None:
+        return
+    named = set(package.manifest)
+    for file in package.appliance.files:
+        chunks = {name for name in named if name.startswith(f"{file.href}.")}
+        if file.href not in named and unquote(file.href) not in named and not chunks:
+            yield Finding(
+                "KF-212",
+                Severity.WARNING,
+                f"the manifest does not vouch for {file.href}",
+                subject=file.id,
+                action="read unchecked",
+            )
 
 
 def _read_line(line: str) -> tuple[str, Digest] | None:

@@ -1,0 +1,394 @@
+"""What `open_package` recognises, refuses and finds wrong with a package's files."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+from tests.appliances.ovf_samples import (
+    DISKS,
+    NETWORKS,
+    codes,
+    envelope,
+    package_folder,
+    system,
+    tar,
+)
+
+from kensho.appliances import open_package
+from kensho.appliances.xmlsafe import MAX_XML
+from kensho.model.errors import (
+    CorruptError,
+    LimitError,
+    LocatorError,
+    PackageError,
+    TruncatedError,
+    UnsafePathError,
+    UnsupportedError,
+)
+
+OVF = envelope().encode()
+DISK = b"KDMV" + b"d" * 5000
+VMX = b'.encoding = "UTF-8"\nconfig.version = "8"\nvirtualHW.version = "13"\nmemsize = "64"\n'
+
+
+def references(*files: str) -> str:
+    return f"<References>{''.join(files)}</References>"
+
+
+# --- recognition ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["a.ovf", "a.txt", "a", "a.vmdk"])
+def test_content_decides(tmp_path: Path, name: str) -> None:
+    for data, kind in ((OVF, "ovf"), (VMX, "vmx")):
+        (tmp_path / name).write_bytes(data)
+        package = open_package(tmp_path / name)
+        assert package.kind == kind
+        package.close()
+    package = open_package(tar(tmp_path / name, [("a.ovf", OVF)]))
+    assert package.kind == "ova"
+    package.close()
+
+
+def test_utf_16_and_bom(tmp_path: Path) -> None:
+    text = envelope().replace("UTF-8", "UTF-16")
+    (tmp_path / "a.ovf").write_bytes(text.encode("utf-16"))
+    assert open_package(tmp_path / "a.ovf").kind == "ovf"
+    (tmp_path / "a.ovf").write_bytes(b"\xef\xbb\xbf\n" + OVF.partition(b"\n")[2])
+    assert open_package(str(tmp_path / "a.ovf")).kind == "ovf"
+
+
+def test_tar_without_ustar_mark(tmp_path: Path) -> None:
+    path = tar(tmp_path / "a.ova", [("a.ovf", OVF)])
+    data = bytearray(path.read_bytes())
+    data[257:265] = bytes(8)
+    data[148:156] = b" " * 8
+    data[148:156] = b"%06o\0 " % sum(data[:512])
+    path.write_bytes(data)
+    assert open_package(path).kind == "ova"
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"<domain type='kvm'/>", "libvirt"),
+        (b"<VirtualBox/>", "VirtualBox"),
+        (b"<configuration/>", "Hyper-V"),
+        (b"<html/>", "<html>"),
+        (gzip.compress(b"x"), "gzip"),
+        (b"BZh91AY", "bzip2"),
+        (b"PK\x03\x04", "zip"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
+        (b"name = 'guest'\nmemory = 512\n", "text file"),
+    ],
+)
+def test_what_is_refused_by_name(tmp_path: Path, data: bytes, words: str) -> None:
+    (tmp_path / "a").write_bytes(data)
+    with pytest.raises(UnsupportedError, match=words) as caught:
+        open_package(tmp_path / "a")
+    assert caught.value.hint
+
+
+def test_empty_and_damaged_files(tmp_path: Path) -> None:
+    (tmp_path / "a.ova").write_bytes(b"")
+    with pytest.raises(CorruptError, match="empty"):
+        open_package(tmp_path / "a.ova")
+    (tmp_path / "a.ova").write_bytes(os.urandom(4096))
+    with pytest.raises((CorruptError, UnsupportedError)):
+        open_package(tmp_path / "a.ova")
+    (tmp_path / "a.ovf").write_bytes(OVF[:-20])
+    with pytest.raises(CorruptError, match="not well-formed"):
+        open_package(tmp_path / "a.ovf")
+    with pytest.raises(LocatorError):
+        open_package(tmp_path / "nothing")
+    with pytest.raises(LocatorError):
+        open_package("a\0b")
+
+
+# --- hostile XML ------------------------------------------------------------------------------
+
+LAUGHS = (
+    '<!DOCTYPE Envelope [<!ENTITY a "ha">'
+    + "".join(f'<!ENTITY {chr(98 + n)} "{f"&{chr(97 + n)};" * 10}">' for n in range(9))
+    + "]>"
+)
+
+
+@pytest.mark.parametrize(
+    "doctype",
+    [
+        LAUGHS,
+        '<!DOCTYPE Envelope [<!ENTITY x SYSTEM "file:///etc/passwd">]>',
+        '<!DOCTYPE Envelope SYSTEM "http://127.0.0.1:9/x.dtd">',
+        "<!DOCTYPE Envelope>",
+    ],
+)
+def test_document_types_are_refused(tmp_path: Path, doctype: str) -> None:
+    text = envelope().replace("<Envelope", f"{doctype}<Envelope", 1)
+    text = text.replace("<Name>web01", "<Name>&j;" if doctype is LAUGHS else "<Name>web01")
+    (tmp_path / "a.ovf").write_text(text)
+    with pytest.raises((CorruptError, LimitError)):
+        open_package(tmp_path / "a.ovf")
+
+
+def test_undeclared_entity(tmp_path: Path) -> None:
+    (tmp_path / "a.ovf").write_text(envelope().replace("<Name>web01", "<Name>&x;"))
+    with pytest.raises(CorruptError):
+        open_package(tmp_path / "a.ovf")
+
+
+def test_depth(tmp_path: Path) -> None:
+    deep = "<a>" * 5000 + "</a>" * 5000
+    (tmp_path / "a.ovf").write_text(envelope(after=deep))
+    with pytest.raises(LimitError):
+        open_package(tmp_path / "a.ovf")
+
+
+def test_a_descriptor_of_two_gigabytes_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.ovf"
+    path.write_bytes(OVF)
+    os.truncate(path, 2 << 30)
+    with pytest.raises(LimitError):
+        open_package(path)
+    member = tarfile.TarInfo("a.ovf")
+    member.size = MAX_XML + 1
+    with (tmp_path / "a.ova").open("wb") as file:
+        file.write(member.tobuf(tarfile.USTAR_FORMAT))
+        file.truncate(MAX_XML + 1024 * 1024)
+    with pytest.raises(LimitError):
+        open_package(tmp_path / "a.ova")
+
+
+# --- folders ----------------------------------------------------------------------------------
+
+
+def test_folder_with_one_descriptor(tmp_path: Path) -> None:
+    package_folder(tmp_path, envelope(), {"disk1.vmdk": DISK, "notes.txt": b"x"})
+    package = open_package(tmp_path)
+    assert package.kind == "ovf"
+    assert package.open_file("file1").read_at(0, 4) == b"KDMV"
+    package.close()
+
+
+def test_folder_with_several(tmp_path: Path) -> None:
+    (tmp_path / "a.ovf").write_bytes(OVF)
+    (tmp_path / "b.vmx").write_bytes(VMX)
+    with pytest.raises(LocatorError, match=r"a\.ovf, b\.vmx"):
+        open_package(tmp_path)
+
+
+def test_folder_with_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("x")
+    with pytest.raises(LocatorError) as caught:
+        open_package(tmp_path)
+    assert caught.value.hint
+
+
+def test_folder_with_an_ova(tmp_path: Path) -> None:
+    tar(tmp_path / "a.ova", [("a.ovf", OVF)])
+    assert open_package(tmp_path).kind == "ova"
+
+
+# --- files of a folder --------------------------------------------------------------------------
+
+
+def test_missing_file_can_be_inspected(tmp_path: Path) -> None:
+    package = open_package(package_folder(tmp_path, envelope()))
+    assert "KF-201" in codes(package.findings)
+    with pytest.raises(PackageError, match="missing"):
+        package.open_file("file1")
+    with pytest.raises(PackageError):
+        package.open_file("nonsense")
+    with pytest.raises(PackageError):
+        package.open_sibling("disk1.vmdk")
+
+
+@pytest.mark.parametrize(
+    "href",
+    ["/etc/passwd", "../disk1.vmdk", "a/../../b", "..", "a\\b", "C:x", "%2e%2e/x", "a%00b", "."],
+)
+def test_unsafe_names(tmp_path: Path, href: str) -> None:
+    text = envelope(references=references(f'<File ovf:id="file1" ovf:href="{href}"/>'))
+    package = open_package(package_folder(tmp_path / "in", text))
+    assert "KF-217" in codes(package.findings)
+    with pytest.raises(UnsafePathError):
+        package.open_file("file1")
+    with pytest.raises(UnsafePathError):
+        package.open_sibling(href)
+
+
+@pytest.mark.parametrize("href", ["http://h/a.vmdk", "https://h/a.vmdk", "ftp://h/a", "file:///a"])
+def test_references_elsewhere(tmp_path: Path, href: str) -> None:
+    text = envelope(references=references(f'<File ovf:id="file1" ovf:href="{href}"/>'))
+    package = open_package(package_folder(tmp_path, text))
+    assert "KF-216" in codes(package.findings)
+    with pytest.raises(UnsupportedError):
+        package.open_file("file1")
+
+
+@pytest.mark.parametrize(
+    ("href", "name"),
+    [
+        ("my%20disk.vmdk", "my disk.vmdk"),
+        ("my%20disk.vmdk", "my%20disk.vmdk"),
+        ("my disk.vmdk", "my disk.vmdk"),
+        ("./disks/a.vmdk", "disks/a.vmdk"),
+        ("Gr%C3%BC%C3%9Fe.vmdk", "Grüße.vmdk"),
+        ("100%.vmdk", "100%.vmdk"),
+    ],
+)
+def test_names_verbatim_then_decoded(tmp_path: Path, href: str, name: str) -> None:
+    text = envelope(references=references(f'<File ovf:id="file1" ovf:href="{href}"/>'))
+    package = open_package(package_folder(tmp_path, text, {name: DISK}))
+    source = package.open_file("file1")
+    assert source.size == len(DISK)
+    package.close()
+
+
+def test_links_that_leave_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"x")
+    path = package_folder(tmp_path / "in", envelope())
+    (tmp_path / "in" / "disk1.vmdk").symlink_to("../secret")
+    package = open_package(path)
+    assert "KF-217" in codes(package.findings)
+    with pytest.raises(UnsafePathError):
+        package.open_file("file1")
+    (tmp_path / "in" / "disk1.vmdk").unlink()
+    (tmp_path / "in" / "disk1.vmdk").symlink_to("disk1.vmdk")
+    with pytest.raises((UnsafePathError, PackageError)):
+        package.open_file("file1")
+
+
+def test_links_within_the_folder_and_to_the_package(tmp_path: Path) -> None:
+    path = package_folder(tmp_path / "in", envelope(), {"real.vmdk": DISK})
+    (tmp_path / "in" / "disk1.vmdk").symlink_to("real.vmdk")
+    (tmp_path / "link.ovf").symlink_to(path)
+    package = open_package(tmp_path / "link.ovf")
+    assert package.open_file("file1").size == len(DISK)
+    package.close()
+
+
+def test_packed_files(tmp_path: Path) -> None:
+    text = envelope(
+        references=references(
+            '<File ovf:id="file1" ovf:href="disk1.vmdk" ovf:compression="gzip"/>',
+            '<File ovf:id="file2" ovf:href="b.vmdk" ovf:chunkSize="10"/>',
+            '<File ovf:id="file3" ovf:href="c.vmdk" ovf:compression="identity"/>',
+        )
+    )
+    files = {"disk1.vmdk": DISK, "b.vmdk.000000000": DISK, "c.vmdk": DISK}
+    package = open_package(package_folder(tmp_path, text, files))
+    assert [f.subject for f in package.findings if f.code == "KF-218"] == ["file1", "file2"]
+    for file_id, words in (("file1", "gzip"), ("file2", "chunks")):
+        with pytest.raises(UnsupportedError, match=words) as caught:
+            package.open_file(file_id)
+        assert caught.value.hint
+    assert package.open_file("file3").size == len(DISK)
+    package.close()
+
+
+def test_size_that_differs(tmp_path: Path) -> None:
+    text = envelope(
+        references=references('<File ovf:id="file1" ovf:href="disk1.vmdk" ovf:size="1"/>')
+    )
+    package = open_package(package_folder(tmp_path, text, {"disk1.vmdk": DISK}))
+    assert "KF-205" in codes(package.findings)
+
+
+def test_very_long_name(tmp_path: Path) -> None:
+    name = "a" * 5000
+    text = envelope(references=references(f'<File ovf:id="file1" ovf:href="{name}"/>'))
+    package = open_package(package_folder(tmp_path, text))
+    with pytest.raises(PackageError):
+        package.open_file("file1")
+
+
+# --- archives -----------------------------------------------------------------------------------
+
+
+def test_ova_is_read_in_place(tmp_path: Path) -> None:
+    path = tar(tmp_path / "a.ova", [("a.ovf", OVF), ("disk1.vmdk", DISK)])
+    package = open_package(path)
+    source = package.open_file("file1")
+    assert source.name == f"{path}#disk1.vmdk"
+    assert source.read_at(0, source.size) == DISK
+    assert source.kernel_file() is not None
+    assert package.open_sibling("disk1.vmdk").size == len(DISK)
+    assert codes(package.findings) == {"KF-133"}
+    package.close()
+    package.close()
+
+
+def test_descriptor_in_a_folder_of_the_archive(tmp_path: Path) -> None:
+    members = [("vm/a.ovf", OVF), ("vm/disk1.vmdk", DISK), ("./vm/a.mf", b"")]
+    package = open_package(tar(tmp_path / "a.ova", members))
+    assert package.open_file("file1").size == len(DISK)
+    assert package.manifest == {}
+    package.close()
+
+
+def test_extra_and_missing_members(tmp_path: Path) -> None:
+    members = [("readme.txt", b"x"), ("a.ovf", OVF), ("a.cert", b""), ("a.mf", b"")]
+    package = open_package(tar(tmp_path / "a.ova", members))
+    assert [f.subject for f in package.findings if f.code == "KF-202"] == ["readme.txt"]
+    assert codes(package.findings) >= {"KF-201", "KF-215"}
+    package.close()
+
+
+def test_two_descriptors(tmp_path: Path) -> None:
+    package = open_package(tar(tmp_path / "a.ova", [("a.ovf", OVF), ("sub/b.ovf", b"x")]))
+    assert "KF-214" in codes(package.findings)
+    package.close()
+
+
+def test_archive_without_descriptor(tmp_path: Path) -> None:
+    with pytest.raises(PackageError, match=r"no \.ovf"):
+        open_package(tar(tmp_path / "a.ova", [("a.txt", b"x")]))
+    with pytest.raises(UnsupportedError, match="XVA"):
+        open_package(tar(tmp_path / "a.xva", [("ova.xml", b"<value/>")]))
+
+
+@pytest.mark.parametrize("name", ["../evil", "/etc/passwd", "a/../../b", "a\\b"])
+def test_members_that_lie_outside(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UnsafePathError):
+        open_package(tar(tmp_path / "a.ova", [("a.ovf", OVF), (name, b"x")]))
+
+
+@pytest.mark.parametrize(
+    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE]
+)
+def test_members_that_are_no_files(tmp_path: Path, kind: bytes) -> None:
+    member = tarfile.TarInfo("disk1.vmdk")
+    member.type = kind
+    member.linkname = "/etc/passwd"
+    with pytest.raises(UnsafePathError):
+        open_package(tar(tmp_path / "a.ova", [("a.ovf", OVF), member]))
+
+
+def test_archive_cut_short(tmp_path: Path) -> None:
+    path = tar(tmp_path / "a.ova", [("a.ovf", OVF), ("disk1.vmdk", DISK)])
+    os.truncate(path, 512 + 4096)
+    with pytest.raises(TruncatedError):
+        open_package(path)
+
+
+def test_references_from_an_archive_stay_in_it(tmp_path: Path) -> None:
+    (tmp_path / "disk1.vmdk").write_bytes(DISK)
+    package = open_package(tar(tmp_path / "a.ova", [("a.ovf", OVF)]))
+    with pytest.raises(PackageError):
+        package.open_file("file1")
+    package.close()
+
+
+def test_two_machines_in_one_package(tmp_path: Path) -> None:
+    text = envelope(
+        f'<VirtualSystemCollection ovf:id="c"><Info/>{system(name="a")}{system(name="b")}'
+        "</VirtualSystemCollection>",
+        sections=DISKS + NETWORKS,
+    )
+    package = open_package(package_folder(tmp_path, text))
+    assert [m.name for m in package.appliance.machines] == ["a", "b"]

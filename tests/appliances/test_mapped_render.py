@@ -41,7 +41,9 @@ def test_every_mapped_machine_can_be_written(target, guest):
             source.machines[0],
             guest=msgspec.structs.replace(source.machines[0].guest, id=guest),
         )
-        mapped = map_machine(machine, platform, choose_policy(machine, platform, devices))
+        mapped = map_machine(
+            machine, platform, platform.forms[0], choose_policy(machine, platform, devices)
+        )
         appliance = msgspec.structs.replace(source, machines=(mapped,))
         if target == "xenserver":
             vdis = [Vdi(f"Ref:{1000 + n}", i.id, GIB) for n, i in enumerate(appliance.images)]

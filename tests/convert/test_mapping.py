@@ -23,7 +23,9 @@ from tests.convert.machines import machine
 
 def mapped(source: Machine, target: str, devices: Devices = Devices.AUTO) -> Machine:
     platform = find_platform(target)
-    return map_machine(source, platform, choose_policy(source, platform, devices))
+    return map_machine(
+        source, platform, platform.forms[0], choose_policy(source, platform, devices)
+    )
 
 
 def model_of(result: Machine, drive_id: str) -> ControllerModel:

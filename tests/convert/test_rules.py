@@ -20,6 +20,7 @@ from kensho.model.machine import (
     Firmware,
     FirmwareSettings,
     Memory,
+    Nic,
     NicModel,
     OtherDevice,
     Product,
@@ -34,7 +35,8 @@ from tests.convert.machines import appliance, machine
 def findings(source: Appliance, target: str, **facts: object) -> dict[str, Finding]:
     platform = find_platform(target)
     machines = tuple(
-        map_machine(m, platform, choose_policy(m, platform, Devices.AUTO)) for m in source.machines
+        map_machine(m, platform, platform.forms[0], choose_policy(m, platform, Devices.AUTO))
+        for m in source.machines
     )
     images = tuple(
         ImageFacts(i.id, f"{i.id}.vmdk", "vmdk", 8 * GIB, GIB, i.capacity)
@@ -51,7 +53,9 @@ def findings(source: Appliance, target: str, **facts: object) -> dict[str, Findi
         space_free=None,
     )
     for key, value in facts.items():
-        journey = type(journey)(**{**{f: getattr(journey, f) for f in journey.__slots__}, key: value})
+        journey = type(journey)(
+            **{**{f: getattr(journey, f) for f in journey.__slots__}, key: value}
+        )
     return {f.code: f for f in check_all(journey)}
 
 
@@ -85,6 +89,12 @@ def one(**changes: object) -> Appliance:
         (one(memory=Memory(100 * TIB)), "kvm", "KF-345", Severity.WARNING),
         (one(memory=Memory(GIB + 1)), "kvm", "KF-346", Severity.NOTE),
         (one(sound=Sound("hda")), "hyperv", "KF-350", Severity.NOTE),
+        (one(sound=Sound("hda")), "kvm", "KF-354", Severity.NOTE),
+        (one(nics=(Nic("n", connected=False),)), "ova", "KF-335", Severity.WARNING),
+        (one(nics=(Nic("n", vlan=7),)), "kvm", "KF-336", Severity.WARNING),
+        (appliance(machine()), "vmware", "KF-337", Severity.NOTE),
+        (one(nics=(Nic("n", mac="01:00:5e:00:00:01"),)), "kvm", "KF-338", Severity.WARNING),
+        (one(name="shop front"), "ova", "KF-372", Severity.NOTE),
         (one(others=(OtherDevice("x", 1),)), "kvm", "KF-352", Severity.WARNING),
         (one(others=(OtherDevice("x", 1, required=False),)), "kvm", "KF-353", Severity.NOTE),
         (appliance(machine()), "kvm", "KF-328", Severity.NOTE),
@@ -116,7 +126,7 @@ def test_a_machine_the_target_can_say_whole_has_no_warnings() -> None:
 def test_windows_on_native_devices_is_told_about_drivers() -> None:
     platform = find_platform("kvm")
     source = appliance(machine(guest="win2k22"))
-    moved = map_machine(source.machines[0], platform, platform.native)
+    moved = map_machine(source.machines[0], platform, platform.forms[0], platform.native)
     journey = Journey(
         before=source,
         after=msgspec.structs.replace(source, machines=(moved,)),

@@ -102,7 +102,8 @@ class Container(Protocol):
         name: str,
         timestamp: int,
         compression: str,
-    ) -> tuple[PlacedDisk, ...]: ...
+    ) -> tuple[PlacedDisk, ...]:
+        """Write the container."""
 
 
 class Renderer(Protocol):
@@ -114,4 +115,5 @@ class Renderer(Protocol):
 
     def __call__(
         self, appliance: Appliance, disks: Mapping[str, PlacedDisk]
-    ) -> tuple[Document, ...]: ...
+    ) -> tuple[Document, ...]:
+        """Render the documents."""

@@ -8,6 +8,7 @@ controller. Nothing is judged here: the rules compare before and after.
 from __future__ import annotations
 
 import enum
+import re
 
 import msgspec
 
@@ -23,10 +24,11 @@ from kensho.model.machine import (
     Firmware,
     Floppy,
     Machine,
+    Memory,
     Nic,
     NicModel,
 )
-from kensho.platforms.base import ControllerSupport, DevicePolicy, Platform
+from kensho.platforms.base import Carries, ControllerSupport, DevicePolicy, Form, Platform
 
 
 class Devices(enum.StrEnum):
@@ -46,6 +48,8 @@ class DeviceRow(msgspec.Struct, frozen=True):
     target: str
 
 
+_MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _BRINGS_DRIVERS = frozenset({"linux", "bsd"})
 
 
@@ -57,7 +61,7 @@ def choose_policy(machine: Machine, platform: Platform, devices: Devices) -> Dev
     return platform.native if devices is Devices.NATIVE else platform.compatible
 
 
-def map_machine(machine: Machine, platform: Platform, policy: DevicePolicy) -> Machine:
+def map_machine(machine: Machine, platform: Platform, form: Form, policy: DevicePolicy) -> Machine:
     """Return the machine with the platform's firmware, controllers, adapters and devices.
 
     Raises UnsupportedError when the drives do not fit on the platform at all.
@@ -65,44 +69,63 @@ def map_machine(machine: Machine, platform: Platform, policy: DevicePolicy) -> M
     firmware = machine.firmware
     if firmware.kind not in platform.firmware:
         firmware = msgspec.structs.replace(firmware, kind=platform.firmware[0])
-    carries = platform.carries
+    carries = form.carries
+    # Every vendor's Secure Boot and virtual TPM come with UEFI alone.
+    uefi = firmware.kind is Firmware.UEFI
     firmware = msgspec.structs.replace(
         firmware,
-        secure_boot=firmware.secure_boot and carries.secure_boot,
-        tpm=firmware.tpm and carries.tpm,
+        secure_boot=firmware.secure_boot and carries.secure_boot and uefi,
+        tpm=firmware.tpm and carries.tpm and uefi,
         nvram=None,
     )
-    controllers, drives = _place_drives(machine, platform, policy, firmware.kind)
-    nics = tuple(_map_nic(nic, platform, policy) for nic in machine.nics[: platform.most_nics])
+    controllers, drives = _place_drives(machine, platform, carries, policy, firmware.kind)
+    nics = tuple(_map_nic(nic, carries, policy) for nic in machine.nics[: platform.most_nics])
     return msgspec.structs.replace(
         machine,
         firmware=firmware,
         controllers=controllers,
         drives=drives,
         nics=nics,
-        serial_ports=machine.serial_ports if carries.serial_ports else (),
+        memory=_round_memory(machine.memory, platform.memory_step),
+        serial_ports=machine.serial_ports[: carries.serial_ports],
         usb=machine.usb if carries.usb else (),
         sound=machine.sound if carries.sound else None,
         video=machine.video if carries.video else None,
         products=machine.products if carries.products else (),
         eulas=machine.eulas if carries.eulas else (),
         annotation=machine.annotation if carries.annotation else "",
-        uuid=machine.uuid if carries.uuid else None,
+        uuid=machine.uuid if carries.uuid and is_uuid(machine.uuid) else None,
         others=(),
         extras=(),
         hardware_versions=(),
     )
 
 
-def _map_nic(nic: Nic, platform: Platform, policy: DevicePolicy) -> Nic:
+def _map_nic(nic: Nic, carries: Carries, policy: DevicePolicy) -> Nic:
     model = nic.model if nic.model in policy.keep_nics else policy.nic
     return msgspec.structs.replace(
         nic,
         model=model,
         vendor_model="",
-        mac=nic.mac if platform.carries.mac else None,
+        mac=nic.mac if carries.mac and is_unicast_mac(nic.mac) else None,
+        vlan=nic.vlan if carries.vlan else None,
+        connected=nic.connected or not carries.disconnected_nics,
         pci_slot=None,
     )
+
+
+def _round_memory(memory: Memory, step: int) -> Memory:
+    return msgspec.structs.replace(memory, size=max(step, memory.size // step * step))
+
+
+def is_unicast_mac(mac: str | None) -> bool:
+    """Tell whether an adapter can have this address (IEEE 802: the group bit is not set)."""
+    return mac is not None and _MAC.fullmatch(mac) is not None and not int(mac[:2], 16) & 1
+
+
+def is_uuid(text: str | None) -> bool:
+    """Tell whether ``text`` is a UUID in its usual spelling."""
+    return text is not None and _UUID.fullmatch(text) is not None
 
 
 class _Slots:
@@ -152,25 +175,31 @@ def controller_id(model: ControllerModel, index: int) -> str:
 
 
 def _place_drives(
-    machine: Machine, platform: Platform, policy: DevicePolicy, firmware: Firmware
+    machine: Machine,
+    platform: Platform,
+    carries: Carries,
+    policy: DevicePolicy,
+    firmware: Firmware,
 ) -> tuple[tuple[Controller, ...], tuple[Drive, ...]]:
     slots = _Slots(platform, firmware)
     boot_disk = machine.boot_disk()
     placed: list[Drive] = []
     for drive in _in_order(machine, boot_disk):
         if isinstance(drive, Floppy):
-            if platform.carries.floppy:
+            if carries.floppy:
                 placed.append(msgspec.structs.replace(drive, file=None))
             continue
         candidates = _candidates(drive, machine, policy, firmware, is_boot=drive is boot_disk)
         source = machine.controller(drive.controller)
-        index, unit = (source.index if source else 0), drive.unit
         for model in candidates:
             if drive is boot_disk and not _boots(platform, model, firmware):
                 continue
+            # A place means something to the guest only on the bus it was on.
+            stays = source is not None and source.bus is BUS_OF[model]
+            index, unit = (source.index, drive.unit) if source and stays else (0, 0)
             place = slots.take(model, index, unit)
             if place is not None:
-                placed.append(_moved(drive, controller_id(model, place[0]), place[1], platform))
+                placed.append(_moved(drive, controller_id(model, place[0]), place[1], carries))
                 break
         else:
             raise UnsupportedError(
@@ -233,8 +262,8 @@ def _boots(platform: Platform, model: ControllerModel, firmware: Firmware) -> bo
     return support is not None and firmware in support.boots
 
 
-def _moved(drive: Disk | Cdrom, controller: str, unit: int, platform: Platform) -> Disk | Cdrom:
-    order = drive.boot_order if platform.carries.boot_order else None
+def _moved(drive: Disk | Cdrom, controller: str, unit: int, carries: Carries) -> Disk | Cdrom:
+    order = drive.boot_order if carries.boot_order else None
     if isinstance(drive, Cdrom):
         return msgspec.structs.replace(
             drive, controller=controller, unit=unit, file=None, host_device="", boot_order=order

@@ -97,7 +97,7 @@ def make_plan(request: Request, *, out: Path | None = None) -> Plan:
         before = _with_overrides(select_machine(package.appliance, request.machine), request)
         name = file_stem(request.name or before.name)
         facts, problems = _look_at_images(package, before)
-        after, rows = _map(before, platform, request)
+        after, rows = _map(before, platform, form, request)
         disks = tuple(_disk_steps(facts, form, name))
         journey = Journey(
             before=before,
@@ -224,10 +224,10 @@ def _format_name(reader: DiskReader) -> str:
 
 
 def _map(
-    before: Appliance, platform: Platform, request: Request
+    before: Appliance, platform: Platform, form: Form, request: Request
 ) -> tuple[Appliance, tuple[DeviceRow, ...]]:
     machines = tuple(
-        map_machine(m, platform, choose_policy(m, platform, request.devices))
+        map_machine(m, platform, form, choose_policy(m, platform, request.devices))
         for m in before.machines
     )
     rows = tuple(
@@ -237,7 +237,7 @@ def _map(
     )
     if request.name is not None and len(machines) == 1:
         machines = (msgspec.structs.replace(machines[0], name=request.name),)
-    carries = platform.carries
+    carries = form.carries
     after = msgspec.structs.replace(
         before,
         name=request.name or before.name,

@@ -27,7 +27,7 @@ p.lead { color: var(--note); margin-top: 0; }
 table { border-collapse: collapse; width: 100%; } caption { text-align: left; }
 th, td { text-align: left; padding: .35rem .8rem .35rem 0; border-bottom: 1px solid var(--line);
   vertical-align: top; } td.n { text-align: right; white-space: nowrap; }
-code { font-size: .9em; overflow-wrap: anywhere; }
+code { font-size: .9em; overflow-wrap: anywhere; } code.id { white-space: nowrap; }
 .note { color: var(--note); } .warning { color: var(--warning); } .ok { color: var(--ok); }
 .error, .blocked { color: var(--error); } .small { font-size: .85rem; color: var(--note); }
 """
@@ -96,7 +96,7 @@ def _findings(findings: tuple[Finding, ...]) -> str:
         ("code", "severity", "about", "what", "what is done"),
         (
             (
-                f"<code>{f.code}</code>",
+                f"<code class='id'>{f.code}</code>",
                 f"<span class='{f.severity}'>{f.severity}</span>",
                 escape(f.subject),
                 escape(f.message),

@@ -13,7 +13,13 @@ from kensho.appliances.ovf.manifest import check_manifest
 from kensho.convert.blank import BlankDisk
 from kensho.disks import DiskReader, open_disk
 from kensho.model.appliance import Appliance
-from kensho.model.errors import CorruptError, KenshoError, LocatorError, UsageError
+from kensho.model.errors import (
+    CorruptError,
+    KenshoError,
+    LocatorError,
+    UnsupportedError,
+    UsageError,
+)
 from kensho.model.finding import Finding
 
 
@@ -79,6 +85,13 @@ def opened_image(package: Package, image_id: str) -> Iterator[DiskReader]:
             raise CorruptError("an empty disk without a size", path=package.path, field=image_id)
         yield BlankDisk(image.capacity)
         return
+    if image.parent is not None:
+        raise UnsupportedError(
+            "a delta disk, which needs the disk below it",
+            path=package.path,
+            field=image_id,
+            hint="export the machine again with its disks consolidated",
+        )
     source = package.open_file(image.file)
     try:
         reader = open_disk(source, sibling=package.open_sibling)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from kensho.storage.base import ByteSource
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from kensho.model.extent import Extent
     from kensho.model.finding import Finding
-    from kensho.storage.base import WriteBuffer
+    from kensho.storage.base import ByteSink, WriteBuffer
 
 #: Opens another file of the same disk by the relative name its descriptor gives.
 SiblingOpener: TypeAlias = Callable[[str], ByteSource]
@@ -115,3 +115,18 @@ class DiskWriter(Protocol):
 
     def finish(self) -> None:
         """Write tables and headers; the disk is complete after this and not before."""
+
+
+@runtime_checkable
+class PlacingWriter(DiskWriter, Protocol):
+    """A writer that stores bytes as they are, so that the kernel can copy them in place."""
+
+    @property
+    def sink(self) -> ByteSink:
+        """Where the places are."""
+
+    def place(self, offset: int, length: int) -> list[tuple[int, int]]:
+        """Make room for a run; return the (sink offset, length) of its parts in order.
+
+        Counts as committing the run: the same order, and the caller fills the places.
+        """

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kensho.disks._placing import write_placed
 from kensho.model.errors import LimitError
 
 if TYPE_CHECKING:
@@ -64,14 +65,14 @@ class RawDisk:
 class RawWriter:
     """A raw image being written; what is never written stays a hole."""
 
-    __slots__ = ("_sink", "virtual_size")
+    __slots__ = ("sink", "virtual_size")
 
     format = "raw"
     subformat = "sparse"
     granularity = 4096  # the block size of almost every file system
 
     def __init__(self, sink: ByteSink, virtual_size: int) -> None:
-        self._sink = sink
+        self.sink = sink
         self.virtual_size = virtual_size
         sink.truncate(virtual_size)
 
@@ -81,8 +82,11 @@ class RawWriter:
 
     def commit(self, encoded: tuple[int, memoryview]) -> None:
         """Write the run in its place."""
-        offset, data = encoded
-        self._sink.write_at(offset, data)
+        write_placed(self, *encoded)
+
+    def place(self, offset: int, length: int) -> list[tuple[int, int]]:
+        """Return the run's own offset."""
+        return [(offset, length)]
 
     def finish(self) -> None:
         """Do nothing; raw has no tables."""

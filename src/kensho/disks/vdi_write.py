@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kensho.disks._identity import identity_uuid
+from kensho.disks._placing import write_placed
 from kensho.disks._structs import vdi as s
 from kensho.disks._tables import write_table, zero_table
 from kensho.model.errors import LimitError
@@ -20,7 +21,7 @@ _MAX_SIZE = 512 << 40
 class VdiWriter:
     """A dynamic VDI being written; see DiskWriter for the protocol."""
 
-    __slots__ = ("_allocated", "_block", "_data_at", "_identity", "_map", "_sink", "virtual_size")
+    __slots__ = ("_allocated", "_block", "_data_at", "_identity", "_map", "_start", "sink", "virtual_size")
 
     format = "vdi"
     subformat = "dynamic"
@@ -28,7 +29,7 @@ class VdiWriter:
 
     def __init__(self, sink: ByteSink, virtual_size: int, identity: bytes | None) -> None:
         self.virtual_size = -(-virtual_size // s.SECTOR) * s.SECTOR
-        self._sink = sink
+        self.sink = sink
         self._identity = identity
         count = -(-self.virtual_size // BLOCK)
         self._map = zero_table("I", count)
@@ -37,30 +38,33 @@ class VdiWriter:
         self._data_at = -(-(_MAP_AT + 4 * count) // BLOCK) * BLOCK
         self._allocated = 0
         self._block = -1
+        self._start = 0
 
     def encode(self, offset: int, data: memoryview) -> tuple[int, memoryview]:
         """Pass the run on as it is."""
         return offset, data
 
     def commit(self, encoded: tuple[int, memoryview]) -> None:
-        """Write the run into its blocks, made as they are first needed."""
-        offset, data = encoded
-        while data:
+        """Write the run in its place."""
+        write_placed(self, *encoded)
+
+    def place(self, offset: int, length: int) -> list[tuple[int, int]]:
+        """Return where in its blocks the run goes; blocks are made as they are first needed."""
+        places = []
+        end = offset + length
+        while offset < end:
             block, within = divmod(offset, BLOCK)
-            part = data[: BLOCK - within]
+            size = min(BLOCK - within, end - offset)
             if block != self._block:
-                self._map[block] = self._allocated
-                self._allocated += 1
-                self._block = block
-            start = self._data_at + (self._allocated - 1) * BLOCK
-            self._sink.write_at(start + within, part)
-            offset += len(part)
-            data = data[len(part) :]
+                self._begin_block(block)
+            places.append((self._start + within, size))
+            offset += size
+        return places
 
     def finish(self) -> None:
         """Write the block map and then the header, which makes it a disk."""
-        self._sink.truncate(self._data_at + self._allocated * BLOCK)
-        self._sink.write_at(_MAP_AT, write_table(self._map))
+        self.sink.truncate(self._data_at + self._allocated * BLOCK)
+        self.sink.write_at(_MAP_AT, write_table(self._map))
         header = s.Header(
             size=s.HEADER_SIZE,
             image_type=s.DYNAMIC,
@@ -83,7 +87,13 @@ class VdiWriter:
             uuid_link=bytes(16),
             uuid_parent=bytes(16),
         )
-        self._sink.write_at(0, header.pack())
+        self.sink.write_at(0, header.pack())
+
+    def _begin_block(self, block: int) -> None:
+        self._map[block] = self._allocated
+        self._block = block
+        self._start = self._data_at + self._allocated * BLOCK
+        self._allocated += 1
 
 
 def create_vdi(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kensho.disks._identity import identity_time, identity_uuid
+from kensho.disks._placing import write_placed
 from kensho.disks._structs import vhd as s
 from kensho.disks._tables import write_table, zero_table
 from kensho.model.errors import LimitError
@@ -26,7 +27,7 @@ _TABLE_AT = s.FOOTER_SIZE + s.DYNAMIC_SIZE
 class VhdDynamicWriter:
     """A dynamic VHD being written; see DiskWriter for the protocol."""
 
-    __slots__ = ("_block", "_footer", "_next", "_sink", "_start", "_table", "virtual_size")
+    __slots__ = ("_block", "_footer", "_next", "_start", "_table", "sink", "virtual_size")
 
     format = "vhd"
     subformat = "dynamic"
@@ -34,7 +35,7 @@ class VhdDynamicWriter:
 
     def __init__(self, sink: ByteSink, virtual_size: int, identity: bytes | None) -> None:
         self.virtual_size = _round(virtual_size)
-        self._sink = sink
+        self.sink = sink
         self._footer = _make_footer(self.virtual_size, s.DYNAMIC, identity)
         count = -(-self.virtual_size // BLOCK)
         self._table = zero_table("I", count)
@@ -52,24 +53,29 @@ class VhdDynamicWriter:
         return offset, data
 
     def commit(self, encoded: tuple[int, memoryview]) -> None:
-        """Write the run into its blocks, made as they are first needed."""
-        offset, data = encoded
-        while data:
+        """Write the run in its place."""
+        write_placed(self, *encoded)
+
+    def place(self, offset: int, length: int) -> list[tuple[int, int]]:
+        """Return where in its blocks the run goes; blocks are made as they are first needed."""
+        places = []
+        end = offset + length
+        while offset < end:
             block, within = divmod(offset, BLOCK)
-            part = data[: BLOCK - within]
+            size = min(BLOCK - within, end - offset)
             if block != self._block:
                 self._begin_block(block)
-            self._sink.write_at(self._start + within, part)
-            offset += len(part)
-            data = data[len(part) :]
+            places.append((self._start + within, size))
+            offset += size
+        return places
 
     def finish(self) -> None:
         """Write the trailing footer, the table and the header, the copy of the footer last."""
         footer = self._footer.pack()
-        self._sink.truncate(self._next)
-        self._sink.write_at(self._next, footer)
+        self.sink.truncate(self._next)
+        self.sink.write_at(self._next, footer)
         table = write_table(self._table, big_endian=True)
-        self._sink.write_at(_TABLE_AT, table + b"\xff" * (-len(table) % s.SECTOR))
+        self.sink.write_at(_TABLE_AT, table + b"\xff" * (-len(table) % s.SECTOR))
         header = s.DynamicHeader(
             cookie=s.DYNAMIC_COOKIE,
             data_offset=s.NO_OFFSET,
@@ -84,11 +90,11 @@ class VhdDynamicWriter:
             parent_name=b"",
             parent_locators=b"",
         )
-        self._sink.write_at(s.FOOTER_SIZE, header.pack())
-        self._sink.write_at(0, footer)
+        self.sink.write_at(s.FOOTER_SIZE, header.pack())
+        self.sink.write_at(0, footer)
 
     def _begin_block(self, block: int) -> None:
-        self._sink.write_at(self._next, _BITMAP)
+        self.sink.write_at(self._next, _BITMAP)
         self._table[block] = self._next // s.SECTOR
         self._start = self._next + s.SECTOR
         self._block = block
@@ -98,7 +104,7 @@ class VhdDynamicWriter:
 class VhdFixedWriter:
     """A fixed VHD being written: raw with a footer behind."""
 
-    __slots__ = ("_footer", "_sink", "virtual_size")
+    __slots__ = ("_footer", "sink", "virtual_size")
 
     format = "vhd"
     subformat = "fixed"
@@ -106,7 +112,7 @@ class VhdFixedWriter:
 
     def __init__(self, sink: ByteSink, virtual_size: int, identity: bytes | None) -> None:
         self.virtual_size = _round(virtual_size)
-        self._sink = sink
+        self.sink = sink
         self._footer = _make_footer(self.virtual_size, s.FIXED, identity)
         sink.truncate(self.virtual_size)
 
@@ -116,11 +122,15 @@ class VhdFixedWriter:
 
     def commit(self, encoded: tuple[int, memoryview]) -> None:
         """Write the run in its place."""
-        self._sink.write_at(*encoded)
+        write_placed(self, *encoded)
+
+    def place(self, offset: int, length: int) -> list[tuple[int, int]]:
+        """Return the run's own offset."""
+        return [(offset, length)]
 
     def finish(self) -> None:
         """Write the footer."""
-        self._sink.write_at(self.virtual_size, self._footer.pack())
+        self.sink.write_at(self.virtual_size, self._footer.pack())
 
 
 def create_vhd_dynamic(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kensho.disks._identity import identity_uuid
+from kensho.disks._placing import write_placed
 from kensho.disks._structs import vhdx as s
 from kensho.disks._tables import write_table, zero_table
 from kensho.model.errors import LimitError
@@ -29,8 +30,17 @@ _MAX_BLOCKS = 1 << 20  # keeps the table in memory at 8 MiB
 class VhdxWriter:
     """A dynamic VHDX being written; see DiskWriter for the protocol."""
 
-    __slots__ = ("_bat", "_block_now", "_identity", "_next", "_ratio", "_sink", "_start", "block",
-                 "virtual_size")  # fmt: skip
+    __slots__ = (
+        "_bat",
+        "_block_now",
+        "_identity",
+        "_next",
+        "_ratio",
+        "_start",
+        "block",
+        "sink",
+        "virtual_size",
+    )  # fmt: skip
 
     format = "vhdx"
     subformat = "dynamic"
@@ -41,7 +51,7 @@ class VhdxWriter:
         self.block = 2 * s.MIB
         while -(-self.virtual_size // self.block) > _MAX_BLOCKS:
             self.block *= 2
-        self._sink = sink
+        self.sink = sink
         self._identity = identity
         self._ratio = s.chunk_ratio(self.block, _SECTOR)
         count = -(-self.virtual_size // self.block)
@@ -55,23 +65,25 @@ class VhdxWriter:
         return offset, data
 
     def commit(self, encoded: tuple[int, memoryview]) -> None:
-        """Write the run into its blocks, made as they are first needed."""
-        offset, data = encoded
-        while data:
+        """Write the run in its place."""
+        write_placed(self, *encoded)
+
+    def place(self, offset: int, length: int) -> list[tuple[int, int]]:
+        """Return where in its blocks the run goes; blocks are made as they are first needed."""
+        places = []
+        end = offset + length
+        while offset < end:
             block, within = divmod(offset, self.block)
-            part = data[: self.block - within]
+            size = min(self.block - within, end - offset)
             if block != self._block_now:
-                self._bat[block + block // self._ratio] = self._next | s.FULLY_PRESENT
-                self._block_now = block
-                self._start = self._next
-                self._next += self.block
-            self._sink.write_at(self._start + within, part)
-            offset += len(part)
-            data = data[len(part) :]
+                self._begin_block(block)
+            places.append((self._start + within, size))
+            offset += size
+        return places
 
     def finish(self) -> None:
         """Write table, metadata, regions and at last the headers."""
-        sink = self._sink
+        sink = self.sink
         sink.truncate(self._next)
         sink.write_at(_BAT_AT, write_table(self._bat))
         self._write_metadata()
@@ -81,6 +93,12 @@ class VhdxWriter:
         sink.write_at(0, s.FILE_ID + "kensho".encode("utf-16-le"))
         for sequence, place in enumerate(s.HEADER_PLACES):
             sink.write_at(place, self._header(sequence))
+
+    def _begin_block(self, block: int) -> None:
+        self._bat[block + block // self._ratio] = self._next | s.FULLY_PRESENT
+        self._block_now = block
+        self._start = self._next
+        self._next += self.block
 
     def _header(self, sequence: int) -> bytes:
         return s.Header(
@@ -119,8 +137,8 @@ class VhdxWriter:
             at = _ITEMS_AT + len(body)
             table += s.METADATA_ENTRY.pack(guid, at, len(value), flags)
             body += value
-        self._sink.write_at(_METADATA_AT, table)
-        self._sink.write_at(_METADATA_AT + _ITEMS_AT, body)
+        self.sink.write_at(_METADATA_AT, table)
+        self.sink.write_at(_METADATA_AT + _ITEMS_AT, body)
 
 
 def create_vhdx(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kensho.disks._identity import identity_bytes, identity_uuid
+from kensho.disks._placing import write_placed
 from kensho.disks._structs import vmdk as s
 from kensho.disks._tables import write_table, zero_table
 from kensho.disks.vmdk_descriptor import make_descriptor
@@ -29,8 +30,16 @@ _MAX_SIZE = 2 << 40  # grain addresses are sectors of 32 bits
 class MonolithicSparseWriter:
     """A monolithicSparse VMDK being written; see DiskWriter for the protocol."""
 
-    __slots__ = ("_copies", "_header", "_next", "_sink", "_table", "_table_number", "_text",
-                 "virtual_size")  # fmt: skip
+    __slots__ = (
+        "_copies",
+        "_header",
+        "_next",
+        "_table",
+        "_table_number",
+        "_text",
+        "sink",
+        "virtual_size",
+    )  # fmt: skip
 
     format = "vmdk"
     subformat = "monolithicSparse"
@@ -45,7 +54,7 @@ class MonolithicSparseWriter:
         primary = redundant + region
         overhead = -(-(primary + region) // _GRAIN_SECTORS) * _GRAIN_SECTORS
         self.virtual_size = capacity * s.SECTOR
-        self._sink = sink
+        self.sink = sink
         self._next = overhead
         self._table = zero_table("I", ENTRIES)
         self._table_number = -1
@@ -78,13 +87,16 @@ class MonolithicSparseWriter:
         return offset, data
 
     def commit(self, encoded: tuple[int, memoryview]) -> None:
-        """Append the run's grains to the file."""
-        offset, data = encoded
+        """Write the run in its place."""
+        write_placed(self, *encoded)
+
+    def place(self, offset: int, length: int) -> list[tuple[int, int]]:
+        """Return where at the end of the file the run's grains go."""
         first = offset // GRAIN
-        grains = -(-len(data) // GRAIN)
+        grains = -(-length // GRAIN)
         if self._next + grains * _GRAIN_SECTORS > 0xFFFF_FFFF:
             raise LimitError("a VMDK file cannot be larger than 2 TiB")
-        self._sink.write_at(self._next * s.SECTOR, data)
+        start = self._next
         for number in range(first, first + grains):
             table, entry = divmod(number, ENTRIES)
             if table != self._table_number:
@@ -92,13 +104,14 @@ class MonolithicSparseWriter:
                 self._table_number = table
             self._table[entry] = self._next
             self._next += _GRAIN_SECTORS
+        return [(start * s.SECTOR, length)]
 
     def finish(self) -> None:
         """Write the last table, then descriptor and header, which make it a disk."""
         self._end_table()
-        self._sink.truncate(self._next * s.SECTOR)
-        self._sink.write_at(s.SECTOR, self._text)
-        self._sink.write_at(0, self._header.pack())
+        self.sink.truncate(self._next * s.SECTOR)
+        self.sink.write_at(s.SECTOR, self._text)
+        self.sink.write_at(0, self._header.pack())
 
     def _end_table(self) -> None:
         if self._table_number < 0:
@@ -106,7 +119,7 @@ class MonolithicSparseWriter:
         raw = write_table(self._table)
         for first in self._copies:
             at = first + self._table_number * _TABLE_SECTORS
-            self._sink.write_at(at * s.SECTOR, raw)
+            self.sink.write_at(at * s.SECTOR, raw)
         self._table = zero_table("I", ENTRIES)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import msgspec
 
 from kensho.model.machine import ControllerModel, Firmware, NicModel
+from kensho.model.units import MIB
 
 
 class DiskFormat(msgspec.Struct, frozen=True):
@@ -21,6 +22,30 @@ class DiskFormat(msgspec.Struct, frozen=True):
     format: str
     subformat: str
     suffix: str
+
+
+class Carries(msgspec.Struct, frozen=True, kw_only=True):
+    """What a form's files can say beside processors, memory, drives and adapters."""
+
+    serial_ports: int = 0  #: how many
+    usb: bool = False
+    sound: bool = False
+    video: bool = False
+    floppy: bool = False
+    products: bool = False
+    eulas: bool = False
+    annotation: bool = False
+    uuid: bool = False
+    mac: bool = False
+    vlan: bool = False
+    network_names: bool = False
+    nic_models: bool = True
+    disconnected_nics: bool = True
+    secure_boot: bool = False
+    tpm: bool = False
+    cores_per_socket: bool = True
+    boot_order: bool = False
+    any_name: bool = True  #: False where a machine's name has to be one for DNS
 
 
 class Form(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +63,7 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
     container: str = ""
     suffix: str = ""  #: of the container file
     several_machines: bool = False
+    carries: Carries
     next_step: str = ""  #: what the user does with the result; ``{name}`` is the stem
 
 
@@ -80,27 +106,6 @@ class DevicePolicy(msgspec.Struct, frozen=True):
     keep_nics: frozenset[NicModel]
 
 
-class Carries(msgspec.Struct, frozen=True, kw_only=True):
-    """What the platform's files can say beside processors, memory, drives and adapters."""
-
-    serial_ports: bool = False
-    usb: bool = False
-    sound: bool = False
-    video: bool = False
-    floppy: bool = False
-    products: bool = False
-    eulas: bool = False
-    annotation: bool = False
-    uuid: bool = False
-    mac: bool = False
-    network_names: bool = False
-    nic_models: bool = True
-    secure_boot: bool = False
-    tpm: bool = False
-    cores_per_socket: bool = True
-    boot_order: bool = False
-
-
 class Platform(msgspec.Struct, frozen=True, kw_only=True):
     """A hypervisor, or a package format that stands for several.
 
@@ -116,7 +121,7 @@ class Platform(msgspec.Struct, frozen=True, kw_only=True):
     controllers: tuple[ControllerSupport, ...]
     native: DevicePolicy
     compatible: DevicePolicy
-    carries: Carries
+    memory_step: int = MIB  #: memory is a multiple of this many bytes
     most_cpus: int
     most_memory: int
     most_nics: int

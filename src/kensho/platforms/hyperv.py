@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from kensho.model.machine import ControllerModel as C
 from kensho.model.machine import Firmware, NicModel
-from kensho.model.units import TIB
+from kensho.model.units import MIB, TIB
 from kensho.platforms.base import (
     Carries,
     ControllerSupport,
@@ -38,6 +38,18 @@ POLICY = DevicePolicy(
     keep_nics=frozenset({NicModel.HYPERV, NicModel.HYPERV_LEGACY}),
 )
 
+CARRIES = Carries(
+    serial_ports=2,
+    annotation=True,
+    mac=True,
+    network_names=True,
+    secure_boot=True,
+    tpm=True,
+    boot_order=True,
+    vlan=True,
+    cores_per_socket=False,
+)
+
 PLATFORM = Platform(
     name="hyperv",
     title="Microsoft Hyper-V",
@@ -47,6 +59,7 @@ PLATFORM = Platform(
             name="powershell",
             title="VHDX and PowerShell import script",
             disk=DiskFormat("vhdx", "dynamic", "vhdx"),
+            carries=CARRIES,
             render="kensho.appliances.hyperv:render",
             next_step="copy the folder to a Hyper-V host and run: .\\{name}-import.ps1",
         ),
@@ -55,18 +68,9 @@ PLATFORM = Platform(
     controllers=CONTROLLERS,
     native=POLICY,
     compatible=POLICY,
-    carries=Carries(
-        serial_ports=True,
-        annotation=True,
-        mac=True,
-        network_names=True,
-        secure_boot=True,
-        tpm=True,
-        boot_order=True,
-        cores_per_socket=False,
-    ),
     most_cpus=1024,
     most_memory=12 * TIB,
     most_nics=8,
+    memory_step=2 * MIB,
     untested="no Hyper-V host and no PowerShell was at hand: the script has not been run",
 )

@@ -49,6 +49,19 @@ COMPATIBLE = DevicePolicy(
     keep_nics=NICS,
 )
 
+CARRIES = Carries(
+    serial_ports=4,
+    usb=True,
+    sound=True,
+    video=True,
+    annotation=True,
+    uuid=True,
+    mac=True,
+    secure_boot=True,
+    tpm=True,
+    boot_order=True,
+)
+
 PLATFORM = Platform(
     name="kvm",
     title="KVM (libvirt)",
@@ -58,6 +71,7 @@ PLATFORM = Platform(
             name="libvirt",
             title="QCOW2 and libvirt domain XML",
             disk=DiskFormat("qcow2", "uncompressed", "qcow2"),
+            carries=CARRIES,
             render="kensho.appliances.libvirt_xml:render",
             next_step="copy the .qcow2 to /var/lib/libvirt/images, then: virsh define {name}.xml",
         ),
@@ -66,19 +80,6 @@ PLATFORM = Platform(
     controllers=CONTROLLERS,
     native=NATIVE,
     compatible=COMPATIBLE,
-    carries=Carries(
-        serial_ports=True,
-        usb=True,
-        sound=True,
-        video=True,
-        annotation=True,
-        uuid=True,
-        mac=True,
-        network_names=True,
-        secure_boot=True,
-        tpm=True,
-        boot_order=True,
-    ),
     most_cpus=288,
     most_memory=4 * TIB,
     most_nics=24,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from kensho.model.machine import ControllerModel as C
 from kensho.model.machine import Firmware, NicModel
-from kensho.model.units import TIB
+from kensho.model.units import MIB, TIB
 from kensho.platforms.base import (
     Carries,
     ControllerSupport,
@@ -28,6 +28,16 @@ POLICY = DevicePolicy(
     keep_nics=frozenset({NicModel.E1000}),
 )
 
+CARRIES = Carries(
+    products=True,
+    eulas=True,
+    annotation=True,
+    network_names=True,
+    disconnected_nics=False,
+    any_name=False,
+    secure_boot=True,
+)
+
 PLATFORM = Platform(
     name="ova",
     title="portable OVA (portable-1)",
@@ -37,6 +47,7 @@ PLATFORM = Platform(
             name="ova",
             title="OVA, profile portable-1",
             disk=DiskFormat("vmdk", "streamOptimized", "vmdk"),
+            carries=CARRIES,
             container="kensho.appliances.ova_write:write_portable_ova",
             suffix="ova",
             next_step="import {name}.ova where you like, or convert it again",
@@ -50,15 +61,9 @@ PLATFORM = Platform(
     ),
     native=POLICY,
     compatible=POLICY,
-    carries=Carries(
-        products=True,
-        eulas=True,
-        annotation=True,
-        network_names=True,
-        secure_boot=True,
-    ),
     most_cpus=64,
     most_memory=2 * TIB,
     most_nics=8,
+    memory_step=4 * MIB,
     untested="no importer was at hand: checked against the DMTF schema and the profile's rules",
 )

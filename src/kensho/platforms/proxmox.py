@@ -35,6 +35,19 @@ NICS = frozenset(
     | {NicModel.PCNET}
 )
 
+CARRIES = Carries(
+    serial_ports=4,
+    video=True,
+    annotation=True,
+    uuid=True,
+    mac=True,
+    secure_boot=True,
+    tpm=True,
+    boot_order=True,
+    vlan=True,
+    any_name=False,
+)
+
 PLATFORM = Platform(
     name="proxmox",
     title="Proxmox VE",
@@ -44,6 +57,7 @@ PLATFORM = Platform(
             name="qm",
             title="QCOW2, qm script and configuration",
             disk=DiskFormat("qcow2", "uncompressed", "qcow2"),
+            carries=CARRIES,
             render="kensho.appliances.pve:render",
             next_step="copy the folder to a Proxmox host and run: bash {name}-import.sh",
         ),
@@ -61,16 +75,6 @@ PLATFORM = Platform(
         keep=frozenset({C.VIRTIO_SCSI, C.VIRTIO_BLK, C.AHCI, C.IDE}),
         nic=NicModel.E1000E,
         keep_nics=NICS,
-    ),
-    carries=Carries(
-        serial_ports=True,
-        video=True,
-        annotation=True,
-        uuid=True,
-        mac=True,
-        secure_boot=True,
-        tpm=True,
-        boot_order=True,
     ),
     most_cpus=512,
     most_memory=4 * TIB,

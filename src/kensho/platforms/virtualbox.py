@@ -34,6 +34,19 @@ POLICY = DevicePolicy(
     keep_nics=frozenset({NicModel.E1000, NicModel.PCNET}),
 )
 
+CARRIES = Carries(
+    usb=True,
+    sound=True,
+    floppy=True,
+    products=True,
+    eulas=True,
+    annotation=True,
+    network_names=True,
+    disconnected_nics=False,
+    cores_per_socket=False,
+    any_name=False,
+)
+
 PLATFORM = Platform(
     name="virtualbox",
     title="Oracle VirtualBox",
@@ -43,6 +56,7 @@ PLATFORM = Platform(
             name="ova",
             title="OVA for VirtualBox",
             disk=DiskFormat("vmdk", "streamOptimized", "vmdk"),
+            carries=CARRIES,
             container="kensho.appliances.ova_write:write_virtualbox_ova",
             suffix="ova",
             several_machines=True,
@@ -53,16 +67,6 @@ PLATFORM = Platform(
     controllers=CONTROLLERS,
     native=POLICY,
     compatible=POLICY,
-    carries=Carries(
-        usb=True,
-        sound=True,
-        floppy=True,
-        products=True,
-        eulas=True,
-        annotation=True,
-        mac=True,
-        network_names=True,
-    ),
     most_cpus=64,
     most_memory=2 * TIB,
     most_nics=8,

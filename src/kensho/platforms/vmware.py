@@ -7,9 +7,11 @@ in the box, so the compatible choice is LSI SAS and E1000E.
 
 from __future__ import annotations
 
+import msgspec
+
 from kensho.model.machine import ControllerModel as C
 from kensho.model.machine import Firmware, NicModel
-from kensho.model.units import TIB
+from kensho.model.units import MIB, TIB
 from kensho.platforms.base import (
     Carries,
     ControllerSupport,
@@ -33,6 +35,25 @@ CONTROLLERS = (
 KEEP = frozenset({C.PVSCSI, C.LSISAS, C.LSILOGIC, C.BUSLOGIC, C.AHCI, C.NVME, C.IDE})
 NICS = frozenset({NicModel.E1000, NicModel.E1000E, NicModel.VMXNET3, NicModel.PCNET})
 
+CARRIES = Carries(
+    serial_ports=4,
+    usb=True,
+    sound=True,
+    video=True,
+    floppy=True,
+    products=True,
+    eulas=True,
+    annotation=True,
+    mac=True,
+    network_names=True,
+    secure_boot=True,
+    any_name=False,
+)
+
+VMX_CARRIES = msgspec.structs.replace(
+    CARRIES, products=False, eulas=False, uuid=True, any_name=True
+)
+
 PLATFORM = Platform(
     name="vmware",
     title="VMware",
@@ -42,6 +63,7 @@ PLATFORM = Platform(
             name="ova",
             title="OVA for VMware",
             disk=DiskFormat("vmdk", "streamOptimized", "vmdk"),
+            carries=CARRIES,
             container="kensho.appliances.ova_write:write_vmware_ova",
             suffix="ova",
             several_machines=True,
@@ -51,6 +73,7 @@ PLATFORM = Platform(
             name="vmx",
             title="VMX folder",
             disk=DiskFormat("vmdk", "monolithicSparse", "vmdk"),
+            carries=VMX_CARRIES,
             render="kensho.appliances.vmx_write:render",
             next_step="open {name}.vmx in VMware Workstation, Player or Fusion",
         ),
@@ -69,22 +92,9 @@ PLATFORM = Platform(
         nic=NicModel.E1000E,
         keep_nics=NICS,
     ),
-    carries=Carries(
-        serial_ports=True,
-        usb=True,
-        sound=True,
-        video=True,
-        floppy=True,
-        products=True,
-        eulas=True,
-        annotation=True,
-        mac=True,
-        network_names=True,
-        secure_boot=True,
-        boot_order=False,
-    ),
     most_cpus=768,
     most_memory=24 * TIB,
     most_nics=10,
+    memory_step=4 * MIB,
     untested="no VMware product was at hand: read back and checked against the DMTF schema",
 )

@@ -29,6 +29,16 @@ POLICY = DevicePolicy(
     keep_nics=frozenset({NicModel.XEN}),
 )
 
+CARRIES = Carries(
+    annotation=True,
+    uuid=True,
+    mac=True,
+    network_names=True,
+    nic_models=False,
+    secure_boot=True,
+    boot_order=True,
+)
+
 PLATFORM = Platform(
     name="xenserver",
     title="XenServer / XCP-ng",
@@ -38,9 +48,10 @@ PLATFORM = Platform(
             name="xva",
             title="XVA",
             disk=DiskFormat("xva", "", ""),
+            carries=CARRIES,
             container="kensho.appliances.xva:write_xva",
             suffix="xva",
-            next_step="xe vm-import filename={name}.xva",
+            next_step="xe vm-import filename={name}.xva (preserve=true keeps MAC addresses and UUID)",
         ),
     ),
     firmware=(Firmware.BIOS, Firmware.UEFI),
@@ -48,15 +59,6 @@ PLATFORM = Platform(
     controllers=(ControllerSupport(C.XEN_VBD, units=255, most=1),),
     native=POLICY,
     compatible=POLICY,
-    carries=Carries(
-        annotation=True,
-        uuid=True,
-        mac=True,
-        network_names=True,
-        nic_models=False,
-        secure_boot=True,
-        boot_order=True,
-    ),
     most_cpus=64,
     most_memory=1536 * GIB,
     most_nics=7,

@@ -20,7 +20,7 @@ def check(journey: Journey) -> Iterator[Finding]:
                 machine.name,
                 "kept as it is; lower it if the import refuses",
             )
-        if cpu.cores_per_socket > 1 and not journey.platform.carries.cores_per_socket:
+        if cpu.cores_per_socket > 1 and not journey.form.carries.cores_per_socket:
             yield note(
                 "KF-341",
                 f"{cpu.cores_per_socket} cores per socket cannot be said",

@@ -1,9 +1,10 @@
-"""What tells a machine from another one: UUID and notes."""
+"""What tells a machine from another one: UUID, name and notes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kensho.appliances.names import dns_name
 from kensho.convert.rules.journey import Journey, note
 from kensho.model.finding import Finding
 
@@ -18,5 +19,8 @@ def check(journey: Journey) -> Iterator[Finding]:
                 before.name,
                 "software licensed by UUID will notice",
             )
+        name = dns_name(before.name)
+        if not journey.form.carries.any_name and name != before.name:
+            yield note("KF-372", f"the target calls the machine {name}", before.name)
         if before.annotation and not after.annotation:
             yield note("KF-371", "the notes are not carried over", before.name, "in the report")

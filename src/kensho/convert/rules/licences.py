@@ -10,7 +10,7 @@ from kensho.model.finding import Finding
 
 def check(journey: Journey) -> Iterator[Finding]:
     """Find EULAs and properties that the target's files cannot hold."""
-    carries = journey.platform.carries
+    carries = journey.form.carries
     eulas = [*journey.before.eulas, *(e for m in journey.before.machines for e in m.eulas)]
     products = [*journey.before.products, *(p for m in journey.before.machines for p in m.products)]
     properties = [p for product in products for p in product.properties]

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from kensho.convert.rules.journey import Journey, note, warning
 from kensho.model.finding import Finding
-from kensho.model.units import MIB, format_bytes
+from kensho.model.units import format_bytes
 
 
 def check(journey: Journey) -> Iterator[Finding]:
     """Find memory settings that the target cannot say or does not allow."""
-    for machine, _ in journey.machines():
+    for machine, after in journey.machines():
         memory = machine.memory
         if memory.size > journey.platform.most_memory:
             yield warning(
@@ -21,12 +21,12 @@ def check(journey: Journey) -> Iterator[Finding]:
                 machine.name,
                 "kept as it is; lower it if the import refuses",
             )
-        if memory.size % MIB:
+        if after.memory.size != memory.size:
             yield note(
                 "KF-346",
-                f"{memory.size} bytes of memory are no whole number of MiB",
+                f"memory is a multiple of {format_bytes(journey.platform.memory_step)} there",
                 machine.name,
-                "rounded down to whole MiB",
+                f"rounded from {memory.size} to {after.memory.size} bytes",
             )
         if memory.reservation or memory.limit:
             yield note("KF-347", "memory reservation or limit is not carried over", machine.name)

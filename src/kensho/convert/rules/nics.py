@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kensho.convert.mapping import is_unicast_mac
 from kensho.convert.rules.journey import Journey, note, warning
 from kensho.model.finding import Finding
 from kensho.model.machine import Machine, Nic
@@ -11,7 +12,7 @@ from kensho.model.machine import Machine, Nic
 
 def check(journey: Journey) -> Iterator[Finding]:
     """Find adapters that change, lose their address, or go."""
-    carries = journey.platform.carries
+    carries = journey.form.carries
     for before, after in journey.machines():
         new = {n.id: n for n in after.nics}
         if len(before.nics) > len(after.nics):
@@ -32,8 +33,10 @@ def check(journey: Journey) -> Iterator[Finding]:
                 before.name,
                 "the target gives new ones; guests that tie settings to a MAC will notice",
             )
-        if any(not n.connected for n in before.nics):
-            yield note("KF-335", "an adapter is disconnected in the source", before.name)
+        for nic in before.nics:
+            yield from _settings(before, nic, new.get(nic.id))
+        if any(n.mac for n in before.nics) and carries.mac:
+            yield from _addresses(before)
         networks = sorted({n.network for n in before.nics if n.network})
         if networks and not carries.network_names:
             yield note(
@@ -41,6 +44,42 @@ def check(journey: Journey) -> Iterator[Finding]:
                 f"the network names ({', '.join(networks)}) have no place in the target",
                 before.name,
                 "connect the adapters when importing",
+            )
+        elif networks:
+            yield note(
+                "KF-337",
+                f"the adapters ask for the networks {', '.join(networks)}",
+                before.name,
+                "have networks of these names there, or connect the adapters after the import",
+            )
+
+
+def _settings(machine: Machine, old: Nic, new: Nic | None) -> Iterator[Finding]:
+    name = old.name or old.id
+    if new is not None and not old.connected and new.connected:
+        yield warning(
+            "KF-335",
+            f"adapter {name} is disconnected in the source, which the target cannot say",
+            machine.name,
+            "connected after the import; disconnect it there",
+        )
+    if new is not None and old.vlan and not new.vlan:
+        yield warning(
+            "KF-336",
+            f"VLAN {old.vlan} of adapter {name} has no place in the target",
+            machine.name,
+            "set it after the import",
+        )
+
+
+def _addresses(machine: Machine) -> Iterator[Finding]:
+    for nic in machine.nics:
+        if nic.mac is not None and not is_unicast_mac(nic.mac):
+            yield warning(
+                "KF-338",
+                f"{nic.mac!r} is no address that adapter {nic.name or nic.id} can have",
+                machine.name,
+                "the target gives a new one",
             )
 
 

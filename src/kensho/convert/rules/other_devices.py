@@ -20,6 +20,19 @@ def check(journey: Journey) -> Iterator[Finding]:
         ):
             if old and not new:
                 yield note("KF-350", f"left out: {what}", before.name)
+        if after.serial_ports and len(after.serial_ports) < len(before.serial_ports):
+            yield note(
+                "KF-350",
+                f"left out: serial ports after the {len(after.serial_ports)}.",
+                before.name,
+            )
+        if after.usb or after.sound or after.video:
+            yield note(
+                "KF-354",
+                "sound, USB and display become the target's nearest model",
+                before.name,
+                "guests find drivers for these by themselves",
+            )
         if any(p.kind is not SerialKind.NONE for p in after.serial_ports):
             yield note(
                 "KF-351",

@@ -96,7 +96,7 @@ def _boot(boot: Boot) -> str:
     seen = "".join(f"<li>{escape(n)} after {s:.1f} s" for n, s in boot.result.milestones.items())
     log = Path(boot.result.log)
     lines = _ESCAPES.sub("", log.read_text(errors="replace").replace("\r", "")).splitlines()
-    tail = "\n".join(lines[-TAIL_LINES:])
+    tail = "\n".join([line for line in lines if line.strip()][-TAIL_LINES:])
     return (
         f"{text}<ol>{seen}</ol><p>The end of its serial port's output"
         f' (<a href="{escape(log.name, quote=True)}">all of it</a>):</p><pre>{escape(tail)}</pre>'

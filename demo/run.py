@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import appliance
@@ -53,7 +54,7 @@ def main() -> int:
     except StepFailedError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
-    boot = _boot(must_login=given is None)
+    boot = _boot(outcomes, must_login=given is None)
     page = write_page(OUT / "index.html", outcomes, boot)
     print_table(outcomes, boot)
     failed = sum(not outcome.ok for outcome in outcomes) + (not boot.ok)
@@ -96,26 +97,29 @@ def _convert(source: Path, target: Target, folder: Path, *, name: str = "") -> O
         )
     if done.returncode != 0:
         print(f"    kensho ended with code {done.returncode}")
-        return Outcome(source.name, target, error=_first_words(done.stderr or done.stdout))
+        return Outcome(source.name, target, error=_last_words(done.stderr or done.stdout))
     result = json.loads(done.stdout)
     with step("  judged by other programs"):
         checks = check_result(folder, result, source_views(source, result["plan"]))
     return Outcome(source.name, target, result=result, checks=tuple(checks))
 
 
-def _first_words(text: str) -> str:
-    return text.strip()[:2000] or "kensho said nothing"
+def _last_words(text: str) -> str:
+    return text.strip()[-2000:] or "kensho said nothing"
 
 
-def _boot(*, must_login: bool) -> Boot:
-    """Boot the KVM result from the domain XML that was made for it."""
+def _boot(outcomes: Sequence[Outcome], *, must_login: bool) -> Boot:
+    """Boot the KVM result from the domain XML that was made for it, if one was made now."""
     print("\nThe KVM result booted from its own libvirt XML, in software emulation")
-    domains = sorted((OUT / BOOT_TARGET.folder).glob("*.xml"))
-    if not domains:
+    made = [outcome for outcome in outcomes if outcome.target == BOOT_TARGET]
+    names = [name for outcome in made for name in outcome.file_names if name.endswith(".xml")]
+    if not names:
         return Boot(must_login=must_login, error="there is no domain XML to boot")
     log = OUT / "serial.log"
     try:
-        result = boot_domain(domains[0], log=log, on_event=lambda text: print(f"    {text}"))
+        result = boot_domain(
+            OUT / BOOT_TARGET.folder / names[0], log=log, on_event=lambda text: print(f"    {text}")
+        )
     except KenshoError as error:
         return Boot(must_login=must_login, error=f"{error}\n{error.hint}".strip())
     print(f"  {result.verdict}: {result.reason}")

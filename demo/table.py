@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from kensho.model.units import format_bytes
 from results import Boot, Outcome
 
-HEADINGS = ("target", "files", "size", "seconds", "findings", "kensho", "other programs")
+HEADINGS = ("conversion", "files", "size", "seconds", "findings", "kensho", "other programs")
 
 
 def print_table(outcomes: Sequence[Outcome], boot: Boot) -> None:
@@ -30,7 +31,7 @@ def print_table(outcomes: Sequence[Outcome], boot: Boot) -> None:
 
 
 def _row(outcome: Outcome) -> tuple[str, ...]:
-    title = f"{outcome.target.title}"
+    title = f"{Path(outcome.source).suffix[1:]} → {outcome.target.title}"
     if outcome.result is None:
         return title, "-", "-", "-", "-", "-", outcome.verdict
     return (

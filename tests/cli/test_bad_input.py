@@ -183,9 +183,7 @@ def test_unknown_sections_are_kept_and_counted(kensho: Kensho, tmp_path: Path) -
         ("convert", "x.ova", "--to", "kvm", "--threads", "many"),
     ],
 )
-def test_a_senseless_command_line_exits_with_2(
-    kensho: Kensho, arguments: tuple[str, ...]
-) -> None:
+def test_a_senseless_command_line_exits_with_2(kensho: Kensho, arguments: tuple[str, ...]) -> None:
     code, _, err = kensho(*arguments)
     assert code == 2
     assert err.startswith("kensho: ")

@@ -130,9 +130,7 @@ def test_a_plan_of_a_source_that_changed_is_refused(
     assert not (tmp_path / "out").exists()
 
 
-def test_an_existing_result_is_kept_unless_told(
-    kensho: Kensho, disk: Path, tmp_path: Path
-) -> None:
+def test_an_existing_result_is_kept_unless_told(kensho: Kensho, disk: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert kensho("convert", disk, "--to", "kvm", "-o", out)[0] == 0
     code, _, err = kensho("convert", disk, "--to", "kvm", "-o", out)
@@ -176,9 +174,7 @@ def test_events_are_lines_of_json_that_end_with_the_result(
     assert last["done"] == last["total"]
 
 
-def test_strict_turns_warnings_into_exit_code_3(
-    kensho: Kensho, tmp_path: Path
-) -> None:
+def test_strict_turns_warnings_into_exit_code_3(kensho: Kensho, tmp_path: Path) -> None:
     source = two_disks(tmp_path / "src")
     assert kensho("convert", source, "--to", "kvm", "-o", tmp_path, "--strict")[0] == 3
 
@@ -258,8 +254,20 @@ def test_signals_end_a_run_with_their_code_and_leave_nothing_finished(
             file.write(os.urandom(MIB))
     out = tmp_path / "out"
     process = subprocess.Popen(
-        [sys.executable, "-m", "kensho", "convert", source, "--to", "ova", "-o", out,
-         "--compression", "small", "--events"],  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "kensho",
+            "convert",
+            source,
+            "--to",
+            "ova",
+            "-o",
+            out,
+            "--compression",
+            "small",
+            "--events",
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
@@ -275,9 +283,7 @@ def test_signals_end_a_run_with_their_code_and_leave_nothing_finished(
     assert not out.exists() or visible(out) == []
 
 
-def test_a_document_in_the_way_is_not_replaced(
-    kensho: Kensho, disk: Path, tmp_path: Path
-) -> None:
+def test_a_document_in_the_way_is_not_replaced(kensho: Kensho, disk: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     (out / "web01.xml").write_text("mine")

@@ -1,6 +1,8 @@
 """The copy engine: errors, cancelling, progress, digests; and comparing and recognising."""
 
+import os
 import threading
+from pathlib import Path
 
 import pytest
 from disk_helpers import MIB, make_content, make_disk, open_bytes
@@ -174,3 +176,44 @@ def test_what_is_no_disk():
         open_bytes(b"", format="floppy")
     with pytest.raises(UsageError):
         create_disk("vmdk", "vmfsThin", MemorySink(), MIB)
+
+
+@pytest.mark.parametrize("folder", ["same file system", "another file system"])
+@pytest.mark.parametrize("fmt", ["raw", "vhd", "vhdx", "vdi", "qcow2"])
+def test_copies_within_the_kernel(tmp_path, fmt, folder):
+    source_path = tmp_path / "in"
+    content = make_content(7 * MIB + 300, [(4096, 5000), (MIB, 3 * MIB), (6 * MIB + 100, 70_000)])
+    with FileSink(source_path) as sink:
+        sink.truncate(len(content))
+        for at in range(0, len(content), 4096):
+            if any(content[at : at + 4096]):
+                sink.write_at(at, content[at : at + 4096])
+        sink.write_at(5 * MIB, bytes(MIB // 2))  # zeros that are stored
+    target = tmp_path / "out"
+    if folder == "another file system":
+        other = Path("/dev/shm")
+        if not other.is_dir() or other.stat().st_dev == tmp_path.stat().st_dev:
+            pytest.skip("no second file system")
+        target = other / f"kensho-test-{os.getpid()}"
+    try:
+        with FileSource(source_path) as source, FileSink(target) as sink:
+            writer = create_disk(fmt, None, sink, source.size, identity=b"test")
+            result = copy_disk(open_disk(source), writer)
+        assert result.data_bytes < 4 * MIB
+        assert target.stat().st_blocks * 512 < 5 * MIB
+        with FileSource(target) as made:
+            assert compare(open_disk(made, format=fmt), open_bytes(content, format="raw")) is None
+        if fmt != "raw":
+            assert target.read_bytes() == make_disk(content, fmt)
+        # ... and back, out of blocks that are not where the disk has them
+        with FileSource(target) as made, FileSink(tmp_path / "back") as sink:
+            reader = open_disk(made, format=fmt)
+            copy_disk(reader, create_disk("raw", None, sink, reader.virtual_size))
+        assert (tmp_path / "back").read_bytes()[: len(content)] == content
+    finally:
+        target.unlink(missing_ok=True)
+
+
+def test_cancelling_a_copy_within_the_kernel():
+    with pytest.raises(InterruptedRunError):
+        copy(fmt="raw", cancelled=lambda: True)

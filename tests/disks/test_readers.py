@@ -92,7 +92,7 @@ def test_qcow2_zero_clusters_and_snapshots(qemu):
     qemu.run("snapshot", "-c", "before", path)
     qemu.io(path, "write -P 8 3M 64k", fmt="qcow2")
     reader = open_bytes(path.read_bytes())
-    assert [w.code for w in reader.warnings] == ["KF-205"]
+    assert [w.code for w in reader.warnings] == ["KF-405"]
     raw = qemu.path(".raw")
     qemu.run("convert", "-O", "raw", path, raw)
     assert read_all(reader) == raw.read_bytes()
@@ -158,7 +158,7 @@ def test_qcow2_features_that_are_refused(qemu, options, tmp_path):
 def test_qcow2_dirty_and_corrupt_bits():
     blob = bytearray(make_disk(CONTENT, "qcow2"))
     blob[79] = 1
-    assert [w.code for w in open_bytes(blob).warnings] == ["KF-204"]
+    assert [w.code for w in open_bytes(blob).warnings] == ["KF-404"]
     blob[79] = 2
     with pytest.raises(CorruptError):
         open_bytes(blob)
@@ -187,7 +187,7 @@ def test_a_vhdx_log_is_replayed(qemu):
     blob = dirty_vhdx(blob, blob[MIB + 32 : MIB + 48])
     blob[2 * MIB : 2 * MIB + 4096] = bytes(4096)  # the table as it was before
     reader = open_bytes(blob)
-    assert [w.code for w in reader.warnings] == ["KF-203"]
+    assert [w.code for w in reader.warnings] == ["KF-403"]
     path.write_bytes(blob)
     qemu.run("check", "-r", "all", "-f", "vhdx", path)
     raw = qemu.path(".raw")
@@ -260,7 +260,7 @@ def test_differencing_disks_are_refused(qemu):
 def test_vhd_survives_one_bad_footer():
     blob = bytearray(make_disk(CONTENT, "vhd"))
     last = blob[: len(blob) - 512]
-    assert [w.code for w in open_bytes(last, format="vhd").warnings] == ["KF-202"]
+    assert [w.code for w in open_bytes(last, format="vhd").warnings] == ["KF-402"]
     blob[0:8] = b"\0" * 8  # QEMU rejects this one, although the footer at the end is sound
     assert read_all(open_bytes(blob, format="vhd"))[: len(CONTENT)] == CONTENT
     blob[-100] ^= 1
@@ -280,7 +280,7 @@ def test_vmdk_streams_with_padding_behind_the_end():
     blob = make_disk(CONTENT, "vmdk")
     for tail in (bytes(512), bytes(10240), b"junk" * 300):
         reader = open_bytes(blob + tail)
-        assert [w.code for w in reader.warnings] == ["KF-201"]
+        assert [w.code for w in reader.warnings] == ["KF-401"]
         assert read_all(reader) == CONTENT
 
 

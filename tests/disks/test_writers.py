@@ -67,7 +67,9 @@ def _check_extents(reader, content):
 @pytest.mark.parametrize(("fmt", "sub"), WRITERS)
 def test_the_same_bytes_for_any_number_of_threads(fmt, sub):
     content = make_content(9 * MIB + 512, [(0, 2 * MIB), (3 * MIB + 5, 70_000), (8 * MIB, 2 * MIB)])
-    assert len({make_disk(content, fmt, sub, threads=n) for n in (1, 2, 5)}) == 1
+    made = {make_disk(content, fmt, sub, threads=n, digest=True) for n in (1, 2, 5)}
+    made.add(make_disk(content, fmt, sub))  # without a digest the bytes may take another way
+    assert len(made) == 1
 
 
 @pytest.mark.parametrize(("fmt", "sub"), WRITERS)

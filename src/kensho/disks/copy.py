@@ -17,7 +17,9 @@ import time
 from typing import TYPE_CHECKING
 
 from kensho.disks._blocks import data_runs
+from kensho.disks.base import PlacingWriter
 from kensho.disks.content import LEAF, ContentHasher, leaf_digests
+from kensho.disks.copy_kernel import WINDOW, copy_verbatim, is_verbatim
 from kensho.model.errors import InterruptedRunError, UsageError
 from kensho.model.extent import Kind
 
@@ -67,31 +69,20 @@ def copy_disk(
             f"a disk of {reader.virtual_size} bytes does not fit one of {writer.virtual_size}"
         )
     started = time.monotonic()
-    count = max(1, min(threads or os.cpu_count() or 1, _MAX_THREADS))
     hasher = ContentHasher() if digest else None
-    run = _Run(reader, writer, count, on_bytes, cancelled, hasher)
-    helpers = [
-        threading.Thread(target=run.work, name=f"kensho-copy-{n}", daemon=True)
-        for n in range(1, count)
-    ]
-    try:
-        for helper in helpers:
-            helper.start()
-        run.work()  # the calling thread is one of the workers, so Ctrl-C arrives where it counts
-    finally:
-        run.abandon_unless_done()
-        for helper in helpers:
-            if helper.ident is not None:
-                helper.join()
-    if run.failure is not None:
-        raise run.failure
+    if hasher is None and isinstance(writer, PlacingWriter) and is_verbatim(reader, writer):
+        ranges = batches(reader, writer.granularity, WINDOW)
+        data = copy_verbatim(reader, writer, ranges, on_bytes, cancelled)
+    else:
+        count = max(1, min(threads or os.cpu_count() or 1, _MAX_THREADS))
+        data = _run_threads(_Run(reader, writer, count, on_bytes, cancelled, hasher), count)
     writer.finish()
     if on_bytes is not None:
         on_bytes(reader.virtual_size, reader.virtual_size)
     return CopyResult(
         virtual_size=reader.virtual_size,
-        data_bytes=run.data_bytes,
-        zero_bytes=reader.virtual_size - run.data_bytes,
+        data_bytes=data,
+        zero_bytes=reader.virtual_size - data,
         seconds=time.monotonic() - started,
         content_digest=hasher.hexdigest() if hasher else None,
     )
@@ -120,6 +111,26 @@ def batches(reader: DiskReader, unit: int, batch: int = BATCH) -> Iterator[tuple
             begin = cut
     if begin < end:
         yield begin, end
+
+
+def _run_threads(run: _Run, count: int) -> int:
+    """Let ``count`` threads, this one among them, do the copy; return the bytes not zero."""
+    helpers = [
+        threading.Thread(target=run.work, name=f"kensho-copy-{n}", daemon=True)
+        for n in range(1, count)
+    ]
+    try:
+        for helper in helpers:
+            helper.start()
+        run.work()  # the calling thread is one of the workers, so Ctrl-C arrives where it counts
+    finally:
+        run.abandon_unless_done()
+        for helper in helpers:
+            if helper.ident is not None:
+                helper.join()
+    if run.failure is not None:
+        raise run.failure
+    return run.data_bytes
 
 
 @dataclasses.dataclass(slots=True)

@@ -233,7 +233,7 @@ def _warnings(source: ByteSource, header: s.Header) -> tuple[Finding, ...]:
     if header.incompatible & s.DIRTY:
         found.append(
             Finding(
-                "KF-204",
+                "KF-404",
                 Severity.NOTE,
                 "the image was not closed cleanly; its refcounts may be off, its content is not",
                 source.name,
@@ -242,7 +242,7 @@ def _warnings(source: ByteSource, header: s.Header) -> tuple[Finding, ...]:
     if header.snapshots:
         found.append(
             Finding(
-                "KF-205",
+                "KF-405",
                 Severity.WARNING,
                 f"{header.snapshots} internal snapshots",
                 source.name,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from kensho.disks._blocks import ZEROS
 from kensho.disks._codec import window_4k_compressor
+from kensho.disks._placing import write_placed
 from kensho.disks._structs import qcow2 as s
 from kensho.disks._tables import write_table, zero_table
 from kensho.model.errors import LimitError
@@ -27,87 +28,46 @@ _WIDTH = 62 - (_BITS - 8)  # bits of the offset in a compressed cluster descript
 _MAX_SIZE = 2 << 50  # an L1 table of 32 MiB
 
 
-class Qcow2Writer:
-    """A QCOW2 being written; see DiskWriter for the protocol.
+class Qcow2Layout:
+    """Where things go in the file: allocation, L2 tables, refcounts.
 
-    ``_counts`` holds one refcount per cluster of the file and is kept only when
+    ``counts`` holds one refcount per cluster of the file and is kept only when
     compressed clusters share them; otherwise every cluster is used once.
     """
 
-    __slots__ = ("_compress", "_counts", "_l1", "_next", "_sink", "_table", "_table_number",
-                 "subformat", "virtual_size")  # fmt: skip
+    __slots__ = ("_counts", "_l1", "_sink", "_size", "_table", "_table_number", "next")
 
-    format = "qcow2"
-    granularity = CLUSTER
-
-    def __init__(self, sink: ByteSink, virtual_size: int, compression: str | None) -> None:
-        self.virtual_size = -(-virtual_size // 512) * 512
-        self.subformat = "compressed" if compression else "uncompressed"
+    def __init__(self, sink: ByteSink, size: int, *, shared: bool) -> None:
         self._sink = sink
-        self._compress = window_4k_compressor(compression) if compression else None
-        self._l1 = zero_table("Q", -(-self.virtual_size // (CLUSTER * _PER_TABLE)))
-        self._next = CLUSTER + _whole(8 * len(self._l1))
-        self._counts = array.array("H", [1]) * (self._next // CLUSTER) if compression else None
+        self._size = size
+        self._l1 = zero_table("Q", -(-size // (CLUSTER * _PER_TABLE)))
+        self.next = CLUSTER + _whole(8 * len(self._l1))
+        self._counts = array.array("H", [1]) * (self.next // CLUSTER) if shared else None
         self._table = zero_table("Q", _PER_TABLE)
         self._table_number = -1
 
-    def encode(self, offset: int, data: memoryview) -> tuple[int, memoryview, list[bytes | None]]:
-        """Deflate each cluster; None stands for one that does not get smaller."""
-        if self._compress is None:
-            return offset, data, []
-        packed: list[bytes | None] = []
-        for at in range(0, len(data), CLUSTER):
-            cluster = data[at : at + CLUSTER]
-            if len(cluster) < CLUSTER:
-                cluster = memoryview(bytes(cluster) + ZEROS[: CLUSTER - len(cluster)])
-            small = bytes(self._compress(cluster))
-            packed.append(small if len(small) < CLUSTER - 512 else None)
-        return offset, data, packed
+    def is_in_table(self, cluster: int) -> bool:
+        """Return whether the entry of ``cluster`` belongs to the current L2 table."""
+        return cluster // _PER_TABLE == self._table_number
 
-    def commit(self, encoded: tuple[int, memoryview, list[bytes | None]]) -> None:
-        """Append the run's clusters to the file."""
-        offset, data, packed = encoded
-        if packed:
-            self._commit_compressed(offset, data, packed)
-            return
-        first = offset // CLUSTER
-        start = -1
-        for number in range(first, first + -(-len(data) // CLUSTER)):
-            self._enter_table(number // _PER_TABLE)
-            if start < 0:
-                start = self._next
-            self._table[number % _PER_TABLE] = self._next | s.COPIED
-            self._next += CLUSTER
-            if (number + 1) % _PER_TABLE == 0 or (number + 1) * CLUSTER >= offset + len(data):
-                done = (number + 1) * CLUSTER - offset
-                self._sink.write_at(start, data[:done])
-                data = data[done:]
-                offset += done
-                start = -1
+    def enter(self, cluster: int) -> None:
+        """Make the L2 table of ``cluster`` the current one; the one before goes to the file."""
+        if not self.is_in_table(cluster):
+            self._end_table()
+            self._table_number = cluster // _PER_TABLE
 
-    def _commit_compressed(self, offset: int, data: memoryview, packed: list[bytes | None]) -> None:
-        ready: list[bytes] = []
-        begin = self._next
-        for index, small in enumerate(packed):
-            number = offset // CLUSTER + index
-            if small is None or number // _PER_TABLE != self._table_number:
-                self._sink.write_at(begin, b"".join(ready))
-                ready = []
-                self._enter_table(number // _PER_TABLE)
-                begin = self._next
-            if small is None:
-                place = self._align()
-                self._sink.write_at(place, data[index * CLUSTER : (index + 1) * CLUSTER])
-                self._table[number % _PER_TABLE] = place | s.COPIED
-                self._take(CLUSTER)
-                begin = self._next
-                continue
-            end = self._next + len(small)
-            sectors = ((end - 1) >> 9) - (self._next >> 9)
-            self._table[number % _PER_TABLE] = s.COMPRESSED | sectors << _WIDTH | self._next
-            self._take(len(small))
-            ready.append(small)
-        self._sink.write_at(begin, b"".join(ready))
+    def add_plain(self, cluster: int) -> int:
+        """Give ``cluster`` of the disk a whole cluster of the file; return its offset."""
+        place = self._align()
+        self._table[cluster % _PER_TABLE] = place | s.COPIED
+        self._take(CLUSTER)
+        return place
+
+    def add_packed(self, cluster: int, length: int) -> None:
+        """Give ``cluster`` of the disk the next ``length`` bytes of the file."""
+        sectors = ((self.next + length - 1) >> 9) - (self.next >> 9)
+        self._table[cluster % _PER_TABLE] = s.COMPRESSED | sectors << _WIDTH | self.next
+        self._take(length)
 
     def finish(self) -> None:
         """Write the last L2 table, refcounts, L1 table and at last the header."""
@@ -121,7 +81,7 @@ class Qcow2Writer:
             backing_offset=0,
             backing_size=0,
             cluster_bits=_BITS,
-            size=self.virtual_size,
+            size=self._size,
             crypt_method=0,
             l1_size=len(self._l1),
             l1_offset=CLUSTER,
@@ -132,11 +92,6 @@ class Qcow2Writer:
             header_length=112,
         )
         self._sink.write_at(0, header.pack_v3())
-
-    def _enter_table(self, number: int) -> None:
-        if number != self._table_number:
-            self._end_table()
-            self._table_number = number
 
     def _end_table(self) -> None:
         if self._table_number < 0:
@@ -149,14 +104,14 @@ class Qcow2Writer:
         self._table_number = -1
 
     def _align(self) -> int:
-        self._next = _whole(self._next)
-        return self._next
+        self.next = _whole(self.next)
+        return self.next
 
     def _take(self, length: int) -> None:
         """Count the clusters that the next ``length`` bytes lie in as used once more."""
-        start, self._next = self._next, self._next + length
+        start, self.next = self.next, self.next + length
         if self._counts is not None:
-            for cluster in range(start // CLUSTER, (self._next - 1) // CLUSTER + 1):
+            for cluster in range(start // CLUSTER, (self.next - 1) // CLUSTER + 1):
                 if cluster < len(self._counts):
                     self._counts[cluster] += 1
                 else:
@@ -164,7 +119,7 @@ class Qcow2Writer:
 
     def _write_refcounts(self) -> tuple[int, int]:
         """Append refcount blocks and table, which count themselves; return table place and size."""
-        used = self._next // CLUSTER
+        used = self.next // CLUSTER
         blocks = table = 0
         while True:
             total = used + blocks + table
@@ -172,7 +127,7 @@ class Qcow2Writer:
             if needed == blocks and _whole(8 * needed) // CLUSTER == table:
                 break
             blocks, table = needed, _whole(8 * needed) // CLUSTER
-        first = self._next
+        first = self.next
         table_at = first + blocks * CLUSTER
         self._sink.truncate(table_at + table * CLUSTER)
         for block in range(blocks):
@@ -187,6 +142,100 @@ class Qcow2Writer:
         return table_at, table
 
 
+class Qcow2Writer:
+    """An uncompressed QCOW2 being written; see PlacingWriter for the protocol."""
+
+    __slots__ = ("_layout", "sink", "virtual_size")
+
+    format = "qcow2"
+    subformat = "uncompressed"
+    granularity = CLUSTER
+
+    def __init__(self, sink: ByteSink, virtual_size: int) -> None:
+        self.virtual_size = -(-virtual_size // 512) * 512
+        self.sink = sink
+        self._layout = Qcow2Layout(sink, self.virtual_size, shared=False)
+
+    def encode(self, offset: int, data: memoryview) -> tuple[int, memoryview]:
+        """Pass the run on as it is."""
+        return offset, data
+
+    def commit(self, encoded: tuple[int, memoryview]) -> None:
+        """Write the run in its place."""
+        write_placed(self, *encoded)
+
+    def place(self, offset: int, length: int) -> list[tuple[int, int]]:
+        """Return where at the end of the file the run's clusters go."""
+        places: list[tuple[int, int]] = []
+        end = offset + length
+        for cluster in range(offset // CLUSTER, -(-end // CLUSTER)):
+            self._layout.enter(cluster)
+            at = self._layout.add_plain(cluster)
+            size = min(CLUSTER, end - cluster * CLUSTER)
+            if places and places[-1][0] + places[-1][1] == at:
+                places[-1] = (places[-1][0], places[-1][1] + size)
+            else:
+                places.append((at, size))
+        return places
+
+    def finish(self) -> None:
+        """Write tables and header."""
+        self._layout.finish()
+
+
+class Qcow2CompressedWriter:
+    """A QCOW2 of deflated clusters being written; see DiskWriter for the protocol."""
+
+    __slots__ = ("_compress", "_layout", "_sink", "virtual_size")
+
+    format = "qcow2"
+    subformat = "compressed"
+    granularity = CLUSTER
+
+    def __init__(self, sink: ByteSink, virtual_size: int, compression: str) -> None:
+        self.virtual_size = -(-virtual_size // 512) * 512
+        self._sink = sink
+        self._compress = window_4k_compressor(compression)
+        self._layout = Qcow2Layout(sink, self.virtual_size, shared=True)
+
+    def encode(self, offset: int, data: memoryview) -> tuple[int, memoryview, list[bytes | None]]:
+        """Deflate each cluster; None stands for one that does not get smaller."""
+        packed: list[bytes | None] = []
+        for at in range(0, len(data), CLUSTER):
+            cluster = data[at : at + CLUSTER]
+            if len(cluster) < CLUSTER:
+                cluster = memoryview(bytes(cluster) + ZEROS[: CLUSTER - len(cluster)])
+            small = bytes(self._compress(cluster))
+            packed.append(small if len(small) < CLUSTER - 512 else None)
+        return offset, data, packed
+
+    def commit(self, encoded: tuple[int, memoryview, list[bytes | None]]) -> None:
+        """Append the run's clusters to the file, neighbours in one write."""
+        offset, data, packed = encoded
+        layout = self._layout
+        ready: list[bytes] = []
+        begin = layout.next
+        for index, small in enumerate(packed):
+            cluster = offset // CLUSTER + index
+            if small is None or not layout.is_in_table(cluster):
+                self._sink.write_at(begin, b"".join(ready))
+                ready = []
+                layout.enter(cluster)
+            if small is None:
+                at = layout.add_plain(cluster)
+                self._sink.write_at(at, data[index * CLUSTER : (index + 1) * CLUSTER])
+                continue
+            if not ready:
+                begin = layout.next
+            layout.add_packed(cluster, len(small))
+            ready.append(small)
+        self._sink.write_at(begin, b"".join(ready))
+
+    def finish(self) -> None:
+        """Write tables and header."""
+        self._layout.finish()
+
+
 def create_qcow2(
     sink: ByteSink,
     virtual_size: int,
@@ -196,7 +245,7 @@ def create_qcow2(
 ) -> Qcow2Writer:
     """Begin an uncompressed QCOW2; the size is rounded up to whole sectors."""
     _check(virtual_size)
-    return Qcow2Writer(sink, virtual_size, None)
+    return Qcow2Writer(sink, virtual_size)
 
 
 def create_qcow2_compressed(
@@ -205,10 +254,10 @@ def create_qcow2_compressed(
     *,
     compression: str = "fast",
     identity: bytes | None = None,  # noqa: ARG001
-) -> Qcow2Writer:
+) -> Qcow2CompressedWriter:
     """Begin a QCOW2 whose clusters are deflated, within the 4 KiB window strict readers need."""
     _check(virtual_size)
-    return Qcow2Writer(sink, virtual_size, compression)
+    return Qcow2CompressedWriter(sink, virtual_size, compression)
 
 
 def _check(virtual_size: int) -> None:

@@ -21,7 +21,16 @@ _MAX_SIZE = 512 << 40
 class VdiWriter:
     """A dynamic VDI being written; see DiskWriter for the protocol."""
 
-    __slots__ = ("_allocated", "_block", "_data_at", "_identity", "_map", "_start", "sink", "virtual_size")
+    __slots__ = (
+        "_allocated",
+        "_block",
+        "_data_at",
+        "_identity",
+        "_map",
+        "_start",
+        "sink",
+        "virtual_size",
+    )
 
     format = "vdi"
     subformat = "dynamic"

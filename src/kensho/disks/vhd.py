@@ -133,7 +133,7 @@ def _footer(source: ByteSource) -> tuple[s.Footer, tuple[Finding, ...]]:
 
 def _note(subject: str, message: str) -> Finding:
     return Finding(
-        "KF-202", Severity.WARNING, message, subject, "used the copy at the start of the file"
+        "KF-402", Severity.WARNING, message, subject, "used the copy at the start of the file"
     )
 
 

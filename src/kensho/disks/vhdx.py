@@ -79,7 +79,7 @@ def open_vhdx(source: ByteSource, sibling: SiblingOpener | None = None) -> VhdxD
     if any(header.log_guid):
         source = replay_log(source, header)
         finding = Finding(
-            "KF-203",
+            "KF-403",
             Severity.WARNING,
             "the disk was not closed cleanly",
             source.name,

@@ -222,7 +222,7 @@ def _effective_header(source: ByteSource) -> tuple[s.SparseHeader, tuple[Finding
     if footer is None or footer.gd_offset == s.AT_END:
         footer = _scan_for_footer(source, header)
         finding = Finding(
-            "KF-201",
+            "KF-401",
             Severity.WARNING,
             "the stream's footer is not at the end of the file",
             source.name,

@@ -6,7 +6,7 @@ these protocols; nothing inherits from them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,3 +66,11 @@ class StreamSink(Protocol):
 
     def append(self, data: ReadBuffer) -> None:
         """Write all of ``data`` after what was appended before."""
+
+
+@runtime_checkable
+class KernelFile(Protocol):
+    """A sink the kernel can copy into."""
+
+    def kernel_file(self) -> tuple[int, int] | None:
+        """Return (file descriptor, offset of our byte 0 in it) for in-kernel copies, or None."""

@@ -46,13 +46,17 @@ def _bars() -> Iterator[Listener]:
         TimeRemainingColumn,
         TransferSpeedColumn,
     )
+    from rich.table import Column
+
+    whole = Column(no_wrap=True)
 
     bars = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(binary_units=True),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(compact=True),
+        TextColumn("{task.description}", table_column=whole),
+        TextColumn("{task.fields[subject]}", table_column=Column(no_wrap=True, max_width=26)),
+        BarColumn(bar_width=10),
+        DownloadColumn(binary_units=True, table_column=whole),
+        TransferSpeedColumn(table_column=whole),
+        TimeRemainingColumn(compact=True, table_column=whole),
         console=Console(stderr=True),
     )
     with bars:
@@ -67,7 +71,7 @@ def _bar_listener(bars: Any) -> Callable[[Event], None]:
             case Moved(progress=p):
                 key = f"{p.phase} {p.subject}"
                 if key not in tasks:
-                    tasks[key] = bars.add_task(key, total=p.total)
+                    tasks[key] = bars.add_task(p.phase, total=p.total, subject=p.subject)
                 bars.update(tasks[key], completed=p.done, total=p.total)
             case Message(text=text):
                 bars.console.print(text, highlight=False, markup=False)

@@ -55,7 +55,7 @@ def verify_container(
         return
     result = open_package(path)
     try:
-        check_digests(result, meter("verify manifest", path.name))
+        check_digests(result, meter("manifest", path.name))
         for disk in disks:
             with _image_of(result, disk) as reader:
                 _compare(package, disk, reader, meter)

@@ -163,6 +163,14 @@ def test_content_decides_what_a_file_is(fmt):
         assert [c.name for c in rest] == ["raw"]
 
 
+def test_a_guest_cannot_choose_the_format():
+    """The first sector of a fixed VHD belongs to the guest, who may write a QCOW2 header there."""
+    content = b"QFI\xfb" + make_content(MIB, [(600, 5000)])[4:]
+    fixed = make_disk(content, "vhd", "fixed")
+    assert detect(MemorySource(fixed, "disk.vhd"))[0].name == "vhd"
+    assert [c.name for c in detect(MemorySource(fixed, "disk"))] == ["qcow2", "vhd", "raw"]
+
+
 def test_what_is_no_disk():
     assert detect(MemorySource(b"")) == ()
     assert detect(MemorySource(b"<?xml version='1.0'?><Envelope/>")) == ()

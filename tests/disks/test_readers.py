@@ -276,6 +276,12 @@ def test_a_fixed_vhd_may_hold_a_vhd():
     assert read_all(open_bytes(outer)) == inner
 
 
+def test_a_part_of_a_split_vmdk(qemu):
+    path = qemu.convert(CONTENT, "vmdk", "subformat=twoGbMaxExtentSparse")
+    part = path.with_name(path.stem + "-s001.vmdk")
+    assert [w.code for w in open_bytes(part.read_bytes()).warnings] == ["KF-406"]
+
+
 def test_vmdk_streams_with_padding_behind_the_end():
     blob = make_disk(CONTENT, "vmdk")
     for tail in (bytes(512), bytes(10240), b"junk" * 300):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 HEAD = 4096
 TAIL = 512
+_STRONG = 90
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -158,7 +159,14 @@ def detect(source: ByteSource) -> tuple[Candidate, ...]:
         named = suffix in _BY_NAME["raw"].suffixes
         why = "no other format's mark" + (f", and the name ends in {suffix}" if named else "")
         found.append(Candidate("raw", 30 if named else 20, why))
-    found.sort(key=lambda c: (-c.confidence, suffix not in _BY_NAME[c.name].suffixes))
+    # Two strong marks are a tie: a guest can write one into the first sector of a fixed VHD.
+    found.sort(
+        key=lambda c: (
+            c.confidence < _STRONG,
+            suffix not in _BY_NAME[c.name].suffixes,
+            -c.confidence,
+        )
+    )
     return tuple(found)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from kensho.disks._blocks import HOLE, ZERO, BlockMap, read_mapped
 from kensho.disks._structs import vhdx as s
-from kensho.disks._tables import read_table, zero_table
+from kensho.disks._tables import is_zero, read_table, zero_table
 from kensho.disks.vhdx_log import replay_log
 from kensho.model.errors import CorruptError, LimitError, TruncatedError, UnsupportedError
 from kensho.model.finding import Finding, Severity
@@ -220,7 +220,7 @@ def _block_map(
         number = min(ratio, count - first)
         at = region.offset + 8 * (first + chunk)
         raw = source.read_at(at, 8 * number)
-        if not any(raw):
+        if is_zero(raw):
             return None
         out = zero_table("q", number)
         for i, entry in enumerate(read_table(raw, "Q")):

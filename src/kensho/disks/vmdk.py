@@ -23,13 +23,13 @@ from kensho.model.errors import (
     UnsupportedError,
 )
 from kensho.model.extent import Extent, Kind, coalesce
+from kensho.model.finding import Finding, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from kensho.disks.base import SiblingOpener
     from kensho.disks.vmdk_descriptor import ExtentLine
-    from kensho.model.finding import Finding
     from kensho.storage.base import ByteSource, WriteBuffer
 
 _FLAT = {"FLAT", "VMFS"}
@@ -205,6 +205,16 @@ def _open_single(source: ByteSource) -> VmdkDisk:
                 path=source.name,
                 field="capacity",
             )
+    if not part.compressed and (descriptor is None or not descriptor.extents):
+        part.warnings += (
+            Finding(
+                "KF-406",
+                Severity.WARNING,
+                "a sparse extent without a descriptor: it may be only a part of a disk",
+                source.name,
+                "read as a disk of its own; if there is a descriptor, open that",
+            ),
+        )
     subformat = (descriptor.create_type if descriptor else "") or (
         "streamOptimized" if part.compressed else "monolithicSparse"
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from kensho.disks._blocks import HOLE, ZERO, BlockMap, fill_zero
 from kensho.disks._codec import DamagedDataError, inflate_zlib
 from kensho.disks._structs import vmdk as s
-from kensho.disks._tables import read_table, zero_table
+from kensho.disks._tables import is_zero, read_table, zero_table
 from kensho.model.errors import (
     CorruptError,
     FormatError,
@@ -88,7 +88,7 @@ class SparseExtent:
         header = self.header
         at = sector * s.SECTOR
         raw = self._source.read_at(at, header.entries_per_gt * 4)
-        if not any(raw):
+        if is_zero(raw):
             return None
         entries = read_table(raw, "I")
         zeroed = 1 if header.flags & s.FLAG_ZERO_GRAINS else -1

@@ -17,7 +17,8 @@ from kensho.model.errors import LimitError
 from kensho.model.finding import Finding, Severity
 
 MAX_VMX = 4 * 1024 * 1024
-_LINE = re.compile(r'\s*([^\s=#"][^=\s]*)\s*=\s*(?:"([^"]*)"|(\S.*?)?)\s*(?:#.*)?')
+_LINE = re.compile(r'([^\s=#"][^=\s]*)\s*=\s*(.*)', re.DOTALL)
+_MOST_FINDINGS = 100
 _ENCODING = re.compile(rb'^\s*\.encoding\s*=\s*"?([A-Za-z0-9._-]+)"?', re.MULTILINE | re.IGNORECASE)
 _ESCAPE = re.compile(r"\|([0-9A-Fa-f]{2})")
 #: Python's codecs that are no character sets.
@@ -47,39 +48,46 @@ def read_dictionary(data: bytes, *, path: str) -> tuple[Dictionary, tuple[Findin
     if len(data) > MAX_VMX:
         raise LimitError(f"{len(data)} bytes of VMX; at most {MAX_VMX} are read", path=path)
     findings: list[Finding] = []
+
+    def note(code: str, message: str, action: str) -> None:
+        if len(findings) < _MOST_FINDINGS:  # a file that is no VMX at all would fill memory
+            findings.append(Finding(code, Severity.WARNING, message, path, action))
+
     values: dict[str, str] = {}
     spelling: dict[str, str] = {}
     text, encoding = _decode(data, path, findings)
     for number, line in enumerate(re.split(r"\r\n|\r|\n", text), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        match = _LINE.fullmatch(line)
-        if match is None:
-            findings.append(
-                Finding(
-                    "KF-141",
-                    Severity.WARNING,
-                    f'line {number} is not key = "value": {line.strip()[:60]!r}',
-                    subject=path,
-                    action="ignored",
-                )
-            )
+        read = _read_line(line.strip())
+        if read is None:
+            note("KF-141", f'line {number} is not key = "value": {line.strip()[:60]!r}', "ignored")
             continue
-        key = match[1].lower()
-        value = _unescape(match[2] if match[2] is not None else (match[3] or ""), encoding)
+        spelled, raw = read
+        key = spelled.lower()
+        value = _unescape(raw, encoding)
         if key in values and values[key] != value:
-            findings.append(
-                Finding(
-                    "KF-142",
-                    Severity.WARNING,
-                    f"{match[1]} is given twice, as {values[key]!r} and {value!r}",
-                    subject=path,
-                    action="the last one counts",
-                )
+            note(
+                "KF-142",
+                f"{spelled} is given twice, as {values[key][:60]!r} and {value[:60]!r}",
+                "the last one counts",
             )
         values[key] = value
-        spelling[key] = match[1]
+        spelling[key] = spelled
     return Dictionary(values, spelling), tuple(findings)
+
+
+def _read_line(line: str) -> tuple[str, str] | None:
+    """Return (key, value as it is written) of a line without blanks around it."""
+    match = _LINE.fullmatch(line)
+    if match is None:
+        return None
+    rest = match[2]
+    if not rest.startswith('"'):
+        return match[1], rest.partition("#")[0].strip()
+    value, quote, after = rest[1:].partition('"')
+    is_clean = bool(quote) and (not after.strip() or after.lstrip().startswith("#"))
+    return (match[1], value) if is_clean else None
 
 
 def _decode(data: bytes, path: str, findings: list[Finding]) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from lxml import etree
 
+from kensho.model.errors import LimitError
 from kensho.model.finding import Finding, Severity
 from kensho.model.machine import Extra
 
@@ -28,6 +29,7 @@ _DIALECTS = (
     ("http://schemas.dmtf.org/wbem", "cim"),
     ("ibmpvc", "ibmpvc"),
 )
+MAX_KEPT = 64 * 1024 * 1024
 _XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 _PREFIX = re.compile(r"[A-Za-z_][\w.-]*")
 
@@ -37,15 +39,14 @@ class Notes:
     """What was noticed while reading one document; the only thing a reader changes."""
 
     path: str
-    findings: list[Finding] = field(default_factory=list)
+    findings: dict[Finding, None] = field(default_factory=dict)  #: each once, in order
+    kept: int = 0  #: characters of XML kept word for word
 
     def add(
         self, code: str, severity: Severity, message: str, *, subject: str = "", action: str = ""
     ) -> None:
         """Add a finding about ``subject``, by default the document, unless it is there already."""
-        finding = Finding(code, severity, message, subject or self.path, action)
-        if finding not in self.findings:
-            self.findings.append(finding)
+        self.findings[Finding(code, severity, message, subject or self.path, action)] = None
 
 
 def local(element: etree._Element) -> str:
@@ -123,9 +124,14 @@ def required(element: etree._Element) -> bool:
     return attribute(element, "required").lower() not in {"false", "0"}
 
 
-def extra(element: etree._Element, where: str) -> Extra:
-    """Keep an element word for word."""
-    return Extra(dialect(element), where, serialise(element))
+def extra(element: etree._Element, where: str, notes: Notes) -> Extra:
+    """Keep an element word for word; LimitError when all that is kept gets too long."""
+    text = serialise(element)
+    # Every piece repeats the namespaces it is in, so a small document could become a huge one.
+    notes.kept += len(text)
+    if notes.kept > MAX_KEPT:
+        raise LimitError(f"more than {MAX_KEPT} characters of unknown XML", path=notes.path)
+    return Extra(dialect(element), where, text)
 
 
 def serialise(element: etree._Element) -> str:

@@ -138,7 +138,7 @@ def read_item(element: etree._Element, number: int, where: str, notes: Notes) ->
         if value or key:
             config.append((key, value))
         if not taken and (value or len(child) or child.attrib):
-            extras.append(extra(child, f"{path}/{name}"))
+            extras.append(extra(child, f"{path}/{name}", notes))
 
     def one(*names: str) -> str:
         return next((found[name][0] for name in names if found.get(name)), "")
@@ -208,7 +208,7 @@ def pick(
             chosen.append(element)
         else:
             instance = text(element, "InstanceID", "InstanceId")
-            others.append(extra(element, f"{where}/{local(element)}[{instance}]"))
+            others.append(extra(element, f"{where}/{local(element)}[{instance}]", notes))
     return _override(chosen, configuration, notes), tuple(others)
 
 

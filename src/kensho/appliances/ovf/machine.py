@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from lxml import etree
 
 from kensho.appliances.ovf.devices import read_devices
-from kensho.appliances.ovf.dialects import ovirt, xen
+from kensho.appliances.ovf.dialects import xen
 from kensho.appliances.ovf.dialects.virtualbox import VboxMachine, read_vbox_machine
 from kensho.appliances.ovf.dialects.vmware import is_taken, read_boot_order, read_config
-from kensho.appliances.ovf.drives import Content, read_storage, with_boot_order
+from kensho.appliances.ovf.drives import read_storage, with_boot_order
 from kensho.appliances.ovf.elements import (
     Notes,
     attribute,
@@ -26,18 +26,16 @@ from kensho.appliances.ovf.elements import (
     text,
 )
 from kensho.appliances.ovf.items import ITEMS, pick, read_items
+from kensho.appliances.ovf.places import Content
 from kensho.appliances.ovf.products import Texts, default_values, read_eula, read_product
 from kensho.appliances.ovf.quantities import read_cpu, read_memory, to_int
-from kensho.model import guest_os
+from kensho.appliances.ovf.settings import read_firmware, read_guest
 from kensho.model.appliance import DiskImage
 from kensho.model.finding import Severity
 from kensho.model.machine import (
     Cpu,
     Eula,
     Extra,
-    Firmware,
-    FirmwareSettings,
-    GuestOs,
     Machine,
     Memory,
     Product,
@@ -82,7 +80,7 @@ def read_machine(
     content = _content(shared.content, is_xen=xen.is_xen(types))
     storage = read_storage(items, content, notes)
     item_extras.extend(
-        extra(element, f"{place}/{local(element)}[{item.id}]")
+        extra(element, f"{place}/{local(element)}[{item.id}]", notes)
         for element, item in zip(picked, items, strict=True)
         if item.id in storage.dropped
     )
@@ -91,15 +89,16 @@ def read_machine(
     )
     config = read_config(hardware) if hardware is not None else {}
     properties = {**shared.properties, **default_values(products)}
-    firmware = _firmware(system, hardware, config, vbox, content, notes, machine_id)
+    tpm = devices.tpm or (vbox is not None and vbox.tpm)
+    firmware = read_firmware(system, hardware, config, vbox, content, notes, tpm=tpm)
     name = _name(system, hardware, shared.texts, machine_id)
     machine = Machine(
         id=machine_id,
         name=name,
         cpu=_cpu(read_cpu(items, properties, notes), config),
         memory=_memory(read_memory(items, properties, notes), config),
-        firmware=_with_tpm(firmware, tpm=devices.tpm or (vbox is not None and vbox.tpm)),
-        guest=_guest(sections, vbox, shared.texts),
+        firmware=firmware,
+        guest=read_guest(sections, vbox, shared.texts),
         uuid=_uuid(system, hardware, vbox),
         controllers=storage.controllers,
         drives=with_boot_order(storage.drives, read_boot_order(system)),
@@ -138,7 +137,7 @@ def _hardware_section(
         )
         return None, []
     place = f"{where}/VirtualHardwareSection"
-    extras = [extra(other, place) for other in found[1:]]
+    extras = [extra(other, place, notes) for other in found[1:]]
     if extras:
         notes.add(
             "KF-120",
@@ -150,7 +149,7 @@ def _hardware_section(
     for element in children(found[0]):
         if local(element) in {*ITEMS, *_PLAIN} or is_taken(element):
             continue
-        extras.append(extra(element, f"{place}/{local(element)}"))
+        extras.append(extra(element, f"{place}/{local(element)}", notes))
     return found[0], extras
 
 
@@ -170,7 +169,7 @@ def _section_extras(sections: list[etree._Element], where: str, notes: Notes) ->
         kind = section_kind(section)
         if kind in _PLAIN or (kind in _READ and dialect(section) != "vbox"):
             if kind == "OperatingSystemSection":
-                extras.extend(_os_extras(section, where))
+                extras.extend(_os_extras(section, where, notes))
             continue
         if not len(section) and not text(section) and not section.attrib:
             continue
@@ -178,7 +177,7 @@ def _section_extras(sections: list[etree._Element], where: str, notes: Notes) ->
             note_unknown(section, kind, where, notes)
         else:
             plain.append(kind)
-        extras.append(extra(section, f"{where}/{kind}"))
+        extras.append(extra(section, f"{where}/{kind}", notes))
     if plain:
         notes.add(
             "KF-125",
@@ -202,10 +201,10 @@ def note_unknown(section: etree._Element, kind: str, where: str, notes: Notes) -
     )
 
 
-def _os_extras(section: etree._Element, where: str) -> list[Extra]:
+def _os_extras(section: etree._Element, where: str, notes: Notes) -> list[Extra]:
     known = {"Info", "Description", "OSType"}
     return [
-        extra(e, f"{where}/OperatingSystemSection/{local(e)}")
+        extra(e, f"{where}/OperatingSystemSection/{local(e)}", notes)
         for e in children(section)
         if local(e) not in known
     ]
@@ -267,78 +266,6 @@ def _cpu(cpu: Cpu, config: Mapping[str, str]) -> Cpu:
 def _memory(memory: Memory, config: Mapping[str, str]) -> Memory:
     hot_add = is_true(config.get("memoryhotaddenabled", ""))
     return Memory(memory.size, memory.reservation, memory.limit, hot_add)
-
-
-def _with_tpm(firmware: FirmwareSettings, *, tpm: bool) -> FirmwareSettings:
-    return FirmwareSettings(
-        firmware.kind, firmware.secure_boot, tpm or firmware.tpm, firmware.nvram, firmware.stated
-    )
-
-
-def _firmware(
-    system: etree._Element,
-    hardware: etree._Element | None,
-    config: Mapping[str, str],
-    vbox: VboxMachine | None,
-    content: Content,
-    notes: Notes,
-    machine_id: str,
-) -> FirmwareSettings:
-    kind, secure = _stated_firmware(system, hardware, config, vbox)
-    file = _FILE.fullmatch(config.get("nvram", ""))
-    nvram = content.files.get(file[1]) if file else None
-    if kind is None:
-        notes.add(
-            "KF-133",
-            Severity.NOTE,
-            "the firmware is not stated",
-            subject=machine_id,
-            action="BIOS is assumed, OVF's default",
-        )
-        return FirmwareSettings(Firmware.BIOS, nvram=nvram, stated=False)
-    return FirmwareSettings(kind, secure and kind is Firmware.UEFI, nvram=nvram)
-
-
-def _stated_firmware(
-    system: etree._Element,
-    hardware: etree._Element | None,
-    config: Mapping[str, str],
-    vbox: VboxMachine | None,
-) -> tuple[Firmware | None, bool]:
-    word = config.get("firmware", "").lower()
-    if word in {"efi", "uefi"}:
-        return Firmware.UEFI, is_true(config.get("bootoptions.efisecurebootenabled", ""))
-    if word == "bios":
-        return Firmware.BIOS, False
-    if vbox is not None and vbox.firmware is not None:
-        return vbox.firmware, vbox.secure_boot
-    if hardware is not None:
-        found, secure = xen.firmware(xen.read_other_config(hardware))
-        if found is not None:
-            return found, secure
-    return ovirt.firmware(system) or (None, False)
-
-
-def _guest(sections: list[etree._Element], vbox: VboxMachine | None, texts: Texts) -> GuestOs:
-    section = next((s for s in sections if section_kind(s) == "OperatingSystemSection"), None)
-    vmw = attribute(section, "osType") if section is not None else ""
-    vbox_type = text(section, "OSType") or (vbox.os_type if vbox is not None else "")
-    number = to_int(attribute(section, "id"))
-    cim = number if number is not None and 0 <= number < 1 << 16 else None
-    guest_id = (guest_os.from_vendor("vmw", vmw) if vmw else None) or (
-        guest_os.from_vendor("vbox", vbox_type) if vbox_type else None
-    )
-    if guest_id is None:
-        guest_id = guest_os.from_cim(cim) if cim is not None else "other"
-    vendor = [f"vmw:{vmw}"] if vmw else []
-    vendor += [f"vbox:{vbox_type}"] if vbox_type else []
-    return GuestOs(
-        id=guest_id,
-        cim=cim,
-        version=attribute(section, "version"),
-        description=texts.of(section, "Description"),
-        vendor=tuple(vendor),
-    )
 
 
 def _products(sections: list[etree._Element], shared: Shared) -> tuple[Product, ...]:

@@ -20,7 +20,9 @@ from kensho.model.finding import Finding, Severity
 if TYPE_CHECKING:
     from kensho.storage.base import ByteSource
 
-MAX_MANIFEST = 16 * 1024 * 1024
+MAX_MANIFEST = 4 * 1024 * 1024
+_MOST_FINDINGS = 100
+_MOST_DIGESTS = 16  #: of one file; there are five algorithms
 _CHUNK = 4 * 1024 * 1024
 _LINE = re.compile(r"([A-Za-z][A-Za-z0-9-]*)\s*\((.+)\)\s*=\s*([0-9A-Fa-f]+)")
 _ALGORITHMS = {
@@ -50,20 +52,24 @@ def read_manifest(
             continue
         read = _read_line(line)
         if read is None:
-            findings.append(
-                Finding(
-                    "KF-210",
-                    Severity.WARNING,
-                    f"manifest line {number} cannot be read: {line[:80]!r}",
-                    subject=path,
-                    action="ignored; the file it is about is not checked",
-                )
-            )
+            if len(findings) < _MOST_FINDINGS:  # what is no manifest at all would fill memory
+                findings.append(_unreadable(number, line, path))
             continue
         name, digest = read
-        if digest not in digests.get(name, ()):
-            digests[name] = (*digests.get(name, ()), digest)
+        known = digests.get(name, ())
+        if digest not in known and len(known) < _MOST_DIGESTS:
+            digests[name] = (*known, digest)
     return digests, tuple(findings)
+
+
+def _unreadable(number: int, line: str, path: str) -> Finding:
+    return Finding(
+        "KF-210",
+        Severity.WARNING,
+        f"manifest line {number} cannot be read: {line[:80]!r}",
+        subject=path,
+        action="ignored; the file it is about is not checked",
+    )
 
 
 def write_manifest(digests: Iterable[tuple[str, Digest]]) -> bytes:

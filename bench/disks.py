@@ -46,10 +46,10 @@ PAIRS = {
 QEMU_FORMAT = {"vhd": "vpc"}
 
 
-def run(args: list[str]) -> tuple[float, float, int]:
+def run(args: list[str], environment: dict[str, str] | None = None) -> tuple[float, float, int]:
     """Return (wall seconds, cpu seconds, peak KiB) of a child process."""
     started = time.monotonic()
-    child = subprocess.Popen(args)
+    child = subprocess.Popen(args, env=environment)
     _, status, usage = os.wait4(child.pid, 0)
     wall = time.monotonic() - started
     child.returncode = os.waitstatus_to_exitcode(status)
@@ -84,11 +84,15 @@ def measure(name: str, image: Path, work: Path, repeats: int) -> bool:
     us = [sys.executable, "-c", CHILD, str(source), str(ours), fmt, sub, compression]
     them = ["qemu-img", "convert", "-f", source_format, *qemu_args, str(source), str(theirs)]
     warm(source)
+    # An installed package has its bytecode compiled; a checkout may be set up not to.
+    environment = dict(os.environ, PYTHONPYCACHEPREFIX=str(work / "bytecode"))
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    run(us, environment)
     our_runs, their_runs = [], []
     for _ in range(repeats):
         for args, out, runs in ((us, ours, our_runs), (them, theirs, their_runs)):
             out.unlink(missing_ok=True)
-            runs.append(run(args))
+            runs.append(run(args, environment))
     a, b = (
         [statistics.median(column) for column in zip(*r, strict=True)]
         for r in (our_runs, their_runs)

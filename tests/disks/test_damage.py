@@ -10,9 +10,11 @@ from disk_helpers import KIB, MIB, WRITERS, make_content, make_disk, open_bytes,
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kensho.disks import open_disk
 from kensho.disks._structs import vhdx
 from kensho.model.errors import CorruptError, FormatError, KenshoError, LimitError, TruncatedError
 from kensho.model.extent import Kind
+from kensho.storage import MemorySource
 
 CONTENT = make_content(5 * MIB, [(0, 200 * KIB), (3 * MIB, 70_000), (5 * MIB - 512, 512)])
 FORMATS = [pair for pair in WRITERS if pair[0] != "raw"]
@@ -233,3 +235,31 @@ def test_vhdx_limits_and_states():
         bad = bytearray(blob)
         struct.pack_into("<Q", bad, 3 * MIB, state)
         assert next(open_bytes(bad).extents()).kind is kind
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "version=1",
+                "parentCID=ffffffff",
+                'createType="custom"',
+                "RW 2 ZERO",
+                'RW 2 FLAT "a" 0',
+                'RW 99999999999 FLAT "a" 99999999999',
+                'RW 2 SPARSE "a"',
+                'RW 0 FLAT "a"',
+                'RW 1 FLAT ""',
+                "RW -1 ZERO",
+            ]
+        )
+        | st.text(max_size=30),
+        max_size=6,
+    )
+)
+def test_any_descriptor(lines):
+    text = "\n".join(["# Disk DescriptorFile", *lines]).encode()
+    with contextlib.suppress(KenshoError):
+        reader = open_disk(MemorySource(text), sibling=lambda name: MemorySource(b"x" * 2048, name))
+        assert len(read_all(reader)) == reader.virtual_size

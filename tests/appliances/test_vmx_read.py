@@ -207,6 +207,12 @@ def test_encrypted(tmp_path: Path) -> None:
         opened(tmp_path, text)
 
 
+def test_nvram_that_is_not_there(tmp_path: Path) -> None:
+    package = opened(tmp_path, BASE + 'memsize = "64"\nnvram = "web.nvram"\n')
+    assert codes(package.findings) == {"KF-145"}
+    assert package.appliance.machines[0].firmware.nvram is None
+
+
 def test_shared_disk(tmp_path: Path) -> None:
     text = BASE + 'scsi0.sharedBus = "virtual"\nscsi0:0.fileName = "a.vmdk"\n'
     assert opened(tmp_path, text).appliance.machines[0].disks[0].shared

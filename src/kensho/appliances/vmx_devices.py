@@ -57,8 +57,7 @@ def _nic(keys: Keys, name: str) -> Nic | None:
         return None
     word = keys.take(f"{name}.virtualdev").lower()
     model = _NICS.get(word, NicModel.UNKNOWN)
-    if word == "vmxnet" and keys.take("ethernet.features"):
-        model = NicModel.VMXNET2
+    # VMware's way to say vmxnet2: a flexible adapter with this feature set.
     if word in {"", "vlance"} and keys.take(f"{name}.features") == "15":
         model = NicModel.VMXNET2
     slot = keys.number(f"{name}.pcislotnumber", -1, 0, 1 << 16)

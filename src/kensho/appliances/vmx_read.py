@@ -125,9 +125,16 @@ def _firmware(keys: Keys, files: list[File], locate: Locate) -> FirmwareSettings
     file_id = None
     if nvram:
         name, there = locate(nvram)
-        if there:  # a machine that never ran has none yet
+        if there:
             file_id = "nvram"
             files.append(File(file_id, name))
+        else:  # usual for a machine that never ran
+            keys.note(
+                "KF-145",
+                Severity.NOTE,
+                f"the firmware's settings, {nvram}, are not there",
+                action="the guest starts with the firmware's defaults",
+            )
     # A VMX without the key means BIOS: this is VMware's own default, not an assumption.
     return FirmwareSettings(kind, secure and kind is Firmware.UEFI, tpm, file_id)
 

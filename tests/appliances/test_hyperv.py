@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from mapped_machines import HOSTILE, check_golden, disk_machine, placed, with_machine
 
-from kensho.appliances._hyperv_script import literal
-from kensho.appliances.hyperv import render
+from kensho.appliances.hyperv.script import literal
+from kensho.appliances.hyperv.write import render
 from kensho.model.errors import UnsupportedError
 from kensho.model.machine import ControllerModel, Firmware, Floppy, NicModel, SerialPort
 

@@ -8,9 +8,11 @@ import msgspec
 import pytest
 from mapped_machines import disk_machine, placed, with_machine
 
-from kensho.appliances import hyperv, libvirt_xml, pve
-from kensho.appliances._xva_metadata import ova_xml
-from kensho.appliances._xva_records import Vdi
+from kensho.appliances.hyperv import write as hyperv
+from kensho.appliances.libvirt import write as libvirt_xml
+from kensho.appliances.proxmox import write as pve
+from kensho.appliances.xva.metadata import ova_xml
+from kensho.appliances.xva.records import Vdi
 from kensho.convert.mapping import Devices, choose_policy, map_machine
 from kensho.model.machine import ControllerModel, Firmware, NicModel
 from kensho.model.units import GIB

@@ -12,7 +12,7 @@ import pytest
 from lxml import etree
 from tests.appliances.written import appliance_for, two_machines
 
-from kensho.appliances import ova_write
+from kensho.appliances.ova import write as ova_write
 from kensho.appliances.ovf.write_xml import OVF
 from kensho.appliances.package import DiskJob
 from kensho.disks import open_disk

@@ -20,7 +20,7 @@ from tests.appliances.ovf_samples import (
 )
 
 from kensho.appliances.ovf.manifest import read_manifest
-from kensho.appliances.vmx_parse import read_dictionary
+from kensho.appliances.vmx.parse import read_dictionary
 from kensho.model.errors import LimitError
 
 

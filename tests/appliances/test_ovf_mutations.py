@@ -11,8 +11,8 @@ from tests.appliances.test_ovf_read import CONFIGURATIONS, PRODUCT, STRINGS
 from tests.appliances.test_vmx_read import FULL
 
 from kensho.appliances.ovf.read import read_envelope
-from kensho.appliances.vmx_parse import read_dictionary
-from kensho.appliances.vmx_read import read_vmx
+from kensho.appliances.vmx.parse import read_dictionary
+from kensho.appliances.vmx.read import read_vmx
 from kensho.appliances.xmlsafe import parse_xml
 from kensho.model.appliance import Appliance
 from kensho.model.errors import KenshoError

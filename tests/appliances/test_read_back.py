@@ -12,7 +12,7 @@ from kensho.appliances.ovf.write import render_descriptor
 from kensho.appliances.ovf.write_dialects.portable import PORTABLE
 from kensho.appliances.ovf.write_dialects.virtualbox import VIRTUALBOX
 from kensho.appliances.ovf.write_dialects.vmware import VMWARE
-from kensho.appliances.vmx_write import render as render_vmx
+from kensho.appliances.vmx.write import render as render_vmx
 from kensho.model.appliance import Appliance
 from kensho.model.finding import Severity, at_least
 from kensho.model.machine import ControllerModel, Firmware, Machine, NicModel

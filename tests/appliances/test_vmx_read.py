@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.appliances.ovf_samples import codes
 
 from kensho.appliances import Package, open_package
-from kensho.appliances.vmx_parse import MAX_VMX, read_dictionary
+from kensho.appliances.vmx.parse import MAX_VMX, read_dictionary
 from kensho.model.errors import LimitError, PackageError, UnsupportedError
 from kensho.model.machine import Bus, ControllerModel, Firmware, NicModel, SerialKind
 from kensho.model.units import GIB, MIB

@@ -14,8 +14,8 @@ from tests.appliances.written import (
     with_machine,
 )
 
-from kensho.appliances.vmx_text import escape
-from kensho.appliances.vmx_write import render
+from kensho.appliances.vmx.text import escape
+from kensho.appliances.vmx.write import render
 from kensho.model.errors import UnsupportedError, UsageError
 from kensho.model.machine import (
     Cdrom,

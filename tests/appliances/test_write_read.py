@@ -14,7 +14,7 @@ from tests.appliances.written import placed, with_machine
 from kensho.appliances.ovf.manifest import check_manifest
 from kensho.appliances.ovf.write import render_portable
 from kensho.appliances.registry import open_package
-from kensho.appliances.vmx_write import render
+from kensho.appliances.vmx.write import render
 from kensho.disks import create_disk, open_disk
 from kensho.model.appliance import Appliance
 from kensho.model.machine import Disk, Firmware, Floppy, Machine, Product, Property

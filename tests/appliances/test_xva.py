@@ -12,8 +12,8 @@ import pytest
 from mapped_machines import HOSTILE, disk_machine, with_machine
 
 from kensho.appliances.package import DiskJob
-from kensho.appliances.xva import VdiWriter, rounded, write_xva
-from kensho.appliances.xva_read import open_vdi, read_vdis
+from kensho.appliances.xva.read import open_vdi, read_vdis
+from kensho.appliances.xva.write import VdiWriter, rounded, write_xva
 from kensho.disks.copy import copy_disk
 from kensho.disks.raw import RawDisk
 from kensho.model.errors import (

@@ -40,10 +40,10 @@ class Refused:
 
 #: Asked in this order; only the last one could mistake another's file for its own.
 SOURCES: tuple[Source, ...] = (
-    Source("ova", "OVF package in a tar archive", is_tar, "kensho.appliances.ova_read:open_ova"),
+    Source("ova", "OVF package in a tar archive", is_tar, "kensho.appliances.ova.read:open_ova"),
     Source("ovf", "OVF descriptor", is_xml, "kensho.appliances.ovf.open:open_ovf"),
-    Source("vmx", "VMware configuration file", is_vmx, "kensho.appliances.vmx_open:open_vmx"),
-    Source("disk", "disk image alone", is_disk, "kensho.appliances.disk_source:open_single_disk"),
+    Source("vmx", "VMware configuration file", is_vmx, "kensho.appliances.vmx.open:open_vmx"),
+    Source("disk", "disk image alone", is_disk, "kensho.appliances.image.open:open_single_disk"),
 )
 
 #: A file named like this that has no mark of any kind is damaged, not a raw disk image.

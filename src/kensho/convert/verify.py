@@ -66,7 +66,7 @@ def verify_container(
 def _compare_vdis(
     package: Package, path: Path, disks: tuple[PlacedDisk, ...], meter: MeterFactory
 ) -> None:
-    from kensho.appliances.xva_read import open_vdi
+    from kensho.appliances.xva.read import open_vdi
 
     with FileSource(path) as source:
         for disk in disks:

@@ -60,7 +60,7 @@ PLATFORM = Platform(
             title="VHDX and PowerShell import script",
             disk=DiskFormat("vhdx", "dynamic", "vhdx"),
             carries=CARRIES,
-            render="kensho.appliances.hyperv:render",
+            render="kensho.appliances.hyperv.write:render",
             next_step="copy the folder to a Hyper-V host and run: .\\{name}-import.ps1",
         ),
     ),

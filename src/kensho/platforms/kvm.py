@@ -72,7 +72,7 @@ PLATFORM = Platform(
             title="QCOW2 and libvirt domain XML",
             disk=DiskFormat("qcow2", "uncompressed", "qcow2"),
             carries=CARRIES,
-            render="kensho.appliances.libvirt_xml:render",
+            render="kensho.appliances.libvirt.write:render",
             next_step="copy the .qcow2 to /var/lib/libvirt/images, then: virsh define {name}.xml",
         ),
     ),

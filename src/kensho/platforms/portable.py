@@ -48,7 +48,7 @@ PLATFORM = Platform(
             title="OVA, profile portable-1",
             disk=DiskFormat("vmdk", "streamOptimized", "vmdk"),
             carries=CARRIES,
-            container="kensho.appliances.ova_write:write_portable_ova",
+            container="kensho.appliances.ova.write:write_portable_ova",
             suffix="ova",
             next_step="import {name}.ova where you like, or convert it again",
         ),

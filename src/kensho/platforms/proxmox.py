@@ -58,7 +58,7 @@ PLATFORM = Platform(
             title="QCOW2, qm script and configuration",
             disk=DiskFormat("qcow2", "uncompressed", "qcow2"),
             carries=CARRIES,
-            render="kensho.appliances.pve:render",
+            render="kensho.appliances.proxmox.write:render",
             next_step="copy the folder to a Proxmox host and run: bash {name}-import.sh",
         ),
     ),

@@ -49,7 +49,7 @@ PLATFORM = Platform(
             title="XVA",
             disk=DiskFormat("xva", "", ""),
             carries=CARRIES,
-            container="kensho.appliances.xva:write_xva",
+            container="kensho.appliances.xva.write:write_xva",
             suffix="xva",
             next_step="xe vm-import filename={name}.xva (preserve=true keeps MAC addresses and UUID)",
         ),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from kensho.appliances.assemble import assemble
+from kensho.appliances.image.partitions import firmware_of
 from kensho.appliances.package import Package
-from kensho.appliances.partitions import firmware_of
 from kensho.appliances.store import folder_store
 from kensho.disks import open_disk
 from kensho.model.appliance import Appliance, DiskImage, File, Network

@@ -16,7 +16,7 @@ from mapped_machines import (
     with_machine,
 )
 
-from kensho.appliances.libvirt_xml import IMAGES_FOLDER, render
+from kensho.appliances.libvirt.write import IMAGES_FOLDER, render
 from kensho.appliances.xmlsafe import parse_xml
 from kensho.model.errors import UnsupportedError, UsageError
 from kensho.model.machine import ControllerModel, Firmware, Floppy, NicModel

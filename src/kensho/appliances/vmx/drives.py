@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from kensho.appliances.vmx_keys import Keys
+from kensho.appliances.vmx.keys import Keys
 from kensho.model.appliance import DiskImage, File
 from kensho.model.finding import Severity
 from kensho.model.machine import Cdrom, Controller, ControllerModel, Disk, Drive, Floppy

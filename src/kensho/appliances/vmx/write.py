@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Mapping
 
-from kensho.appliances._mapped import controller_of, only_machine, placed_disk
+from kensho.appliances.mapped import controller_of, only_machine, placed_disk
 from kensho.appliances.names import file_stem
 from kensho.appliances.ovf.write_dialects.vmware import HARDWARE, MEMORY_STEP
 from kensho.appliances.ovf.write_hardware import (
@@ -19,7 +19,7 @@ from kensho.appliances.ovf.write_hardware import (
     memory_size,
 )
 from kensho.appliances.package import Document, PlacedDisk
-from kensho.appliances.vmx_text import to_vmx
+from kensho.appliances.vmx.text import to_vmx
 from kensho.model import guest_os
 from kensho.model.appliance import Appliance
 from kensho.model.errors import UnsupportedError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from kensho.appliances.ovf.devices import normal_mac
-from kensho.appliances.vmx_keys import Keys
+from kensho.appliances.vmx.keys import Keys
 from kensho.model.finding import Severity
 from kensho.model.machine import (
     Nic,

@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from kensho.appliances._hyperv_script import FOOT, HEAD, literal
-from kensho.appliances._mapped import (
+from kensho.appliances.hyperv.script import FOOT, HEAD, literal
+from kensho.appliances.mapped import (
     boot_ranks,
     controller_of,
     not_supported,

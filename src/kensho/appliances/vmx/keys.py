@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from kensho.appliances.vmx_parse import Dictionary
+from kensho.appliances.vmx.parse import Dictionary
 from kensho.model.finding import Finding, Severity
 
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from mapped_machines import HOSTILE, check_golden, disk_machine, placed, with_machine
 
-from kensho.appliances.pve import render
+from kensho.appliances.proxmox.write import render
 from kensho.model.errors import UnsupportedError
 from kensho.model.machine import Controller, ControllerModel, Firmware, Floppy, NicModel
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from kensho.appliances.assemble import assemble
 from kensho.appliances.package import Package
 from kensho.appliances.store import Store, find, folder_store, read_text_file
-from kensho.appliances.vmx_parse import MAX_VMX, read_dictionary
-from kensho.appliances.vmx_read import read_vmx
+from kensho.appliances.vmx.parse import MAX_VMX, read_dictionary
+from kensho.appliances.vmx.read import read_vmx
 from kensho.model.errors import UnsafePathError, UnsupportedError
 
 

@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 
 from lxml import etree
 
-from kensho.appliances._mapped import boot_ranks
-from kensho.appliances._xva_records import (
+from kensho.appliances.mapped import boot_ranks
+from kensho.appliances.xva.records import (
     NULL,
     SR,
     VM,

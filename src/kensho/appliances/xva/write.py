@@ -12,10 +12,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from kensho.appliances._mapped import only_machine
-from kensho.appliances._xva_metadata import ova_xml
-from kensho.appliances._xva_records import Vdi
+from kensho.appliances.mapped import only_machine
 from kensho.appliances.package import DiskJob, PlacedDisk
+from kensho.appliances.xva.metadata import ova_xml
+from kensho.appliances.xva.records import Vdi
 from kensho.model.appliance import Appliance
 from kensho.model.errors import UsageError
 from kensho.model.units import MIB

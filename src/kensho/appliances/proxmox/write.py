@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kensho.appliances._mapped import (
+from kensho.appliances.mapped import (
     boot_ranks,
     controller_of,
     not_supported,

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Mapping
 
 from lxml import etree
 
-from kensho.appliances._libvirt_platform import add_clock, add_features, add_firmware
-from kensho.appliances._mapped import (
+from kensho.appliances.libvirt.platform import add_clock, add_features, add_firmware
+from kensho.appliances.mapped import (
     boot_ranks,
     controller_of,
     not_supported,

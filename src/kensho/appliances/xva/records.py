@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from kensho.appliances._mapped import controller_of, not_supported
+from kensho.appliances.mapped import controller_of, not_supported
 from kensho.model.errors import UsageError
 from kensho.model.machine import Cdrom, ControllerModel, Disk, Machine, Nic, NicModel
 

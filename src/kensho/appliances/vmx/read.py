@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from kensho.appliances.vmx_devices import read_nics, read_others, read_serial_ports
-from kensho.appliances.vmx_drives import read_drives
-from kensho.appliances.vmx_keys import Keys
-from kensho.appliances.vmx_parse import Dictionary
+from kensho.appliances.vmx.devices import read_nics, read_others, read_serial_ports
+from kensho.appliances.vmx.drives import read_drives
+from kensho.appliances.vmx.keys import Keys
+from kensho.appliances.vmx.parse import Dictionary
 from kensho.model import guest_os
 from kensho.model.appliance import Appliance, File, Network
 from kensho.model.errors import UnsupportedError

@@ -1,0 +1,1 @@
+"""Hyper-V: a machine as a PowerShell script makes it."""

@@ -1,0 +1,1 @@
+"""libvirt: a domain's XML."""

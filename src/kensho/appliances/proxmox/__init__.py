@@ -1,0 +1,1 @@
+"""Proxmox VE: a machine as ``qm`` knows it."""

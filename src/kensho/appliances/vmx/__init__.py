@@ -1,0 +1,1 @@
+"""VMX: VMware's own configuration file, beside its disks."""

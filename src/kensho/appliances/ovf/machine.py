@@ -90,7 +90,7 @@ def read_machine(
     config = read_config(hardware) if hardware is not None else {}
     properties = {**shared.properties, **default_values(products)}
     tpm = devices.tpm or (vbox is not None and vbox.tpm)
-    firmware = read_firmware(system, hardware, config, vbox, content, notes, tpm=tpm)
+    firmware = read_firmware(system, hardware, config, vbox, content, tpm=tpm)
     name = _name(system, hardware, shared.texts, machine_id)
     machine = Machine(
         id=machine_id,

@@ -9,12 +9,11 @@ from lxml import etree
 
 from kensho.appliances.ovf.dialects import ovirt, xen
 from kensho.appliances.ovf.dialects.virtualbox import VboxMachine
-from kensho.appliances.ovf.elements import Notes, attribute, is_true, section_kind, text
+from kensho.appliances.ovf.elements import attribute, is_true, section_kind, text
 from kensho.appliances.ovf.places import Content
 from kensho.appliances.ovf.products import Texts
 from kensho.appliances.ovf.quantities import to_int
 from kensho.model import guest_os
-from kensho.model.finding import Severity
 from kensho.model.machine import Firmware, FirmwareSettings, GuestOs
 
 _FILE = re.compile(r"(?:ovf:)?/{0,2}file/(.+)", re.IGNORECASE)
@@ -26,22 +25,14 @@ def read_firmware(
     config: Mapping[str, str],
     vbox: VboxMachine | None,
     content: Content,
-    notes: Notes,
     *,
     tpm: bool,
 ) -> FirmwareSettings:
-    """Read the firmware from whichever dialect states it; BIOS, and a note, without any."""
+    """Read the firmware from whichever dialect states it; BIOS, not stated, without any."""
     kind, secure = _stated_firmware(system, hardware, config, vbox)
     file = _FILE.fullmatch(config.get("nvram", ""))
     nvram = content.files.get(file[1]) if file else None
     if kind is None:
-        notes.add(
-            "KF-133",
-            Severity.NOTE,
-            "the firmware is not stated",
-            subject=attribute(system, "id"),
-            action="BIOS is assumed, OVF's default",
-        )
         return FirmwareSettings(Firmware.BIOS, tpm=tpm, nvram=nvram, stated=False)
     return FirmwareSettings(kind, secure and kind is Firmware.UEFI, tpm, nvram)
 

@@ -158,7 +158,9 @@ def test_start_order_is_not_lost_in_silence() -> None:
 
 def test_every_code_is_documented() -> None:
     root = Path(__file__).parents[2]
-    documented = set(re.findall(r"^\| (KF-\d+) ", (root / "docs/findings.md").read_text(), re.M))
+    documented = set(
+        re.findall(r"^\| (KF-\d+) ", (root / "docs/findings.md").read_text(), re.MULTILINE)
+    )
     used = {
         code
         for path in (root / "src").rglob("*.py")

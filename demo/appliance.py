@@ -37,6 +37,7 @@ SECTOR = 512
 MIB = 1 << 20
 GRUB = Path("/usr/lib/grub")
 NAME = "kensho-demo"
+GUEST = "debian12"
 PASSWORD = "kensho"
 
 INSTALL_KERNEL = 'apt-get --yes -o DPkg::Chroot-Directory="$1" install linux-image-amd64'

@@ -20,7 +20,7 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .4rem .8rem; border-bottom: 1px solid var(--line); }
-td.number { text-align: right; font-variant-numeric: tabular-nums; }
+td.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .good { color: var(--good); } .bad { color: var(--bad); font-weight: 600; }
 pre { background: #8881; padding: 1rem; overflow-x: auto; font-size: .8rem; }
 summary { cursor: pointer; }
@@ -39,7 +39,7 @@ def write_page(path: Path, outcomes: Sequence[Outcome], boot: Boot) -> Path:
 <title>kensho demo</title><style>{STYLE}</style></head><body>
 <h1>One appliance, every hypervisor</h1>
 <div class="scroll"><table>
-<tr><th>source<th>target<th>files<th>size<th>seconds<th>findings<th>kensho<th>other programs
+<tr><th>source<th>target<th>files<th>size<th>seconds<th>findings<th>check<th>other programs
 <th>report</tr>
 {rows}
 </table></div>
@@ -64,7 +64,7 @@ def _row(outcome: Outcome, folder: Path) -> str:
             f'<td class="number">{len(outcome.file_names)}'
             f'<td class="number">{format_bytes(outcome.size)}'
             f'<td class="number">{outcome.result["seconds"]:.1f}'
-            f"<td>{escape(outcome.findings)}<td>{escape(outcome.result['check'])}"
+            f"<td>{escape(outcome.findings)}<td>{outcome.check}"
         )
     cells.append(f'<td class="{colour}">{escape(outcome.verdict)}')
     link = ""

@@ -39,8 +39,17 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        """No check failed; one that could not be made is no failure."""
-        return self.result is not None and all(check.ok is not False for check in self.checks)
+        """No check failed, kensho's own included; one that could not be made is no failure."""
+        return (
+            self.result is not None
+            and self.result["check"] == "ok"
+            and all(check.ok is not False for check in self.checks)
+        )
+
+    @property
+    def check(self) -> str:
+        """Kensho's own check and those of other programs, in a word."""
+        return "ok" if self.ok else "FAILED"
 
     @property
     def file_names(self) -> list[str]:

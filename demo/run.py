@@ -70,7 +70,8 @@ def _convert_all(given: Path | None) -> list[Outcome]:
     print("\nThe appliance: a small Debian 12 that boots on BIOS and UEFI")
     disk = appliance.build(ROOT / ".cache" / "demo")
     print("\nIts disk image packed as an OVA")
-    packed = _convert(disk, Target("ova"), OUT / "source", name=appliance.NAME)
+    known = ("--name", appliance.NAME, "--guest", appliance.GUEST)
+    packed = _convert(disk, Target("ova"), OUT / "source", *known)
     if packed.error:
         raise StepFailedError(packed.error)
     files = [OUT / "source" / name for name in packed.file_names if name.endswith(".ova")]
@@ -82,14 +83,13 @@ def _convert_each(source: Path) -> list[Outcome]:
     return [_convert(source, target, OUT / target.folder) for target in TARGETS]
 
 
-def _convert(source: Path, target: Target, folder: Path, *, name: str = "") -> Outcome:
+def _convert(source: Path, target: Target, folder: Path, *more: str) -> Outcome:
     """Convert once and have the result judged."""
     arguments = [KENSHO, "convert", source, "--to", target.name, "-o", folder]
     arguments += ["--form", target.form] if target.form else []
-    arguments += ["--name", name] if name else []
     with step(f"{source.name} -> {target.title}"):
         done = subprocess.run(
-            [*map(str, arguments), "--json", "--overwrite"],
+            [*map(str, arguments), *more, "--json", "--overwrite"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

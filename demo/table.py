@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from kensho.model.units import format_bytes
 from results import Boot, Outcome
 
-HEADINGS = ("conversion", "files", "size", "seconds", "findings", "kensho", "other programs")
+HEADINGS = ("target", "files", "size", "seconds", "findings", "check", "other programs")
 
 
 def print_table(outcomes: Sequence[Outcome], boot: Boot) -> None:
@@ -31,15 +30,16 @@ def print_table(outcomes: Sequence[Outcome], boot: Boot) -> None:
 
 
 def _row(outcome: Outcome) -> tuple[str, ...]:
-    title = f"{Path(outcome.source).suffix[1:]} → {outcome.target.title}"
+    packed = outcome.result is not None and outcome.result["plan"]["source_kind"] == "disk"
+    title = f"{outcome.target.title}{' (packed)' if packed else ''}"
     if outcome.result is None:
-        return title, "-", "-", "-", "-", "-", outcome.verdict
+        return title, "-", "-", "-", "-", outcome.check, "-"
     return (
         title,
         str(len(outcome.file_names)),
         format_bytes(outcome.size),
         f"{outcome.result['seconds']:.1f}",
         outcome.findings,
-        outcome.result["check"],
+        outcome.check,
         outcome.verdict,
     )

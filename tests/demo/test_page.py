@@ -7,6 +7,7 @@ from results import Boot, Outcome, Target
 from table import print_table
 
 RESULT = {
+    "plan": {"source_kind": "ova"},
     "files": [{"name": "a.xml", "bytes": 1024}, {"name": "a.qcow2", "bytes": 1 << 20}],
     "seconds": 1.25,
     "findings": [{"severity": "note"}, {"severity": "warning"}, {"severity": "note"}],

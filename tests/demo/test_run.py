@@ -41,7 +41,7 @@ def kensho(tmp_path, monkeypatch):
 
 def test_the_command_line(kensho, tmp_path):
     arguments = kensho(json.dumps(RESULT))
-    outcome = run._convert(Path("a.ova"), Target("vmware", "vmx"), tmp_path, name="n")
+    outcome = run._convert(Path("a.ova"), Target("vmware", "vmx"), tmp_path, "--name", "n")
     assert arguments.read_text().strip() == (
         f"convert a.ova --to vmware -o {tmp_path} --form vmx --name n --json --overwrite"
     )

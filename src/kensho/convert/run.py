@@ -78,7 +78,7 @@ def run_plan(
     any error nothing that looks finished is in ``out``.
     """
     check_runnable(plan)
-    _check_identity(plan)
+    _check_identity(plan, "since the plan was made")
     started = time.monotonic()
     form = find_form(find_platform(plan.target), plan.form)
     with opened(plan.request.source) as package:
@@ -100,6 +100,7 @@ def run_plan(
                 verify = verify_container if form.container else verify_folder
                 verify(package, plan, form, space.folder, disks, partial(_meter, listener))
                 check = "ok"
+            _check_identity(plan, "while it was being converted")
             result = _result(plan, form, out, space, disks, names, findings, check, started)
             html, json = report_names(plan.name, plan.target, plan.form)
             space.put(html, render_html(result).encode())
@@ -114,14 +115,14 @@ def _outputs(plan: Plan, form: Form) -> tuple[str, ...]:
     return tuple(step.filename for step in plan.disks)
 
 
-def _check_identity(plan: Plan) -> None:
+def _check_identity(plan: Plan, when: str) -> None:
     for planned in plan.identity:
         now = identify(Path(planned.path))
         if now != planned:
             raise CorruptError(
-                "the source has changed since the plan was made",
+                f"the source has changed {when}",
                 path=planned.path,
-                hint="make the plan again",
+                hint="make sure that nothing writes to it, and start again",
             )
 
 

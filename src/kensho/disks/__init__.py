@@ -1,6 +1,6 @@
 """Virtual disks: recognise, read, write, copy and compare them."""
 
-from kensho.disks.base import DiskReader, DiskWriter, ParentRef, SiblingOpener
+from kensho.disks.base import DiskReader, DiskWriter, ParentRef, SiblingOpener, SiblingSink
 from kensho.disks.compare import compare, content_digest
 from kensho.disks.copy import CopyResult, copy_disk
 from kensho.disks.registry import (
@@ -22,6 +22,7 @@ __all__ = [
     "DiskWriter",
     "ParentRef",
     "SiblingOpener",
+    "SiblingSink",
     "compare",
     "content_digest",
     "copy_disk",

@@ -9,17 +9,20 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
-from kensho.storage.base import ByteSource
+from kensho.storage.base import ByteSink, ByteSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from kensho.model.extent import Extent
     from kensho.model.finding import Finding
-    from kensho.storage.base import ByteSink, WriteBuffer
+    from kensho.storage.base import WriteBuffer
 
 #: Opens another file of the same disk by the relative name its descriptor gives.
 SiblingOpener: TypeAlias = Callable[[str], ByteSource]
+
+#: Makes another file of the disk being written, beside the first, by its bare name.
+SiblingSink: TypeAlias = Callable[[str], ByteSink]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from kensho.model.errors import UnsupportedError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kensho.disks.base import DiskReader, DiskWriter, SiblingOpener
+    from kensho.disks.base import DiskReader, DiskWriter, SiblingOpener, SiblingSink
     from kensho.storage.base import ByteSink, ByteSource, StreamSink
 
 HEAD = 4096
@@ -38,8 +38,9 @@ class Magic:
 class Descriptor:
     """One format: its names, its marks and ``module:function`` of its code.
 
-    ``writers`` maps each subformat that can be written to its target; the first
-    one is the default.
+    ``writers`` maps each subformat that can be written into one file to its target;
+    the first one is the default. ``folder_writers`` has those that need more files
+    beside it: ``create_disk`` wants a ``sibling_sink`` for them.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Descriptor:
     reader: str
     writers: dict[str, str]
     magic: tuple[Magic, ...] = ()
+    folder_writers: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -203,6 +205,8 @@ def create_disk(
     *,
     compression: str = "fast",
     identity: bytes | None = None,
+    sibling_sink: SiblingSink | None = None,
+    name: str = "disk",
 ) -> DiskWriter:
     """Begin a virtual disk of ``virtual_size`` bytes in ``sink``.
 
@@ -210,12 +214,21 @@ def create_disk(
     StreamSink, all others a ByteSink. ``compression`` is fast, balanced or small.
     Identifiers and times inside the disk are derived from ``identity`` (random and
     now without it), so equal input and identity give equal bytes.
-    UsageError for unknown names, LimitError when the format cannot hold the size.
+    Subformats of several files (``Descriptor.folder_writers``) write the main one into
+    ``sink`` and get each other one from ``sibling_sink``; ``name`` is the file name the
+    main one will have, from which the others' are made (``disk.vmdk``:
+    ``disk-flat.vmdk``). The caller owns all sinks: it flushes and closes them after
+    ``finish``. UsageError for unknown names or without the ``sibling_sink`` needed, LimitError when the format cannot hold the size.
     """
     descriptor = descriptor_of(format)
-    chosen = subformat or next(iter(descriptor.writers))
+    chosen = subformat or next(iter(descriptor.writers), "")
+    if chosen in descriptor.folder_writers:
+        if sibling_sink is None:
+            raise UsageError(f"{format} {chosen} is written as several files, here is one only")
+        create = _load(descriptor.folder_writers[chosen])
+        return cast("DiskWriter", create(sink, virtual_size, sibling_sink, name, identity=identity))
     if chosen not in descriptor.writers:
-        known = ", ".join(descriptor.writers)
+        known = ", ".join((*descriptor.writers, *descriptor.folder_writers)) or "none"
         raise UsageError(f"{format} has no writable subformat {chosen!r}", hint=f"known: {known}")
     create = _load(descriptor.writers[chosen])
     return cast(

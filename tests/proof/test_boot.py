@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -148,10 +149,11 @@ def test_qemu_ended_at_once(tmp_path, monkeypatch):
 
 def test_the_stand_in_is_bounded_in_time(tmp_path, monkeypatch):
     stand_in = tmp_path / "qemu-system-x86_64"
-    stand_in.write_text("#!/bin/sh\nsleep 98765\n")
+    forever = f"sleep 98765.{os.getpid()}"  # of this run alone: another one may be on the machine
+    stand_in.write_text(f"#!/bin/sh\n{forever}\n")
     stand_in.chmod(0o755)
     monkeypatch.setattr(boot, "find_qemu", lambda: str(stand_in))
     (tmp_path / "guest.xml").write_text(domain())
     result = boot_domain(tmp_path / "guest.xml", log=tmp_path / "log", timeout=0.5)
     assert result.verdict is Verdict.TIMEOUT
-    assert processes("sleep 98765") == []
+    assert processes(forever) == []

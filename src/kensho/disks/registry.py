@@ -77,6 +77,12 @@ FORMATS: tuple[Descriptor, ...] = (
             Magic(0, b"# Disk DescriptorFile", 100, "VMDK text descriptor"),
             Magic(0, b"\xbe\xba\xfe\xca\x00\x00\x00\x00", 90, "VMware seSparse header"),
         ),
+        {
+            "monolithicFlat": "kensho.disks.vmdk_split:create_monolithic_flat",
+            "vmfs": "kensho.disks.vmdk_split:create_vmfs",
+            "twoGbMaxExtentSparse": "kensho.disks.vmdk_split:create_split_sparse",
+            "twoGbMaxExtentFlat": "kensho.disks.vmdk_split:create_split_flat",
+        },
     ),
     Descriptor(
         "vhdx",

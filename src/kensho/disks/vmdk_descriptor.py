@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from typing import TYPE_CHECKING
 
+from kensho.disks._identity import identity_bytes, identity_uuid
 from kensho.model.errors import CorruptError, LimitError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MAX_BYTES = 1 << 20
 NO_PARENT = "ffffffff"
-_MAX_EXTENTS = 4096
+MAX_EXTENTS = 4096
 _EXTENT = re.compile(
     r"(?P<access>RW|RDONLY|NOACCESS)\s+(?P<sectors>\d{1,19})\s+(?P<type>[A-Z0-9]+)"
     r'(?:\s+"(?P<name>[^"]*)"(?:\s+(?P<offset>\d{1,19}))?(?P<rest>.*))?\s*',
@@ -79,24 +84,33 @@ def parse_descriptor(raw: bytes, path: str, offset: int = 0) -> VmdkDescriptor:
                 path=path,
                 offset=offset,
             )
-        if len(extents) > _MAX_EXTENTS:
-            raise LimitError(f"more than {_MAX_EXTENTS} extents", path=path, offset=offset)
+        if len(extents) > MAX_EXTENTS:
+            raise LimitError(f"more than {MAX_EXTENTS} extents", path=path, offset=offset)
     return VmdkDescriptor(settings, tuple(extents))
 
 
-def make_descriptor(sectors: int, create_type: str, cid: int, uuid_hex: str, name: str) -> bytes:
-    """Return the descriptor of a one-file sparse disk."""
+def make_descriptor(
+    sectors: int, create_type: str, identity: bytes | None, extents: Sequence[str]
+) -> bytes:
+    """Return the descriptor of a disk; ``extents`` are lines ``RW sectors TYPE "name"``.
+
+    Content and disk identifiers come from ``identity``, at random without.
+    """
     cylinders = max(1, min(sectors // (255 * 63), 65535))
+    cid = int.from_bytes(identity_bytes(identity, "vmdk cid", 4), "big") % 0xFFFFFFFE
+    uuid_hex = identity_uuid(identity, "vmdk uuid").hex()
     uuid_pairs = " ".join(uuid_hex[i : i + 2] for i in range(0, 16, 2))
     uuid_rest = " ".join(uuid_hex[i : i + 2] for i in range(16, 32, 2))
+    lines = "\n".join(extents)
+    encoding = "" if lines.isascii() else 'encoding="UTF-8"\n'
     return f"""# Disk DescriptorFile
 version=1
-CID={cid:08x}
+{encoding}CID={cid:08x}
 parentCID={NO_PARENT}
 createType="{create_type}"
 
 # Extent description
-RW {sectors} SPARSE "{name}"
+{lines}
 
 # The Disk Data Base
 #DDB

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from kensho.disks._blocks import ZEROS
 from kensho.disks._codec import zlib_compressor
-from kensho.disks._identity import identity_bytes, identity_uuid
 from kensho.disks._structs import vmdk as s
 from kensho.disks._tables import write_table, zero_table
 from kensho.disks.vmdk_descriptor import make_descriptor
@@ -65,9 +64,8 @@ class StreamOptimizedWriter:
             overhead=_OVERHEAD,
             algorithm=s.DEFLATE,
         )
-        cid = int.from_bytes(identity_bytes(identity, "vmdk cid", 4), "big") % 0xFFFFFFFE
-        uuid_hex = identity_uuid(identity, "vmdk uuid").hex()
-        text = make_descriptor(capacity, self.subformat, cid, uuid_hex, "disk.vmdk")
+        line = f'RW {capacity} SPARSE "disk.vmdk"'
+        text = make_descriptor(capacity, self.subformat, identity, [line])
         head = self._header.pack() + text.ljust(_DESCRIPTOR_SECTORS * s.SECTOR, b"\0")
         sink.append(head.ljust(_OVERHEAD * s.SECTOR, b"\0"))
 

@@ -1,7 +1,7 @@
-"""Write monolithicSparse VMDK: one growing file, as Workstation makes them.
+"""Write sparse VMDK extents: monolithicSparse, one growing file, as Workstation makes them.
 
 Spec: VMware Virtual Disk Format 5.0, "Hosted Sparse Extents". Order in the file:
-header, descriptor, redundant directory and tables, directory and tables, grains.
+header, descriptor if any, redundant directory and tables, directory and tables, grains.
 All tables have their place from the start; those never needed stay holes.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kensho.disks._identity import identity_bytes, identity_uuid
 from kensho.disks._placing import write_placed
 from kensho.disks._structs import vmdk as s
 from kensho.disks._tables import write_table, zero_table
@@ -27,68 +26,43 @@ _DESCRIPTOR_SECTORS = 20
 _MAX_SIZE = 2 << 40  # grain addresses are sectors of 32 bits
 
 
-class MonolithicSparseWriter:
-    """A monolithicSparse VMDK being written; see DiskWriter for the protocol."""
+class SparseExtentWriter:
+    """One sparse extent of ``capacity`` sectors; ``text`` is the descriptor inside it, if any."""
 
-    __slots__ = (
-        "_copies",
-        "_header",
-        "_next",
-        "_table",
-        "_table_number",
-        "_text",
-        "sink",
-        "virtual_size",
-    )  # fmt: skip
+    __slots__ = ("_copies", "_header", "_next", "_table", "_table_number", "_text", "sink")
 
-    format = "vmdk"
-    subformat = "monolithicSparse"
-    granularity = GRAIN
-
-    def __init__(self, sink: ByteSink, virtual_size: int, identity: bytes | None) -> None:
-        capacity = -(-virtual_size // s.SECTOR)
+    def __init__(self, sink: ByteSink, capacity: int, text: bytes | None) -> None:
         tables = -(-capacity // (_GRAIN_SECTORS * ENTRIES))
         directory_sectors = -(-tables * 4 // s.SECTOR)
         region = directory_sectors + tables * _TABLE_SECTORS
-        redundant = 1 + _DESCRIPTOR_SECTORS
+        redundant = 1 + (0 if text is None else _DESCRIPTOR_SECTORS)
         primary = redundant + region
         overhead = -(-(primary + region) // _GRAIN_SECTORS) * _GRAIN_SECTORS
-        self.virtual_size = capacity * s.SECTOR
         self.sink = sink
         self._next = overhead
         self._table = zero_table("I", ENTRIES)
         self._table_number = -1
         self._copies = (redundant + directory_sectors, primary + directory_sectors)
+        self._text = text
         self._header = s.SparseHeader(
             magic=s.MAGIC,
             version=1,
             flags=s.FLAG_NEWLINES | s.FLAG_REDUNDANT,
             capacity=capacity,
             grain_size=_GRAIN_SECTORS,
-            descriptor_offset=1,
-            descriptor_size=_DESCRIPTOR_SECTORS,
+            descriptor_offset=0 if text is None else 1,
+            descriptor_size=0 if text is None else _DESCRIPTOR_SECTORS,
             entries_per_gt=ENTRIES,
             rgd_offset=redundant,
             gd_offset=primary,
             overhead=overhead,
         )
-        cid = int.from_bytes(identity_bytes(identity, "vmdk cid", 4), "big") % 0xFFFFFFFE
-        uuid_hex = identity_uuid(identity, "vmdk uuid").hex()
-        self._text = make_descriptor(capacity, self.subformat, cid, uuid_hex, "disk.vmdk")
         sink.truncate(overhead * s.SECTOR)
         for at, first in zip((redundant, primary), self._copies, strict=True):
             directory = zero_table("I", tables)
             for number in range(tables):
                 directory[number] = first + number * _TABLE_SECTORS
             sink.write_at(at * s.SECTOR, write_table(directory))
-
-    def encode(self, offset: int, data: memoryview) -> tuple[int, memoryview]:
-        """Pass the run on as it is."""
-        return offset, data
-
-    def commit(self, encoded: tuple[int, memoryview]) -> None:
-        """Write the run in its place."""
-        write_placed(self, *encoded)
 
     def place(self, offset: int, length: int) -> list[tuple[int, int]]:
         """Return where at the end of the file the run's grains go."""
@@ -110,7 +84,8 @@ class MonolithicSparseWriter:
         """Write the last table, then descriptor and header, which make it a disk."""
         self._end_table()
         self.sink.truncate(self._next * s.SECTOR)
-        self.sink.write_at(s.SECTOR, self._text)
+        if self._text is not None:
+            self.sink.write_at(s.SECTOR, self._text)
         self.sink.write_at(0, self._header.pack())
 
     def _end_table(self) -> None:
@@ -121,6 +96,40 @@ class MonolithicSparseWriter:
             at = first + self._table_number * _TABLE_SECTORS
             self.sink.write_at(at * s.SECTOR, raw)
         self._table = zero_table("I", ENTRIES)
+
+
+class MonolithicSparseWriter:
+    """A monolithicSparse VMDK being written; see DiskWriter for the protocol."""
+
+    __slots__ = ("_extent", "sink", "virtual_size")
+
+    format = "vmdk"
+    subformat = "monolithicSparse"
+    granularity = GRAIN
+
+    def __init__(self, sink: ByteSink, virtual_size: int, identity: bytes | None) -> None:
+        capacity = -(-virtual_size // s.SECTOR)
+        line = f'RW {capacity} SPARSE "disk.vmdk"'
+        text = make_descriptor(capacity, self.subformat, identity, [line])
+        self.virtual_size = capacity * s.SECTOR
+        self.sink = sink
+        self._extent = SparseExtentWriter(sink, capacity, text)
+
+    def encode(self, offset: int, data: memoryview) -> tuple[int, memoryview]:
+        """Pass the run on as it is."""
+        return offset, data
+
+    def commit(self, encoded: tuple[int, memoryview]) -> None:
+        """Write the run in its place."""
+        write_placed(self, *encoded)
+
+    def place(self, offset: int, length: int) -> list[tuple[int, int]]:
+        """Return where at the end of the file the run's grains go."""
+        return self._extent.place(offset, length)
+
+    def finish(self) -> None:
+        """Write the last table, then descriptor and header, which make it a disk."""
+        self._extent.finish()
 
 
 def create_monolithic_sparse(

@@ -27,7 +27,11 @@ SiblingSink: TypeAlias = Callable[[str], ByteSink]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ParentRef:
-    """The disk below this one: the name and format recorded, and its identity if any."""
+    """The disk below this one: the name and format recorded, and its identity if any.
+
+    ``identity`` is what a child records of its parent, in a form of the format's own,
+    and what a parent calls itself in ``details["identity"]``: equal for a pair.
+    """
 
     name: str
     format: str | None = None
@@ -81,6 +85,21 @@ class DiskReader(Protocol):
 
     def close(self) -> None:
         """Close the files this reader opened; closing twice is allowed."""
+
+
+@runtime_checkable
+class Layer(DiskReader, Protocol):
+    """One file of a chain of disks, shown alone: its holes are its parent's.
+
+    ``open_disk`` opens the parents of such a reader and lays it over them.
+    """
+
+    @property
+    def parent_names(self) -> tuple[str, ...]:
+        """Relative names the parent may have, best first; empty without a parent."""
+
+    def check_parent(self, below: DiskReader) -> tuple[Finding, ...]:
+        """Raise CorruptError if ``below``, alone, is not the parent recorded; return what is odd."""
 
 
 class DiskWriter(Protocol):

@@ -1,86 +1,256 @@
-"""Disks on top of other disks: open the one below, and show both as one."""
+"""Disks on top of other disks: find the ones below, and show all of them as one.
+
+A reader that fits ``Layer`` shows one file alone, and its holes are its parent's.
+``complete`` opens the parents, one after the other, and lays each layer over them.
+Names inside a disk are relative to that disk's own folder and stay below it.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import posixpath
 from typing import TYPE_CHECKING
 
-from kensho.disks.registry import detect, open_disk
-from kensho.model.errors import LimitError, UnsupportedError
+from kensho.disks._blocks import check_disk_range, fill_zero
+from kensho.disks._siblings import safe_name
+from kensho.disks.base import Layer
+from kensho.disks.registry import open_layer
+from kensho.model.errors import (
+    CorruptError,
+    LimitError,
+    LocatorError,
+    UnsafePathError,
+    UnsupportedError,
+)
 from kensho.model.extent import Extent, Kind, coalesce
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from kensho.disks.base import DiskReader, SiblingOpener
-    from kensho.storage.base import ByteSource
+    from kensho.disks.base import DiskReader, ParentRef, SiblingOpener
+    from kensho.model.finding import Finding
+    from kensho.storage.base import ByteSource, WriteBuffer
 
-_MAX_DEPTH = 64
-_NAMES = {
-    "vpc": "vhd",
-    "qcow2": "qcow2",
-    "raw": "raw",
-    "vmdk": "vmdk",
-    "vhdx": "vhdx",
-    "vdi": "vdi",
-}
+MAX_DEPTH = 64
+#: What others call the formats, in the names they record.
+_FORMAT_NAMES = {"vpc": "vhd"}
 
 
-def open_backing(
-    source: ByteSource, name: str, format_name: str | None, sibling: SiblingOpener, depth: int
-) -> tuple[DiskReader, ByteSource]:
-    """Open the disk ``name`` that ``source`` is based on; return it and the file to close after it.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Link:
+    """One file of a chain: ``layer`` shows it alone, ``disk`` with all that is below it.
 
-    ``depth`` counts the disks above; LimitError when there are too many, as in a
-    chain that bites its tail.
+    ``name`` is how it was found from the folder of the top one, whose own is empty.
     """
-    if depth >= _MAX_DEPTH:
-        raise LimitError(f"more than {_MAX_DEPTH} backing files", path=source.name)
-    if "://" in name or name.startswith(("json:", "nbd:")):
-        raise UnsupportedError(
-            f"is based on {name!r}, which is no file",
-            path=source.name,
-            hint="flatten it with `qemu-img convert`",
-        )
-    if format_name is not None and format_name not in _NAMES:
-        raise UnsupportedError(f"backing format {format_name!r}", path=source.name)
-    below = sibling(name)
+
+    name: str
+    layer: DiskReader
+    disk: DiskReader
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Opened:
+    name: str
+    layer: DiskReader
+    file: ByteSource | None  # what to close after it; the top one belongs to the caller
+    findings: tuple[Finding, ...]  # about it, as the parent of the one above
+
+    def close(self) -> None:
+        self.layer.close()
+        if self.file is not None:
+            self.file.close()
+
+
+class ChainDisk:
+    """A layer over the disk below it, as one disk; ``links`` are its files, the top first."""
+
+    __slots__ = ("_below", "_file", "_layer", "links", "sources", "warnings")
+
+    def __init__(
+        self,
+        layer: DiskReader,
+        below: DiskReader,
+        file: ByteSource | None,
+        findings: tuple[Finding, ...],
+        names: tuple[str, str],
+    ) -> None:
+        self._layer = layer
+        self._below = below
+        self._file = file
+        self.sources = (*layer.sources, *below.sources)
+        self.warnings = (*layer.warnings, *findings, *below.warnings)
+        self.links: tuple[Link, ...] = (Link(names[0], layer, self), *_links(below, names[1]))
+
+    @property
+    def format(self) -> str:
+        """Format of the top layer."""
+        return self._layer.format
+
+    @property
+    def subformat(self) -> str:
+        """Subformat of the top layer."""
+        return self._layer.subformat
+
+    @property
+    def virtual_size(self) -> int:
+        """Size of the top layer."""
+        return self._layer.virtual_size
+
+    @property
+    def details(self) -> Mapping[str, str | int]:
+        """Facts about the top layer."""
+        return self._layer.details
+
+    @property
+    def parent(self) -> ParentRef | None:
+        """What the top layer says about its parent."""
+        return self._layer.parent
+
+    def extents(self, start: int = 0, end: int | None = None) -> Iterator[Extent]:
+        """Yield coalesced extents of the range, holes filled from below."""
+        return coalesce(self._extents(start, end))
+
+    def _extents(self, start: int, end: int | None) -> Iterator[Extent]:
+        below, shift = self._below, len(self._layer.sources)
+        for extent in self._layer.extents(start, end):
+            if extent.kind is not Kind.HOLE:
+                yield extent
+                continue
+            seen = min(max(below.virtual_size, extent.start), extent.end)
+            if seen > extent.start:
+                for part in below.extents(extent.start, seen):
+                    yield (
+                        dataclasses.replace(part, file=part.file + shift)
+                        if part.file >= 0
+                        else part
+                    )
+            if seen < extent.end:  # the disk below is shorter
+                yield Extent(seen, extent.end - seen, Kind.HOLE)
+
+    def read_into(self, offset: int, buffer: WriteBuffer) -> None:
+        """Fill ``buffer`` from ``offset``."""
+        view = memoryview(buffer)
+        end = offset + len(view)
+        check_disk_range(self.sources[0].name, self.virtual_size, offset, len(view))
+        begin = offset  # of what the layer itself has to say
+        for extent in self._layer.extents(offset, end):
+            if extent.kind is not Kind.HOLE:
+                continue
+            if begin < extent.start:
+                self._layer.read_into(begin, view[begin - offset : extent.start - offset])
+            self._read_below(extent.start, view[extent.start - offset : extent.end - offset])
+            begin = extent.end
+        if begin < end:
+            self._layer.read_into(begin, view[begin - offset :])
+
+    def _read_below(self, offset: int, view: memoryview) -> None:
+        inside = max(0, min(offset + len(view), self._below.virtual_size) - offset)
+        if inside:
+            self._below.read_into(offset, view[:inside])
+        fill_zero(view[inside:])
+
+    def close(self) -> None:
+        """Close all files but the top one, which belongs to the caller."""
+        self._layer.close()
+        self._below.close()
+        if self._file is not None:
+            self._file.close()
+
+
+def links_of(disk: DiskReader) -> tuple[Link, ...]:
+    """Return the files a disk is made of, the top one first; one alone has no name."""
+    return _links(disk, "")
+
+
+def _links(disk: DiskReader, name: str) -> tuple[Link, ...]:
+    return disk.links if isinstance(disk, ChainDisk) else (Link(name, disk, disk),)
+
+
+def complete(top: DiskReader, sibling: SiblingOpener | None) -> DiskReader:
+    """Return ``top`` over all the disks it is based on, or itself if there are none.
+
+    LocatorError when a parent is not there, CorruptError when it is not the one the
+    child was made from or the chain bites its tail, LimitError for more than 64
+    files. ``top`` is closed on errors.
+    """
+    opened = [_Opened("", top, None, ())]
     try:
-        kind = _NAMES[format_name] if format_name else _detected(below)
-        disk: DiskReader
-        if kind == "qcow2":
-            from kensho.disks.qcow2 import open_qcow2
-
-            disk = open_qcow2(below, sibling, depth + 1)
-        else:
-            disk = open_disk(below, sibling=sibling, format=kind)
+        while isinstance(opened[-1].layer, Layer) and opened[-1].layer.parent is not None:
+            opened.append(_open_parent(opened, opened[-1].layer, sibling))
     except BaseException:
-        below.close()
+        for one in opened:
+            one.close()
         raise
-    return disk, below
+    disk = opened[-1].layer
+    for child, parent in zip(reversed(opened[:-1]), reversed(opened[1:]), strict=True):
+        names = (child.name, parent.name)
+        disk = ChainDisk(child.layer, disk, parent.file, parent.findings, names)
+    return disk
 
 
-def _detected(source: ByteSource) -> str:
-    candidates = detect(source)
-    if not candidates:
-        raise UnsupportedError("not a virtual disk: the file is empty or text", path=source.name)
-    return candidates[0].name
+def _open_parent(opened: list[_Opened], child: Layer, sibling: SiblingOpener | None) -> _Opened:
+    path = child.sources[0].name
+    if sibling is None:
+        raise UnsupportedError(
+            f"is based on {child.parent_names[0]!r}, which cannot be reached from here",
+            path=path,
+            hint="put both files into one folder, or flatten it with `qemu-img convert`",
+        )
+    if len(opened) >= MAX_DEPTH:
+        raise LimitError(f"more than {MAX_DEPTH} disks on top of each other", path=path)
+    name, file = _find(opened[-1].name, child.parent_names, sibling, path)
+    try:
+        _check_loop(opened, name)
+        recorded = child.parent.format if child.parent is not None else None
+        layer = open_layer(
+            file,
+            sibling=_inside(sibling, name),
+            format=_FORMAT_NAMES.get(recorded, recorded) if recorded else None,
+        )
+        try:
+            return _Opened(name, layer, file, child.check_parent(layer))
+        except BaseException:
+            layer.close()
+            raise
+    except BaseException:
+        file.close()
+        raise
 
 
-def over_parent(extents: Iterator[Extent], parent: DiskReader) -> Iterator[Extent]:
-    """Yield ``extents`` with what ``parent`` has in their holes; its sources come after ours."""
-    return coalesce(_filled(extents, parent))
+def _check_loop(opened: list[_Opened], name: str) -> None:
+    if any(one.name == name for one in opened):
+        path = opened[-1].layer.sources[0].name
+        raise CorruptError(f"is based on itself through {name!r}", path=path, field="parent")
 
 
-def _filled(extents: Iterator[Extent], parent: DiskReader) -> Iterator[Extent]:
-    for extent in extents:
-        if extent.kind is not Kind.HOLE:
-            yield extent
-            continue
-        seen = min(max(parent.virtual_size, extent.start), extent.end)
-        if seen > extent.start:
-            for below in parent.extents(extent.start, seen):
-                file = below.file + 1 if below.file >= 0 else -1
-                yield dataclasses.replace(below, file=file)
-        if seen < extent.end:  # the parent is shorter
-            yield Extent(seen, extent.end - seen, Kind.HOLE)
+def _find(
+    above: str, names: tuple[str, ...], sibling: SiblingOpener, path: str
+) -> tuple[str, ByteSource]:
+    """Open the first of ``names`` that is there, seen from the folder of ``above``."""
+    problem: UnsafePathError | LocatorError | None = None
+    for name in names:
+        if "://" in name or name.startswith(("json:", "nbd:")):
+            raise UnsupportedError(
+                f"is based on {name!r}, which is no file",
+                path=path,
+                hint="flatten it with `qemu-img convert`",
+            )
+        try:
+            place = posixpath.join(posixpath.dirname(above), safe_name(name, path))
+            return place, sibling(place)
+        except (UnsafePathError, LocatorError) as error:
+            problem = error if problem is None else problem
+    if isinstance(problem, UnsafePathError):
+        raise problem
+    raise LocatorError(
+        "the disk it is based on is missing: " + " or ".join(map(repr, names)),
+        path=path,
+        field="parent",
+        hint="put the parent's file into the same folder",
+    )
+
+
+def _inside(sibling: SiblingOpener, name: str) -> SiblingOpener:
+    """Return an opener for names that are relative to the folder of ``name``."""
+    folder = posixpath.dirname(name)
+    return lambda inner: sibling(posixpath.join(folder, inner))

@@ -14,9 +14,8 @@ from kensho.disks._codec import DamagedDataError, inflate_raw, unzstd
 from kensho.disks._structs import qcow2 as s
 from kensho.disks._tables import read_table, zero_table
 from kensho.disks.base import ParentRef
-from kensho.disks.chain import open_backing, over_parent
 from kensho.disks.qcow2_header import Qcow2Header, read_header
-from kensho.model.errors import CorruptError, TruncatedError, UnsupportedError
+from kensho.model.errors import CorruptError, TruncatedError
 from kensho.model.extent import Kind
 from kensho.model.finding import Finding, Severity
 
@@ -35,35 +34,28 @@ _COMPRESSED = -3
 class Qcow2Disk:
     """A QCOW2 open for reading."""
 
-    __slots__ = ("_backing", "_backing_file", "_header", "_map", "_source", "details", "parent", "sources", "subformat",
+    __slots__ = ("_header", "_map", "_source", "details", "parent", "parent_names", "sources", "subformat",
                  "warnings")  # fmt: skip
 
     format = "qcow2"
 
-    def __init__(
-        self,
-        source: ByteSource,
-        info: Qcow2Header,
-        backing: DiskReader | None,
-        backing_file: ByteSource | None,
-    ) -> None:
+    def __init__(self, source: ByteSource, info: Qcow2Header) -> None:
         header = info.header
         self._source = source
         self._header = header
-        self._backing = backing
-        self._backing_file = backing_file
         self._map = _cluster_map(source, header)
-        self.sources = (source, *(backing.sources if backing else ()))
+        self.sources = (source,)
         self.subformat = f"v{header.version}"
         self.parent = None
         if info.backing_name is not None:
             self.parent = ParentRef(info.backing_name, info.backing_format)
+        self.parent_names = () if info.backing_name is None else (info.backing_name,)
         self.details: Mapping[str, str | int] = {
             "cluster_bytes": 1 << header.cluster_bits,
             "compression": "zstd" if header.compression_type == s.ZSTD else "zlib",
             "snapshots": header.snapshots,
         }
-        self.warnings = _warnings(source, header) + (backing.warnings if backing else ())
+        self.warnings = _warnings(source, header)
 
     @property
     def virtual_size(self) -> int:
@@ -71,9 +63,8 @@ class Qcow2Disk:
         return self._map.size
 
     def extents(self, start: int = 0, end: int | None = None) -> Iterator[Extent]:
-        """Yield coalesced extents of the range, holes filled from the backing file."""
-        own = self._map.extents(start, end)
-        return own if self._backing is None else over_parent(own, self._backing)
+        """Yield coalesced extents of the range."""
+        return self._map.extents(start, end)
 
     def read_into(self, offset: int, buffer: WriteBuffer) -> None:
         """Fill ``buffer`` from ``offset``."""
@@ -85,20 +76,15 @@ class Qcow2Disk:
                 self._source.read_into(extent.file_offset, part)
             elif extent.kind is Kind.DATA:
                 self._read_compressed(extent.start, part)
-            elif extent.kind is Kind.HOLE and self._backing is not None:
-                inside = max(0, min(extent.end, self._backing.virtual_size) - extent.start)
-                if inside:
-                    self._backing.read_into(extent.start, part[:inside])
-                fill_zero(part[inside:])
             else:
                 fill_zero(part)
 
+    def check_parent(self, below: DiskReader) -> tuple[Finding, ...]:  # noqa: ARG002
+        """Return nothing: QCOW2 records no identity of its backing file."""
+        return ()
+
     def close(self) -> None:
-        """Close the backing files."""
-        if self._backing is not None:
-            self._backing.close()
-        if self._backing_file is not None:
-            self._backing_file.close()
+        """Do nothing; the source belongs to the caller."""
 
     def _read_compressed(self, offset: int, view: memoryview) -> None:
         cluster = 1 << self._header.cluster_bits
@@ -123,33 +109,13 @@ class Qcow2Disk:
             ) from None
 
 
-def open_qcow2(
-    source: ByteSource, sibling: SiblingOpener | None = None, depth: int = 0
-) -> Qcow2Disk:
-    """Open a QCOW2 and, through ``sibling``, the files it is based on.
+def open_qcow2(source: ByteSource, sibling: SiblingOpener | None = None) -> Qcow2Disk:  # noqa: ARG001
+    """Open a QCOW2 alone, without the files it is based on.
 
-    UnsupportedError for encryption, external data files, extended L2 entries,
-    unknown features and for a backing file without ``sibling``.
+    UnsupportedError for encryption, external data files, extended L2 entries and
+    unknown features.
     """
-    info = read_header(source)
-    backing, backing_file = None, None
-    if info.backing_name is not None:
-        if sibling is None:
-            raise UnsupportedError(
-                f"is based on {info.backing_name!r}, which cannot be reached from here",
-                path=source.name,
-                hint="put both files into one folder, or flatten it with `qemu-img convert`",
-            )
-        backing, backing_file = open_backing(
-            source, info.backing_name, info.backing_format, sibling, depth
-        )
-    try:
-        return Qcow2Disk(source, info, backing, backing_file)
-    except BaseException:
-        if backing is not None and backing_file is not None:
-            backing.close()
-            backing_file.close()
-        raise
+    return Qcow2Disk(source, read_header(source))
 
 
 def _compressed_place(descriptor: int, cluster_bits: int) -> tuple[int, int]:

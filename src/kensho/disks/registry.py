@@ -11,12 +11,13 @@ import importlib
 from typing import TYPE_CHECKING, Any, cast
 
 from kensho.disks._siblings import safe_sibling
+from kensho.disks.base import Layer
 from kensho.model.errors import UnsupportedError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from kensho.disks.base import DiskReader, DiskWriter, SiblingOpener, SiblingSink
+    from kensho.disks.base import DiskReader, DiskWriter, ParentRef, SiblingOpener, SiblingSink
     from kensho.storage.base import ByteSink, ByteSource, StreamSink
 
 HEAD = 4096
@@ -40,7 +41,8 @@ class Descriptor:
 
     ``writers`` maps each subformat that can be written into one file to its target;
     the first one is the default. ``folder_writers`` has those that need more files
-    beside it: ``create_disk`` wants a ``sibling_sink`` for them.
+    beside it: ``create_disk`` wants a ``sibling_sink`` for them. ``child_writers`` has
+    those that can be based on a parent, ``snapshots`` opens an internal snapshot.
     """
 
     name: str
@@ -50,6 +52,8 @@ class Descriptor:
     writers: dict[str, str]
     magic: tuple[Magic, ...] = ()
     folder_writers: dict[str, str] = dataclasses.field(default_factory=dict)
+    child_writers: dict[str, str] = dataclasses.field(default_factory=dict)
+    snapshots: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -183,14 +187,33 @@ def open_disk(
     *,
     sibling: SiblingOpener | None = None,
     format: str | None = None,  # noqa: A002
+    snapshot: str | None = None,
 ) -> DiskReader:
-    """Open a virtual disk for reading.
+    """Open a virtual disk for reading, with all the disks it is based on.
 
     ``sibling`` opens extent and parent files by the relative name found inside the
-    disk; without it such disks are refused. ``format`` skips detection.
-    FormatError kinds when the file cannot be read as what it is. The reader does
-    not close ``source``, only what it opened through ``sibling``.
+    disk; without it such disks are refused. ``format`` skips detection. ``snapshot``
+    is the id or name of an internal snapshot to read instead of the current state.
+    FormatError kinds when the file cannot be read as what it is, LocatorError when a
+    parent or a snapshot is missing. The reader does not close ``source``, only what
+    it opened through ``sibling``.
     """
+    reader = open_layer(source, sibling=sibling, format=format, snapshot=snapshot)
+    if not isinstance(reader, Layer) or reader.parent is None:
+        return reader
+    from kensho.disks.chain import complete
+
+    return complete(reader, None if sibling is None else safe_sibling(sibling, source.name))
+
+
+def open_layer(
+    source: ByteSource,
+    *,
+    sibling: SiblingOpener | None = None,
+    format: str | None = None,  # noqa: A002
+    snapshot: str | None = None,
+) -> DiskReader:
+    """Open one file of a chain alone: its holes are its parent's. Else as ``open_disk``."""
     if format is None:
         candidates = detect(source)
         if not candidates:
@@ -198,9 +221,13 @@ def open_disk(
                 "not a virtual disk: the file is empty or text", path=source.name
             )
         format = candidates[0].name  # noqa: A001
-    opener = _load(descriptor_of(format).reader)
+    descriptor = descriptor_of(format)
     checked = None if sibling is None else safe_sibling(sibling, source.name)
-    return cast("DiskReader", opener(source, checked))
+    if snapshot is None:
+        return cast("DiskReader", _load(descriptor.reader)(source, checked))
+    if not descriptor.snapshots:
+        raise UsageError(f"{format} has no internal snapshots", path=source.name)
+    return cast("DiskReader", _load(descriptor.snapshots)(source, checked, snapshot))
 
 
 def create_disk(
@@ -213,6 +240,8 @@ def create_disk(
     identity: bytes | None = None,
     sibling_sink: SiblingSink | None = None,
     name: str = "disk",
+    parent: ParentRef | None = None,
+    owned: Iterable[tuple[int, int]] = (),
 ) -> DiskWriter:
     """Begin a virtual disk of ``virtual_size`` bytes in ``sink``.
 
@@ -225,8 +254,19 @@ def create_disk(
     main one will have, from which the others' are made (``disk.vmdk``:
     ``disk-flat.vmdk``). The caller owns all sinks: it flushes and closes them after
     ``finish``. UsageError for unknown names or without the ``sibling_sink`` needed, LimitError when the format cannot hold the size.
+    With ``parent`` (``Descriptor.child_writers``) the disk is based on another one of
+    that name: what is in no range of ``owned`` (ascending (start, end), read as the
+    writing goes on) is the parent's; what is in one and is not written is zero.
     """
     descriptor = descriptor_of(format)
+    if parent is not None:
+        chosen = subformat or next(iter(descriptor.child_writers), "")
+        if chosen not in descriptor.child_writers:
+            known = ", ".join(descriptor.child_writers) or "none"
+            raise UsageError(f"{format} {chosen} cannot have a parent", hint=f"known: {known}")
+        create = _load(descriptor.child_writers[chosen])
+        options = {"compression": compression, "identity": identity}
+        return cast("DiskWriter", create(sink, virtual_size, parent, owned, **options))
     chosen = subformat or next(iter(descriptor.writers), "")
     if chosen in descriptor.folder_writers:
         if sibling_sink is None:

@@ -26,12 +26,12 @@ def make_content(size, pieces, seed=1):
     return bytes(data)
 
 
-def make_disk(content, fmt, subformat=None, *, threads=2, digest=False, **options):
+def make_disk(content, fmt, subformat=None, *, threads=2, root=False, **options):
     """Return the bytes of a disk in format ``fmt`` with ``content``."""
     sink = MemorySink()
     reader = open_disk(MemorySource(content), format="raw")
     writer = create_disk(fmt, subformat, sink, len(content), identity=b"test", **options)
-    copy_disk(reader, writer, threads=threads, digest=digest)
+    copy_disk(reader, writer, threads=threads, root=root)
     return bytes(sink.data)
 
 

@@ -9,7 +9,7 @@ from disk_helpers import MIB, make_content, make_disk, open_bytes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kensho.disks import compare, content_digest, copy_disk, create_disk, detect, open_disk
+from kensho.disks import compare, content_root, copy_disk, create_disk, detect, open_disk
 from kensho.disks.copy import batches
 from kensho.model.errors import InterruptedRunError, UnsupportedError, UsageError
 from kensho.model.extent import Extent, Kind
@@ -25,19 +25,19 @@ def copy(content=CONTENT, fmt="vmdk", **options):
 
 def test_result_and_progress():
     seen = []
-    result = copy(on_bytes=lambda *a: seen.append(a), digest=True, threads=3)
+    result = copy(on_bytes=lambda *a: seen.append(a), root=True, threads=3)
     assert result.virtual_size == len(CONTENT)
     assert result.data_bytes + result.zero_bytes == len(CONTENT)
     assert 15 * MIB <= result.data_bytes < 16 * MIB
-    assert result.content_digest == content_digest(open_bytes(CONTENT, format="raw"))
+    assert result.content_root == content_root(open_bytes(CONTENT, format="raw"))
     assert seen == sorted(seen)
     assert seen[-1] == (len(CONTENT), len(CONTENT))
 
 
 def test_digest_is_the_same_for_every_format():
-    digests = {copy(fmt=f, digest=True).content_digest for f in ("vmdk", "raw", "vhd", "qcow2")}
+    digests = {copy(fmt=f, root=True).content_root for f in ("vmdk", "raw", "vhd", "qcow2")}
     assert len(digests) == 1
-    assert digests != {content_digest(open_bytes(CONTENT[:-1] + b"x", format="raw"))}
+    assert digests != {content_root(open_bytes(CONTENT[:-1] + b"x", format="raw"))}
 
 
 class Broken:

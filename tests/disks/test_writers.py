@@ -16,7 +16,7 @@ from disk_helpers import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kensho.disks import compare, content_digest, copy_disk, create_disk, open_disk
+from kensho.disks import compare, content_root, copy_disk, create_disk, open_disk
 from kensho.disks._blocks import data_runs
 from kensho.model.errors import LimitError, UsageError
 from kensho.model.extent import Kind
@@ -45,7 +45,7 @@ def test_what_is_written_is_read(fmt, sub, size, pieces):
     assert read_all(reader) == content.ljust(rounded, b"\0")
     _check_extents(reader, content)
     assert compare(open_bytes(content, format="raw"), reader) is None
-    assert content_digest(reader) == content_digest(open_bytes(content, format="raw"))
+    assert content_root(reader) == content_root(open_bytes(content, format="raw"))
 
 
 def _check_extents(reader, content):
@@ -67,7 +67,7 @@ def _check_extents(reader, content):
 @pytest.mark.parametrize(("fmt", "sub"), WRITERS)
 def test_the_same_bytes_for_any_number_of_threads(fmt, sub):
     content = make_content(9 * MIB + 512, [(0, 2 * MIB), (3 * MIB + 5, 70_000), (8 * MIB, 2 * MIB)])
-    made = {make_disk(content, fmt, sub, threads=n, digest=True) for n in (1, 2, 5)}
+    made = {make_disk(content, fmt, sub, threads=n, root=True) for n in (1, 2, 5)}
     made.add(make_disk(content, fmt, sub))  # without a digest the bytes may take another way
     assert len(made) == 1
 

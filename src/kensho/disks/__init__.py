@@ -1,7 +1,7 @@
 """Virtual disks: recognise, read, write, copy and compare them."""
 
 from kensho.disks.base import DiskReader, DiskWriter, ParentRef, SiblingOpener, SiblingSink
-from kensho.disks.compare import compare, content_digest
+from kensho.disks.compare import compare, content_root
 from kensho.disks.copy import CopyResult, copy_disk
 from kensho.disks.registry import (
     FORMATS,
@@ -24,7 +24,7 @@ __all__ = [
     "SiblingOpener",
     "SiblingSink",
     "compare",
-    "content_digest",
+    "content_root",
     "copy_disk",
     "create_disk",
     "descriptor_of",

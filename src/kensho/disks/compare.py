@@ -1,20 +1,24 @@
-"""Compare two disks by what a guest would read, and digest one; holes are skipped."""
+"""Compare two disks by what a guest would read, and hash one; holes are skipped."""
 
 from __future__ import annotations
 
 import heapq
 import os
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from kensho.disks._blocks import fill_zero
-from kensho.disks.content import LEAF, ContentHasher, leaf_digests
+from kensho.disks.content import LEAF, MerkleTree, leaf_digests
 from kensho.disks.copy import BATCH, batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from kensho.disks.base import DiskReader
+
+Span: TypeAlias = tuple[int, int]
+#: (offset of the first difference or None, leaves of a span)
+Found: TypeAlias = tuple[int | None, list[tuple[int, bytes]]]
 
 
 def compare(
@@ -23,33 +27,87 @@ def compare(
     *,
     threads: int | None = None,
     on_bytes: Callable[[int, int], None] | None = None,
+    tree: MerkleTree | None = None,
 ) -> int | None:
     """Return the first offset at which the disks differ, or None if they do not.
 
     A shorter disk reads as zero behind its end, so a difference in size alone is
-    none; compare ``virtual_size`` for that. FormatError kinds from either reader.
+    none; compare ``virtual_size`` for that. ``tree`` is given the leaves of ``b``;
+    its root is that of ``b`` if there is no difference. FormatError kinds from
+    either reader.
     """
-    total = max(a.virtual_size, b.virtual_size)
-    ranges = _union(batches(a, LEAF), batches(b, LEAF))
+    size = max(a.virtual_size, b.virtual_size)
+
+    def look(span: Span, left: bytearray, right: bytearray) -> Found:
+        difference = _difference(a, b, span, left, right)
+        if difference is not None or tree is None:
+            return difference, []
+        return None, leaf_digests(right, span[0], span[1] - span[0])
+
+    spans = _union(batches(a, LEAF), batches(b, LEAF))
+    return _each(spans, look, tree, threads, on_bytes, size)
+
+
+def content_root(
+    reader: DiskReader,
+    *,
+    threads: int | None = None,
+    on_bytes: Callable[[int, int], None] | None = None,
+) -> str:
+    """Return the Merkle root of ``kensho.disks.content``, lowercase hexadecimal."""
+    tree = MerkleTree()
+
+    def look(span: Span, buffer: bytearray, _: bytearray) -> Found:
+        length = span[1] - span[0]
+        reader.read_into(span[0], memoryview(buffer)[:length])
+        return None, leaf_digests(buffer, span[0], length)
+
+    _each(batches(reader, LEAF), look, tree, threads, on_bytes, reader.virtual_size)
+    return tree.root()
+
+
+def _each(
+    spans: Iterator[Span],
+    look: Callable[[Span, bytearray, bytearray], Found],
+    tree: MerkleTree | None,
+    threads: int | None,
+    on_bytes: Callable[[int, int], None] | None,
+    size: int,
+) -> int | None:
+    """Look at all spans with several threads, take what they find in order, stop at a difference."""
     lock = threading.Lock()
-    found: list[int] = []
+    numbered = enumerate(spans)
+    ready: dict[int, tuple[int, Found]] = {}
+    differences: list[int] = []
     failures: list[BaseException] = []
+    turn = 0
+
+    def take(number: int, end: int, found: Found) -> None:
+        nonlocal turn
+        ready[number] = end, found
+        while turn in ready and not differences:
+            end, (difference, leaves) = ready.pop(turn)
+            turn += 1
+            if difference is not None:
+                differences.append(difference)
+            elif tree is not None:
+                tree.add(leaves)
+            if on_bytes is not None:
+                on_bytes(end, size)
 
     def work() -> None:
         left, right = bytearray(BATCH), bytearray(BATCH)
         try:
-            while not failures:
+            while True:
                 with lock:
-                    # Ranges are handed out ascending: those in flight may hold a lower difference.
-                    span = None if found else next(ranges, None)
-                if span is None:
+                    stop = failures or differences
+                    job = None if stop else next(numbered, None)
+                if job is None:
                     return
-                difference = _difference(a, b, span, left, right)
+                number, span = job
+                found = look(span, left, right)
                 with lock:
-                    if difference is not None:
-                        found.append(difference)
-                    if on_bytes is not None:
-                        on_bytes(span[1], total)
+                    take(number, span[1], found)
         except BaseException as error:  # noqa: BLE001 - re-raised below
             failures.append(error)
 
@@ -64,21 +122,7 @@ def compare(
         helper.join()
     if failures:
         raise failures[0]
-    return min(found, default=None)
-
-
-def content_digest(
-    reader: DiskReader, *, on_bytes: Callable[[int, int], None] | None = None
-) -> str:
-    """Return the digest of ``kensho.disks.content``, lowercase hexadecimal."""
-    hasher = ContentHasher()
-    buffer = bytearray(BATCH)
-    for start, end in batches(reader, LEAF):
-        reader.read_into(start, memoryview(buffer)[: end - start])
-        hasher.add(leaf_digests(buffer, start, end - start))
-        if on_bytes is not None:
-            on_bytes(end, reader.virtual_size)
-    return hasher.hexdigest()
+    return differences[0] if differences else None
 
 
 def _union(a: Iterator[tuple[int, int]], b: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int]]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from kensho.disks._blocks import data_runs
 from kensho.disks.base import PlacingWriter
-from kensho.disks.content import LEAF, ContentHasher, leaf_digests
+from kensho.disks.content import LEAF, MerkleTree, leaf_digests
 from kensho.disks.copy_kernel import WINDOW, copy_verbatim, is_verbatim
 from kensho.model.errors import InterruptedRunError, UsageError
 from kensho.model.extent import Kind
@@ -38,14 +38,14 @@ class CopyResult:
     """What a copy did, in bytes of the virtual disk.
 
     ``data_bytes`` were given to the writer, ``zero_bytes`` were left out;
-    ``content_digest`` is that of ``kensho.disks.content``, if it was asked for.
+    ``content_root`` is that of ``kensho.disks.content``, if it was asked for.
     """
 
     virtual_size: int
     data_bytes: int
     zero_bytes: int
     seconds: float
-    content_digest: str | None = None
+    content_root: str | None = None
 
 
 def copy_disk(
@@ -55,7 +55,7 @@ def copy_disk(
     threads: int | None = None,
     on_bytes: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
-    digest: bool = False,
+    root: bool = False,
 ) -> CopyResult:
     """Copy all of ``reader`` into ``writer`` and finish it.
 
@@ -69,13 +69,13 @@ def copy_disk(
             f"a disk of {reader.virtual_size} bytes does not fit one of {writer.virtual_size}"
         )
     started = time.monotonic()
-    hasher = ContentHasher() if digest else None
-    if hasher is None and isinstance(writer, PlacingWriter) and is_verbatim(reader, writer):
+    tree = MerkleTree() if root else None
+    if tree is None and isinstance(writer, PlacingWriter) and is_verbatim(reader, writer):
         ranges = batches(reader, writer.granularity, WINDOW)
         data = copy_verbatim(reader, writer, ranges, on_bytes, cancelled)
     else:
         count = max(1, min(threads or os.cpu_count() or 1, _MAX_THREADS))
-        data = _run_threads(_Run(reader, writer, count, on_bytes, cancelled, hasher), count)
+        data = _run_threads(_Run(reader, writer, count, on_bytes, cancelled, tree), count)
     writer.finish()
     if on_bytes is not None:
         on_bytes(reader.virtual_size, reader.virtual_size)
@@ -84,7 +84,7 @@ def copy_disk(
         data_bytes=data,
         zero_bytes=reader.virtual_size - data,
         seconds=time.monotonic() - started,
-        content_digest=hasher.hexdigest() if hasher else None,
+        content_root=tree.root() if tree else None,
     )
 
 
@@ -154,7 +154,7 @@ class _Run:
         threads: int,
         on_bytes: Callable[[int, int], None] | None,
         cancelled: Callable[[], bool] | None,
-        hasher: ContentHasher | None,
+        tree: MerkleTree | None,
     ) -> None:
         self.failure: BaseException | None = None
         self.data_bytes = 0
@@ -162,7 +162,7 @@ class _Run:
         self._writer = writer
         self._on_bytes = on_bytes
         self._cancelled = cancelled
-        self._hasher = hasher
+        self._tree = tree
         self._ranges = batches(reader, max(writer.granularity, LEAF))
         self._lock = threading.Lock()
         self._freed = threading.Condition(self._lock)
@@ -230,7 +230,7 @@ class _Run:
         for low, high in data_runs(buffer, length, self._writer.granularity):
             encoded.append(self._writer.encode(start + low, view[low:high]))
             data += high - low
-        leaves = leaf_digests(buffer, start, length) if self._hasher and encoded else []
+        leaves = leaf_digests(buffer, start, length) if self._tree and encoded else []
         return _Done(buffer, end, encoded, data, leaves)
 
     def _put(self, number: int, done: _Done) -> None:
@@ -252,8 +252,8 @@ class _Run:
         for encoded in done.encoded:
             self._writer.commit(encoded)
         self.data_bytes += done.data_bytes
-        if self._hasher is not None:
-            self._hasher.add(done.leaves)
+        if self._tree is not None:
+            self._tree.add(done.leaves)
         with self._lock:
             self._free.append(done.buffer)
             self._freed.notify()

@@ -52,7 +52,8 @@ class PlacedDisk(msgspec.Struct, frozen=True):
     """A disk image as it stands beside the documents that refer to it.
 
     Sizes in bytes; ``sha256`` of the file, empty when it was not computed;
-    ``data_size`` is the number of bytes of the virtual disk that are not zero.
+    ``data_size`` is the number of bytes of the virtual disk that are not zero;
+    ``content_root`` is the Merkle root of docs/integrity.md over all its bytes.
     """
 
     image: str
@@ -63,6 +64,7 @@ class PlacedDisk(msgspec.Struct, frozen=True):
     file_size: int
     data_size: int
     sha256: str = ""
+    content_root: str = ""
 
 
 class Document(msgspec.Struct, frozen=True):

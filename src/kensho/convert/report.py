@@ -138,7 +138,7 @@ def _devices(plan: Plan) -> str:
 def _disks(result: Result) -> str:
     return _table(
         "Disks",
-        ("disk", "format", "virtual size", "data", "file"),
+        ("disk", "format", "virtual size", "data", "file", "content root (BLAKE3)"),
         (
             (
                 f"<code>{escape(d.filename)}</code>",
@@ -146,6 +146,7 @@ def _disks(result: Result) -> str:
                 format_bytes(d.virtual_size),
                 format_bytes(d.data_size),
                 format_bytes(d.file_size),
+                f"<code>{d.content_root}</code>",
             )
             for d in result.disks
         ),

@@ -98,8 +98,14 @@ def run_plan(
             check = "skipped"
             if options.verify:
                 verify = verify_container if form.container else verify_folder
-                verify(package, plan, form, space.folder, disks, partial(_meter, listener))
+                mover.roots |= verify(
+                    package, plan, form, space.folder, disks, partial(_meter, listener)
+                )
                 check = "ok"
+            disks = tuple(
+                msgspec.structs.replace(d, content_root=mover.roots.get(d.image, d.content_root))
+                for d in disks
+            )
             _check_identity(plan, "while it was being converted")
             result = _result(plan, form, out, space, disks, names, findings, check, started)
             html, json = report_names(plan.name, plan.target, plan.form)
@@ -157,6 +163,7 @@ class _Mover:
     ) -> None:
         self.package = package
         self.options = options
+        self.roots: dict[str, str] = {}  # content root by image
         self._listener = listener
         self._cancelled = cancelled
 
@@ -170,7 +177,11 @@ class _Mover:
                 threads=self.options.threads,
                 on_bytes=_meter(self._listener, "copy", step.filename),
                 cancelled=self._cancelled,
+                # Verification hashes what it reads; only without it this pass has to.
+                root=not self.options.verify,
             )
+        if result.content_root is not None:
+            self.roots[step.image] = result.content_root
         return result.data_bytes
 
 
@@ -202,6 +213,7 @@ def _run_folder(
                 virtual_size=step.virtual_size,
                 file_size=path.stat().st_size,
                 data_size=data_size,
+                content_root=mover.roots.get(step.image, ""),
             )
         )
         space.record(tuple(done))

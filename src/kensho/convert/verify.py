@@ -12,6 +12,7 @@ from kensho.convert.plan import Plan
 from kensho.convert.source import check_digests, opened_image
 from kensho.disks import DiskReader, open_disk
 from kensho.disks.compare import compare
+from kensho.disks.content import MerkleTree
 from kensho.model.errors import VerificationError
 from kensho.model.progress import Meter
 from kensho.platforms import Form
@@ -27,14 +28,19 @@ def verify_folder(
     folder: Path,
     disks: tuple[PlacedDisk, ...],
     meter: MeterFactory,
-) -> None:
-    """Compare every disk file with the image it was made from. Raises VerificationError."""
+) -> dict[str, str]:
+    """Compare every disk file with the image it was made from; return images' content roots.
+
+    Raises VerificationError.
+    """
     del plan, form
+    roots = {}
     for disk in disks:
         with FileSource(folder / disk.filename) as source:
             reader = open_disk(source, format=disk.format)
-            _compare(package, disk, reader, meter)
+            roots[disk.image] = _compare(package, disk, reader, meter)
             reader.close()
+    return roots
 
 
 def verify_container(
@@ -44,35 +50,38 @@ def verify_container(
     folder: Path,
     disks: tuple[PlacedDisk, ...],
     meter: MeterFactory,
-) -> None:
+) -> dict[str, str]:
     """Open the container as a source, check its manifest, compare every disk inside.
 
-    Raises VerificationError, ManifestMismatchError.
+    Returns the content root of each image. Raises VerificationError, ManifestMismatchError.
     """
     path = folder / f"{plan.name}.{form.suffix}"
     if form.disk.format == "xva":
-        _compare_vdis(package, path, disks, meter)
-        return
+        return _compare_vdis(package, path, disks, meter)
+    roots = {}
     result = open_package(path)
     try:
         check_digests(result, meter("manifest", path.name))
         for disk in disks:
             with _image_of(result, disk) as reader:
-                _compare(package, disk, reader, meter)
+                roots[disk.image] = _compare(package, disk, reader, meter)
     finally:
         result.close()
+    return roots
 
 
 def _compare_vdis(
     package: Package, path: Path, disks: tuple[PlacedDisk, ...], meter: MeterFactory
-) -> None:
+) -> dict[str, str]:
     from kensho.appliances.xva.read import open_vdi
 
+    roots = {}
     with FileSource(path) as source:
         for disk in disks:
             reader = open_vdi(source, disk.filename)
-            _compare(package, disk, reader, meter)
+            roots[disk.image] = _compare(package, disk, reader, meter)
             reader.close()
+    return roots
 
 
 @contextmanager
@@ -87,10 +96,13 @@ def _image_of(package: Package, disk: PlacedDisk) -> Iterator[DiskReader]:
     raise VerificationError("the disk is missing in the result", path=disk.filename)
 
 
-def _compare(package: Package, disk: PlacedDisk, reader: DiskReader, meter: MeterFactory) -> None:
+def _compare(package: Package, disk: PlacedDisk, reader: DiskReader, meter: MeterFactory) -> str:
+    """Compare one disk; return its content root, hashed while its bytes were here anyway."""
+    tree = MerkleTree()
     with opened_image(package, disk.image) as original:
-        difference = compare(original, reader, on_bytes=meter("verify", disk.filename))
+        difference = compare(original, reader, on_bytes=meter("verify", disk.filename), tree=tree)
     if difference is not None:
         raise VerificationError(
             "the result differs from its source", path=disk.filename, offset=difference
         )
+    return tree.root()

@@ -130,20 +130,32 @@ def test_lying_sizes(fmt, at, pattern):
 
 
 def test_vmdk_tables_that_point_outside_or_at_each_other():
-    blob = make_disk(
-        make_content(70 * MIB, [(0, 5000), (40 * MIB, 5000)]), "vmdk", "monolithicSparse"
-    )
-    directory = struct.unpack_from("<Q", blob, 56)[0] * 512
-    first = struct.unpack_from("<I", blob, directory)[0]
-    for at, value, error in (
-        (directory, 0xFFFFFF00, TruncatedError),
-        (directory + 4, first, CorruptError),
-        (first * 512, 0xFFFFFF00, TruncatedError),
+    """In one copy the other is used, and said so; in both it is an error."""
+    content = make_content(70 * MIB, [(0, 5000), (40 * MIB, 5000)])
+    blob = make_disk(content, "vmdk", "monolithicSparse")
+    copies = [place * 512 for place in struct.unpack_from("<QQ", blob, 48)]
+    tables = [struct.unpack_from("<I", blob, at)[0] for at in copies]
+    for where, value, error in (
+        (lambda i: copies[i], 0xFFFFFF00, TruncatedError),
+        (lambda i: copies[i] + 4, None, CorruptError),
+        (lambda i: tables[i] * 512, 0xFFFFFF00, TruncatedError),
     ):
         bad = bytearray(blob)
-        struct.pack_into("<I", bad, at, value)
+        for i in (0, 1):
+            struct.pack_into("<I", bad, where(i), value or tables[i])
         with pytest.raises(error):
             walk(bad, "vmdk")
+        for i in (0, 1):
+            bad = bytearray(blob)
+            struct.pack_into("<I", bad, where(i), value or tables[i])
+            reader = open_bytes(bad)
+            assert read_all(reader) == content
+            assert [w.code for w in reader.warnings] == ["KF-407"]
+    wiped = bytearray(blob)
+    wiped[tables[1] * 512 : tables[1] * 512 + 2048] = bytes(2048)
+    reader = open_bytes(wiped)
+    assert read_all(reader) == content
+    assert "redundant copy is used" in reader.warnings[0].action
 
 
 def grain_of(blob):

@@ -1,100 +1,62 @@
 """VMDK: one file or a text descriptor naming several, read as one disk.
 
 Spec: VMware Virtual Disk Format 5.0 (VMware Technical Note). Sparse extents are in
-``vmdk_sparse``, the text in ``vmdk_descriptor``.
+``vmdk_sparse`` and ``vmdk_esx``, the text in ``vmdk_descriptor``. A delta shows itself
+alone; ``chain`` lays it over its parent.
 """
 
 from __future__ import annotations
 
 import bisect
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from kensho.disks._blocks import check_disk_range, fill_zero
+from kensho.disks._blocks import check_disk_range
+from kensho.disks._siblings import safe_name
 from kensho.disks._structs import vmdk as s
 from kensho.disks.base import ParentRef
 from kensho.disks.vmdk_descriptor import MAX_BYTES, VmdkDescriptor, parse_descriptor
+from kensho.disks.vmdk_esx import EsxExtent, open_cowd, open_sesparse
+from kensho.disks.vmdk_flat import FlatExtent, ZeroExtent
 from kensho.disks.vmdk_sparse import SparseExtent
 from kensho.model.errors import (
     CorruptError,
     LimitError,
     LocatorError,
     TruncatedError,
+    UnsafePathError,
     UnsupportedError,
 )
-from kensho.model.extent import Extent, Kind, coalesce
+from kensho.model.extent import coalesce
 from kensho.model.finding import Finding, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from kensho.disks.base import SiblingOpener
+    from kensho.disks.base import DiskReader, SiblingOpener
     from kensho.disks.vmdk_descriptor import ExtentLine
+    from kensho.model.extent import Extent
     from kensho.storage.base import ByteSource, WriteBuffer
 
 _FLAT = {"FLAT", "VMFS"}
 _SPARSE = {"SPARSE"}
+_ESX = {"VMFSSPARSE": open_cowd, "SESPARSE": open_sesparse}
 _KNOWN_UNSUPPORTED = {
-    "VMFSSPARSE": "an ESX copy-on-write extent (COWD)",
-    "SESPARSE": "an ESX space-efficient extent (seSparse)",
     "VMFSRDM": "a raw device mapping",
     "VMFSRAW": "a raw device mapping",
 }
+_SESPARSE = s.SESPARSE_MAGIC.to_bytes(8, "little")
 _MAX_SECTORS = 1 << 41
 
 
-class FlatExtent:
-    """A piece of a file that holds the disk's bytes as they are."""
-
-    __slots__ = ("_base", "_file", "_source", "size")
-
-    def __init__(self, source: ByteSource, file: int, base: int, size: int) -> None:
-        if base + size > source.size:
-            raise TruncatedError(
-                f"the flat extent needs {base + size} bytes, the file has {source.size}",
-                path=source.name,
-            )
-        self._source = source
-        self._file = file
-        self._base = base
-        self.size = size
-
-    def extents(self, start: int, end: int) -> Iterator[Extent]:
-        """Yield the extents of the range, as the file system knows them."""
-        for e in self._source.extents(self._base + start, self._base + end):
-            begin = e.start - self._base
-            if e.kind is Kind.DATA:
-                yield Extent(begin, e.length, e.kind, self._file, e.start)
-            else:
-                yield Extent(begin, e.length, e.kind)
-
-    def read_into(self, offset: int, view: memoryview) -> None:
-        """Fill ``view`` from ``offset`` of the extent."""
-        self._source.read_into(self._base + offset, view)
-
-
-class ZeroExtent:
-    """A piece of the disk that has no file and reads as zero."""
-
-    __slots__ = ("size",)
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-
-    def extents(self, start: int, end: int) -> Iterator[Extent]:
-        """Yield one ZERO extent."""
-        yield Extent(start, end - start, Kind.ZERO)
-
-    def read_into(self, offset: int, view: memoryview) -> None:  # noqa: ARG002
-        """Fill ``view`` with zeros."""
-        fill_zero(view)
+_Part: TypeAlias = SparseExtent | FlatExtent | EsxExtent | ZeroExtent
 
 
 class VmdkDisk:
-    """A VMDK open for reading: its extents one after the other."""
+    """A VMDK open for reading: its extents one after the other, without its parent."""
 
-    __slots__ = ("_name", "_opened", "_parts", "_starts", "details", "parent", "sources",
-                 "subformat", "virtual_size", "warnings")  # fmt: skip
+    __slots__ = ("_descriptor", "_findings", "_name", "_opened", "_parts", "_starts", "details",
+                 "parent", "parent_names", "sources", "subformat", "virtual_size")  # fmt: skip
 
     format = "vmdk"
 
@@ -102,10 +64,11 @@ class VmdkDisk:
         self,
         name: str,
         subformat: str,
-        parts: list[SparseExtent | FlatExtent | ZeroExtent],
+        parts: list[_Part],
         sources: tuple[ByteSource, ...],
         opened: tuple[ByteSource, ...],
         descriptor: VmdkDescriptor | None,
+        findings: tuple[Finding, ...] = (),
     ) -> None:
         self._name = name
         self._parts = parts
@@ -118,11 +81,17 @@ class VmdkDisk:
             self._starts.append(total)
             total += part.size
         self.virtual_size = total
+        self._descriptor = descriptor
+        self._findings = findings
         self.parent = _parent(descriptor)
+        self.parent_names = () if self.parent is None else _names_of(self.parent.name, name)
         self.details = _details(parts, descriptor)
-        self.warnings: tuple[Finding, ...] = tuple(
-            finding for part in parts if isinstance(part, SparseExtent) for finding in part.warnings
-        )
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """What was odd so far; damaged tables show when they are read."""
+        own = (f for part in self._parts if isinstance(part, SparseExtent) for f in part.warnings)
+        return (*self._findings, *own)
 
     def extents(self, start: int = 0, end: int | None = None) -> Iterator[Extent]:
         """Yield coalesced extents of the range."""
@@ -155,6 +124,19 @@ class VmdkDisk:
             if self._parts[index].size:
                 yield index
 
+    def check_parent(self, below: DiskReader) -> tuple[Finding, ...]:
+        """Raise CorruptError unless ``below`` has the content id this delta was made over."""
+        wanted = "" if self.parent is None else self.parent.identity
+        found = str(below.details.get("cid", "")) if below.format == "vmdk" else "none"
+        if _number(wanted) != _number(found):
+            raise CorruptError(
+                f"was made over content {wanted}, but {below.sources[0].name} now has {found}",
+                path=self._name,
+                field="parentCID",
+                hint="the parent was changed after the snapshot: find the one it was made over",
+            )
+        return ()
+
     def close(self) -> None:
         """Close the extent files that were opened for this disk."""
         for source in self._opened:
@@ -164,16 +146,18 @@ class VmdkDisk:
 def open_vmdk(source: ByteSource, sibling: SiblingOpener | None = None) -> VmdkDisk:
     """Open a VMDK from its sparse file or from its descriptor.
 
-    UnsupportedError for deltas, COWD, seSparse and compressed splits without
-    their descriptor; LocatorError when an extent file cannot be opened.
+    UnsupportedError for raw device mappings and for an ESX delta without its
+    descriptor; LocatorError when an extent file cannot be opened.
     """
     head = source.read_at(0, min(s.SECTOR, source.size))
     if head.startswith(s.MAGIC):
         return _open_single(source)
-    if head.startswith(b"COWD"):
-        raise _unsupported(source, "VMFSSPARSE")
-    if head.startswith(b"\xbe\xba\xfe\xca"):
-        raise _unsupported(source, "SESPARSE")
+    if head.startswith((s.COWD_MAGIC, _SESPARSE)):
+        raise UnsupportedError(
+            "the data of an ESX delta, without the descriptor that names its parent",
+            path=source.name,
+            hint="open the small .vmdk file beside it",
+        )
     if source.size > MAX_BYTES:
         raise LimitError(f"a descriptor of {source.size} bytes", path=source.name)
     if not head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(b"# disk descriptorfile"):
@@ -197,7 +181,6 @@ def _open_single(source: ByteSource) -> VmdkDisk:
             )
         at = first.descriptor_offset * s.SECTOR
         descriptor = parse_descriptor(source.read_at(at, size), source.name, at)
-        _refuse_delta(source, descriptor)
         declared = sum(line.sectors for line in descriptor.extents)
         if descriptor.extents and declared != header.capacity:
             raise CorruptError(
@@ -205,8 +188,9 @@ def _open_single(source: ByteSource) -> VmdkDisk:
                 path=source.name,
                 field="capacity",
             )
+    findings: tuple[Finding, ...] = ()
     if not part.compressed and (descriptor is None or not descriptor.extents):
-        part.warnings += (
+        findings = (
             Finding(
                 "KF-406",
                 Severity.WARNING,
@@ -218,13 +202,12 @@ def _open_single(source: ByteSource) -> VmdkDisk:
     subformat = (descriptor.create_type if descriptor else "") or (
         "streamOptimized" if part.compressed else "monolithicSparse"
     )
-    return VmdkDisk(source.name, subformat, [part], (source,), (), descriptor)
+    return VmdkDisk(source.name, subformat, [part], (source,), (), descriptor, findings)
 
 
 def _open_described(
     source: ByteSource, descriptor: VmdkDescriptor, sibling: SiblingOpener | None
 ) -> VmdkDisk:
-    _refuse_delta(source, descriptor)
     if not descriptor.extents:
         raise CorruptError("the descriptor names no extents", path=source.name)
     if sum(line.sectors for line in descriptor.extents) > _MAX_SECTORS:
@@ -232,12 +215,12 @@ def _open_described(
     files: dict[str, tuple[int, ByteSource]] = {}
     try:
         parts = [_open_part(source, line, files, sibling) for line in descriptor.extents]
+        opened = tuple(file for _, file in files.values())
+        return VmdkDisk(source.name, descriptor.create_type, parts, opened, opened, descriptor)
     except BaseException:
-        for _, opened in files.values():
-            opened.close()
+        for _, file in files.values():
+            file.close()
         raise
-    sources = tuple(opened for _, opened in files.values())
-    return VmdkDisk(source.name, descriptor.create_type, parts, sources, sources, descriptor)
 
 
 def _open_part(
@@ -245,11 +228,11 @@ def _open_part(
     line: ExtentLine,
     files: dict[str, tuple[int, ByteSource]],
     sibling: SiblingOpener | None,
-) -> SparseExtent | FlatExtent | ZeroExtent:
+) -> _Part:
     size = line.sectors * s.SECTOR
     if line.type == "ZERO":
         return ZeroExtent(size)
-    if line.type not in _FLAT | _SPARSE:
+    if line.type not in _FLAT | _SPARSE | set(_ESX):
         raise _unsupported(source, line.type)
     if line.name not in files:
         if sibling is None:
@@ -261,10 +244,10 @@ def _open_part(
     number, opened = files[line.name]
     if line.type in _FLAT:
         return FlatExtent(opened, number, line.offset * s.SECTOR, size)
-    part = SparseExtent(opened, number)
+    part = _ESX.get(line.type, SparseExtent)(opened, number)
     if part.size != size:
         raise CorruptError(
-            f"the descriptor says {line.sectors} sectors, the extent {part.header.capacity}",
+            f"the descriptor says {line.sectors} sectors, the extent {part.capacity}",
             path=opened.name,
             field="capacity",
         )
@@ -280,15 +263,6 @@ def _unsupported(source: ByteSource, kind: str) -> UnsupportedError:
     )
 
 
-def _refuse_delta(source: ByteSource, descriptor: VmdkDescriptor) -> None:
-    if descriptor.has_parent:
-        raise UnsupportedError(
-            f"a delta on {descriptor.settings.get('parentfilenamehint', 'another disk')!r}",
-            path=source.name,
-            hint="consolidate the machine's snapshots first",
-        )
-
-
 def _parent(descriptor: VmdkDescriptor | None) -> ParentRef | None:
     if descriptor is None or not descriptor.has_parent:
         return None
@@ -296,9 +270,25 @@ def _parent(descriptor: VmdkDescriptor | None) -> ParentRef | None:
     return ParentRef(hint, "vmdk", descriptor.settings.get("parentcid", ""))
 
 
-def _details(
-    parts: list[SparseExtent | FlatExtent | ZeroExtent], descriptor: VmdkDescriptor | None
-) -> Mapping[str, str | int]:
+def _names_of(hint: str, path: str) -> tuple[str, ...]:
+    """Return where the parent may be: as recorded below the folder, or moved here with the delta."""
+    if not hint:
+        raise CorruptError("a delta that does not name its parent", path=path, field="parentCID")
+    last = hint.replace("\\", "/").rpartition("/")[2].rpartition(":")[2]
+    try:
+        return (safe_name(hint, path), last)
+    except UnsafePathError:
+        return (last,)
+
+
+def _number(cid: str) -> int | str:
+    try:
+        return int(cid, 16)
+    except ValueError:
+        return cid
+
+
+def _details(parts: list[_Part], descriptor: VmdkDescriptor | None) -> Mapping[str, str | int]:
     details: dict[str, str | int] = {"extents": len(parts)}
     if descriptor is not None:
         for key in ("cid", "ddb.adaptertype", "ddb.virtualhwversion", "ddb.uuid"):

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kensho.disks._blocks import HOLE, ZERO, BlockMap, fill_zero
+from kensho.disks._blocks import BlockMap, fill_zero
 from kensho.disks._codec import DamagedDataError, inflate_zlib
 from kensho.disks._structs import vmdk as s
-from kensho.disks._tables import is_zero, read_table, zero_table
+from kensho.disks.vmdk_tables import GrainTables
 from kensho.model.errors import (
     CorruptError,
     FormatError,
@@ -23,7 +23,6 @@ from kensho.model.extent import Kind
 from kensho.model.finding import Finding, Severity
 
 if TYPE_CHECKING:
-    import array
     from collections.abc import Iterator
 
     from kensho.model.extent import Extent
@@ -32,33 +31,41 @@ if TYPE_CHECKING:
 _MAX_CAPACITY = 1 << 41  # sectors: 1 PiB, 16 times what VMware allows
 _MAX_GRAIN = 1 << 14  # sectors: 8 MiB
 _MAX_TABLE_ENTRIES = 1 << 16
-_MAX_DIRECTORY = 1 << 23  # entries
 _READ_AHEAD = 2 << 20
 
 
 class SparseExtent:
     """A sparse extent open for reading; offsets are bytes within the extent."""
 
-    __slots__ = ("_directory", "_file", "_grain", "_map", "_source", "header", "size", "warnings")
+    __slots__ = ("_findings", "_grain", "_map", "_source", "_tables", "header", "size")
 
     def __init__(self, source: ByteSource, file: int) -> None:
         header, findings = _effective_header(source)
         self.header = header
-        self.warnings = findings
+        self._findings = findings
         self.size = header.capacity * s.SECTOR
         self._source = source
-        self._file = file
         self._grain = header.grain_size * s.SECTOR
-        self._directory = _read_directory(source, header)
+        self._tables = GrainTables(source, header)
         self._map = BlockMap(
             self.size,
             self._grain,
             header.entries_per_gt,
-            self._load_table,
+            self._tables.load,
             file=file,
             verbatim=not self.compressed,
             keep=512,
         )
+
+    @property
+    def capacity(self) -> int:
+        """Size in sectors."""
+        return self.header.capacity
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """What was odd so far."""
+        return self._findings + self._tables.findings
 
     @property
     def compressed(self) -> bool:
@@ -80,42 +87,6 @@ class SparseExtent:
                 self._source.read_into(extent.file_offset, part)
             else:
                 fill_zero(part)
-
-    def _load_table(self, number: int) -> array.array[int] | None:
-        sector = self._directory[number]
-        if sector == 0:
-            return None
-        header = self.header
-        at = sector * s.SECTOR
-        raw = self._source.read_at(at, header.entries_per_gt * 4)
-        if is_zero(raw):
-            return None
-        entries = read_table(raw, "I")
-        zeroed = 1 if header.flags & s.FLAG_ZERO_GRAINS else -1
-        # A compressed grain has at least its header; a plain one all its bytes but those
-        # behind the capacity, which some writers leave out of the file.
-        limit = self._source.size
-        first = number * header.entries_per_gt
-        out = zero_table("q", len(entries))
-        for i, entry in enumerate(entries):
-            if entry == 0:
-                out[i] = HOLE
-            elif entry == zeroed:
-                out[i] = ZERO
-            else:
-                place = entry * s.SECTOR
-                length = s.GRAIN_HEADER.size
-                if not self.compressed:
-                    length = max(0, min(self._grain, self.size - (first + i) * self._grain))
-                if place + length > limit:
-                    raise TruncatedError(
-                        f"grain {first + i} should be at {place:#x}, behind the end of the file",
-                        path=self._source.name,
-                        offset=at + 4 * i,
-                        field="grain table entry",
-                    )
-                out[i] = place
-        return out
 
     def _read_compressed(self, offset: int, view: memoryview) -> None:
         grain = self._grain
@@ -192,19 +163,6 @@ def _runs_of(wanted: list[tuple[int, int]], gap: int) -> Iterator[list[tuple[int
         run.append(item)
     if run:
         yield run
-
-
-def _read_directory(source: ByteSource, header: s.SparseHeader) -> array.array[int]:
-    covered = header.grain_size * header.entries_per_gt
-    count = -(-header.capacity // covered)
-    if count > _MAX_DIRECTORY:
-        raise LimitError(f"grain directory of {count} entries", path=source.name, field="capacity")
-    at = header.gd_offset * s.SECTOR
-    directory = read_table(source.read_at(at, count * 4), "I")
-    tables = [sector for sector in directory if sector]
-    if len(set(tables)) != len(tables):
-        raise CorruptError("two directory entries share a grain table", path=source.name, offset=at)
-    return directory
 
 
 def _effective_header(source: ByteSource) -> tuple[s.SparseHeader, tuple[Finding, ...]]:

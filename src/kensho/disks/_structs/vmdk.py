@@ -1,7 +1,9 @@
 """VMDK on-disk structures.
 
 Spec: VMware Virtual Disk Format 5.0, "Hosted Sparse Extents" and
-"Stream-Optimized Compressed Sparse Extents". All little endian, units are
+"Stream-Optimized Compressed Sparse Extents"; Virtual Disk Format 1.1, "ESX Server Sparse
+Extents" (COWD). seSparse has no specification: what is known is in QEMU's block/vmdk.c
+(VMDKSESparseConstHeader). All little endian, units are
 sectors of 512 bytes unless a name says bytes.
 """
 
@@ -72,3 +74,82 @@ class SparseHeader:
 def unpack_header(raw: bytes) -> SparseHeader:
     """Read a header out of 512 bytes, unchecked."""
     return SparseHeader(*_HEADER.unpack(raw))
+
+
+COWD_MAGIC = b"COWD"
+COWD_ENTRIES = 4096  # per grain table
+_COWD = struct.Struct("<4s7I")
+COWD_SIZE = 2048
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CowdHeader:
+    """COWDisk_Header of a vmfsSparse extent, as far as it is needed to read."""
+
+    magic: bytes
+    version: int
+    flags: int
+    capacity: int
+    grain_size: int
+    gd_offset: int
+    gd_entries: int
+    free_sector: int
+
+
+def unpack_cowd(raw: bytes) -> CowdHeader:
+    """Read a COWD header, unchecked."""
+    return CowdHeader(*_COWD.unpack_from(raw))
+
+
+SESPARSE_MAGIC = 0xCAFE_BABE
+SESPARSE_VOLATILE_MAGIC = 0xCAFE_CAFE
+SESPARSE_VERSION = 0x2_0000_0001
+SESPARSE_GRAIN = 8  # sectors
+SESPARSE_TABLE = 64  # sectors
+_SESPARSE = struct.Struct("<26Q")
+SESPARSE_VOLATILE = struct.Struct("<4Q")  # magic, free table, next transaction, replay journal
+
+# The type of a grain table entry, its upper four bits; in a directory 1 means a table.
+SE_ABSENT, SE_UNMAPPED, SE_ZERO, SE_DATA = range(4)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SeSparseHeader:
+    """The constant header of a seSparse extent, without the places that are not needed."""
+
+    magic: int
+    version: int
+    capacity: int
+    grain_size: int
+    table_size: int
+    flags: int
+    reserved: tuple[int, ...]
+    volatile_offset: int
+    gd_offset: int
+    gd_size: int
+    tables_offset: int
+    grains_offset: int
+
+
+def unpack_sesparse(raw: bytes) -> SeSparseHeader:
+    """Read a constant header out of 512 bytes, unchecked."""
+    v = _SESPARSE.unpack_from(raw)
+    return SeSparseHeader(
+        magic=v[0],
+        version=v[1],
+        capacity=v[2],
+        grain_size=v[3],
+        table_size=v[4],
+        flags=v[5],
+        reserved=v[6:10],
+        volatile_offset=v[10],
+        gd_offset=v[16],
+        gd_size=v[17],
+        tables_offset=v[18],
+        grains_offset=v[24],
+    )
+
+
+def sesparse_grain(entry: int) -> int:
+    """Return the number of the grain in an entry of type SE_DATA."""
+    return entry >> 48 & 0xFFF | (entry & 0xFFFF_FFFF_FFFF) << 12

@@ -32,3 +32,8 @@ def write_table(entries: array.array[int], *, big_endian: bool = False) -> bytes
 def zero_table(typecode: str, count: int) -> array.array[int]:
     """Return ``count`` zeros."""
     return array.array(typecode, bytes(count * array.array(typecode).itemsize))
+
+
+def filled_table(typecode: str, count: int, value: int) -> array.array[int]:
+    """Return ``count`` times ``value``."""
+    return array.array(typecode, [value]) * count

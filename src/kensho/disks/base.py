@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 from kensho.storage.base import ByteSink, ByteSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from kensho.model.extent import Extent
     from kensho.model.finding import Finding
@@ -137,6 +137,18 @@ class DiskWriter(Protocol):
 
     def finish(self) -> None:
         """Write tables and headers; the disk is complete after this and not before."""
+
+
+@runtime_checkable
+class ChildWriter(DiskWriter, Protocol):
+    """A writer of a disk that is based on another one: what it does not own is its parent's."""
+
+    def own(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Say, before the first commit, which (start, end) are this disk's own.
+
+        Ascending multiples of ``granularity``, taken as the writing goes on. What is
+        in one of them and never committed is zero and hides the parent's.
+        """
 
 
 @runtime_checkable

@@ -108,24 +108,8 @@ class ChainDisk:
 
     def extents(self, start: int = 0, end: int | None = None) -> Iterator[Extent]:
         """Yield coalesced extents of the range, holes filled from below."""
-        return coalesce(self._extents(start, end))
-
-    def _extents(self, start: int, end: int | None) -> Iterator[Extent]:
-        below, shift = self._below, len(self._layer.sources)
-        for extent in self._layer.extents(start, end):
-            if extent.kind is not Kind.HOLE:
-                yield extent
-                continue
-            seen = min(max(below.virtual_size, extent.start), extent.end)
-            if seen > extent.start:
-                for part in below.extents(extent.start, seen):
-                    yield (
-                        dataclasses.replace(part, file=part.file + shift)
-                        if part.file >= 0
-                        else part
-                    )
-            if seen < extent.end:  # the disk below is shorter
-                yield Extent(seen, extent.end - seen, Kind.HOLE)
+        own = self._layer.extents(start, end)
+        return over_parent(own, self._below, len(self._layer.sources))
 
     def read_into(self, offset: int, buffer: WriteBuffer) -> None:
         """Fill ``buffer`` from ``offset``."""
@@ -155,6 +139,25 @@ class ChainDisk:
         self._below.close()
         if self._file is not None:
             self._file.close()
+
+
+def over_parent(extents: Iterator[Extent], parent: DiskReader, shift: int = 1) -> Iterator[Extent]:
+    """Yield ``extents`` with what ``parent`` has in their holes; its sources come ``shift`` later."""
+    return coalesce(_filled(extents, parent, shift))
+
+
+def _filled(extents: Iterator[Extent], parent: DiskReader, shift: int) -> Iterator[Extent]:
+    for extent in extents:
+        if extent.kind is not Kind.HOLE:
+            yield extent
+            continue
+        seen = min(max(parent.virtual_size, extent.start), extent.end)
+        if seen > extent.start:
+            for below in parent.extents(extent.start, seen):
+                file = below.file + shift if below.file >= 0 else -1
+                yield dataclasses.replace(below, file=file)
+        if seen < extent.end:  # the parent is shorter
+            yield Extent(seen, extent.end - seen, Kind.HOLE)
 
 
 def links_of(disk: DiskReader) -> tuple[Link, ...]:

@@ -15,7 +15,7 @@ from kensho.disks.base import Layer
 from kensho.model.errors import UnsupportedError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from kensho.disks.base import DiskReader, DiskWriter, ParentRef, SiblingOpener, SiblingSink
     from kensho.storage.base import ByteSink, ByteSource, StreamSink
@@ -110,6 +110,7 @@ FORMATS: tuple[Descriptor, ...] = (
             Magic(-512, b"conectix", 90, "VHD footer at the end"),
             Magic(-511, b"conectix", 90, "VHD footer of 511 bytes at the end"),
         ),
+        child_writers={"differencing": "kensho.disks.vhd_child:create_vhd_child"},
     ),
     Descriptor(
         "qcow2",
@@ -241,7 +242,6 @@ def create_disk(
     sibling_sink: SiblingSink | None = None,
     name: str = "disk",
     parent: ParentRef | None = None,
-    owned: Iterable[tuple[int, int]] = (),
 ) -> DiskWriter:
     """Begin a virtual disk of ``virtual_size`` bytes in ``sink``.
 
@@ -254,9 +254,8 @@ def create_disk(
     main one will have, from which the others' are made (``disk.vmdk``:
     ``disk-flat.vmdk``). The caller owns all sinks: it flushes and closes them after
     ``finish``. UsageError for unknown names or without the ``sibling_sink`` needed, LimitError when the format cannot hold the size.
-    With ``parent`` (``Descriptor.child_writers``) the disk is based on another one of
-    that name: what is in no range of ``owned`` (ascending (start, end), read as the
-    writing goes on) is the parent's; what is in one and is not written is zero.
+    With ``parent`` (``Descriptor.child_writers``) the disk is based on that one and the
+    writer is a ``ChildWriter``.
     """
     descriptor = descriptor_of(format)
     if parent is not None:
@@ -266,7 +265,7 @@ def create_disk(
             raise UsageError(f"{format} {chosen} cannot have a parent", hint=f"known: {known}")
         create = _load(descriptor.child_writers[chosen])
         options = {"compression": compression, "identity": identity}
-        return cast("DiskWriter", create(sink, virtual_size, parent, owned, **options))
+        return cast("DiskWriter", create(sink, virtual_size, parent, **options))
     chosen = subformat or next(iter(descriptor.writers), "")
     if chosen in descriptor.folder_writers:
         if sibling_sink is None:

@@ -1,9 +1,10 @@
-"""Read VHD: fixed and dynamic.
+"""Read VHD: fixed, dynamic and differencing.
 
 Spec: Microsoft "Virtual Hard Disk Image Format Specification" 1.0 (2006).
 The size is the footer's current size, never the geometry, which cannot express
 most sizes. Sector bitmaps of dynamic disks are not consulted: no writer leaves a
 sector of an existing block undefined, and unwritten ones read as zero either way.
+Those of differencing disks have the first sector in the highest bit of a byte.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kensho.disks._blocks import HOLE, BlockMap, read_mapped
+from kensho.disks._sectors import split_by_sectors
 from kensho.disks._structs import vhd as s
 from kensho.disks._tables import read_table, zero_table
+from kensho.disks.base import ParentRef
+from kensho.disks.vhd_parent import ParentLink, check_link, read_link
 from kensho.model.errors import CorruptError, LimitError, TruncatedError, UnsupportedError
 from kensho.model.extent import Extent
 from kensho.model.finding import Finding, Severity
@@ -21,7 +25,7 @@ if TYPE_CHECKING:
     import array
     from collections.abc import Iterator, Mapping
 
-    from kensho.disks.base import SiblingOpener
+    from kensho.disks.base import DiskReader, SiblingOpener
     from kensho.storage.base import ByteSource, WriteBuffer
 
 _MAX_SIZE = 1 << 42  # twice what the format's addresses reach
@@ -32,27 +36,32 @@ _PAGE = 4096  # table entries read at a time
 class VhdDisk:
     """A VHD open for reading."""
 
-    __slots__ = ("_map", "_name", "details", "sources", "subformat", "virtual_size", "warnings")
+    __slots__ = ("_link", "_map", "_name", "details", "parent", "parent_names", "sources", "subformat",
+                 "virtual_size", "warnings")  # fmt: skip
 
     format = "vhd"
-    parent = None
 
     def __init__(
         self,
         source: ByteSource,
         footer: s.Footer,
         blocks: BlockMap | None,
+        link: ParentLink | None,
         warnings: tuple[Finding, ...],
     ) -> None:
         self._name = source.name
         self._map = blocks
         self.sources = (source,)
-        self.subformat = "dynamic" if blocks else "fixed"
+        self._link = link
+        self.parent_names = link.names if link else ()
+        self.parent = ParentRef(link.names[0], "vhd", link.uuid.hex()) if link else None
+        self.subformat = "differencing" if link else "dynamic" if blocks else "fixed"
         self.virtual_size = footer.current_size
         self.warnings = warnings
         details: dict[str, str | int] = {
             "creator": footer.creator.decode("latin-1").strip(" \0"),
-            "uuid": footer.uuid.hex(),
+            "identity": footer.uuid.hex(),
+            "timestamp": footer.timestamp,
         }
         if blocks:
             details["block_bytes"] = blocks.block
@@ -60,6 +69,8 @@ class VhdDisk:
 
     def extents(self, start: int = 0, end: int | None = None) -> Iterator[Extent]:
         """Yield coalesced extents of the range."""
+        if self._map is not None and self._link is not None:
+            return split_by_sectors(self._map, start, end, s.SECTOR, self._bitmap, high_first=True)
         if self._map is not None:
             return self._map.extents(start, end)
         stop = self.virtual_size if end is None else min(end, self.virtual_size)
@@ -69,20 +80,31 @@ class VhdDisk:
         """Fill ``buffer`` from ``offset``."""
         read_mapped(self, self._name, offset, buffer)
 
+    def check_parent(self, below: DiskReader) -> tuple[Finding, ...]:
+        """Raise CorruptError unless ``below`` is the parent this one was made from."""
+        if self._link is not None:
+            check_link(self._link, below, self._name)
+        return ()
+
     def close(self) -> None:
         """Do nothing; the source belongs to the caller."""
 
+    def _bitmap(self, block: int, first: int, count: int) -> bytes | None:
+        assert self._map is not None
+        place = self._map.locate(block) - bitmap_size(self._map.block) + first // 8
+        bits = self.sources[0].read_at(place, (first + count - 1) // 8 - first // 8 + 1)
+        return None if bits.count(0xFF) == len(bits) else bits
+
+
+def bitmap_size(block: int) -> int:
+    """Return the bytes a block's bitmap takes up: whole sectors."""
+    return -(-(block // s.SECTOR) // (8 * s.SECTOR)) * s.SECTOR
+
 
 def open_vhd(source: ByteSource, sibling: SiblingOpener | None = None) -> VhdDisk:  # noqa: ARG001
-    """Open a VHD; UnsupportedError for differencing disks."""
+    """Open a VHD alone, without its parent if it is a differencing disk."""
     footer, warnings = _footer(source)
-    if footer.disk_type == s.DIFFERENCING:
-        raise UnsupportedError(
-            "a differencing disk: most of its data are in another file",
-            path=source.name,
-            hint="merge the checkpoints in Hyper-V first",
-        )
-    if footer.disk_type not in {s.FIXED, s.DYNAMIC}:
+    if footer.disk_type not in {s.FIXED, s.DYNAMIC, s.DIFFERENCING}:
         raise UnsupportedError(f"VHD disk type {footer.disk_type}", path=source.name)
     if footer.current_size > _MAX_SIZE:
         raise LimitError(
@@ -90,14 +112,18 @@ def open_vhd(source: ByteSource, sibling: SiblingOpener | None = None) -> VhdDis
             path=source.name,
             field="current size",
         )
-    if footer.disk_type == s.DYNAMIC:
-        return VhdDisk(source, footer, _block_map(source, footer), warnings)
+    if footer.disk_type != s.FIXED:
+        header = _dynamic_header(source, footer)
+        link = None
+        if footer.disk_type == s.DIFFERENCING:
+            link = read_link(source, header, footer.data_offset)
+        return VhdDisk(source, footer, _block_map(source, footer, header), link, warnings)
     if footer.current_size > source.size:
         raise TruncatedError(
             f"a fixed disk of {footer.current_size} bytes in a file of {source.size}",
             path=source.name,
         )
-    return VhdDisk(source, footer, None, warnings)
+    return VhdDisk(source, footer, None, None, warnings)
 
 
 def _footer(source: ByteSource) -> tuple[s.Footer, tuple[Finding, ...]]:
@@ -137,7 +163,7 @@ def _note(subject: str, message: str) -> Finding:
     )
 
 
-def _block_map(source: ByteSource, footer: s.Footer) -> BlockMap:
+def _dynamic_header(source: ByteSource, footer: s.Footer) -> s.DynamicHeader:
     raw = source.read_at(footer.data_offset, s.DYNAMIC_SIZE)
     header = s.unpack_dynamic(raw)
 
@@ -154,6 +180,12 @@ def _block_map(source: ByteSource, footer: s.Footer) -> BlockMap:
     count = -(-footer.current_size // block)
     if header.max_entries < count:
         raise corrupt(f"{header.max_entries} table entries for {count} blocks", "max table entries")
+    return header
+
+
+def _block_map(source: ByteSource, footer: s.Footer, header: s.DynamicHeader) -> BlockMap:
+    block = header.block_size
+    count = -(-footer.current_size // block)
     table = header.table_offset
     if table + 4 * count > source.size:
         raise TruncatedError(
@@ -161,7 +193,7 @@ def _block_map(source: ByteSource, footer: s.Footer) -> BlockMap:
             path=source.name,
             offset=table,
         )
-    bitmap = -(-(block // s.SECTOR) // (8 * s.SECTOR)) * s.SECTOR
+    bitmap = bitmap_size(block)
 
     def load(page: int) -> array.array[int] | None:
         first = page * _PAGE

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from kensho.disks._identity import identity_time, identity_uuid
 from kensho.disks._placing import write_placed
 from kensho.disks._structs import vhd as s
-from kensho.disks._tables import write_table, zero_table
+from kensho.disks._tables import filled_table, write_table
 from kensho.model.errors import LimitError
 
 if TYPE_CHECKING:
@@ -27,7 +27,16 @@ _TABLE_AT = s.FOOTER_SIZE + s.DYNAMIC_SIZE
 class VhdDynamicWriter:
     """A dynamic VHD being written; see DiskWriter for the protocol."""
 
-    __slots__ = ("_block", "_footer", "_next", "_start", "_table", "sink", "virtual_size")
+    __slots__ = (
+        "_block",
+        "_footer",
+        "_next",
+        "_start",
+        "_table",
+        "identity",
+        "sink",
+        "virtual_size",
+    )
 
     format = "vhd"
     subformat = "dynamic"
@@ -36,11 +45,10 @@ class VhdDynamicWriter:
     def __init__(self, sink: ByteSink, virtual_size: int, identity: bytes | None) -> None:
         self.virtual_size = _round(virtual_size)
         self.sink = sink
-        self._footer = _make_footer(self.virtual_size, s.DYNAMIC, identity)
+        self._footer = make_footer(self.virtual_size, s.DYNAMIC, identity)
+        self.identity = self._footer.uuid.hex()
         count = -(-self.virtual_size // BLOCK)
-        self._table = zero_table("I", count)
-        for number in range(count):
-            self._table[number] = s.UNUSED
+        self._table = filled_table("I", count, s.UNUSED)
         end = _TABLE_AT + -(-count * 4 // s.SECTOR) * s.SECTOR
         # A block's bitmap fills the last sector before a 4 KiB boundary, so that its data can
         # be copied, or shared, by whole file system blocks.
@@ -104,7 +112,7 @@ class VhdDynamicWriter:
 class VhdFixedWriter:
     """A fixed VHD being written: raw with a footer behind."""
 
-    __slots__ = ("_footer", "sink", "virtual_size")
+    __slots__ = ("_footer", "identity", "sink", "virtual_size")
 
     format = "vhd"
     subformat = "fixed"
@@ -113,7 +121,8 @@ class VhdFixedWriter:
     def __init__(self, sink: ByteSink, virtual_size: int, identity: bytes | None) -> None:
         self.virtual_size = _round(virtual_size)
         self.sink = sink
-        self._footer = _make_footer(self.virtual_size, s.FIXED, identity)
+        self._footer = make_footer(self.virtual_size, s.FIXED, identity)
+        self.identity = self._footer.uuid.hex()
         sink.truncate(self.virtual_size)
 
     def encode(self, offset: int, data: memoryview) -> tuple[int, memoryview]:
@@ -141,7 +150,7 @@ def create_vhd_dynamic(
     identity: bytes | None = None,
 ) -> VhdDynamicWriter:
     """Begin a dynamic VHD; the size is rounded up to whole sectors."""
-    _check(virtual_size)
+    check_size(virtual_size)
     return VhdDynamicWriter(sink, virtual_size, identity)
 
 
@@ -153,11 +162,12 @@ def create_vhd_fixed(
     identity: bytes | None = None,
 ) -> VhdFixedWriter:
     """Begin a fixed VHD; the size is rounded up to whole sectors (Azure wants whole MiB)."""
-    _check(virtual_size)
+    check_size(virtual_size)
     return VhdFixedWriter(sink, virtual_size, identity)
 
 
-def _check(virtual_size: int) -> None:
+def check_size(virtual_size: int) -> None:
+    """Raise LimitError for sizes no VHD can have."""
     if not 0 < virtual_size <= _MAX_SIZE:
         raise LimitError(
             f"a VHD cannot have {virtual_size} bytes", hint="the limit is 2040 GiB; use VHDX"
@@ -168,7 +178,9 @@ def _round(size: int) -> int:
     return -(-size // s.SECTOR) * s.SECTOR
 
 
-def _make_footer(size: int, disk_type: int, identity: bytes | None) -> s.Footer:
+def make_footer(virtual_size: int, disk_type: int, identity: bytes | None) -> s.Footer:
+    """Return the footer of a new disk; its size is rounded up to whole sectors."""
+    size = _round(virtual_size)
     cylinders, heads, sectors = s.geometry(size // s.SECTOR)
     return s.Footer(
         cookie=s.COOKIE,

@@ -19,6 +19,8 @@ FIXED, DYNAMIC, DIFFERENCING = 2, 3, 4
 
 _FOOTER = struct.Struct(">8sIIQI4sI4sQQHBBII16sB427x")
 _DYNAMIC = struct.Struct(">8sQQIIII16sII512s192s256x")
+_LOCATOR = struct.Struct(">4sIIIQ")
+LOCATORS = 8  # places for parent locators in a dynamic header
 _FOOTER_SUM = 64  # offset of the checksum
 _DYNAMIC_SUM = 36
 FOOTER_SIZE = _FOOTER.size
@@ -72,6 +74,30 @@ class DynamicHeader:
     def pack(self) -> bytes:
         """Return the 1024 bytes with their checksum."""
         return _with_sum(_DYNAMIC.pack(*dataclasses.astuple(self)), _DYNAMIC_SUM)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Locator:
+    """Parent locator entry: where in the file the parent's path is, in a platform's own form.
+
+    ``space`` is counted in bytes by Windows and by most others, in sectors by some.
+    """
+
+    platform: bytes
+    space: int
+    length: int
+    reserved: int
+    offset: int
+
+    def pack(self) -> bytes:
+        """Return the 24 bytes."""
+        return _LOCATOR.pack(*dataclasses.astuple(self))
+
+
+def unpack_locators(raw: bytes) -> list[Locator]:
+    """Return the used entries out of the 192 bytes in the dynamic header, unchecked."""
+    entries = [Locator(*fields) for fields in _LOCATOR.iter_unpack(raw)]
+    return [entry for entry in entries if any(entry.platform) and entry.length]
 
 
 def unpack_footer(raw: bytes) -> Footer:

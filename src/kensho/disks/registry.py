@@ -132,6 +132,14 @@ FORMATS: tuple[Descriptor, ...] = (
         (Magic(64, b"\x7f\x10\xda\xbe", 100, "VDI signature"),),
     ),
     Descriptor(
+        "qed",
+        "QEMU enhanced disk",
+        (".qed",),
+        "kensho.disks.qed:open_qed",
+        {},
+        (Magic(0, b"QED\0", 100, "QED magic"),),
+    ),
+    Descriptor(
         "raw",
         "raw disk image",
         (".raw", ".img", ".bin", ".dd"),

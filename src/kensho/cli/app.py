@@ -29,4 +29,9 @@ VERBS = {
 }
 for _verb, (_target, _help) in VERBS.items():
     app.command(_target, name=_verb, help=_help)
+app.command(
+    "kensho.cli.disk:app",
+    name="disk",
+    help="Look at, convert and check virtual disks of any format.",
+)
 app.register_install_completion_command()  # type: ignore[no-untyped-call,unused-ignore]

@@ -1,0 +1,236 @@
+"""``kensho disk convert``: a disk in another format."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from kensho.cli import exits
+from kensho.cli.disk.opening import FormatOption, Locator, SnapshotOption, opened_once
+from kensho.cli.options import Flag, Json
+from kensho.cli.progress import shown
+from kensho.cli.render import print_json, print_json_line
+from kensho.convert.events import Listener, Moved, Step
+from kensho.disks import DiskReader
+from kensho.disks.cloud import target_for_cloud
+from kensho.disks.from_pipe import PipedDisk
+from kensho.disks.mapping import data_bytes
+from kensho.disks.transfer import (
+    How,
+    Target,
+    Written,
+    check_destination,
+    target_for,
+    write_disk,
+    write_stream,
+)
+from kensho.model.errors import UsageError
+from kensho.model.progress import Meter
+from kensho.model.units import format_bytes, format_seconds
+from kensho.storage.pipe import PipeSink
+
+_SIZE = re.compile(r"(\d+)\s*([KMGT]?)(i?B)?", re.IGNORECASE)
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def convert(
+    source: Locator,
+    target: Locator,
+    /,
+    *,
+    to: Annotated[str | None, Parameter(name="--to")] = None,
+    subformat: str | None = None,
+    cloud: Annotated[Literal["azure", "gcp", "aws"] | None, Parameter(name="--for")] = None,
+    compression: Literal["fast", "balanced", "small"] | None = None,
+    format: FormatOption = None,  # noqa: A002
+    snapshot: SnapshotOption = None,
+    size: str | None = None,
+    threads: int | None = None,
+    overwrite: Annotated[bool, Flag] = False,
+    verify: Annotated[bool, Flag] = False,
+    hash: Annotated[bool, Flag] = False,  # noqa: A002
+    dry_run: Annotated[bool, Flag] = False,
+    json: Json = False,
+    events: Annotated[bool, Flag] = False,
+    quiet: Annotated[bool, Parameter(name=["-q", "--quiet"], negative="")] = False,
+) -> int:
+    """Write a disk, with all it is based on, in another format.
+
+    The result appears under its name when it is complete and safe on the disk, not before.
+
+    Parameters
+    ----------
+    source
+        Path, archive.ova#member, URL, or - for a raw disk or VMDK stream from a pipe.
+    target
+        The file to write, or - for a pipe.
+    to
+        Format of the result; by default what the target's suffix says.
+    subformat
+        Variant of the format; a VMDK is streamOptimized by default.
+    cloud
+        The shape a cloud takes: azure (fixed VHD of whole MiB), gcp (disk.raw in a tar.gz),
+        aws (raw, VMDK, VHD or VHDX).
+    compression
+        Speed against size, for formats that compress; makes a QCOW2 a compressed one.
+    size
+        Size of a raw disk that comes from a pipe, such as 10G.
+    threads
+        Worker threads; as many as there are processors by default.
+    overwrite
+        Replace a file that is there already.
+    verify
+        Read the result back and compare it with the source before it gets its name.
+    hash
+        Compute the Merkle root of the content (docs/integrity.md).
+    dry_run
+        Show what would be done and stop.
+    events
+        Print progress and the result as lines of JSON.
+    quiet
+        Print nothing but errors.
+    """
+    if target == "-" and (json or events):
+        raise UsageError("standard output cannot hold both the disk and JSON", path="-")
+    if to == "qcow2" or (to is None and target.endswith((".qcow2", ".qcow"))):
+        subformat = subformat or ("compressed" if compression else None)
+    with opened_once(source, format, snapshot, _bytes(size)) as reader:
+        return run(
+            source,
+            reader,
+            target,
+            _target(cloud, target, to, subformat, reader.virtual_size),
+            How(
+                compression=compression or "fast",
+                threads=threads,
+                overwrite=overwrite,
+                verify=verify,
+                root=hash,
+                identity=_identity(reader, target),
+            ),
+            dry_run=dry_run,
+            json=json,
+            events=events,
+            quiet=quiet,
+        )
+
+
+def run(
+    source: str,
+    reader: DiskReader,
+    path: str,
+    target: Target,
+    how: How,
+    *,
+    dry_run: bool = False,
+    json: bool = False,
+    events: bool = False,
+    quiet: bool = False,
+) -> int:
+    """Write ``reader`` to ``path`` with progress and the result shown as asked for."""
+    if dry_run:
+        _show_plan(source, reader, path, target, how, json=json)
+        return exits.OK
+    with shown(events=events, quiet=quiet or json) as listener:
+        if path == "-":
+            if how.verify:
+                raise UsageError("what went into a pipe cannot be read back", path="-")
+            copy = _meter(listener, "copy", source)
+            result = write_stream(reader, PipeSink(), target, how, on_copy=copy)
+        else:
+            result = write_disk(
+                reader,
+                Path(path),
+                target,
+                how,
+                on_copy=_meter(listener, "copy", Path(path).name),
+                on_verify=_meter(listener, "verify", Path(path).name) if how.verify else None,
+            )
+    if json:
+        print_json({"source": source, **_record(result), "findings": reader.warnings})
+    elif events:
+        print_json_line({"event": "result", "result": {"source": source, **_record(result)}})
+    elif not quiet and path != "-":
+        _show(result)
+    return exits.OK
+
+
+def _target(
+    cloud: str | None, target: str, to: str | None, subformat: str | None, size: int
+) -> Target:
+    if cloud is not None:
+        return target_for_cloud(cloud, target, to, subformat, size)
+    if target == "-" and to is None:
+        raise UsageError("a pipe has no name that says which format to write", hint="add --to")
+    return target_for(target, to, subformat, size)
+
+
+def _identity(reader: DiskReader, target: str) -> bytes:
+    """Return what identifiers in the result are made from: the same run makes the same bytes."""
+    seed = repr(
+        (
+            [(source.name, source.size) for source in reader.sources],
+            reader.virtual_size,
+            Path(target).name,
+        )
+    )
+    return hashlib.sha256(seed.encode()).digest()
+
+
+def _meter(listener: Listener, phase: str, subject: str) -> Meter:
+    listener(Step(phase, subject))
+    return Meter(subject, phase, lambda progress: listener(Moved(progress)))
+
+
+def _bytes(text: str | None) -> int | None:
+    if text is None:
+        return None
+    match = _SIZE.fullmatch(text.strip())
+    if match is None or not int(match[1]):
+        raise UsageError(f"not a size: {text!r}", hint="bytes, or a number with K, M, G or T")
+    return int(match[1]) * _UNITS[match[2].upper()]
+
+
+def _record(result: Written) -> dict[str, Any]:
+    return {name: getattr(result, name) for name in result.__struct_fields__}
+
+
+def _show_plan(
+    source: str, reader: DiskReader, path: str, target: Target, how: How, *, json: bool
+) -> None:
+    if path != "-":
+        check_destination(reader, Path(path), overwrite=how.overwrite)
+    data = None if isinstance(reader, PipedDisk) else data_bytes(reader)
+    if json:
+        print_json(
+            {
+                "source": source,
+                "source_format": reader.format,
+                "source_subformat": reader.subformat,
+                "path": path,
+                "format": target.format,
+                "subformat": target.subformat,
+                "virtual_size": target.virtual_size,
+                "data_size": data,
+                "findings": reader.warnings,
+            }
+        )
+        return
+    size = format_bytes(target.virtual_size) + (f", {format_bytes(data)} of data" if data else "")
+    print(f"{source} ({reader.format} {reader.subformat})")
+    print(f"→ {path} ({target.format} {target.subformat}), {size}")
+
+
+def _show(result: Written) -> None:
+    rate = result.data_size / result.seconds if result.seconds > 0 else 0.0
+    print(
+        f"{result.path}: {result.format} {result.subformat}, {format_bytes(result.file_size)}"
+        f" from {format_bytes(result.data_size)} of data in {format_seconds(result.seconds)}"
+        f" ({format_bytes(rate)}/s)" + ("; identical to the source" if result.verified else "")
+    )
+    if result.root:
+        print(f"root: {result.root}")

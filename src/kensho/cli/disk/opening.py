@@ -1,0 +1,124 @@
+"""Open what a disk verb was given: a path, an archive's member, a URL, a pipe."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from kensho.appliances.registry import REFUSED
+from kensho.appliances.sniff import is_surely_disk, is_tar, is_xml
+from kensho.disks import DiskReader, open_disk
+from kensho.disks.chain import links_of
+from kensho.disks.from_pipe import open_pipe
+from kensho.model.errors import KenshoError, UnsupportedError
+from kensho.storage import ByteSource, FileSource, read_members
+from kensho.storage.locator import open_source, sibling_opener
+from kensho.storage.pipe import PipeReader
+
+
+def _no_option(_: type, value: str) -> None:
+    if value.startswith("-") and value != "-":
+        raise ValueError(f"unknown option {value}")
+
+
+#: A path, archive.ova#member or URL; ``-`` is one too and no option.
+Locator = Annotated[str, Parameter(allow_leading_hyphen=True, validator=_no_option)]
+FormatOption = Annotated[
+    str | None,
+    Parameter(
+        name=["-f", "--format"],
+        help="Read it as this format instead of what its first bytes say.",
+    ),
+]
+SnapshotOption = Annotated[
+    str | None, Parameter(name="--snapshot", help="Read this internal snapshot, by id or name.")
+]
+
+
+@contextmanager
+def opened_disk(
+    locator: str,
+    format: str | None = None,  # noqa: A002
+    snapshot: str | None = None,
+) -> Iterator[DiskReader]:
+    """Open a disk with all it is based on, for random access, and close it afterwards.
+
+    LocatorError and FormatError kinds; a package where a disk is wanted is an
+    UnsupportedError that names its disks. CorruptError when the file changed meanwhile.
+    """
+    source = open_source(locator)
+    try:
+        if format is None:
+            _refuse_packages(source)
+        reader = open_disk(
+            source, sibling=sibling_opener(locator), format=format, snapshot=snapshot
+        )
+        try:
+            yield reader
+        finally:
+            reader.close()
+        if isinstance(source, FileSource):
+            source.check_unchanged()
+    finally:
+        source.close()
+
+
+@contextmanager
+def opened_once(
+    locator: str,
+    format: str | None = None,  # noqa: A002
+    snapshot: str | None = None,
+    size: int | None = None,
+) -> Iterator[DiskReader]:
+    """Open a disk to be read from front to back once: as ``opened_disk``, and from a pipe."""
+    if locator == "-" and not stat.S_ISREG(os.fstat(0).st_mode):
+        yield open_pipe(PipeReader(), size=size, format=format)
+        return
+    with opened_disk(locator, format, snapshot) as reader:
+        yield reader
+
+
+def chain_of(reader: DiskReader) -> list[dict[str, str | int]]:
+    """Return the disks below ``reader``, nearest first."""
+    return [
+        {
+            "name": link.name,
+            "format": link.layer.format,
+            "subformat": link.layer.subformat,
+            "virtual_size": link.layer.virtual_size,
+        }
+        for link in links_of(reader)[1:]
+    ]
+
+
+def _refuse_packages(source: ByteSource) -> None:
+    if is_surely_disk(source):
+        return
+    head = source.read_at(0, min(64, source.size))
+    for refused in REFUSED:
+        if head.startswith(refused.magic):
+            raise UnsupportedError(f"is {refused.title}", path=source.name, hint=refused.hint)
+    if is_tar(source):
+        raise UnsupportedError(
+            "is an archive, not a disk", path=source.name, hint=_members_hint(source)
+        )
+    if is_xml(source):
+        raise UnsupportedError(
+            "is a text in XML, not a disk",
+            path=source.name,
+            hint="`kensho inspect` shows a machine and names its disks",
+        )
+
+
+def _members_hint(source: ByteSource) -> str:
+    try:
+        names = [m.name for m in read_members(source) if m.type == "file"]
+    except KenshoError:
+        return "if it is a raw disk all the same, say --format raw"
+    disks = [n for n in names if not n.lower().endswith((".ovf", ".mf", ".cert", ".xml"))]
+    return "name the disk in it: " + ", ".join(f"{source.name}#{n}" for n in disks[:10])

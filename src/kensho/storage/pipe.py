@@ -1,0 +1,98 @@
+"""Standard input and output as pipes: bytes in the order they come, each of them once."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+from kensho.model.errors import NoSpaceError, TruncatedError, UnsupportedError
+
+if TYPE_CHECKING:
+    from kensho.storage.base import ReadBuffer, WriteBuffer
+
+_ZEROS = bytes(1 << 20)
+
+
+class PipeReader:
+    """Bytes from a pipe, a socket or anything else that only goes forward; not for threads."""
+
+    __slots__ = ("_fd", "name", "position")
+
+    def __init__(self, fd: int = 0, name: str = "-") -> None:
+        self._fd = fd
+        self.name = name
+        self.position = 0
+
+    def read_up_to(self, buffer: WriteBuffer) -> int:
+        """Fill ``buffer`` as far as the pipe goes; return how much that was."""
+        view = memoryview(buffer)
+        done = 0
+        while done < len(view):
+            got = os.readv(self._fd, [view[done:]])
+            if got == 0:
+                break
+            done += got
+        self.position += done
+        return done
+
+    def read(self, length: int) -> bytes:
+        """Return exactly ``length`` bytes; TruncatedError when the pipe ends before."""
+        buffer = bytearray(length)
+        if (got := self.read_up_to(buffer)) < length:
+            raise TruncatedError(
+                f"the pipe ended; {length - got} bytes more were promised",
+                path=self.name,
+                offset=self.position,
+                hint="look at the exit code of the program that writes into the pipe",
+            )
+        return bytes(buffer)
+
+
+class PipeSink:
+    """A pipe as a sink: appended to, or written at rising offsets with zeros in between.
+
+    UnsupportedError for a write before the current position.
+    """
+
+    __slots__ = ("_fd", "_size", "name", "position")
+
+    def __init__(self, fd: int = 1, name: str = "-") -> None:
+        self._fd = fd
+        self._size = 0
+        self.name = name
+        self.position = 0
+
+    def append(self, data: ReadBuffer) -> None:
+        """Write all of ``data`` into the pipe."""
+        view = memoryview(data)
+        done = 0
+        try:
+            while done < len(view):
+                done += os.write(self._fd, view[done:])
+        except OSError as error:
+            if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+                raise NoSpaceError(f"write failed: {error.strerror}", path=self.name) from None
+            raise
+        self.position += len(view)
+
+    def write_at(self, offset: int, data: ReadBuffer) -> None:
+        """Write zeros up to ``offset`` and then ``data``."""
+        if offset < self.position:
+            raise UnsupportedError(
+                "this format is not written from front to back", path=self.name, offset=offset
+            )
+        self._zeros_to(offset)
+        self.append(data)
+
+    def truncate(self, size: int) -> None:
+        """Note the length; ``flush`` writes the zeros missing at the end."""
+        self._size = size
+
+    def flush(self) -> None:
+        """Write zeros up to the length that was noted."""
+        self._zeros_to(self._size)
+
+    def _zeros_to(self, offset: int) -> None:
+        while self.position < offset:
+            self.append(memoryview(_ZEROS)[: min(len(_ZEROS), offset - self.position)])

@@ -6,6 +6,6 @@ requests of one client, ``server`` the sockets and threads.
 """
 
 from kensho.disks.nbd.protocol import Export
-from kensho.disks.nbd.server import NbdServer, listen_tcp, listen_unix
+from kensho.disks.nbd.server import DEFAULT_PORT, NbdServer, listen_tcp, listen_unix
 
-__all__ = ["Export", "NbdServer", "listen_tcp", "listen_unix"]
+__all__ = ["DEFAULT_PORT", "Export", "NbdServer", "listen_tcp", "listen_unix"]

@@ -62,7 +62,7 @@ class NbdServer:
         name = quote(self._export.name, safe="")
         address = self._listener.getsockname()
         if self._listener.family == socket.AF_UNIX:
-            return f"nbd+unix:///{name}?socket={quote(address)}"
+            return f"nbd+unix:///{name}?socket={quote(str(Path(address).absolute()))}"
         host = f"[{address[0]}]" if ":" in address[0] else address[0]
         return f"nbd://{host}:{address[1]}/{name}"
 

@@ -12,7 +12,7 @@ import fcntl
 import os
 import struct
 
-from kensho.model.errors import CorruptError, LocatorError, NoSpaceError, UsageError
+from kensho.model.errors import CorruptError, KenshoError, LocatorError, NoSpaceError, UsageError
 from kensho.storage import FileSource
 
 _FLOCK = struct.Struct("hhqqi4x")  # struct flock of 64-bit Linux
@@ -69,7 +69,7 @@ class OverlayFile:
         return bytes(buffer)
 
     def write_at(self, offset: int, data: bytes | bytearray | memoryview) -> None:
-        """Write all of ``data``, inside the file's size."""
+        """Write all of ``data``, inside the file's size; NoSpaceError, or its base class."""
         self._demand_sound()
         view = memoryview(data)
         done = 0
@@ -77,7 +77,7 @@ class OverlayFile:
             while done < len(view):
                 done += os.pwrite(self._fd, view[done:], offset + done)
         except OSError as error:
-            raise self._no_room(error) from None
+            raise self._failed(error) from None
 
     def write_parts(self, offset: int, parts: list[memoryview]) -> None:
         """Write ``parts`` one behind the other, in one system call if it takes them."""
@@ -85,7 +85,7 @@ class OverlayFile:
         try:
             done = os.pwritev(self._fd, parts, offset) if len(parts) <= _MAX_PARTS else 0
         except OSError as error:
-            raise self._no_room(error) from None
+            raise self._failed(error) from None
         for part in parts:
             if done < len(part):
                 self.write_at(offset + done, part[done:])
@@ -98,7 +98,7 @@ class OverlayFile:
         try:
             os.ftruncate(self._fd, size)
         except OSError as error:
-            raise self._no_room(error) from None
+            raise self._failed(error) from None
         self.size = size
 
     def sync(self) -> None:
@@ -106,11 +106,11 @@ class OverlayFile:
         self._demand_sound()
         try:
             os.fdatasync(self._fd)
-        except OSError:
+        except OSError as error:
             # Linux drops the dirty pages after telling of the error once: what is on
             # the disk is unknown from now on, so tables must not be made to point there.
             self._broken = True
-            raise
+            raise self._failed(error) from None
 
     def close(self) -> None:
         """Close the file, which gives up the locks; closing twice is allowed."""
@@ -121,12 +121,11 @@ class OverlayFile:
 
     def _demand_sound(self) -> None:
         if self._broken:
-            raise OSError(errno.EIO, "an earlier sync of the overlay failed")
+            raise KenshoError("an earlier sync of the overlay failed", path=self.name)
 
-    def _no_room(self, error: OSError) -> Exception:
-        if error.errno in _NO_ROOM:
-            return NoSpaceError(f"write failed: {error.strerror}", path=self.name)
-        return error
+    def _failed(self, error: OSError) -> KenshoError:
+        kind = NoSpaceError if error.errno in _NO_ROOM else KenshoError
+        return kind(f"write failed: {error.strerror}", path=self.name)
 
 
 def _lock(fd: int, path: str) -> None:

@@ -7,7 +7,8 @@ from kensho.disks import FORMATS, copy_disk, create_disk, open_disk
 from kensho.storage import MemorySink, MemorySource
 
 KIB, MIB = 1 << 10, 1 << 20
-WRITERS = [(d.name, sub) for d in FORMATS for sub in d.writers]
+# Disks with sectors of 4096 bytes have tests of their own: QEMU does not read them.
+WRITERS = [(d.name, sub) for d in FORMATS for sub in d.writers if not sub.endswith("-4kn")]
 QEMU_NAMES = {"vhd": "vpc"}
 
 

@@ -93,8 +93,17 @@ FORMATS: tuple[Descriptor, ...] = (
         "Hyper-V virtual disk (VHDX)",
         (".vhdx", ".avhdx"),
         "kensho.disks.vhdx:open_vhdx",
-        {"dynamic": "kensho.disks.vhdx_write:create_vhdx"},
+        {
+            "dynamic": "kensho.disks.vhdx_write:create_vhdx",
+            "fixed": "kensho.disks.vhdx_write:create_vhdx_fixed",
+            "dynamic-4kn": "kensho.disks.vhdx_write:create_vhdx_4kn",
+            "fixed-4kn": "kensho.disks.vhdx_write:create_vhdx_fixed_4kn",
+        },
         (Magic(0, b"vhdxfile", 100, "VHDX file identifier"),),
+        child_writers={
+            "differencing": "kensho.disks.vhdx_child:create_vhdx_child",
+            "differencing-4kn": "kensho.disks.vhdx_child:create_vhdx_child_4kn",
+        },
     ),
     Descriptor(
         "vhd",

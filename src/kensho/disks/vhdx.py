@@ -1,24 +1,29 @@
-"""Read VHDX: fixed and dynamic, cleanly closed or not.
+"""Read VHDX: fixed, dynamic and differencing, cleanly closed or not.
 
 Spec: [MS-VHDX] Virtual Hard Disk v2 (VHDX) File Format, sections 2.2 to 2.6.
 """
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING
 
-from kensho.disks._blocks import HOLE, ZERO, BlockMap, read_mapped
+from kensho.disks._blocks import check_disk_range, fill_zero
+from kensho.disks._file_holes import without_file_holes
+from kensho.disks._sectors import split_by_sectors
 from kensho.disks._structs import vhdx as s
-from kensho.disks._tables import is_zero, read_table, zero_table
+from kensho.disks.base import ParentRef
+from kensho.disks.vhdx_bat import BlockTable
 from kensho.disks.vhdx_log import replay_log
+from kensho.disks.vhdx_parent import ParentLink, check_link, read_link
 from kensho.model.errors import CorruptError, LimitError, TruncatedError, UnsupportedError
+from kensho.model.extent import Kind
 from kensho.model.finding import Finding, Severity
 
 if TYPE_CHECKING:
-    import array
     from collections.abc import Iterator, Mapping
 
-    from kensho.disks.base import SiblingOpener
+    from kensho.disks.base import DiskReader, SiblingOpener
     from kensho.model.extent import Extent
     from kensho.storage.base import ByteSource, WriteBuffer
 
@@ -30,27 +35,34 @@ _MAX_ITEMS = 2047
 class VhdxDisk:
     """A VHDX open for reading."""
 
-    __slots__ = ("_map", "_name", "details", "sources", "subformat", "warnings")
+    __slots__ = ("_bat", "_link", "_map", "_name", "_sector", "details", "parent", "parent_names", "sources", "subformat",
+                 "warnings")  # fmt: skip
 
     format = "vhdx"
-    parent = None
 
     def __init__(
         self,
         source: ByteSource,
-        blocks: BlockMap,
-        flags: int,
-        sector: int,
+        table: BlockTable,
+        link: ParentLink | None,
+        identity: str,
         warnings: tuple[Finding, ...],
     ) -> None:
         self._name = source.name
-        self._map = blocks
+        self._bat = table
+        self._map = table.blocks()
+        self._sector = table.sector
+        self._link = link
         self.sources = (source,)
-        self.subformat = "fixed" if flags & s.LEAVE_ALLOCATED else "dynamic"
+        self.parent_names = link.names if link else ()
+        self.parent = ParentRef(link.names[0], "vhdx", link.guids[0]) if link else None
+        kind = "differencing" if link else "fixed" if table.flags & s.LEAVE_ALLOCATED else "dynamic"
+        self.subformat = kind + ("-4kn" if table.sector == 4096 else "")
         self.warnings = warnings
         self.details: Mapping[str, str | int] = {
-            "block_bytes": blocks.block,
-            "logical_sector_bytes": sector,
+            "block_bytes": table.block,
+            "logical_sector_bytes": table.sector,
+            "identity": identity,
         }
 
     @property
@@ -60,18 +72,37 @@ class VhdxDisk:
 
     def extents(self, start: int = 0, end: int | None = None) -> Iterator[Extent]:
         """Yield coalesced extents of the range."""
-        return self._map.extents(start, end)
+        return without_file_holes(self._allocated(start, end), self.sources[0])
 
     def read_into(self, offset: int, buffer: WriteBuffer) -> None:
         """Fill ``buffer`` from ``offset``."""
-        read_mapped(self, self._name, offset, buffer)
+        view = memoryview(buffer)
+        check_disk_range(self._name, self.virtual_size, offset, len(view))
+        for extent in self._allocated(offset, offset + len(view)):
+            part = view[extent.start - offset : extent.end - offset]
+            if extent.kind is Kind.DATA:
+                self.sources[0].read_into(extent.file_offset, part)
+            else:
+                fill_zero(part)
+
+    def _allocated(self, start: int, end: int | None) -> Iterator[Extent]:
+        if self._link is None:
+            return self._map.extents(start, end)
+        bits = self._bat.bitmap
+        return split_by_sectors(self._map, start, end, self._sector, bits, high_first=False)
+
+    def check_parent(self, below: DiskReader) -> tuple[Finding, ...]:
+        """Raise CorruptError unless ``below`` is the parent this one was made from."""
+        if self._link is not None:
+            check_link(self._link, below, self._sector, self._name)
+        return ()
 
     def close(self) -> None:
         """Do nothing; the source belongs to the caller."""
 
 
 def open_vhdx(source: ByteSource, sibling: SiblingOpener | None = None) -> VhdxDisk:  # noqa: ARG001
-    """Open a VHDX; a pending log is replayed in memory. UnsupportedError for differencing disks."""
+    """Open a VHDX alone, without its parent; a pending log is replayed in memory."""
     if source.read_at(0, 8) != s.FILE_ID:
         raise CorruptError("no VHDX file identifier", path=source.name, offset=0)
     header = _header(source)
@@ -97,8 +128,12 @@ def open_vhdx(source: ByteSource, sibling: SiblingOpener | None = None) -> VhdxD
         raise LimitError(f"a disk of {size} bytes", path=source.name, field="VirtualDiskSize")
     if size == 0 or size % sector:
         raise CorruptError(f"a disk of {size} bytes", path=source.name, field="VirtualDiskSize")
-    blocks = _block_map(source, regions[s.BAT_REGION], size, block, sector)
-    return VhdxDisk(source, blocks, flags, sector, warnings)
+    link = None
+    if flags & s.HAS_PARENT:
+        link = read_link(items.get(s.PARENT_LOCATOR, b""), source.name)
+    table = BlockTable(source, regions[s.BAT_REGION], size, block, sector, flags)
+    identity = str(uuid.UUID(bytes_le=header.data_write_guid))
+    return VhdxDisk(source, table, link, identity, warnings)
 
 
 def _header(source: ByteSource) -> s.Header:
@@ -191,58 +226,6 @@ def _number(
 def _block_size(source: ByteSource, items: dict[bytes, bytes]) -> tuple[int, int]:
     both = _number(source, items, s.FILE_PARAMETERS, 8, "FileParameters")
     block, flags = both & 0xFFFF_FFFF, both >> 32
-    if flags & s.HAS_PARENT:
-        raise UnsupportedError(
-            "a differencing disk: most of its data are in another file",
-            path=source.name,
-            hint="merge the checkpoints in Hyper-V first",
-        )
     if not s.MIB <= block <= 256 * s.MIB or block & (block - 1):
         raise CorruptError(f"blocks of {block} bytes", path=source.name, field="BlockSize")
     return block, flags
-
-
-def _block_map(
-    source: ByteSource, region: s.Region, size: int, block: int, sector: int
-) -> BlockMap:
-    ratio = s.chunk_ratio(block, sector)
-    count = -(-size // block)
-    if 8 * (count + (count - 1) // ratio) > region.length:
-        raise CorruptError(
-            f"the block allocation table is too small for {count} blocks",
-            path=source.name,
-            offset=region.offset,
-        )
-
-    def load(chunk: int) -> array.array[int] | None:
-        # A chunk's payload entries are followed by one entry for its sector bitmap.
-        first = chunk * ratio
-        number = min(ratio, count - first)
-        at = region.offset + 8 * (first + chunk)
-        raw = source.read_at(at, 8 * number)
-        if is_zero(raw):
-            return None
-        out = zero_table("q", number)
-        for i, entry in enumerate(read_table(raw, "Q")):
-            state = entry & s.STATE_MASK
-            place = entry & s.OFFSET_MASK
-            if state in {s.NOT_PRESENT, s.UNDEFINED}:
-                out[i] = HOLE
-            elif state in {s.ZEROED, s.UNMAPPED}:
-                out[i] = ZERO
-            elif state != s.FULLY_PRESENT or place < s.MIB:
-                raise CorruptError(
-                    f"block {first + i} has entry {entry:#x}", path=source.name, offset=at + 8 * i
-                )
-            elif place + min(block, size - (first + i) * block) > source.size:
-                raise TruncatedError(
-                    f"block {first + i} should be at {place:#x}, behind the end of the file",
-                    path=source.name,
-                    offset=at + 8 * i,
-                    field="block allocation table",
-                )
-            else:
-                out[i] = place
-        return out
-
-    return BlockMap(size, block, ratio, load)

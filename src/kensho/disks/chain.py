@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 MAX_DEPTH = 64
 #: What others call the formats, in the names they record.
-_FORMAT_NAMES = {"vpc": "vhd"}
+_FORMAT_NAMES = {"vpc": "vhd", "parallels": "hdd"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

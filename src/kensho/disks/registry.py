@@ -27,12 +27,16 @@ _STRONG = 90
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Magic:
-    """``value`` at ``offset`` (negative: from the end) speaks for a format with ``confidence``."""
+    """``value`` at ``offset`` (negative: from the end) speaks for a format with ``confidence``.
+
+    It may also begin up to ``within`` bytes behind ``offset``.
+    """
 
     offset: int
     value: bytes
     confidence: int
     why: str
+    within: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -139,6 +143,18 @@ FORMATS: tuple[Descriptor, ...] = (
         "kensho.disks.vdi:open_vdi",
         {"dynamic": "kensho.disks.vdi_write:create_vdi"},
         (Magic(64, b"\x7f\x10\xda\xbe", 100, "VDI signature"),),
+    ),
+    Descriptor(
+        "hdd",
+        "Parallels disk",
+        (".hdd", ".hds", ".xml"),
+        "kensho.disks.hdd:open_hdd",
+        {},
+        (
+            Magic(0, b"WithoutFreeSpace", 100, "Parallels image header"),
+            Magic(0, b"WithouFreSpacExt", 100, "Parallels image header"),
+            Magic(0, b"<Parallels_disk_image", 100, "Parallels disk descriptor", within=1024),
+        ),
     ),
     Descriptor(
         "qed",
@@ -300,7 +316,8 @@ def create_disk(
 
 def _matches(magic: Magic, head: bytes, tail: bytes) -> bool:
     if magic.offset >= 0:
-        return head.startswith(magic.value, magic.offset)
+        end = magic.offset + magic.within + len(magic.value)
+        return head.find(magic.value, magic.offset, end) >= 0
     at = len(tail) + magic.offset
     return at >= 0 and tail.startswith(magic.value, at)
 

@@ -12,8 +12,8 @@ import dataclasses
 from typing import TYPE_CHECKING, TypeAlias
 
 from kensho.disks._blocks import check_disk_range
-from kensho.disks._siblings import safe_name
 from kensho.disks._structs import vmdk as s
+from kensho.disks._windows_names import moved_names
 from kensho.disks.base import ParentRef
 from kensho.disks.vmdk_descriptor import MAX_BYTES, VmdkDescriptor, parse_descriptor
 from kensho.disks.vmdk_esx import EsxExtent, open_cowd, open_sesparse
@@ -24,7 +24,6 @@ from kensho.model.errors import (
     LimitError,
     LocatorError,
     TruncatedError,
-    UnsafePathError,
     UnsupportedError,
 )
 from kensho.model.extent import coalesce
@@ -271,14 +270,9 @@ def _parent(descriptor: VmdkDescriptor | None) -> ParentRef | None:
 
 
 def _names_of(hint: str, path: str) -> tuple[str, ...]:
-    """Return where the parent may be: as recorded below the folder, or moved here with the delta."""
-    if not hint:
-        raise CorruptError("a delta that does not name its parent", path=path, field="parentCID")
-    last = hint.replace("\\", "/").rpartition("/")[2].rpartition(":")[2]
-    try:
-        return (safe_name(hint, path), last)
-    except UnsafePathError:
-        return (last,)
+    if names := moved_names([hint]):
+        return names
+    raise CorruptError("a delta that does not name its parent", path=path, field="parentCID")
 
 
 def _number(cid: str) -> int | str:

@@ -71,6 +71,8 @@ def convert(
     quiet
         Print nothing but errors.
     """
+    if threads is not None and threads < 1:
+        raise UsageError(f"--threads {threads}: at least one is needed")
     plan = _plan(source, to, output, wishes)
     if dry_run:
         print_json(plan) if json else show_plan(plan)

@@ -428,3 +428,15 @@ def test_output_that_cannot_say_every_character(disk: Path, tmp_path: Path) -> N
         command, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}
     )
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_ctrl_c_after_the_end_is_too_late(
+    kensho: Kensho, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(result: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kensho.cli.convert._show", interrupted)
+    code, _, err = kensho("convert", disk, "--to", "kvm", "-o", tmp_path / "out")
+    assert code == 0
+    assert "nothing that looks finished" not in err

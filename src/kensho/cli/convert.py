@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,7 +16,7 @@ from kensho.cli.render import console, print_findings, print_json, print_json_li
 from kensho.convert.plan import Plan, check_runnable, looks_like_plan, make_plan, read_plan
 from kensho.convert.rules.space import NO_SPACE
 from kensho.convert.run import Options, Result, run_plan
-from kensho.model.errors import NoSpaceError, UsageError
+from kensho.model.errors import InterruptedRunError, NoSpaceError, UsageError
 from kensho.model.finding import Severity, at_least
 from kensho.model.units import format_bytes, format_seconds
 from kensho.platforms import find_form, find_platform
@@ -88,12 +89,13 @@ def convert(
     )
     with shown(events=events, quiet=quiet or json) as listener:
         result = run_plan(plan, output, options=options, listener=listener)
-    if json:
-        print_json(result)
-    elif events:
-        print_json_line({"event": "result", "result": result})
-    elif not quiet:
-        _show(result)
+    with suppress(KeyboardInterrupt, InterruptedRunError):  # too late: it is done
+        if json:
+            print_json(result)
+        elif events:
+            print_json_line({"event": "result", "result": result})
+        elif not quiet:
+            _show(result)
     return exits.WARNINGS if strict and at_least(result.findings, Severity.WARNING) else exits.OK
 
 

@@ -440,3 +440,15 @@ def test_ctrl_c_after_the_end_is_too_late(
     code, _, err = kensho("convert", disk, "--to", "kvm", "-o", tmp_path / "out")
     assert code == 0
     assert "nothing that looks finished" not in err
+
+
+def test_a_link_in_place_of_the_hidden_folder_is_not_cleared(
+    kensho: Kensho, disk: Path, tmp_path: Path
+) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "precious").touch()
+    (tmp_path / ".web01-kvm-libvirt.kensho-partial").symlink_to(theirs)
+    code, _, err = kensho("convert", disk, "--to", "kvm", "-o", tmp_path)
+    assert (code, "KE-003" in err) == (2, True), err
+    assert (theirs / "precious").exists()

@@ -7,6 +7,7 @@ A journal there lists the disks that are complete; a later run of the same plan 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -90,6 +91,8 @@ def workspace(
         if not overwrite:
             _refuse_existing(out, outputs)
         _refuse_sources(out, outputs, sources)
+        if folder.is_symlink():  # what is behind it is not ours to clear
+            raise FileExistsError(errno.EEXIST, f"{folder.name} is a link")
         folder.mkdir(exist_ok=True)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)

@@ -120,3 +120,12 @@ def test_a_vdi_begins_like_xml_and_is_none(tmp_path: Path) -> None:
     package = open_package(tmp_path / "a.vdi")
     assert package.kind == "disk"
     package.close()
+
+
+def test_a_block_device_is_a_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = disk(tmp_path / "sdz", LINUX)
+    monkeypatch.setattr(Path, "is_file", lambda _: False)
+    monkeypatch.setattr(Path, "is_block_device", lambda p: p.name == "sdz")
+    package = open_package(path)
+    assert package.appliance.images[0].capacity == 4 * MIB
+    package.close()

@@ -452,3 +452,19 @@ def test_a_link_in_place_of_the_hidden_folder_is_not_cleared(
     code, _, err = kensho("convert", disk, "--to", "kvm", "-o", tmp_path)
     assert (code, "KE-003" in err) == (2, True), err
     assert (theirs / "precious").exists()
+
+
+def test_a_folder_that_was_there_stays_when_a_run_fails(
+    as_json: AsJson, kensho: Kensho, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kensho.convert.run._run_folder", interrupted)
+    for there in (True, False):
+        out = tmp_path / f"out{there}"
+        if there:
+            out.mkdir()
+        code, printed, _ = kensho("convert", disk, "--to", "kvm", "-o", out, "--json")
+        assert (code, json.loads(printed)["exit_code"]) == (130, 130)
+        assert out.exists() == there

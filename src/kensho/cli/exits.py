@@ -43,10 +43,8 @@ def run(arguments: Sequence[str]) -> int:
         _report(error, as_json=as_json)
         return error.exit_code
     except KeyboardInterrupt:
-        _say(
-            "kensho: interrupted; nothing that looks finished was left",
-            "run the same command again: finished disks are kept, the rest starts anew",
-        )
+        stopped = InterruptedRunError("stopped by Ctrl-C; nothing that looks finished was left")
+        _report(stopped, as_json=as_json, exit_code=SIGINT)
         return SIGINT
     except BrokenPipeError:
         # The reader of our output has gone; Python would complain once more at exit.
@@ -89,7 +87,7 @@ def _terminated(signum: int, frame: FrameType | None) -> NoReturn:
     raise InterruptedRunError("stopped by SIGTERM; nothing that looks finished was left")
 
 
-def _report(error: KenshoError, *, as_json: bool) -> None:
+def _report(error: KenshoError, *, as_json: bool, exit_code: int | None = None) -> None:
     _say(f"kensho: {error.code}: {error}", error.hint)
     if as_json:
         record = {
@@ -101,7 +99,7 @@ def _report(error: KenshoError, *, as_json: bool) -> None:
             "offset": error.offset,
             "field": error.field,
             "hint": error.hint,
-            "exit_code": error.exit_code,
+            "exit_code": exit_code or error.exit_code,
         }
         print(json.dumps({k: v for k, v in record.items() if v not in {None, ""}}))
 

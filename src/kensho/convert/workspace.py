@@ -87,6 +87,7 @@ def workspace(
     sources = (Path(plan.request.source), *(Path(file.path) for file in plan.identity))
     folder = out / f".{plan.name}-{plan.target}-{plan.form}.kensho-partial"
     try:
+        made = not out.exists()
         out.mkdir(parents=True, exist_ok=True)
         if not overwrite:
             _refuse_existing(out, outputs)
@@ -114,7 +115,8 @@ def workspace(
             wrong = isinstance(error, VerificationError | FormatError)
             if wrong or journal is None or not _kept(folder, journal):
                 shutil.rmtree(folder, ignore_errors=True)
-                _remove_if_empty(out)
+                if made:
+                    _remove_if_empty(out)
             raise
         shutil.rmtree(folder, ignore_errors=True)
 

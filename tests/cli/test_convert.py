@@ -468,3 +468,21 @@ def test_a_folder_that_was_there_stays_when_a_run_fails(
         code, printed, _ = kensho("convert", disk, "--to", "kvm", "-o", out, "--json")
         assert (code, json.loads(printed)["exit_code"]) == (130, 130)
         assert out.exists() == there
+
+
+def test_words_out_of_a_disk_are_no_markup(kensho: Kensho, tmp_path: Path) -> None:
+    raw_disk(tmp_path / "f.raw", size=MIB)
+    (tmp_path / "a.vmdk").write_text(
+        "# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\n"
+        'createType="[/odd]"\nRW 2048 FLAT "f.raw" 0\n'
+    )
+    code, out, _ = kensho("plan", tmp_path / "a.vmdk", "--to", "kvm")
+    assert (code, "[/odd]" in out) == (0, True)
+
+
+def test_a_blocked_dry_run_prints_one_object(kensho: Kensho, tmp_path: Path) -> None:
+    source = tmp_path / "a.ovf"
+    source.write_text(ovf({"missing.img": MIB}))
+    code, out, _ = kensho("convert", source, "--to", "kvm", "--dry-run", "--json")
+    assert code == 10
+    assert json.loads(out)["kensho_plan"] == 1

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from kensho.appliances import open_package
+from kensho.disks import create_disk
 from kensho.model.errors import FormatError, LocatorError
 from kensho.model.finding import Severity
 from kensho.model.machine import ControllerModel, Firmware, NicModel
 from kensho.model.units import GIB, MIB
+from kensho.storage.file import FileSink
 
 ESP = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
 BIOS_BOOT = "21686148-6449-6e6f-744e-656564454649"
@@ -109,3 +111,21 @@ def test_damaged_disk(tmp_path: Path) -> None:
     (tmp_path / "a.qcow2").write_bytes(b"QFI\xfb" + b"\xff" * 200)
     with pytest.raises(FormatError):
         open_package(tmp_path / "a.qcow2")
+
+
+def test_a_vdi_begins_like_xml_and_is_none(tmp_path: Path) -> None:
+    with FileSink(tmp_path / "a.vdi") as sink:
+        create_disk("vdi", None, sink, MIB).finish()
+    assert (tmp_path / "a.vdi").read_bytes().startswith(b"<<<")
+    package = open_package(tmp_path / "a.vdi")
+    assert package.kind == "disk"
+    package.close()
+
+
+def test_a_block_device_is_a_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = disk(tmp_path / "sdz", LINUX)
+    monkeypatch.setattr(Path, "is_file", lambda _: False)
+    monkeypatch.setattr(Path, "is_block_device", lambda p: p.name == "sdz")
+    package = open_package(path)
+    assert package.appliance.images[0].capacity == 4 * MIB
+    package.close()

@@ -304,3 +304,185 @@ def test_the_guest_can_be_told(as_json: AsJson, disk: Path, tmp_path: Path) -> N
     plan = as_json("plan", disk, "--to", "kvm", "--guest", "debian12")
     assert plan["after"]["machines"][0]["guest"]["id"] == "debian12"
     assert {r["target"] for r in plan["devices"] if r["kind"] == "disk"} == {"virtio-scsi 0:0"}
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_source_is_never_replaced(kensho: Kensho, disk: Path, tmp_path: Path, link: bool) -> None:
+    assert kensho("convert", disk, "--to", "ova", "--name", "app", "-o", tmp_path)[0] == 0
+    source = tmp_path / "app.ova"
+    before = source.read_bytes()
+    named = tmp_path / "link.ova" if link else source
+    if link:
+        named.symlink_to(source)
+    command = ("convert", named, "--to", "ova", "--name", "app", "-o", tmp_path, "--overwrite")
+    code, _, err = kensho(*command)
+    assert code == 2
+    assert "would replace its own source" in err
+    assert source.read_bytes() == before
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
+
+
+def test_a_backing_file_is_never_replaced(kensho: Kensho, tmp_path: Path) -> None:
+    if not shutil.which("qemu-img"):
+        pytest.skip("qemu-img makes the overlay")
+    raw_disk(tmp_path / "top-disk1.qcow2", size=MIB)
+    before = (tmp_path / "top-disk1.qcow2").read_bytes()
+    overlay = tmp_path / "top.qcow2"
+    command = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", "top-disk1.qcow2"]
+    subprocess.run([*command, str(overlay)], check=True)
+    assert kensho("convert", overlay, "--to", "kvm", "-o", tmp_path, "--overwrite")[0] == 2
+    assert (tmp_path / "top-disk1.qcow2").read_bytes() == before
+
+
+def test_a_disk_that_was_damaged_since_is_not_kept_for_ever(
+    kensho: Kensho, disk: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    plan = make_plan(Request(str(disk), "kvm"))
+
+    def stop(event: object) -> None:
+        if getattr(getattr(event, "progress", None), "phase", "") == "verify":
+            raise InterruptedRunError("stopped")
+
+    with pytest.raises(InterruptedRunError):
+        run_plan(plan, out, listener=stop)
+    (kept,) = out.glob(".*/*.qcow2")
+    with kept.open("r+b") as file:
+        file.seek(kept.stat().st_size // 2)
+        file.write(b"\xaa" * 65536)
+    assert kensho("convert", disk, "--to", "kvm", "-o", out)[0] == 11
+    assert kensho("convert", disk, "--to", "kvm", "-o", out)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [
+        (w, n)
+        for w in ("name", "disk")
+        for n in ("../../x", "/tmp/x", "a/b", "", "..", "a\0b", "lock")
+    ],
+)
+def test_hostile_names_in_a_plan_are_refused(
+    kensho: Kensho, disk: Path, tmp_path: Path, where: str, name: str
+) -> None:
+    kept = tmp_path / "a.plan"
+    assert kensho("plan", disk, "--to", "kvm", "-o", kept)[0] == 0
+    plan = json.loads(kept.read_bytes())
+    if where == "name":
+        plan["name"] = name
+    else:
+        plan["disks"][0]["filename"] = name
+    kept.write_text(json.dumps(plan))
+    there = set(tmp_path.rglob("*"))
+    code, _, err = kensho("convert", kept, "-o", tmp_path / "deep" / "out")
+    assert code == 1, err
+    assert "KE-201" in err
+    assert set(tmp_path.rglob("*")) == there
+
+
+def test_places_that_cannot_be_written_to(kensho: Kensho, disk: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        code, _, err = kensho("convert", disk, "--to", "kvm", "-o", out)
+        assert (code, "KE-003" in err) == (2, True), err
+        code, _, err = kensho("plan", disk, "--to", "kvm", "-o", tmp_path if out.exists() else out)
+        assert (code, "KE-003" in err) == (2, True), err
+
+
+def test_a_name_that_is_not_utf8_or_too_long(kensho: Kensho, disk: Path, tmp_path: Path) -> None:
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/a\xff.img"))
+    odd.hardlink_to(disk)
+    (tmp_path / "odd").mkdir()
+    odd.rename(tmp_path / "odd" / odd.name)
+    for source in (tmp_path / "odd" / odd.name, tmp_path / "odd", tmp_path / ("x" * 5000)):
+        for verb in (("inspect",), ("convert", "--to", "kvm", "-o", tmp_path / "out")):
+            code, _, err = kensho(verb[0], source, *verb[1:])
+            assert (code, "KE-00" in err) == (2, True), err
+    assert kensho("convert", disk, "--to", "kvm", "-o", f"{odd}-out")[0] == 2
+    assert kensho("convert", disk, "--to", "kvm", "--name", "\udcff")[0] == 2
+
+
+def test_a_usage_error_is_json_when_asked_for(kensho: Kensho, disk: Path) -> None:
+    code, out, _ = kensho("convert", disk, "--to", "kvm", "--bogus", "--json")
+    assert (code, json.loads(out)["code"]) == (2, "KE-002")
+    assert kensho("convert", disk, "--to", "kvm", "--threads", "0")[0] == 2
+
+
+def test_a_conversion_that_a_closed_pipe_stopped_is_no_success(disk: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "kensho.cli", "convert", str(disk), "--to", "kvm", "--events"]
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [*command, "-o", str(tmp_path / "out")], stdout=write, stderr=subprocess.PIPE
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")
+    assert not (tmp_path / "out").exists()
+
+
+def test_output_that_cannot_say_every_character(disk: Path, tmp_path: Path) -> None:
+    source = tmp_path / "naïve 猫.img"
+    source.hardlink_to(disk)
+    command = [sys.executable, "-m", "kensho.cli", "plan", str(source), "--to", "kvm"]
+    done = subprocess.run(
+        command, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_ctrl_c_after_the_end_is_too_late(
+    kensho: Kensho, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(result: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kensho.cli.convert._show", interrupted)
+    code, _, err = kensho("convert", disk, "--to", "kvm", "-o", tmp_path / "out")
+    assert code == 0
+    assert "nothing that looks finished" not in err
+
+
+def test_a_link_in_place_of_the_hidden_folder_is_not_cleared(
+    kensho: Kensho, disk: Path, tmp_path: Path
+) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "precious").touch()
+    (tmp_path / ".web01-kvm-libvirt.kensho-partial").symlink_to(theirs)
+    code, _, err = kensho("convert", disk, "--to", "kvm", "-o", tmp_path)
+    assert (code, "KE-003" in err) == (2, True), err
+    assert (theirs / "precious").exists()
+
+
+def test_a_folder_that_was_there_stays_when_a_run_fails(
+    as_json: AsJson, kensho: Kensho, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kensho.convert.run._run_folder", interrupted)
+    for there in (True, False):
+        out = tmp_path / f"out{there}"
+        if there:
+            out.mkdir()
+        code, printed, _ = kensho("convert", disk, "--to", "kvm", "-o", out, "--json")
+        assert (code, json.loads(printed)["exit_code"]) == (130, 130)
+        assert out.exists() == there
+
+
+def test_words_out_of_a_disk_are_no_markup(kensho: Kensho, tmp_path: Path) -> None:
+    raw_disk(tmp_path / "f.raw", size=MIB)
+    (tmp_path / "a.vmdk").write_text(
+        "# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\n"
+        'createType="[/odd]"\nRW 2048 FLAT "f.raw" 0\n'
+    )
+    code, out, _ = kensho("plan", tmp_path / "a.vmdk", "--to", "kvm")
+    assert (code, "[/odd]" in out) == (0, True)
+
+
+def test_a_blocked_dry_run_prints_one_object(kensho: Kensho, tmp_path: Path) -> None:
+    source = tmp_path / "a.ovf"
+    source.write_text(ovf({"missing.img": MIB}))
+    code, out, _ = kensho("convert", source, "--to", "kvm", "--dry-run", "--json")
+    assert code == 10
+    assert json.loads(out)["kensho_plan"] == 1

@@ -162,3 +162,14 @@ def test_any_damaged_byte_is_a_typed_error_or_harmless(at, value, fmt):
     blob[at % len(blob)] = value
     with contextlib.suppress(KenshoError):
         read_members(MemorySource(blob))
+
+
+@pytest.mark.parametrize("mtime", [-1, -300_000_000, 8**11, 1 << 60])
+def test_a_time_that_ustar_cannot_say(mtime):
+    sink = MemorySink()
+    tar = TarWriter(sink, mtime=mtime)
+    tar.add("a", b"x")
+    tar.finish()
+    with tarfile.open(fileobj=io.BytesIO(bytes(sink.data))) as archive:
+        assert 0 <= archive.getmember("a").mtime < 8**11
+    assert read_members(MemorySource(bytes(sink.data)))[0].name == "a"

@@ -7,6 +7,7 @@ recognised and not read has a line in ``REFUSED`` or ``REFUSED_ROOTS`` that says
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,11 +77,18 @@ def open_package(locator: str | Path) -> Package:
             path = descriptor_in(path)
         if path.is_symlink():
             path = path.resolve()  # the other files are beside the real one
+        os.fspath(path).encode()
     except (OSError, ValueError) as error:
-        raise LocatorError(f"cannot be read: {error}", path=locator) from None
+        raise LocatorError(f"cannot be read: {_reason(error)}", path=locator) from None
     with FileSource(path) as source:
         kind = _recognise(source)
     return _load(kind.reader)(path)
+
+
+def _reason(error: OSError | ValueError) -> str:
+    if isinstance(error, UnicodeEncodeError):
+        return "the name is not UTF-8; rename it, or link to it under another name"
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _recognise(source: ByteSource) -> Source:

@@ -46,7 +46,8 @@ def folder_store(folder: Path, path: str) -> Store:
     def size_of(name: str) -> int | None:
         target = locate(name)
         try:
-            return target.stat().st_size if target.is_file() else None
+            there = target.is_file() or target.is_block_device()
+            return target.stat().st_size if there else None
         except OSError:
             return None
 

@@ -7,9 +7,13 @@ import sys
 
 def main() -> None:
     """Run the command line and exit with a documented code (docs/exit-codes.md)."""
-    from kensho.cli.exits import run
+    try:
+        from kensho.cli.exits import run
 
-    sys.exit(run(sys.argv[1:]))
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:  # while modules were imported: nothing has begun
+        code = 130
+    sys.exit(code)
 
 
 __all__ = ["main"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,7 +16,7 @@ from kensho.cli.render import console, print_findings, print_json, print_json_li
 from kensho.convert.plan import Plan, check_runnable, looks_like_plan, make_plan, read_plan
 from kensho.convert.rules.space import NO_SPACE
 from kensho.convert.run import Options, Result, run_plan
-from kensho.model.errors import NoSpaceError, UsageError
+from kensho.model.errors import InterruptedRunError, NoSpaceError, PlanBlockedError, UsageError
 from kensho.model.finding import Severity, at_least
 from kensho.model.units import format_bytes, format_seconds
 from kensho.platforms import find_form, find_platform
@@ -71,9 +72,14 @@ def convert(
     quiet
         Print nothing but errors.
     """
+    if threads is not None and threads < 1:
+        raise UsageError(f"--threads {threads}: at least one is needed")
     plan = _plan(source, to, output, wishes)
+    if dry_run and json:
+        print_json(plan)
+        return _dry_code(plan)
     if dry_run:
-        print_json(plan) if json else show_plan(plan)
+        show_plan(plan)
     _check(plan, output)
     if dry_run:
         return exits.OK
@@ -86,12 +92,13 @@ def convert(
     )
     with shown(events=events, quiet=quiet or json) as listener:
         result = run_plan(plan, output, options=options, listener=listener)
-    if json:
-        print_json(result)
-    elif events:
-        print_json_line({"event": "result", "result": result})
-    elif not quiet:
-        _show(result)
+    with suppress(KeyboardInterrupt, InterruptedRunError):  # too late: it is done
+        if json:
+            print_json(result)
+        elif events:
+            print_json_line({"event": "result", "result": result})
+        elif not quiet:
+            _show(result)
     return exits.WARNINGS if strict and at_least(result.findings, Severity.WARNING) else exits.OK
 
 
@@ -114,6 +121,13 @@ def _check(plan: Plan, output: Path) -> None:
         if finding.code == NO_SPACE:
             raise NoSpaceError(finding.message, path=output)
     check_runnable(plan)
+
+
+def _dry_code(plan: Plan) -> int:
+    """Return what a run would exit with; the plan itself says why."""
+    if any(finding.code == NO_SPACE for finding in plan.blocked):
+        return NoSpaceError.exit_code
+    return PlanBlockedError.exit_code if plan.blocked else exits.OK
 
 
 def _show(result: Result) -> None:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from kensho.model.errors import InterruptedRunError, KenshoError
+from kensho.model.errors import InterruptedRunError, KenshoError, NoSpaceError, UsageError
 
 OK = 0
 FAILURE = 1
 USAGE = 2
 WARNINGS = 3  #: only with ``--strict``
 SIGINT = 130
+SIGPIPE = 141
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -26,25 +30,56 @@ def run(arguments: Sequence[str]) -> int:
     from kensho.cli.app import app
 
     signal.signal(signal.SIGTERM, _terminated)
+    _make_printable()
+    as_json = "--json" in arguments or "--events" in arguments
     try:
+        _check_utf8(arguments)
         result = app(list(arguments))
     except CycloptsError as error:
-        _say(f"kensho: {error}", "`kensho --help` and `kensho VERB --help` show what there is")
+        hint = "`kensho --help` and `kensho VERB --help` show what there is"
+        _report(UsageError(str(error), hint=hint), as_json=as_json)
         return USAGE
     except KenshoError as error:
-        _report(error, as_json="--json" in arguments or "--events" in arguments)
+        _report(error, as_json=as_json)
         return error.exit_code
     except KeyboardInterrupt:
-        _say(
-            "kensho: interrupted; nothing that looks finished was left",
-            "run the same command again: finished disks are kept, the rest starts anew",
-        )
+        stopped = InterruptedRunError("stopped by Ctrl-C; nothing that looks finished was left")
+        _report(stopped, as_json=as_json, exit_code=SIGINT)
         return SIGINT
     except BrokenPipeError:
         # The reader of our output has gone; Python would complain once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return SIGPIPE
+    except OSError as error:
+        # What no layer below could give a better name: an input/output error, a quota.
+        kind = NoSpaceError if error.errno in {errno.ENOSPC, errno.EDQUOT} else KenshoError
+        failure = kind(error.strerror or str(error), path=error.filename)
+        _report(failure, as_json=as_json and error.filename is not None)
+        return failure.exit_code
     return result if isinstance(result, int) else OK
+
+
+def _check_utf8(arguments: Sequence[str]) -> None:
+    # Names end up in plans and reports, which are JSON.
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise UsageError(
+                f"not UTF-8: {argument!r}", hint="rename it, or link to it under another name"
+            ) from None
+
+
+def _make_printable() -> None:
+    """Let nothing be unprintable: no stream at all, or one that cannot say every character."""
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _terminated(signum: int, frame: FrameType | None) -> NoReturn:
@@ -52,7 +87,7 @@ def _terminated(signum: int, frame: FrameType | None) -> NoReturn:
     raise InterruptedRunError("stopped by SIGTERM; nothing that looks finished was left")
 
 
-def _report(error: KenshoError, *, as_json: bool) -> None:
+def _report(error: KenshoError, *, as_json: bool, exit_code: int | None = None) -> None:
     _say(f"kensho: {error.code}: {error}", error.hint)
     if as_json:
         record = {
@@ -64,7 +99,7 @@ def _report(error: KenshoError, *, as_json: bool) -> None:
             "offset": error.offset,
             "field": error.field,
             "hint": error.hint,
-            "exit_code": error.exit_code,
+            "exit_code": exit_code or error.exit_code,
         }
         print(json.dumps({k: v for k, v in record.items() if v not in {None, ""}}))
 

@@ -59,13 +59,13 @@ def show_plan(plan: Plan) -> None:
     out.print(f"[bold]{escape(plan.request.source)}[/] → [bold]{title}[/] ({plan.form})\n")
     rows = table("Devices", "kind", "device", "source", "target")
     for row in plan.devices:
-        rows.add_row(row.kind, *map(escape, (row.device, row.source, row.target or "left out")))
+        rows.add_row(*map(escape, (row.kind, row.device, row.source, row.target or "left out")))
     out.print(rows)
     disks = table("Disks", "source", "format", "size>", "data>", "target")
     for step in plan.disks:
         disks.add_row(
             escape(step.source or "empty"),
-            step.source_format,
+            escape(step.source_format),
             format_bytes(step.virtual_size),
             format_bytes(step.data_size),
             escape(step.filename),

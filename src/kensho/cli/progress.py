@@ -52,7 +52,9 @@ def _bars() -> Iterator[Listener]:
 
     bars = Progress(
         TextColumn("{task.description}", table_column=whole),
-        TextColumn("{task.fields[subject]}", table_column=Column(no_wrap=True, max_width=26)),
+        TextColumn(
+            "{task.fields[subject]}", markup=False, table_column=Column(no_wrap=True, max_width=26)
+        ),
         BarColumn(bar_width=10),
         DownloadColumn(binary_units=True, table_column=whole),
         TransferSpeedColumn(table_column=whole),

@@ -61,7 +61,7 @@ def print_findings(findings: tuple[Finding, ...]) -> None:
         subject = f"{finding.subject}: " if finding.subject else ""
         colour = _COLOURS[finding.severity]
         rows.add_row(
-            finding.code,
+            escape(finding.code),
             f"[{colour}]{finding.severity}[/]",
             escape(subject + finding.message),
             escape(finding.action),

@@ -6,6 +6,7 @@ nothing that is not in it.
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,14 @@ from kensho.convert.source import Identity, identify, opened, opened_image, sele
 from kensho.disks import DiskReader
 from kensho.model import guest_os
 from kensho.model.appliance import Appliance
-from kensho.model.errors import CorruptError, KenshoError, PlanBlockedError, UsageError
+from kensho.model.errors import (
+    CorruptError,
+    KenshoError,
+    LocatorError,
+    PlanBlockedError,
+    UnsafePathError,
+    UsageError,
+)
 from kensho.model.extent import Kind
 from kensho.model.finding import Finding, Severity, at_least
 from kensho.model.machine import Firmware, GuestOs, Machine
@@ -28,6 +36,9 @@ from kensho.model.units import MIB
 from kensho.platforms import Form, Platform, find_form, find_platform
 
 PLAN_VERSION = 1
+#: Names in the folder a result is made in that are not the result's; see `workspace`.
+LOCK, JOURNAL = "lock", "journal.json"
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 class DiskStep(msgspec.Struct, frozen=True):
@@ -96,7 +107,7 @@ def make_plan(request: Request, *, out: Path | None = None) -> Plan:
     with opened(request.source) as package:
         before = _with_overrides(select_machine(package.appliance, request.machine), request)
         name = file_stem(request.name or before.name)
-        facts, problems = _look_at_images(package, before)
+        facts, problems, opened_files = _look_at_images(package, before)
         after, rows = _map(before, platform, form, request)
         disks = tuple(_disk_steps(facts, form, name))
         journey = Journey(
@@ -111,7 +122,7 @@ def make_plan(request: Request, *, out: Path | None = None) -> Plan:
         return Plan(
             request=request,
             source_kind=package.kind,
-            identity=_identities(package, before),
+            identity=_identities(package, before, opened_files),
             target=platform.name,
             form=form.name,
             name=name,
@@ -138,11 +149,18 @@ def check_runnable(plan: Plan) -> None:
 
 def write_plan(plan: Plan, path: Path) -> None:
     """Write a plan as JSON."""
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(plan), indent=2) + b"\n")
+    try:
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(plan), indent=2) + b"\n")
+    except OSError as error:
+        raise LocatorError(f"cannot be written: {error.strerror}", path=path) from None
 
 
 def read_plan(path: Path) -> Plan:
-    """Read a plan back. Raises CorruptError or UsageError when it is not one of this version."""
+    """Read a plan back.
+
+    Raises CorruptError when it is none, UsageError when it is of another version or names what
+    there is not, UnsafePathError when a file name in it is not a plain one.
+    """
     try:
         plan = msgspec.json.decode(path.read_bytes(), type=Plan)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -153,15 +171,32 @@ def read_plan(path: Path) -> Plan:
             path=path,
             hint="make the plan again",
         )
+    find_form(find_platform(plan.target), plan.form)
+    _check_names(plan, path)
     return plan
+
+
+def _check_names(plan: Plan, path: Path) -> None:
+    """Refuse names that `make_plan` would not give: they become files in the output folder."""
+    names = [plan.name, *(step.filename for step in plan.disks)]
+    for name in names:
+        if _PLAIN_NAME.fullmatch(name) is None or name in {LOCK, JOURNAL}:
+            raise UnsafePathError(
+                f"not a plain file name: {name!r}", path=path, hint="make the plan again"
+            )
+    if len(set(names)) < len(names):
+        raise CorruptError("two results have one name", path=path, hint="make the plan again")
 
 
 def looks_like_plan(path: Path) -> bool:
     """Tell a plan from a source by its first bytes."""
-    if not path.is_file():
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            head = file.read(4096)
+    except OSError:  # whoever opens it as a source says why
         return False
-    with path.open("rb") as file:
-        head = file.read(4096)
     return head.lstrip().startswith(b"{") and b'"kensho_plan"' in head
 
 
@@ -187,10 +222,14 @@ def _used_images(appliance: Appliance) -> tuple[str, ...]:
 
 def _look_at_images(
     package: Package, appliance: Appliance
-) -> tuple[dict[str, ImageFacts], list[Finding]]:
-    """Open every image in use and return its facts; what cannot be opened blocks the plan."""
+) -> tuple[dict[str, ImageFacts], list[Finding], list[Path]]:
+    """Open every image in use and return its facts; what cannot be opened blocks the plan.
+
+    The paths are those of all files that make up the images: extents and backing files, too.
+    """
     facts: dict[str, ImageFacts] = {}
     problems: list[Finding] = []
+    files: list[Path] = []
     for image_id in _used_images(appliance):
         image = appliance.image(image_id)
         file = appliance.file(image.file) if image else None
@@ -198,6 +237,7 @@ def _look_at_images(
         try:
             with opened_image(package, image_id) as reader:
                 problems.extend(reader.warnings)
+                files.extend(Path(source.name) for source in reader.sources)
                 facts[image_id] = ImageFacts(
                     image=image_id,
                     filename=filename,
@@ -216,7 +256,7 @@ def _look_at_images(
                     action=error.hint or "the disk cannot be read; nothing is converted",
                 )
             )
-    return facts, problems
+    return facts, problems, files
 
 
 def _format_name(reader: DiskReader) -> str:
@@ -277,11 +317,12 @@ def _free(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def _identities(package: Package, appliance: Appliance) -> tuple[Identity, ...]:
-    """Return the identities of the descriptor or container and of every image beside it."""
+def _identities(package: Package, appliance: Appliance, files: list[Path]) -> tuple[Identity, ...]:
+    """Return the identities of the descriptor or container and of every file beside it."""
     main = Path(package.path)
     paths = [main]
     if package.kind != "ova":
+        paths.extend(files)
         folder = main if main.is_dir() else main.parent
         for image in appliance.images:
             file = appliance.file(image.file)

@@ -116,9 +116,10 @@ def run_plan(
 
 
 def _outputs(plan: Plan, form: Form) -> tuple[str, ...]:
+    reports = report_names(plan.name, plan.target, plan.form)
     if form.container:
-        return (f"{plan.name}.{form.suffix}",)
-    return tuple(step.filename for step in plan.disks)
+        return (f"{plan.name}.{form.suffix}", *reports)
+    return (*(step.filename for step in plan.disks), *reports)
 
 
 def _check_identity(plan: Plan, when: str) -> None:

@@ -7,6 +7,7 @@ A journal there lists the disks that are complete; a later run of the same plan 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -19,10 +20,8 @@ from pathlib import Path
 import msgspec
 
 from kensho.appliances.package import PlacedDisk
-from kensho.convert.plan import Plan
-from kensho.model.errors import UsageError
-
-JOURNAL = "journal.json"
+from kensho.convert.plan import JOURNAL, LOCK, Plan
+from kensho.model.errors import FormatError, LocatorError, UsageError, VerificationError
 
 
 class Journal(msgspec.Struct, frozen=True):
@@ -49,6 +48,7 @@ class Workspace:
     resumed: tuple[PlacedDisk, ...]
     discarded: bool
     overwrite: bool
+    sources: tuple[Path, ...]
 
     def record(self, disks: tuple[PlacedDisk, ...]) -> None:
         """Note durably that these disks are complete."""
@@ -66,6 +66,7 @@ class Workspace:
         """Make files visible in the output folder, in this order, durably."""
         if not self.overwrite:
             _refuse_existing(self.out, names)
+        _refuse_sources(self.out, names, self.sources)
         for name in names:
             _sync(self.folder / name)
         for name in names:
@@ -79,28 +80,43 @@ def workspace(
 ) -> Iterator[Workspace]:
     """Open the staging folder of a plan; remove it afterwards unless it holds resumable work.
 
-    Raises UsageError when a result is there already and ``overwrite`` is false, or when
-    another run is at work on it.
+    Raises UsageError when a result is there already and ``overwrite`` is false, when it would
+    replace its source, or when another run is at work on it; LocatorError when nothing can be
+    written there.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    if not overwrite:
-        _refuse_existing(out, outputs)
+    sources = (Path(plan.request.source), *(Path(file.path) for file in plan.identity))
     folder = out / f".{plan.name}-{plan.target}-{plan.form}.kensho-partial"
-    folder.mkdir(exist_ok=True)
+    try:
+        made = not out.exists()
+        out.mkdir(parents=True, exist_ok=True)
+        if not overwrite:
+            _refuse_existing(out, outputs)
+        _refuse_sources(out, outputs, sources)
+        if folder.is_symlink():  # what is behind it is not ours to clear
+            raise FileExistsError(errno.EEXIST, f"{folder.name} is a link")
+        folder.mkdir(exist_ok=True)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise LocatorError(
+            f"cannot be written to: {reason}", path=out, hint="choose another folder with -o"
+        ) from None
     with _locked(folder):
         digest = plan_digest(plan)
         old = _read_journal(folder / JOURNAL)
         resumed = _kept(folder, old) if old is not None and old.plan == digest else ()
-        discarded = not resumed and any(p.name != "lock" for p in folder.iterdir())
-        _clear(folder, keep={d.filename for d in resumed} | {"lock", JOURNAL})
-        space = Workspace(folder, out, digest, resumed, discarded, overwrite)
+        discarded = not resumed and any(p.name != LOCK for p in folder.iterdir())
+        _clear(folder, keep={d.filename for d in resumed} | {LOCK, JOURNAL})
+        space = Workspace(folder, out, digest, resumed, discarded, overwrite, sources)
         try:
             yield space
-        except BaseException:
+        except BaseException as error:
             journal = _read_journal(folder / JOURNAL)
-            if journal is None or not _kept(folder, journal):
+            # A disk that is not what it should be must not be kept: it would fail each time.
+            wrong = isinstance(error, VerificationError | FormatError)
+            if wrong or journal is None or not _kept(folder, journal):
                 shutil.rmtree(folder, ignore_errors=True)
-                _remove_if_empty(out)
+                if made:
+                    _remove_if_empty(out)
             raise
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -115,9 +131,21 @@ def _refuse_existing(out: Path, outputs: tuple[str, ...]) -> None:
         )
 
 
+def _refuse_sources(out: Path, names: tuple[str, ...], sources: tuple[Path, ...]) -> None:
+    """Refuse to replace what is read from, whatever was asked for."""
+    for name in names:
+        for source in sources:
+            if (out / name).exists() and source.exists() and (out / name).samefile(source):
+                raise UsageError(
+                    f"{name} would replace its own source",
+                    path=out,
+                    hint="use another --name or another folder with -o",
+                )
+
+
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -80,14 +80,15 @@ class TarMemberSink:
 class TarWriter:
     """Writes members one after the other into ``stream``.
 
-    ``mtime`` (seconds since 1970) goes into every header; owner is 0:0, mode 0644.
+    ``mtime`` (seconds since 1970) goes into every header, as near as ustar can say it; owner is
+    0:0, mode 0644.
     """
 
     __slots__ = ("_mtime", "_names", "_open", "_slots", "_stream")
 
     def __init__(self, stream: PatchableStream, *, mtime: int = 0) -> None:
         self._stream = stream
-        self._mtime = mtime
+        self._mtime = max(0, min(mtime, _OCTAL_MAX - 1))
         self._names: set[str] = set()
         self._slots: list[TarSlot] = []
         self._open: tuple[str, int, TarMemberSink] | None = None

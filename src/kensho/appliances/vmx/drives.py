@@ -46,6 +46,7 @@ class _Reading:
         self.images: dict[str, DiskImage] = {}
         self.files: dict[str, File] = {}
         self._locate = locate
+        self._ids: dict[str, str] = {}  # of files, by name
 
     def file(self, name: str, drive: str) -> str:
         """Return the id of the file that a drive names, listing it if it is new."""
@@ -60,10 +61,10 @@ class _Reading:
                 if there
                 else f"looked for as {href} beside the VMX, where it is not",
             )
-        for known in self.files.values():
-            if known.href == href:
-                return known.id
+        if href in self._ids:
+            return self._ids[href]
         file_id = f"file{len(self.files) + 1}"
+        self._ids[href] = file_id
         self.files[file_id] = File(file_id, href)
         return file_id
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from kensho.appliances.vmx.parse import Dictionary
 from kensho.model.finding import Finding, Severity
 
+_UNIT = re.compile(r"([^:]*):([0-9]{1,3})\..*", re.ASCII)
+
 
 class Keys:
     """A dictionary being read: ``take`` marks a key as understood; ``findings`` collects."""
@@ -17,6 +19,10 @@ class Keys:
         self._dictionary = dictionary
         self._path = path
         self._taken: set[str] = set()
+        self._units: dict[str, set[int]] = {}
+        for key in dictionary.values:
+            if match := _UNIT.fullmatch(key):
+                self._units.setdefault(match[1], set()).add(int(match[2]))
 
     def note(
         self, code: str, severity: Severity, message: str, *, subject: str = "", action: str = ""
@@ -58,9 +64,7 @@ class Keys:
 
     def units(self, controller: str) -> list[int]:
         """Return the N of all keys ``<controller>:N.…``, ascending."""
-        pattern = re.compile(rf"{re.escape(controller)}:([0-9]{{1,3}})\..*", re.ASCII)
-        found = (pattern.fullmatch(key) for key in self._dictionary.values)
-        return sorted({int(match[1]) for match in found if match})
+        return sorted(self._units.get(controller, ()))
 
     def rest(self) -> Iterator[tuple[str, str]]:
         """Yield what was not taken, as (key as it is written, value)."""

@@ -320,3 +320,25 @@ def test_what_is_no_disk_is_said_to_be_none(kensho: Kensho, tmp_path: Path, verb
     (tmp_path / "a.gz").write_bytes(b"\x1f\x8b" + bytes(600))
     assert kensho("disk", verb, tmp_path / "a.gz")[0] == 12
     assert kensho("disk", verb, "--bogus")[0] == 2
+
+
+def test_check_has_an_exit_code_for_each_grade(
+    kensho: Kensho, as_json: AsJson, disk: Path, tmp_path: Path
+) -> None:
+    good = tmp_path / "a.vhd"
+    as_json("disk", "convert", disk, good)
+    before = good.read_bytes()
+    code, out, _ = kensho("disk", "check", good, "--data")
+    assert (code, "no faults" in out) == (0, True)
+    assert as_json("disk", "check", good)["result"] == "sound"
+    spare = tmp_path / "b.vhd"
+    spare.write_bytes(before[:-512] + bytes(512))
+    code, out, _ = kensho("disk", "check", spare, "--json")
+    assert (code, json.loads(out)["result"]) == (3, "harmless")
+    cut = tmp_path / "c.vhd"
+    cut.write_bytes(before[: len(before) // 2])
+    code, out, _ = kensho("disk", "check", cut)
+    assert code == 1
+    assert "corrupt" in out
+    assert kensho("disk", "check", cut, "-q")[:2] == (1, "")
+    assert good.read_bytes() == before

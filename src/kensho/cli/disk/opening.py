@@ -54,7 +54,7 @@ def opened_disk(
     source = open_source(locator)
     try:
         if format is None:
-            _refuse_packages(source)
+            refuse_packages(source)
         reader = open_disk(
             source, sibling=sibling_opener(locator), format=format, snapshot=snapshot
         )
@@ -96,7 +96,8 @@ def chain_of(reader: DiskReader) -> list[dict[str, str | int]]:
     ]
 
 
-def _refuse_packages(source: ByteSource) -> None:
+def refuse_packages(source: ByteSource) -> None:
+    """Raise UnsupportedError for what is plainly no disk: an archive, compressed, XML."""
     if is_surely_disk(source):
         return
     head = source.read_at(0, min(64, source.size))

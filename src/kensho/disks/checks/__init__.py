@@ -1,0 +1,1 @@
+"""Structural checks, one module per format: ``check(source, layer)`` yields faults."""

@@ -145,6 +145,14 @@ FORMATS: tuple[Descriptor, ...] = (
         (Magic(64, b"\x7f\x10\xda\xbe", 100, "VDI signature"),),
     ),
     Descriptor(
+        "asif",
+        "Apple sparse image (ASIF)",
+        (".asif",),
+        "kensho.disks.asif:open_asif",
+        {},
+        (Magic(0, b"shdw\0\0\0", 100, "ASIF header"),),
+    ),
+    Descriptor(
         "hdd",
         "Parallels disk",
         (".hdd", ".hds", ".xml"),

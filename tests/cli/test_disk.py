@@ -59,7 +59,7 @@ def test_convert_compare_and_measure_agree_for_every_writer(
     else:
         assert about["file_size"] == made["file_size"]
     assert [p for p in tmp_path.iterdir() if p.name.startswith(".")] == []
-    if shutil.which("qemu-img"):
+    if shutil.which("qemu-img") and "4kn" not in sub:  # which QEMU does not read
         qemu("compare", "-f", "raw", "-F", QEMU.get(fmt, fmt), disk, out)
 
 
@@ -171,11 +171,17 @@ def test_map_says_what_qemu_says(as_json: AsJson, tmp_path: Path, fmt: str) -> N
     qemu("convert", "-f", "raw", "-O", fmt, source, out)
     theirs = json.loads(qemu("map", "-f", fmt, "--output=json", out))
     kind = ("-f", {"vpc": "vhd"}.get(fmt, fmt))
-    same_facts(as_json("disk", "map", out, *kind), theirs)
+    same_facts(as_json("disk", "map", out, *kind), theirs, content=source.read_bytes())
 
 
-def same_facts(ours: list[Any], theirs: list[Any], *, depth: bool = False) -> None:
-    """Both agree for every byte on what is data, what is zero and where the data lie."""
+def same_facts(
+    ours: list[Any], theirs: list[Any], *, depth: bool = False, content: bytes | None = None
+) -> None:
+    """Both agree for every byte on what is data, what is zero and where the data lie.
+
+    Each may see a hole in the file below where the other one sees data; with ``content`` it
+    is made sure that what we call zero is.
+    """
     ends = sorted({m["start"] + m["length"] for m in (*ours, *theirs)})
     size = min(max(m["start"] + m["length"] for m in each) for each in (ours, theirs))
     at = 0
@@ -184,8 +190,11 @@ def same_facts(ours: list[Any], theirs: list[Any], *, depth: bool = False) -> No
             break
         a, b = (next(m for m in each if m["start"] <= at < m["start"] + m["length"])
                 for each in (ours, theirs))  # fmt: skip
-        # qemu also looks for holes of the file below; what it calls zero there is data here
-        if not (b["data"] and b["zero"]):
+        sees_hole = b["data"] and b["zero"]
+        if a["zero"] and content is not None:
+            assert not any(content[at:end])
+            sees_hole = sees_hole or b["data"]
+        if not sees_hole:
             assert (a["data"], a["zero"]) == (b["data"], b["zero"]), (at, a, b)
         if a["data"] and "offset" in b:
             assert a["offset"] - a["start"] == b["offset"] - b["start"], (at, a, b)

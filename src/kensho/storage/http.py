@@ -17,12 +17,12 @@ import threading
 import time
 import urllib.parse
 import urllib.request
-from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from kensho import __version__
 from kensho.model.errors import CorruptError, LocatorError, UnsupportedError
 from kensho.model.extent import Extent, Kind
+from kensho.storage._cache import BlockCache
 from kensho.storage._read import check_range
 
 if TYPE_CHECKING:
@@ -30,10 +30,6 @@ if TYPE_CHECKING:
 
     from kensho.storage.base import WriteBuffer
 
-_BLOCK = 1 << 18  # small reads, of tables and headers, fetch and keep this much
-_AHEAD = 8  # blocks fetched at once when reads follow each other
-_KEEP = 64  # blocks: 16 MiB
-_LARGEST = 8 << 20  # bytes per request
 _TIMEOUT = 30.0
 _TRIES = 5
 _PAUSE = 0.2  # seconds before the second try, doubled each time
@@ -82,20 +78,19 @@ class HttpSource:
     only; ``name`` has neither them nor the query, which may hold a signature.
     """
 
-    __slots__ = ("_blocks", "_lock", "_place", "_start", "_version", "_wires", "name", "size")
+    __slots__ = ("_cache", "_place", "_start", "_version", "_wires", "name", "size")
 
     def __init__(self, url: str) -> None:
         self._start = _parse(url)
         self.name = _shown(self._start)
         self._wires = _Wires()
-        self._lock = threading.Lock()
-        self._blocks: OrderedDict[int, bytes] = OrderedDict()
         try:
             self._place, self._version = self._resolve()
         except BaseException:
             self.close()
             raise
         self.size = self._version.size
+        self._cache = BlockCache(self.size, self._fetch)
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Return exactly ``length`` bytes from ``offset``; TruncatedError if they are not there."""
@@ -108,17 +103,7 @@ class HttpSource:
         """Fill ``buffer`` from ``offset``; CorruptError when the file changed meanwhile."""
         view = memoryview(buffer).cast("B")
         check_range(self.name, self.size, offset, len(view))
-        if len(view) >= _BLOCK:
-            for at in range(0, len(view), _LARGEST):
-                self._fetch(offset + at, view[at : at + _LARGEST])
-            return
-        done = 0
-        while done < len(view):
-            number, within = divmod(offset + done, _BLOCK)
-            block = self._block(number)
-            part = block[within : within + len(view) - done]
-            view[done : done + len(part)] = part
-            done += len(part)
+        self._cache.read_into(offset, view)
 
     def extents(self, start: int = 0, end: int | None = None) -> Iterator[Extent]:
         """Yield the whole range as one DATA extent: HTTP knows no holes."""
@@ -133,22 +118,6 @@ class HttpSource:
     def close(self) -> None:
         """Close the connections; closing twice is allowed."""
         self._wires.close()
-
-    def _block(self, number: int) -> bytes:
-        with self._lock:
-            if number in self._blocks:
-                self._blocks.move_to_end(number)
-                return self._blocks[number]
-            count = _AHEAD if number - 1 in self._blocks else 1
-        start = number * _BLOCK
-        buffer = bytearray(min(count * _BLOCK, self.size - start))
-        self._fetch(start, memoryview(buffer))
-        with self._lock:
-            for at in range(0, len(buffer), _BLOCK):
-                self._blocks[number + at // _BLOCK] = bytes(buffer[at : at + _BLOCK])
-            while len(self._blocks) > _KEEP:
-                self._blocks.popitem(last=False)
-            return bytes(buffer[:_BLOCK])
 
     def _fetch(self, offset: int, view: memoryview) -> None:
         answer = self._try(self._place, offset, view)

@@ -137,17 +137,6 @@ def test_qcow2_loops_and_escapes(qemu, sibling, tmp_path):
             open_disk(source, sibling=sibling)
 
 
-@pytest.mark.parametrize("options", ["extended_l2=on,cluster_size=128k", "data_file=ext.raw"])
-def test_qcow2_features_that_are_refused(qemu, options, tmp_path):
-    path = qemu.path(".qcow2")
-    if options.startswith("data_file"):
-        options = f"data_file={tmp_path}/ext.raw"
-    qemu.run("create", "-f", "qcow2", "-o", options, path, "1M")
-    with pytest.raises(UnsupportedError) as caught:
-        open_bytes(path.read_bytes())
-    assert caught.value.hint
-
-
 @pytest.mark.parametrize("method", [1, 2])
 def test_an_encrypted_qcow2_is_refused(method):
     # Patched in: creating a LUKS image measures the processor, which fails on a busy one.

@@ -1,61 +1,63 @@
-"""Read QCOW2 versions 2 and 3, with compressed clusters and backing files.
+"""Read QCOW2 versions 2 and 3, with all that version 3 has but encryption.
 
 Spec: QEMU docs/interop/qcow2.rst, https://www.qemu.org/docs/master/interop/qcow2.html.
-Refcounts are not needed to read and not looked at. Internal snapshots are not
-read; the disk is its current state.
+Refcounts are not needed to read and not looked at.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kensho.disks._blocks import HOLE, ZERO, BlockMap, check_disk_range, fill_zero
+from kensho.disks._blocks import check_disk_range, fill_zero
 from kensho.disks._codec import DamagedDataError, inflate_raw, unzstd
 from kensho.disks._structs import qcow2 as s
-from kensho.disks._tables import read_table, zero_table
 from kensho.disks.base import ParentRef
-from kensho.disks.qcow2_header import Qcow2Header, read_header
-from kensho.model.errors import CorruptError, TruncatedError
+from kensho.disks.qcow2_header import PLAIN_FEATURES, Qcow2Header, check_l1, read_header
+from kensho.disks.qcow2_map import COMPRESSED, Active, cluster_map, compressed_place
+from kensho.disks.qcow2_snapshots import find_snapshot, read_snapshots
+from kensho.model.errors import CorruptError, FormatError, UnsupportedError
 from kensho.model.extent import Kind
 from kensho.model.finding import Finding, Severity
 
 if TYPE_CHECKING:
-    import array
     from collections.abc import Iterator, Mapping
 
     from kensho.disks.base import DiskReader, SiblingOpener
     from kensho.model.extent import Extent
     from kensho.storage.base import ByteSource, WriteBuffer
 
-# Locations of compressed clusters are kept as this minus their descriptor of 62 bits.
-_COMPRESSED = -3
+_FEATURES = PLAIN_FEATURES | s.EXTERNAL_DATA | s.EXTENDED_L2
 
 
 class Qcow2Disk:
-    """A QCOW2 open for reading."""
+    """A QCOW2 open for reading, without the files it is based on."""
 
-    __slots__ = ("_header", "_map", "_source", "details", "parent", "parent_names", "sources", "subformat",
+    __slots__ = ("_data", "_header", "_map", "_source", "details", "parent", "parent_names", "sources", "subformat",
                  "warnings")  # fmt: skip
 
     format = "qcow2"
 
-    def __init__(self, source: ByteSource, info: Qcow2Header) -> None:
-        header = info.header
+    def __init__(
+        self,
+        source: ByteSource,
+        info: Qcow2Header,
+        active: Active,
+        data: ByteSource | None,
+        warnings: tuple[Finding, ...],
+        details: Mapping[str, str | int],
+    ) -> None:
         self._source = source
-        self._header = header
-        self._map = _cluster_map(source, header)
-        self.sources = (source,)
-        self.subformat = f"v{header.version}"
+        self._data = data
+        self._header = info.header
+        self._map = cluster_map(source, info, active, data)
+        self.sources = (source,) if data is None else (source, data)
+        self.subformat = f"v{info.header.version}"
         self.parent = None
         if info.backing_name is not None:
             self.parent = ParentRef(info.backing_name, info.backing_format)
         self.parent_names = () if info.backing_name is None else (info.backing_name,)
-        self.details: Mapping[str, str | int] = {
-            "cluster_bytes": 1 << header.cluster_bits,
-            "compression": "zstd" if header.compression_type == s.ZSTD else "zlib",
-            "snapshots": header.snapshots,
-        }
-        self.warnings = _warnings(source, header)
+        self.details = details
+        self.warnings = warnings
 
     @property
     def virtual_size(self) -> int:
@@ -73,7 +75,7 @@ class Qcow2Disk:
         for extent in self._map.extents(offset, offset + len(view)):
             part = view[extent.start - offset : extent.end - offset]
             if extent.kind is Kind.DATA and extent.file_offset >= 0:
-                self._source.read_into(extent.file_offset, part)
+                self.sources[extent.file].read_into(extent.file_offset, part)
             elif extent.kind is Kind.DATA:
                 self._read_compressed(extent.start, part)
             else:
@@ -84,7 +86,9 @@ class Qcow2Disk:
         return ()
 
     def close(self) -> None:
-        """Do nothing; the source belongs to the caller."""
+        """Close the external data file."""
+        if self._data is not None:
+            self._data.close()
 
     def _read_compressed(self, offset: int, view: memoryview) -> None:
         cluster = 1 << self._header.cluster_bits
@@ -97,7 +101,8 @@ class Qcow2Disk:
 
     def _cluster(self, index: int) -> bytes:
         bits = self._header.cluster_bits
-        place, length = _compressed_place(_COMPRESSED - self._map.locate(index), bits)
+        block = (index << bits) // self._map.block  # its first subcluster, if there are any
+        place, length = compressed_place(COMPRESSED - self._map.locate(block), bits)
         # The length is rounded up to sectors, which the file need not have at its end.
         packed = self._source.read_at(place, min(length, self._source.size - place))
         decode = unzstd if self._header.compression_type == s.ZSTD else inflate_raw
@@ -109,89 +114,87 @@ class Qcow2Disk:
             ) from None
 
 
-def open_qcow2(source: ByteSource, sibling: SiblingOpener | None = None) -> Qcow2Disk:  # noqa: ARG001
+def open_qcow2(source: ByteSource, sibling: SiblingOpener | None = None) -> Qcow2Disk:
     """Open a QCOW2 alone, without the files it is based on.
 
-    UnsupportedError for encryption, external data files, extended L2 entries and
+    ``sibling`` opens its external data file. UnsupportedError for encryption and
     unknown features.
     """
-    return Qcow2Disk(source, read_header(source))
+    info = read_header(source, _FEATURES)
+    header = info.header
+    details = _details(info)
+    try:
+        names = [f"{one.id} ({one.name})" for one in read_snapshots(source, header)[:20]]
+        if names:
+            details["snapshot_names"] = ", ".join(names)
+    except FormatError as error:  # the current state does not need it
+        details["snapshot_names"] = f"the table is damaged: {error.message}"
+    active = Active(header.size, header.l1_offset, header.l1_size)
+    return _open(source, sibling, info, active, _warnings(source, header), details)
 
 
-def _compressed_place(descriptor: int, cluster_bits: int) -> tuple[int, int]:
-    """Return (offset, upper bound of the length) of a compressed cluster."""
-    width = 62 - (cluster_bits - 8)
-    place = descriptor & ((1 << width) - 1)
-    sectors = (descriptor >> width) + 1
-    return place, sectors * 512 - place % 512
+def open_qcow2_snapshot(
+    source: ByteSource, sibling: SiblingOpener | None, snapshot: str
+) -> Qcow2Disk:
+    """Open an internal snapshot by its id or its name, else as ``open_qcow2``.
+
+    LocatorError when there is none.
+    """
+    info = read_header(source, _FEATURES)
+    found = find_snapshot(source, info.header, snapshot)
+    details = _details(info)
+    details["snapshot"] = f"{found.id} ({found.name})"
+    tables = -(-found.size // ((1 << info.header.cluster_bits) * info.per_table))
+    check_l1(source, found.size, tables, found.l1_size, found.l1_offset, info.header.cluster_bits)
+    active = Active(found.size, found.l1_offset, found.l1_size)
+    return _open(source, sibling, info, active, (), details)
 
 
-def _cluster_map(source: ByteSource, header: s.Header) -> BlockMap:
-    bits = header.cluster_bits
-    cluster = 1 << bits
-    per_table = cluster // 8
-    tables = -(-header.size // (cluster * per_table))
-    l1 = read_table(source.read_at(header.l1_offset, 8 * tables), "Q", big_endian=True)
-    used = [entry & s.OFFSET_MASK for entry in l1 if entry & s.OFFSET_MASK]
-    if len(set(used)) != len(used):
-        raise CorruptError(
-            "two L1 entries share a table", path=source.name, offset=header.l1_offset
+def _open(
+    source: ByteSource,
+    sibling: SiblingOpener | None,
+    info: Qcow2Header,
+    active: Active,
+    warnings: tuple[Finding, ...],
+    details: Mapping[str, str | int],
+) -> Qcow2Disk:
+    data = _data_file(source, info, sibling)
+    try:
+        return Qcow2Disk(source, info, active, data, warnings, details)
+    except BaseException:
+        if data is not None:
+            data.close()
+        raise
+
+
+def _data_file(
+    source: ByteSource, info: Qcow2Header, sibling: SiblingOpener | None
+) -> ByteSource | None:
+    if info.data_name is None:
+        return None
+    if not info.data_name:
+        raise CorruptError("names no external data file", path=source.name, field="data file")
+    if sibling is None:
+        raise UnsupportedError(
+            f"its data are in {info.data_name!r}, which cannot be reached from here",
+            path=source.name,
+            hint="put both files into one folder, or flatten it with `qemu-img convert`",
         )
-    zero_flag = s.L2_ZERO if header.version >= 3 else 0
-    count = -(-header.size // cluster)
+    return sibling(info.data_name)
 
-    def bad(message: str, at: int) -> CorruptError:
-        return CorruptError(message, path=source.name, offset=at, field="L2 entry")
 
-    def located(entry: int, index: int, at: int) -> int:
-        if entry & s.COMPRESSED:
-            descriptor = entry & (s.COMPRESSED - 1)
-            place, _ = _compressed_place(descriptor, bits)
-            if not cluster <= place < source.size:
-                raise TruncatedError(
-                    f"compressed cluster {index} should be at {place:#x}, outside the file",
-                    path=source.name,
-                    offset=at,
-                    field="L2 entry",
-                )
-            return _COMPRESSED - descriptor
-        if entry & zero_flag:
-            return ZERO
-        place = entry & s.OFFSET_MASK
-        if place == 0:
-            return HOLE
-        if place % cluster:
-            raise bad(f"cluster {index} at {place:#x} is not aligned", at)
-        if place + min(cluster, header.size - index * cluster) > source.size:
-            raise TruncatedError(
-                f"cluster {index} should be at {place:#x}, behind the end of the file",
-                path=source.name,
-                offset=at,
-                field="L2 entry",
-            )
-        return place
-
-    def load(number: int) -> array.array[int] | None:
-        table = l1[number] & s.OFFSET_MASK
-        if table == 0:
-            return None
-        if table % cluster:
-            raise CorruptError(
-                f"L2 table at {table:#x} is not aligned",
-                path=source.name,
-                offset=header.l1_offset + 8 * number,
-                field="L1 entry",
-            )
-        first = number * per_table
-        entries = read_table(
-            source.read_at(table, 8 * min(per_table, count - first)), "Q", big_endian=True
-        )
-        out = zero_table("q", len(entries))
-        for i, entry in enumerate(entries):
-            out[i] = located(entry, first + i, table + 8 * i) if entry else HOLE
-        return out
-
-    return BlockMap(header.size, cluster, per_table, load)
+def _details(info: Qcow2Header) -> dict[str, str | int]:
+    header = info.header
+    details: dict[str, str | int] = {
+        "cluster_bytes": 1 << header.cluster_bits,
+        "compression": "zstd" if header.compression_type == s.ZSTD else "zlib",
+        "snapshots": header.snapshots,
+    }
+    if info.data_name is not None:
+        details["data_file"] = info.data_name
+    if info.entry_size == 16:
+        details["extended_l2"] = "yes"
+    return details
 
 
 def _warnings(source: ByteSource, header: s.Header) -> tuple[Finding, ...]:
@@ -212,7 +215,7 @@ def _warnings(source: ByteSource, header: s.Header) -> tuple[Finding, ...]:
                 Severity.WARNING,
                 f"{header.snapshots} internal snapshots",
                 source.name,
-                "only the current state is read",
+                "the current state is read; others are, when named",
             )
         )
     return tuple(found)

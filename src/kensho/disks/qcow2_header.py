@@ -16,32 +16,56 @@ if TYPE_CHECKING:
 
 _MAX_L1_BYTES = 32 << 20  # as QEMU
 _MAX_NAME = 1023  # as the specification
+_MIN_EXTENDED_BITS = 14
+_LIMITS = {s.EXTENSION_BACKING_FORMAT: 64, s.EXTENSION_DATA_FILE: _MAX_NAME}
+
+#: Features that change nothing about where data are.
+PLAIN_FEATURES = s.DIRTY | s.CORRUPT | s.COMPRESSION_TYPE
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Qcow2Header:
-    """The header and the name and format of the backing file, if any."""
+    """The header, the name and format of the backing file and the name of the data file, if any."""
 
     header: s.Header
     backing_name: str | None
     backing_format: str | None
+    data_name: str | None = None
+
+    @property
+    def entry_size(self) -> int:
+        """Bytes of an L2 entry."""
+        return 16 if self.header.incompatible & s.EXTENDED_L2 else 8
+
+    @property
+    def per_table(self) -> int:
+        """Clusters an L2 table describes."""
+        return (1 << self.header.cluster_bits) // self.entry_size
 
 
-def read_header(source: ByteSource) -> Qcow2Header:
-    """Read and check the header; UnsupportedError names the feature that is missing."""
+def read_header(source: ByteSource, features: int = PLAIN_FEATURES) -> Qcow2Header:
+    """Read and check the header; ``features`` are the incompatible ones the caller can handle.
+
+    UnsupportedError names the feature that is missing.
+    """
     raw = source.read_at(0, min(4096, source.size))
     if raw[:4] != s.MAGIC:
         raise CorruptError("not a QCOW2", path=source.name, offset=0, field="magic")
     if len(raw) < s.V2_SIZE:
         raise TruncatedError("the file ends in its header", path=source.name, offset=len(raw))
     header = s.unpack_header(raw)
-    _check_features(source, header)
+    _check_features(source, header, features)
     _check_sizes(source, header, len(raw))
     name = _backing_name(source, header)
-    return Qcow2Header(header, name, _backing_format(source, header) if name else None)
+    extensions = _extensions(source, header)
+    backing_format = extensions.get(s.EXTENSION_BACKING_FORMAT) if name else None
+    data_name = None
+    if header.incompatible & s.EXTERNAL_DATA:
+        data_name = extensions.get(s.EXTENSION_DATA_FILE, "")
+    return Qcow2Header(header, name, backing_format, data_name)
 
 
-def _check_features(source: ByteSource, header: s.Header) -> None:
+def _check_features(source: ByteSource, header: s.Header, features: int) -> None:
     def unsupported(message: str, hint: str | None = None) -> UnsupportedError:
         return UnsupportedError(message, path=source.name, offset=0, hint=hint)
 
@@ -54,9 +78,9 @@ def _check_features(source: ByteSource, header: s.Header) -> None:
     bits = header.incompatible
     if bits & ~s.KNOWN_INCOMPATIBLE:
         raise unsupported(f"unknown incompatible features {bits & ~s.KNOWN_INCOMPATIBLE:#x}")
-    if bits & s.EXTERNAL_DATA:
+    if bits & s.EXTERNAL_DATA & ~features:
         raise unsupported("its data are in an external file", "flatten it with `qemu-img convert`")
-    if bits & s.EXTENDED_L2:
+    if bits & s.EXTENDED_L2 & ~features:
         raise unsupported("extended L2 entries", "rewrite it with `qemu-img convert -O qcow2`")
     if bits & s.CORRUPT:
         raise CorruptError(
@@ -83,18 +107,28 @@ def _check_sizes(source: ByteSource, header: s.Header, available: int) -> None:
         raise CorruptError(
             f"a header of {header.header_length} bytes", path=source.name, field="header_length"
         )
-    tables = -(-header.size // (cluster * (cluster // 8)))
-    if 8 * max(tables, header.l1_size) > _MAX_L1_BYTES:
-        raise LimitError(
-            f"a disk of {header.size} bytes needs too large an L1 table",
-            path=source.name,
-            field="size",
-        )
-    if header.l1_size < tables:
+    extended = bool(header.incompatible & s.EXTENDED_L2)
+    if extended and header.cluster_bits < _MIN_EXTENDED_BITS:
         raise CorruptError(
-            f"{header.l1_size} L1 entries for {tables} tables", path=source.name, field="l1_size"
+            f"subclusters in clusters of {cluster} bytes", path=source.name, field="cluster_bits"
         )
-    if header.l1_offset % cluster:
+    tables = -(-header.size // (cluster * (cluster // (16 if extended else 8))))
+    check_l1(source, header.size, tables, header.l1_size, header.l1_offset, header.cluster_bits)
+
+
+def check_l1(
+    source: ByteSource, size: int, tables: int, l1_size: int, l1_offset: int, cluster_bits: int
+) -> None:
+    """Raise FormatError kinds unless an L1 table can be that of a disk with so many L2 tables."""
+    if 8 * max(tables, l1_size) > _MAX_L1_BYTES:
+        raise LimitError(
+            f"a disk of {size} bytes needs too large an L1 table", path=source.name, field="size"
+        )
+    if l1_size < tables:
+        raise CorruptError(
+            f"{l1_size} L1 entries for {tables} tables", path=source.name, field="l1_size"
+        )
+    if l1_offset % (1 << cluster_bits):
         raise CorruptError("L1 table is not aligned", path=source.name, field="l1_table_offset")
 
 
@@ -110,13 +144,17 @@ def _backing_name(source: ByteSource, header: s.Header) -> str | None:
         return raw.decode("latin-1")
 
 
-def _backing_format(source: ByteSource, header: s.Header) -> str | None:
+def _extensions(source: ByteSource, header: s.Header) -> dict[int, str]:
+    """Return the texts of the extensions known here; they end before the backing file's name."""
+    end = min(header.backing_offset or 1 << header.cluster_bits, source.size)
+    found: dict[int, str] = {}
     at = header.header_length
-    while at + s.EXTENSION.size <= header.backing_offset:
+    while at + s.EXTENSION.size <= end:
         kind, length = s.EXTENSION.unpack(source.read_at(at, s.EXTENSION.size))
+        at += s.EXTENSION.size
         if kind == s.EXTENSION_END:
-            return None
-        if kind == s.EXTENSION_BACKING_FORMAT and length <= 64:
-            return source.read_at(at + s.EXTENSION.size, length).decode("latin-1")
-        at += s.EXTENSION.size + (length + 7) // 8 * 8
-    return None
+            break
+        if kind in _LIMITS and length <= _LIMITS[kind]:
+            found[kind] = source.read_at(at, length).decode("utf-8", "replace")
+        at += (length + 7) // 8 * 8
+    return found

@@ -135,6 +135,7 @@ FORMATS: tuple[Descriptor, ...] = (
             "compressed": "kensho.disks.qcow2_write:create_qcow2_compressed",
         },
         (Magic(0, b"QFI\xfb", 100, "QCOW magic"),),
+        snapshots="kensho.disks.qcow2:open_qcow2_snapshot",
     ),
     Descriptor(
         "vdi",

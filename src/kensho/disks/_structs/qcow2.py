@@ -26,13 +26,18 @@ COMPRESSED = 1 << 62
 OFFSET_MASK = 0x00FF_FFFF_FFFF_FE00
 L2_ZERO = 1  # version 3: cluster reads as zero
 
+AUTOCLEAR_RAW_DATA = 1 << 1  # the external data file is a raw disk of its own
+
 EXTENSION_END = 0
+EXTENSION_DATA_FILE = 0x4441_5441
 EXTENSION_BACKING_FORMAT = 0xE279_2ACA
 
 _V2 = struct.Struct(">4sIQIIQIIQQIIQ")
 _V3 = struct.Struct(">QQQII")
+_SNAPSHOT = struct.Struct(">QIHHIIQII")
 V2_SIZE = _V2.size
 V3_SIZE = _V2.size + _V3.size
+SNAPSHOT_SIZE = _SNAPSHOT.size
 EXTENSION = struct.Struct(">II")
 
 
@@ -60,6 +65,10 @@ class Header:
     header_length: int = V2_SIZE
     compression_type: int = ZLIB
 
+    def pack_v2(self) -> bytes:
+        """Return a version 2 header of 72 bytes."""
+        return _V2.pack(*dataclasses.astuple(self)[:13])
+
     def pack_v3(self) -> bytes:
         """Return a version 3 header of 112 bytes."""
         values = dataclasses.astuple(self)
@@ -78,3 +87,23 @@ def unpack_header(raw: bytes) -> Header:
     second = _V3.unpack_from(raw, V2_SIZE)
     kind = raw[V3_SIZE] if second[4] > V3_SIZE and len(raw) > V3_SIZE else ZLIB
     return dataclasses.replace(Header(*first, *second), compression_type=kind)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SnapshotHeader:
+    """The fixed part of a snapshot table entry."""
+
+    l1_offset: int
+    l1_size: int
+    id_size: int
+    name_size: int
+    seconds: int
+    nanoseconds: int
+    clock: int
+    state_size: int
+    extra_size: int
+
+
+def unpack_snapshot(raw: bytes) -> SnapshotHeader:
+    """Read a snapshot table entry out of ``SNAPSHOT_SIZE`` bytes, unchecked."""
+    return SnapshotHeader(*_SNAPSHOT.unpack(raw))

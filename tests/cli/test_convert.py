@@ -290,6 +290,7 @@ def test_a_document_in_the_way_is_not_replaced(kensho: Kensho, disk: Path, tmp_p
     code, _, err = kensho("convert", disk, "--to", "kvm", "-o", out)
     assert code == 2
     assert "web01.xml" in err
+    assert "copy:" not in err  # seen before any disk was copied
     assert (out / "web01.xml").read_text() == "mine"
     assert visible(out) == ["web01.xml"]
 

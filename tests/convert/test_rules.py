@@ -145,6 +145,26 @@ def test_the_image_is_believed_rather_than_the_descriptor() -> None:
     assert "KF-323" in findings(appliance(machine()), "kvm", images=facts)
 
 
+@pytest.mark.parametrize(
+    ("size", "target", "code"),
+    [(0, "kvm", "KF-306"), (1000, "kvm", "KF-329"), (3 * GIB + 512, "xenserver", "KF-329")],
+)
+def test_odd_disk_sizes(size: int, target: str, code: str) -> None:
+    facts = (ImageFacts("web01-image0", "a.img", "raw", size, 0, None),)
+    assert code in findings(appliance(machine()), target, images=facts)
+
+
+def test_windows_that_had_the_device_already_needs_no_warning() -> None:
+    source = appliance(
+        machine(guest="win2k22", controller=ControllerModel.PVSCSI, nic=NicModel.VMXNET3)
+    )
+    assert "KF-360" not in findings(source, "vmware")
+
+
+def test_a_hardware_version_is_not_dropped_in_silence() -> None:
+    assert "KF-374" in findings(one(hardware_versions=("vmx-19",)), "vmware")
+
+
 def test_too_little_space_blocks() -> None:
     result = findings(appliance(machine()), "kvm", space_free=5)
     assert result["KF-390"].severity is Severity.BLOCKED

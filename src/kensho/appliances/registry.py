@@ -71,6 +71,8 @@ def open_package(locator: str | Path) -> Package:
     LocatorError when there is nothing or too much at ``locator``, UnsupportedError naming what
     it is when it is something else, FormatError and PackageError kinds when it cannot be read.
     """
+    if not os.fspath(locator):
+        raise LocatorError("an empty name")
     path = Path(locator)
     try:
         if path.is_dir():

@@ -14,8 +14,9 @@ from kensho.cli.plan import show_plan
 from kensho.cli.progress import shown
 from kensho.cli.render import console, print_findings, print_json, print_json_line, table
 from kensho.convert.plan import Plan, check_runnable, looks_like_plan, make_plan, read_plan
+from kensho.convert.result import Result
 from kensho.convert.rules.space import NO_SPACE
-from kensho.convert.run import Options, Result, run_plan
+from kensho.convert.run import Options, run_plan
 from kensho.model.errors import InterruptedRunError, NoSpaceError, PlanBlockedError, UsageError
 from kensho.model.finding import Severity, at_least
 from kensho.model.units import format_bytes, format_seconds
@@ -42,8 +43,8 @@ def convert(
 ) -> int:
     """Convert a machine, or run a plan that was made before.
 
-    An interrupted conversion leaves nothing that looks finished; the same command keeps the
-    disks that were complete and does the rest.
+    An interrupted conversion leaves nothing that looks finished. The same command keeps the
+    disks that were complete; a result that is one file (OVA, XVA) is made anew.
 
     Parameters
     ----------

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from html import escape
-from typing import TYPE_CHECKING
 
+from kensho.convert.plan import Plan
+from kensho.convert.result import Result
 from kensho.model.finding import Finding, Severity
 from kensho.model.units import format_bytes, format_seconds
 from kensho.platforms import find_form, find_platform
-
-if TYPE_CHECKING:
-    from kensho.convert.plan import Plan
-    from kensho.convert.run import Result
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --note: #57606a; --warning: #9a6700;

@@ -14,9 +14,10 @@ import msgspec
 from kensho import __version__
 from kensho.appliances import Package
 from kensho.appliances.package import Container, DiskJob, Document, PlacedDisk, Renderer
-from kensho.convert.events import Event, Listener, Message, Moved, Step, ignore
+from kensho.convert.events import Listener, Message, Moved, Step, ignore
 from kensho.convert.plan import DiskStep, Plan, check_runnable
 from kensho.convert.report import render_html, report_names
+from kensho.convert.result import Output, Result
 from kensho.convert.source import check_digests, identify, opened, opened_image
 from kensho.convert.verify import verify_container, verify_folder
 from kensho.convert.workspace import Workspace, workspace
@@ -27,30 +28,6 @@ from kensho.model.finding import Finding
 from kensho.model.progress import Meter
 from kensho.platforms import Form, find_form, find_platform
 from kensho.storage.atomic import PendingFile
-
-
-class Output(msgspec.Struct, frozen=True):
-    """A file of the result; size in bytes, ``sha256`` empty when it was not computed."""
-
-    name: str
-    bytes: int
-    sha256: str = ""
-
-
-class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run did. ``check`` is ``ok``, or ``skipped`` when verification was switched off."""
-
-    kensho: str
-    target: str
-    form: str
-    folder: str
-    files: tuple[Output, ...]
-    disks: tuple[PlacedDisk, ...]
-    seconds: float
-    findings: tuple[Finding, ...]
-    check: str
-    report: str
-    plan: Plan
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,13 +93,37 @@ def run_plan(
 
 
 def _outputs(plan: Plan, form: Form) -> tuple[str, ...]:
+    """Return the names of all files to be made; a device the form cannot say is refused here."""
     reports = report_names(plan.name, plan.target, plan.form)
+    texts = tuple(document.name for document in _licence_texts(plan))
     if form.container:
-        return (f"{plan.name}.{form.suffix}", *reports)
-    return (*(step.filename for step in plan.disks), *reports)
+        return (f"{plan.name}.{form.suffix}", *texts, *reports)
+    # Renderers are pure: what they would write is known before the disks are copied.
+    documents = _render(plan, form, tuple(_planned(step) for step in plan.disks))
+    disks = (step.filename for step in plan.disks)
+    return (*disks, *texts, *(document.name for document in documents), *reports)
+
+
+def _planned(step: DiskStep) -> PlacedDisk:
+    return PlacedDisk(
+        image=step.image,
+        filename=step.filename,
+        format=step.format,
+        subformat=step.subformat,
+        virtual_size=step.virtual_size,
+        file_size=0,
+        data_size=step.data_size,
+    )
+
+
+def _render(plan: Plan, form: Form, disks: tuple[PlacedDisk, ...]) -> tuple[Document, ...]:
+    render = cast("Renderer", _load(form.render))
+    return render(_named(plan), {disk.image: disk for disk in disks})
 
 
 def _check_identity(plan: Plan, when: str) -> None:
+    if not plan.identity:
+        raise CorruptError("the plan does not say what its source was", field="identity")
     for planned in plan.identity:
         now = identify(Path(planned.path))
         if now != planned:
@@ -220,8 +221,7 @@ def _run_folder(
         space.record(tuple(done))
     order = {step.filename: number for number, step in enumerate(plan.disks)}
     disks = tuple(sorted(done, key=lambda d: order[d.filename]))
-    render = cast("Renderer", _load(form.render))
-    documents = render(_named(plan), {d.image: d for d in disks})
+    documents = _render(plan, form, disks)
     names = [d.filename for d in disks]
     for document in (*_licence_texts(plan), *documents):
         space.put(document.name, document.data, executable=document.executable)
@@ -314,4 +314,4 @@ def _as_kensho(error: OSError, out: Path) -> Exception:
     return error
 
 
-__all__ = ["Event", "Options", "Output", "Result", "run_plan"]
+__all__ = ["Options", "run_plan"]

@@ -175,4 +175,4 @@ class InterruptedRunError(KenshoError):
 
     code = "KE-500"
     exit_code = 75
-    hint = "run the same command again: finished disks are kept, the rest starts anew"
+    hint = "run the same command again: it keeps what was complete, or says that it starts anew"

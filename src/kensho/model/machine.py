@@ -9,6 +9,7 @@ and CIM (DSP1041 … DSP1057) where those have a term.
 from __future__ import annotations
 
 import enum
+from typing import Annotated
 
 import msgspec
 
@@ -112,8 +113,8 @@ class Extra(msgspec.Struct, frozen=True, omit_defaults=True):
 class Cpu(msgspec.Struct, frozen=True, omit_defaults=True):
     """Virtual processors. ``count`` is the number the guest sees, all sockets together."""
 
-    count: int = 1
-    cores_per_socket: int = 1
+    count: Annotated[int, msgspec.Meta(ge=1)] = 1
+    cores_per_socket: Annotated[int, msgspec.Meta(ge=1)] = 1
     reservation_hz: int | None = None
     limit_hz: int | None = None
     hot_add: bool = False
@@ -128,7 +129,7 @@ class Cpu(msgspec.Struct, frozen=True, omit_defaults=True):
 class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     """Main memory in bytes."""
 
-    size: int
+    size: Annotated[int, msgspec.Meta(ge=1)]
     reservation: int | None = None
     limit: int | None = None
     hot_add: bool = False

@@ -22,6 +22,7 @@ class DiskFormat(msgspec.Struct, frozen=True):
     format: str
     subformat: str
     suffix: str
+    size_step: int = 512  #: virtual sizes are rounded up to a multiple of this many bytes
 
 
 class Carries(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from kensho.model.machine import ControllerModel as C
 from kensho.model.machine import Firmware, NicModel
-from kensho.model.units import GIB
+from kensho.model.units import GIB, MIB
 from kensho.platforms.base import (
     Carries,
     ControllerSupport,
@@ -47,7 +47,7 @@ PLATFORM = Platform(
         Form(
             name="xva",
             title="XVA",
-            disk=DiskFormat("xva", "", ""),
+            disk=DiskFormat("xva", "", "", size_step=MIB),
             carries=CARRIES,
             container="kensho.appliances.xva.write:write_xva",
             suffix="xva",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kensho.convert.rules.journey import ImageFacts, Journey, note, warning
+from kensho.convert.rules.journey import ImageFacts, Journey, blocked, note, warning
 from kensho.model.finding import Finding
 from kensho.model.machine import Cdrom, Disk, Drive, Floppy, Machine
 from kensho.model.units import format_bytes
@@ -18,7 +18,10 @@ def check(journey: Journey) -> Iterator[Finding]:
         for drive in before.drives:
             yield from _placement(before, after, drive, moved.get(drive.id))
             if isinstance(drive, Disk):
-                yield from _disk(drive, facts.get(drive.image))
+                fact = facts.get(drive.image)
+                yield from _disk(drive, fact)
+                if fact is not None:
+                    yield from _size(fact, journey.form.disk.size_step)
             elif isinstance(drive, Cdrom) and (drive.file or drive.host_device):
                 yield note(
                     "KF-326",
@@ -54,6 +57,19 @@ def _placement(
             f"{name} moves from {old.bus} {old.index}:{drive.unit} to {new.index}:{moved.unit}",
             before.name,
             "guests that name disks by UUID or label do not notice",
+        )
+
+
+def _size(facts: ImageFacts, step: int) -> Iterator[Finding]:
+    if facts.virtual_size == 0:
+        yield blocked("KF-306", "the disk has no bytes at all", facts.filename or facts.image)
+    elif facts.virtual_size % step:
+        grown = -(-facts.virtual_size // step) * step
+        yield note(
+            "KF-329",
+            f"the disk grows from {facts.virtual_size} to {grown} bytes",
+            facts.filename or facts.image,
+            "the target counts in larger units; the added bytes are zero",
         )
 
 

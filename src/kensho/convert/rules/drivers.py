@@ -22,12 +22,13 @@ _HAS_STAND_IN = frozenset({"xenserver"})
 
 def check(journey: Journey) -> Iterator[Finding]:
     """Find devices that need a driver the guest may not have."""
-    for _, after in journey.machines():
+    for before, after in journey.machines():
         family = guest_os.get(after.guest.id).family
-        buses = {c.model for c in after.controllers}
+        buses = {c.model for c in after.controllers} - {c.model for c in before.controllers}
+        nics = {n.model for n in after.nics} - {n.model for n in before.nics}
         if family == "windows":
             missing = sorted(m.value for m in buses & NOT_IN_WINDOWS)
-            missing += sorted({n.model.value for n in after.nics if n.model in NICS_NOT_IN_WINDOWS})
+            missing += sorted(n.value for n in nics & NICS_NOT_IN_WINDOWS)
             if missing and journey.platform.name not in _HAS_STAND_IN:
                 yield warning(
                     "KF-360",

@@ -248,3 +248,20 @@ def test_a_truncated_image_is_noticed():
     for length in (0, 63, 64, 100, 64 * KIB, len(blob) - 1):
         with pytest.raises(FormatError):
             read_all(open_bytes(blob[:length], format="hdd"))
+
+
+def test_a_folder_is_named_by_its_descriptor(tmp_path):
+    from kensho.storage.locator import open_source, sibling_opener
+
+    files, expected = snapshots()
+    folder = tmp_path / "my.hdd"
+    folder.mkdir()
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    source = open_source(folder)
+    reader = open_disk(source, sibling=sibling_opener(folder))
+    assert read_all(reader) == expected
+    reader.close()
+    source.close()
+    with pytest.raises(LocatorError):
+        open_source(tmp_path)

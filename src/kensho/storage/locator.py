@@ -34,6 +34,10 @@ SCHEMES = {
 }
 
 
+#: Files that stand for the whole folder they are in: that of a Parallels ``.hdd``.
+MAIN_FILES = ("DiskDescriptor.xml",)
+
+
 class ArchiveMember(WindowSource):
     """A member of an archive that was opened for it alone: closing it closes the archive."""
 
@@ -59,14 +63,16 @@ def open_source(locator: str | os.PathLike[str]) -> ByteSource:
 def split_locator(locator: str | os.PathLike[str]) -> tuple[str, str | None]:
     """Return the place itself and the archive member in it, None when it is meant whole.
 
-    A file whose own name has a ``#`` is found before an archive with a member.
+    A file whose own name has a ``#`` is found before an archive with a member; a folder
+    with one of ``MAIN_FILES`` stands for that.
     """
     text = os.fspath(locator)
     if scheme_of(text) is not None:
         place, mark, member = text.partition("#")
         return place, urllib.parse.unquote(member) if mark else None
     if "#" not in text or os.path.lexists(text):
-        return text, None
+        mains = (Path(text) / name for name in MAIN_FILES if text)
+        return next((str(main) for main in mains if main.is_file()), text), None
     at = text.find("#")
     while at >= 0:
         if Path(text[:at]).is_file():

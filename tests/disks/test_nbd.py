@@ -293,7 +293,8 @@ class TestServer:
                 client.close()
             _until(lambda: _can_read(address))
 
-    def test_stop_with_clients_that_idle_and_stall(self):
+    def test_stop_with_clients_that_idle_and_stall(self, monkeypatch):
+        monkeypatch.setattr("kensho.disks.nbd.server._LEAVE_SECONDS", 0.5)
         before = threading.active_count()
         with serving(CONTENT) as (address, server):
             idle, stalled = Client(address), Client(address)

@@ -129,7 +129,7 @@ def _demand_writable(header: s.Header, path: str) -> None:
     elif header.snapshots:
         reason, hint = "it has internal snapshots", "`qemu-img snapshot -d`"
     elif header.refcount_order != 4:
-        reason = f"refcounts of {1 << header.refcount_order} bits"
+        reason = f"refcounts of 2^{header.refcount_order} bits"
     elif header.cluster_bits < _MIN_CLUSTER_BITS:
         reason = f"clusters of {1 << header.cluster_bits} bytes"
     if reason:

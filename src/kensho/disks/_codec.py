@@ -33,6 +33,7 @@ COMPRESSIONS = ("fast", "balanced", "small")
 #: isal level 1 is twice as fast as libdeflate 1, whose output is 2 % smaller; 6 is the smallest sane.
 _LIBDEFLATE_LEVEL = {"balanced": 1, "small": 6}
 _ZLIB_LEVEL = {"fast": 1, "balanced": 3, "small": 6}
+_ZSTD_LEVEL = {"fast": 1, "balanced": 3, "small": 9}
 
 
 class DamagedDataError(Exception):
@@ -57,6 +58,20 @@ def window_4k_compressor(compression: str) -> Compressor:
         level = {"fast": 1, "balanced": 3, "small": 3}[compression]
         return cast("Compressor", functools.partial(_isal.compress, level=level, wbits=-12))
     return functools.partial(zlib.compress, level=_ZLIB_LEVEL[compression], wbits=-12)
+
+
+def zstd_compressor(compression: str) -> Compressor:
+    """Return a function that makes a zstd frame that states the size of its content."""
+    _check(compression)
+    level = _ZSTD_LEVEL[compression]
+
+    def compress(data: ReadBuffer) -> bytes:
+        encoders = _local.__dict__.setdefault("encoders", {})
+        if level not in encoders:
+            encoders[level] = _zstandard().ZstdCompressor(level=level)
+        return cast("bytes", encoders[level].compress(data))
+
+    return compress
 
 
 def inflate_zlib(data: ReadBuffer, size: int) -> bytes | bytearray:
@@ -117,13 +132,18 @@ _INFLATE_ERRORS: tuple[type[Exception], ...] = (
 _local = threading.local()  # zstd contexts must not be shared between threads
 
 
-def _zstd_decoder() -> tuple[Any, type[Exception]]:
+def _zstandard() -> Any:
     try:
         import zstandard
     except ImportError:  # pragma: no cover
         raise UnsupportedError(
             "zstd-compressed clusters need the zstandard package", hint="pip install zstandard"
         ) from None
+    return zstandard
+
+
+def _zstd_decoder() -> tuple[Any, type[Exception]]:
+    zstandard = _zstandard()
     if not hasattr(_local, "decoder"):
         _local.decoder = zstandard.ZstdDecompressor(max_window_size=1 << 23)
     return _local.decoder, zstandard.ZstdError

@@ -91,6 +91,7 @@ FORMATS: tuple[Descriptor, ...] = (
             "twoGbMaxExtentSparse": "kensho.disks.vmdk_split:create_split_sparse",
             "twoGbMaxExtentFlat": "kensho.disks.vmdk_split:create_split_flat",
         },
+        child_writers={"monolithicSparse": "kensho.disks.vmdk_child:create_vmdk_child"},
     ),
     Descriptor(
         "vhdx",
@@ -133,8 +134,18 @@ FORMATS: tuple[Descriptor, ...] = (
         {
             "uncompressed": "kensho.disks.qcow2_write:create_qcow2",
             "compressed": "kensho.disks.qcow2_write:create_qcow2_compressed",
+            "compressed-zstd": "kensho.disks.qcow2_write:create_qcow2_zstd",
+            "v2": "kensho.disks.qcow2_write:create_qcow2_v2",
+            "v2-compressed": "kensho.disks.qcow2_write:create_qcow2_v2_compressed",
         },
         (Magic(0, b"QFI\xfb", 100, "QCOW magic"),),
+        child_writers={
+            "uncompressed": "kensho.disks.qcow2_write:create_qcow2",
+            "compressed": "kensho.disks.qcow2_write:create_qcow2_compressed",
+            "compressed-zstd": "kensho.disks.qcow2_write:create_qcow2_zstd",
+            "v2": "kensho.disks.qcow2_write:create_qcow2_v2",
+            "v2-compressed": "kensho.disks.qcow2_write:create_qcow2_v2_compressed",
+        },
         snapshots="kensho.disks.qcow2:open_qcow2_snapshot",
     ),
     Descriptor(

@@ -6,10 +6,11 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 from typing import ClassVar
 
 import pytest
-from disk_helpers import KIB, MIB, make_content, read_all
+from disk_helpers import KIB, MIB, make_content, make_disk, read_all
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nbd_helpers import (
@@ -401,7 +402,7 @@ class TestCrash:
         ends = range(begun, len(Recording.log) + 1)
         moments.extend((length, flushed, frozenset(touched)) for length in ends)
         victim = tmp_path / "crashed.qcow2"
-        for length, safe, loose in rng.sample(moments, 40) + moments[-5:]:
+        for length, safe, loose in rng.sample(moments, 16) + moments[-5:]:
             victim.write_bytes(crashed(before, Recording.log[:length], rng))
             check(victim, leaks=True)
             disk = open_overlay(victim, base_reader())
@@ -619,3 +620,40 @@ def _write_until_killed(client, rng, expected):
         except (EOFError, ConnectionError):
             return slice(at, at + size)
         expected[at : at + size] = data
+
+
+# cld; xor ax,ax; mov ds,ax; mov es,ax; write itself to sector 2 (int 0x13, ax 0x0301);
+# jc end; print the text to the serial port; end: hlt; jmp end
+GUEST = bytes.fromhex(
+    "fc 31c0 8ed8 8ec0 b80103 bb007c b90200 b600 cd13 720e be277c"
+    "ac 84c0 7406 baf803 ee ebf5 f4 ebfd"
+)
+
+
+@pytest.mark.boot
+def test_a_guest_boots_from_what_is_served_and_writes(tmp_path):
+    if not shutil.which("qemu-system-x86_64"):
+        pytest.skip("qemu-system-x86_64 is not installed")
+    assert len(GUEST) == 0x27
+    sector = (GUEST + b"tiny guest wrote\0").ljust(510, b"\0") + b"\x55\xaa"
+    packed = make_disk(sector.ljust(2 * MIB, b"\0"), "vmdk", "streamOptimized")
+    (tmp_path / "d.vmdk").write_bytes(packed)
+    serial, overlay = tmp_path / "serial", tmp_path / "o.qcow2"
+    arguments = [tmp_path / "d.vmdk", "--overlay", overlay, "--socket", tmp_path / "s"]
+    with serve_command(*arguments) as (_, said):
+        machine = ["qemu-system-x86_64", "-display", "none", "-no-reboot", "-net", "none"]
+        drive = ["-drive", f"file={said['uri']},format=raw,if=ide", "-serial", f"file:{serial}"]
+        with subprocess.Popen([*machine, *drive]) as guest:
+            end = time.monotonic() + 60
+            while not (serial.exists() and b"tiny guest wrote" in serial.read_bytes()):
+                assert guest.poll() is None
+                assert time.monotonic() < end
+                time.sleep(0.1)
+            guest.terminate()
+            assert guest.wait(30) == 0
+    assert (tmp_path / "d.vmdk").read_bytes() == packed
+    check(overlay)
+    with FileSource(overlay) as source:
+        reader = open_disk(source, sibling=lambda name: FileSource(tmp_path / name))
+        assert read_all(reader)[512:1024] == sector
+        reader.close()

@@ -4,20 +4,24 @@ import contextlib
 import struct
 
 import pytest
+from chain_helpers import keep_chain
 from disk_helpers import KIB, MIB, make_content, make_disk, read_all
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kensho.disks import compare, open_disk
+from kensho.disks import ParentRef, compare, create_disk, open_disk
+from kensho.disks.chain import links_of
 from kensho.model.errors import (
     CorruptError,
     KenshoError,
+    LimitError,
     LocatorError,
     TruncatedError,
     UnsupportedError,
+    UsageError,
 )
 from kensho.model.extent import Kind
-from kensho.storage import FileSource, MemorySource
+from kensho.storage import FileSource, MemorySink, MemorySource
 
 BASE = make_content(5 * MIB, [(0, 2 * MIB), (4 * MIB - 1000, 5000)])
 
@@ -291,3 +295,74 @@ def test_compressed_parts():
     reader = open_files(parts | {"delta.vmdk": descriptor("twoGbMaxExtentSparse", lines)})
     assert read_all(reader) == content
     assert compare(reader, open_disk(MemorySource(content), format="raw")) is None
+
+
+def a_chain():
+    """Return a chain of three with data, holes and zeros at each level."""
+    grains = dict.fromkeys((0, 9, 40, 41, 79), b"c" * 32 * KIB)
+    low = delta_of("vmfsSparse", cowd(len(BASE), grains, grain=64))
+    # Zeros over a part of a grain, over whole grains, over nothing at all.
+    tops = {3: b"s" * 4096, 700: b"S" * 4096} | dict.fromkeys([*range(5, 9), *range(160, 192)], 2)
+    top = delta_of("seSparse", sesparse(len(BASE), tops), hint="low.vmdk")
+    text = top["delta.vmdk"].replace(b"=000000bb", b"=000000cc").replace(b"=000000aa", b"=000000bb")
+    return flat_base() | {
+        "low.vmdk": low["delta.vmdk"].replace(b"delta.bin", b"low.bin"),
+        "low.bin": low["delta.bin"],
+        "delta.vmdk": text,
+        "delta.bin": top["delta.bin"],
+    }
+
+
+@pytest.mark.parametrize("base", ["monolithicSparse", None])
+def test_chains_are_kept(qemu, tmp_path, base):
+    disk = open_files(a_chain())
+    files = keep_chain(disk, "vmdk", base=base)
+    top = next(reversed(files))
+    copied = open_files(files, top)
+    assert [link.name for link in links_of(copied)] == ["", "layer1.vmdk", "layer0.vmdk"]
+    for ours, theirs in zip(links_of(copied), links_of(disk), strict=True):
+        assert read_all(ours.disk) == read_all(theirs.disk)
+    assert any(e.kind is Kind.ZERO for e in links_of(copied)[0].layer.extents())
+    for name, blob in files.items():
+        (tmp_path / name).write_bytes(blob)
+    for link, name in zip(links_of(disk), reversed(files), strict=True):
+        qemu.judge(tmp_path / name, "vmdk", read_all(link.disk), check=False)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    writes=st.lists(st.tuples(st.integers(0, 79), st.sampled_from([b"\0", b"w"])), max_size=9),
+    size=st.integers(4 * MIB + 1, len(BASE)).map(lambda n: n // 512 * 512),
+)
+def test_what_a_delta_says_is_read(writes, size):
+    files = {"base": make_disk(BASE, "vmdk", "monolithicSparse")}
+    cid = open_disk(MemorySource(files["base"])).details["cid"]
+    sink = MemorySink()
+    parent = ParentRef("base", "vmdk", cid)
+    writer = create_disk("vmdk", None, sink, size, identity=b"child", parent=parent)
+    grains = {n: value for n, value in dict(writes).items() if n * 64 * KIB < size}
+    writer.own((n * 64 * KIB, min((n + 1) * 64 * KIB, size)) for n in sorted(grains))
+    expected = bytearray(BASE[:size])
+    for n, value in sorted(grains.items()):
+        low, high = n * 64 * KIB, min((n + 1) * 64 * KIB, size)
+        expected[low:high] = value * (high - low)
+        if value != b"\0":
+            writer.commit(writer.encode(low, memoryview(expected)[low:high]))
+    writer.finish()
+    assert read_all(open_files(files | {"child": bytes(sink.data)}, "child")) == expected
+
+
+@pytest.mark.parametrize(
+    ("parent", "size", "error"),
+    [
+        (ParentRef("x", "vmdk", ""), MIB, UsageError),
+        (ParentRef("x", "vhd", "000000aa"), MIB, UsageError),
+        (ParentRef('x"', "vmdk", "000000aa"), MIB, UsageError),
+        (ParentRef("x\n", "vmdk", "000000aa"), MIB, UsageError),
+        (ParentRef("x" * 5000, "vmdk", "000000aa"), MIB, UsageError),
+        (ParentRef("x", "vmdk", "000000aa"), 3 << 40, LimitError),
+    ],
+)
+def test_what_cannot_be_a_child(parent, size, error):
+    with pytest.raises(error):
+        create_disk("vmdk", None, MemorySink(), size, parent=parent)

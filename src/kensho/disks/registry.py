@@ -92,6 +92,7 @@ FORMATS: tuple[Descriptor, ...] = (
             "twoGbMaxExtentFlat": "kensho.disks.vmdk_split:create_split_flat",
         },
         child_writers={"monolithicSparse": "kensho.disks.vmdk_child:create_vmdk_child"},
+        child_writers={"monolithicSparse": "kensho.disks.vmdk_child:create_vmdk_child"},
     ),
     Descriptor(
         "vhdx",

@@ -15,6 +15,8 @@ from kensho.model.errors import CorruptError, LimitError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from kensho.disks.base import ParentRef
+
 MAX_BYTES = 1 << 20
 NO_PARENT = "ffffffff"
 MAX_EXTENTS = 4096
@@ -89,26 +91,37 @@ def parse_descriptor(raw: bytes, path: str, offset: int = 0) -> VmdkDescriptor:
     return VmdkDescriptor(settings, tuple(extents))
 
 
-def make_descriptor(
-    sectors: int, create_type: str, identity: bytes | None, extents: Sequence[str]
-) -> bytes:
-    """Return the descriptor of a disk; ``extents`` are lines ``RW sectors TYPE "name"``.
+def new_content_id(identity: bytes | None) -> str:
+    """Return eight hexadecimal digits that no parent has: from ``identity``, at random without."""
+    return f"{int.from_bytes(identity_bytes(identity, 'vmdk cid', 4), 'big') % 0xFFFFFFFE:08x}"
 
-    Content and disk identifiers come from ``identity``, at random without.
+
+def make_descriptor(
+    sectors: int,
+    create_type: str,
+    cid: str,
+    identity: bytes | None,
+    extents: Sequence[str],
+    parent: ParentRef | None = None,
+) -> bytes:
+    """Return the descriptor of a disk with content id ``cid``, a delta if there is a ``parent``.
+
+    ``extents`` are lines ``RW sectors TYPE "name"``. The disk's UUID comes from
+    ``identity``, at random without.
     """
     cylinders = max(1, min(sectors // (255 * 63), 65535))
-    cid = int.from_bytes(identity_bytes(identity, "vmdk cid", 4), "big") % 0xFFFFFFFE
     uuid_hex = identity_uuid(identity, "vmdk uuid").hex()
     uuid_pairs = " ".join(uuid_hex[i : i + 2] for i in range(0, 16, 2))
     uuid_rest = " ".join(uuid_hex[i : i + 2] for i in range(16, 32, 2))
     lines = "\n".join(extents)
-    encoding = "" if lines.isascii() else 'encoding="UTF-8"\n'
+    below = "" if parent is None else f'parentFileNameHint="{parent.name}"\n'
+    encoding = "" if (lines + below).isascii() else 'encoding="UTF-8"\n'
     return f"""# Disk DescriptorFile
 version=1
-{encoding}CID={cid:08x}
-parentCID={NO_PARENT}
+{encoding}CID={cid}
+parentCID={NO_PARENT if parent is None else parent.identity}
 createType="{create_type}"
-
+{below}
 # Extent description
 {lines}
 
@@ -120,6 +133,6 @@ ddb.adapterType = "lsilogic"
 ddb.geometry.cylinders = "{cylinders}"
 ddb.geometry.heads = "255"
 ddb.geometry.sectors = "63"
-ddb.longContentID = "{uuid_hex[:24]}{cid:08x}"
+ddb.longContentID = "{uuid_hex[:24]}{cid}"
 ddb.uuid = "{uuid_pairs}-{uuid_rest}"
 """.encode()

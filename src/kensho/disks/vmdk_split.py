@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from kensho.disks._placing import write_placed
 from kensho.disks._structs import vmdk as s
-from kensho.disks.vmdk_descriptor import MAX_EXTENTS, make_descriptor
+from kensho.disks.vmdk_descriptor import MAX_EXTENTS, make_descriptor, new_content_id
 from kensho.disks.vmdk_write import GRAIN, SparseExtentWriter
 from kensho.model.errors import LimitError, UsageError
 
@@ -28,15 +28,22 @@ _MAX_FLAT = 62 << 40  # vSphere's limit
 class FlatVmdkWriter:
     """A monolithicFlat or vmfs VMDK being written; ``sink`` is the file with the data."""
 
-    __slots__ = ("_main", "_text", "sink", "subformat", "virtual_size")
+    __slots__ = ("_main", "_text", "identity", "sink", "subformat", "virtual_size")
 
     format = "vmdk"
     granularity = 4096  # the block size of almost every file system
 
     def __init__(
-        self, main: ByteSink, flat: ByteSink, virtual_size: int, subformat: str, text: bytes
+        self,
+        main: ByteSink,
+        flat: ByteSink,
+        virtual_size: int,
+        subformat: str,
+        text: bytes,
+        cid: str,
     ) -> None:
         self._main = main
+        self.identity = cid
         self._text = text
         self.sink = flat
         self.subformat = subformat
@@ -63,7 +70,8 @@ class FlatVmdkWriter:
 class SplitVmdkWriter:
     """A twoGbMaxExtent VMDK being written: one file after the other."""
 
-    __slots__ = ("_main", "_make", "_names", "_parts", "_sparse", "_text", "subformat", "virtual_size")  # fmt: skip
+    __slots__ = ("_main", "_make", "_names", "_parts", "_sparse", "_text", "identity", "subformat",
+                 "virtual_size")  # fmt: skip
 
     format = "vmdk"
     granularity = GRAIN
@@ -76,8 +84,10 @@ class SplitVmdkWriter:
         virtual_size: int,
         subformat: str,
         text: bytes,
+        cid: str,
     ) -> None:
         self._main = main
+        self.identity = cid
         self._make = make
         self._names = names
         self._sparse = subformat == "twoGbMaxExtentSparse"
@@ -186,8 +196,9 @@ def _flat(
     sectors = -(-virtual_size // s.SECTOR)
     data = f"{_stem(name)}-flat.vmdk"
     tail = f'VMFS "{data}"' if subformat == "vmfs" else f'FLAT "{data}" 0'
-    text = make_descriptor(sectors, subformat, identity, [f"RW {sectors} {tail}"])
-    return FlatVmdkWriter(sink, make(data), sectors * s.SECTOR, subformat, text)
+    cid = new_content_id(identity)
+    text = make_descriptor(sectors, subformat, cid, identity, [f"RW {sectors} {tail}"])
+    return FlatVmdkWriter(sink, make(data), sectors * s.SECTOR, subformat, text, cid)
 
 
 def _split(
@@ -212,8 +223,9 @@ def _split(
     for number, part in enumerate(names):
         length = min(PART // s.SECTOR, sectors - number * PART // s.SECTOR)
         lines.append(f'RW {length} {kind} "{part}"{offset}')
-    text = make_descriptor(sectors, subformat, identity, lines)
-    return SplitVmdkWriter(sink, make, names, sectors * s.SECTOR, subformat, text)
+    cid = new_content_id(identity)
+    text = make_descriptor(sectors, subformat, cid, identity, lines)
+    return SplitVmdkWriter(sink, make, names, sectors * s.SECTOR, subformat, text, cid)
 
 
 def _stem(name: str) -> str:

@@ -14,7 +14,7 @@ from kensho.disks._blocks import ZEROS
 from kensho.disks._codec import zlib_compressor
 from kensho.disks._structs import vmdk as s
 from kensho.disks._tables import write_table, zero_table
-from kensho.disks.vmdk_descriptor import make_descriptor
+from kensho.disks.vmdk_descriptor import make_descriptor, new_content_id
 from kensho.model.errors import LimitError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class StreamOptimizedWriter:
     """A streamOptimized VMDK being written; see DiskWriter for the protocol."""
 
     __slots__ = ("_base", "_compress", "_directory", "_header", "_sink", "_table", "_table_number",
-                 "virtual_size")  # fmt: skip
+                 "identity", "virtual_size")  # fmt: skip
 
     format = "vmdk"
     subformat = "streamOptimized"
@@ -65,7 +65,8 @@ class StreamOptimizedWriter:
             algorithm=s.DEFLATE,
         )
         line = f'RW {capacity} SPARSE "disk.vmdk"'
-        text = make_descriptor(capacity, self.subformat, identity, [line])
+        self.identity = new_content_id(identity)
+        text = make_descriptor(capacity, self.subformat, self.identity, identity, [line])
         head = self._header.pack() + text.ljust(_DESCRIPTOR_SECTORS * s.SECTOR, b"\0")
         sink.append(head.ljust(_OVERHEAD * s.SECTOR, b"\0"))
 

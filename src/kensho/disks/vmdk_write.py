@@ -1,4 +1,4 @@
-"""Write sparse VMDK extents: monolithicSparse, one growing file, as Workstation makes them.
+"""Write sparse VMDK extents, and monolithicSparse: one growing file, as Workstation makes them.
 
 Spec: VMware Virtual Disk Format 5.0, "Hosted Sparse Extents". Order in the file:
 header, descriptor if any, redundant directory and tables, directory and tables, grains.
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from kensho.disks._placing import write_placed
 from kensho.disks._structs import vmdk as s
 from kensho.disks._tables import write_table, zero_table
-from kensho.disks.vmdk_descriptor import make_descriptor
+from kensho.disks.vmdk_descriptor import make_descriptor, new_content_id
 from kensho.model.errors import LimitError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ ENTRIES = 512
 _GRAIN_SECTORS = GRAIN // s.SECTOR
 _TABLE_SECTORS = ENTRIES * 4 // s.SECTOR
 _DESCRIPTOR_SECTORS = 20
-_MAX_SIZE = 2 << 40  # grain addresses are sectors of 32 bits
+MAX_SIZE = 2 << 40  # grain addresses are sectors of 32 bits
 
 
 class SparseExtentWriter:
@@ -31,7 +31,9 @@ class SparseExtentWriter:
 
     __slots__ = ("_copies", "_header", "_next", "_table", "_table_number", "_text", "sink")
 
-    def __init__(self, sink: ByteSink, capacity: int, text: bytes | None) -> None:
+    def __init__(
+        self, sink: ByteSink, capacity: int, text: bytes | None, *, zero_grains: bool = False
+    ) -> None:
         tables = -(-capacity // (_GRAIN_SECTORS * ENTRIES))
         directory_sectors = -(-tables * 4 // s.SECTOR)
         region = directory_sectors + tables * _TABLE_SECTORS
@@ -46,8 +48,8 @@ class SparseExtentWriter:
         self._text = text
         self._header = s.SparseHeader(
             magic=s.MAGIC,
-            version=1,
-            flags=s.FLAG_NEWLINES | s.FLAG_REDUNDANT,
+            version=2 if zero_grains else 1,
+            flags=s.FLAG_NEWLINES | s.FLAG_REDUNDANT | (s.FLAG_ZERO_GRAINS if zero_grains else 0),
             capacity=capacity,
             grain_size=_GRAIN_SECTORS,
             descriptor_offset=0 if text is None else 1,
@@ -72,13 +74,21 @@ class SparseExtentWriter:
             raise LimitError("a VMDK file cannot be larger than 2 TiB")
         start = self._next
         for number in range(first, first + grains):
-            table, entry = divmod(number, ENTRIES)
-            if table != self._table_number:
-                self._end_table()
-                self._table_number = table
-            self._table[entry] = self._next
+            self._set(number, self._next)
             self._next += _GRAIN_SECTORS
         return [(start * s.SECTOR, length)]
+
+    def zero(self, start: int, end: int) -> None:
+        """Make the grains of a range read as zero, whatever a parent holds; in order with places."""
+        for number in range(start // GRAIN, -(-end // GRAIN)):
+            self._set(number, 1)
+
+    def _set(self, number: int, value: int) -> None:
+        table, entry = divmod(number, ENTRIES)
+        if table != self._table_number:
+            self._end_table()
+            self._table_number = table
+        self._table[entry] = value
 
     def finish(self) -> None:
         """Write the last table, then descriptor and header, which make it a disk."""
@@ -101,7 +111,7 @@ class SparseExtentWriter:
 class MonolithicSparseWriter:
     """A monolithicSparse VMDK being written; see DiskWriter for the protocol."""
 
-    __slots__ = ("_extent", "sink", "virtual_size")
+    __slots__ = ("_extent", "identity", "sink", "virtual_size")
 
     format = "vmdk"
     subformat = "monolithicSparse"
@@ -110,7 +120,8 @@ class MonolithicSparseWriter:
     def __init__(self, sink: ByteSink, virtual_size: int, identity: bytes | None) -> None:
         capacity = -(-virtual_size // s.SECTOR)
         line = f'RW {capacity} SPARSE "disk.vmdk"'
-        text = make_descriptor(capacity, self.subformat, identity, [line])
+        self.identity = new_content_id(identity)
+        text = make_descriptor(capacity, self.subformat, self.identity, identity, [line])
         self.virtual_size = capacity * s.SECTOR
         self.sink = sink
         self._extent = SparseExtentWriter(sink, capacity, text)
@@ -140,7 +151,7 @@ def create_monolithic_sparse(
     identity: bytes | None = None,
 ) -> MonolithicSparseWriter:
     """Begin a monolithicSparse VMDK; the size is rounded up to whole sectors."""
-    if not 0 < virtual_size <= _MAX_SIZE:
+    if not 0 < virtual_size <= MAX_SIZE:
         raise LimitError(
             f"a monolithicSparse VMDK cannot have {virtual_size} bytes", hint="the limit is 2 TiB"
         )

@@ -92,7 +92,6 @@ FORMATS: tuple[Descriptor, ...] = (
             "twoGbMaxExtentFlat": "kensho.disks.vmdk_split:create_split_flat",
         },
         child_writers={"monolithicSparse": "kensho.disks.vmdk_child:create_vmdk_child"},
-        child_writers={"monolithicSparse": "kensho.disks.vmdk_child:create_vmdk_child"},
     ),
     Descriptor(
         "vhdx",
@@ -154,8 +153,12 @@ FORMATS: tuple[Descriptor, ...] = (
         "VirtualBox disk",
         (".vdi",),
         "kensho.disks.vdi:open_vdi",
-        {"dynamic": "kensho.disks.vdi_write:create_vdi"},
+        {
+            "dynamic": "kensho.disks.vdi_write:create_vdi",
+            "fixed": "kensho.disks.vdi_write:create_vdi_fixed",
+        },
         (Magic(64, b"\x7f\x10\xda\xbe", 100, "VDI signature"),),
+        child_writers={"differencing": "kensho.disks.vdi_write:create_vdi_child"},
     ),
     Descriptor(
         "asif",

@@ -232,9 +232,10 @@ def test_vhdx_log_sequences():
 
 def test_differencing_disks_are_refused(qemu):
     vdi = bytearray(make_disk(CONTENT, "vdi"))
-    vdi[76] = 4
-    with pytest.raises(UnsupportedError):
-        open_bytes(vdi)
+    for kind, error in ((3, UnsupportedError), (4, CorruptError)):  # undo; a child of nobody
+        vdi[76] = kind
+        with pytest.raises(error):
+            open_bytes(vdi)
     base = qemu.convert(CONTENT, "vmdk")
     delta = qemu.path(".vmdk")
     qemu.run("create", "-f", "vmdk", "-b", base, "-F", "vmdk", delta)

@@ -1,50 +1,75 @@
-"""Read VDI: dynamic and fixed.
+"""Read VDI: dynamic, fixed and differencing.
 
 Source: see ``_structs/vdi.py``. Version 1.1 headers; those of 2005 (version 0) are
-refused, as no VirtualBox since 1.1 writes them.
+refused, as no VirtualBox since 1.1 writes them. A differencing image has the UUID of its
+parent but not its name, which only VirtualBox's own settings know; snapshots are
+called ``{UUID}.vdi``.
 """
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING
 
-from kensho.disks._blocks import HOLE, ZERO, BlockMap, read_mapped
+from kensho.disks._blocks import HOLE, ZERO, BlockMap, check_disk_range, fill_zero
+from kensho.disks._file_holes import without_file_holes
 from kensho.disks._structs import vdi as s
 from kensho.disks._tables import read_table, zero_table
+from kensho.disks.base import ParentRef
 from kensho.model.errors import CorruptError, LimitError, TruncatedError, UnsupportedError
+from kensho.model.extent import Kind
 
 if TYPE_CHECKING:
     import array
     from collections.abc import Iterator, Mapping
 
-    from kensho.disks.base import SiblingOpener
+    from kensho.disks.base import DiskReader, SiblingOpener
     from kensho.model.extent import Extent
     from kensho.model.finding import Finding
     from kensho.storage.base import ByteSource, WriteBuffer
 
 _MAX_SIZE = 1 << 50
 _MAX_BLOCK = 1 << 28
-_PAGE = 4096  # block map entries read at a time
+_PAGE = 16384  # block map entries read at a time
+_FREE_PAGE = b"\xff" * (4 * _PAGE)
 
 
 class VdiDisk:
     """A VDI open for reading."""
 
-    __slots__ = ("_map", "_name", "details", "sources", "subformat")
+    __slots__ = (
+        "_header",
+        "_map",
+        "_name",
+        "details",
+        "parent",
+        "parent_names",
+        "sources",
+        "subformat",
+    )
 
     format = "vdi"
-    parent = None
     warnings: tuple[Finding, ...] = ()
 
     def __init__(self, source: ByteSource, header: s.Header, blocks: BlockMap) -> None:
         self._name = source.name
         self._map = blocks
         self.sources = (source,)
+        self._header = header
         self.subformat = "fixed" if header.image_type == s.FIXED else "dynamic"
+        self.parent = None
+        self.parent_names: tuple[str, ...] = ()
+        if any(header.uuid_parent):
+            self.subformat = "differencing"
+            text = str(uuid.UUID(bytes_le=header.uuid_parent))
+            self.parent_names = (f"{{{text}}}.vdi", f"{text}.vdi")
+            self.parent = ParentRef(
+                self.parent_names[0], "vdi", _identity(header.uuid_parent, header.uuid_link)
+            )
         self.details: Mapping[str, str | int] = {
             "block_bytes": header.block_size,
             "blocks_allocated": header.blocks_allocated,
-            "uuid": header.uuid_create.hex(),
+            "identity": _identity(header.uuid_create, header.uuid_modify),
         }
 
     @property
@@ -54,18 +79,47 @@ class VdiDisk:
 
     def extents(self, start: int = 0, end: int | None = None) -> Iterator[Extent]:
         """Yield coalesced extents of the range."""
-        return self._map.extents(start, end)
+        return without_file_holes(self._map.extents(start, end), self.sources[0])
 
     def read_into(self, offset: int, buffer: WriteBuffer) -> None:
         """Fill ``buffer`` from ``offset``."""
-        read_mapped(self, self._name, offset, buffer)
+        view = memoryview(buffer)
+        check_disk_range(self._name, self.virtual_size, offset, len(view))
+        for extent in self._map.extents(offset, offset + len(view)):
+            part = view[extent.start - offset : extent.end - offset]
+            if extent.kind is Kind.DATA:
+                self.sources[0].read_into(extent.file_offset, part)
+            else:
+                fill_zero(part)
+
+    def check_parent(self, below: DiskReader) -> tuple[Finding, ...]:
+        """Raise CorruptError unless ``below`` is the parent this one was made from."""
+        where = below.sources[0].name
+        if below.format != "vdi" or self.parent is None:
+            raise CorruptError(f"its parent {where} is not a VDI", path=self._name)
+        recorded, _, link = self.parent.identity.partition(":")
+        found, _, modified = str(below.details["identity"]).partition(":")
+        if found != recorded:
+            raise CorruptError(
+                f"{where} is not its parent: UUID {found} instead of {recorded}",
+                path=self._name,
+                field="uuidLinkage",
+            )
+        if any(self._header.uuid_link) and modified != link:
+            raise CorruptError(
+                f"its parent {where} was changed since",
+                path=self._name,
+                field="uuidParentModify",
+                hint="take the parent as it was; data of a changed one do not fit together",
+            )
+        return ()
 
     def close(self) -> None:
         """Do nothing; the source belongs to the caller."""
 
 
 def open_vdi(source: ByteSource, sibling: SiblingOpener | None = None) -> VdiDisk:  # noqa: ARG001
-    """Open a VDI; UnsupportedError for differencing and undo images."""
+    """Open a VDI alone, without its parent; UnsupportedError for undo images."""
     raw = source.read_at(0, s.SIZE)
     signature, version = s.unpack_pre(raw)
     if signature != s.SIGNATURE:
@@ -77,18 +131,25 @@ def open_vdi(source: ByteSource, sibling: SiblingOpener | None = None) -> VdiDis
     return VdiDisk(source, header, _block_map(source, header))
 
 
+def _identity(own: bytes, modified: bytes) -> str:
+    """Return what a child records of its parent: its UUID and that of its last change."""
+    return f"{own.hex()}:{modified.hex()}"
+
+
 def _check(source: ByteSource, header: s.Header) -> None:
     def corrupt(message: str, field: str) -> CorruptError:
         return CorruptError(message, path=source.name, offset=s.PRE_SIZE, field=field)
 
-    if header.image_type in {s.DIFF, s.UNDO} or any(header.uuid_parent):
+    if header.image_type == s.UNDO:
         raise UnsupportedError(
-            "a differencing image: most of its data are in another file",
+            "an undo image: most of its data are in another file",
             path=source.name,
-            hint="clone the disk in VirtualBox, which merges its snapshots",
+            hint="clone the disk in VirtualBox, which merges it",
         )
-    if header.image_type not in {s.DYNAMIC, s.FIXED}:
+    if header.image_type not in {s.DYNAMIC, s.FIXED, s.DIFF}:
         raise corrupt(f"image type {header.image_type}", "type")
+    if (header.image_type == s.DIFF) != any(header.uuid_parent):
+        raise corrupt("image type and parent UUID disagree", "uuidLinkage")
     if header.disk_size > _MAX_SIZE:
         raise LimitError(f"a disk of {header.disk_size} bytes", path=source.name, field="cbDisk")
     block = header.block_size
@@ -115,9 +176,10 @@ def _block_map(source: ByteSource, header: s.Header) -> BlockMap:
         first = page * _PAGE
         number = min(_PAGE, count - first)
         at = header.blocks_offset + 4 * first
-        entries = read_table(source.read_at(at, 4 * number), "I")
-        if entries.count(s.FREE) == number:
+        raw = source.read_at(at, 4 * number)
+        if raw == _FREE_PAGE[: len(raw)]:
             return None
+        entries = read_table(raw, "I")
         out = zero_table("q", number)
         for i, entry in enumerate(entries):
             if entry >= s.ZERO:
@@ -134,4 +196,4 @@ def _block_map(source: ByteSource, header: s.Header) -> BlockMap:
             out[i] = place
         return out
 
-    return BlockMap(size, block, _PAGE, load)
+    return BlockMap(size, block, _PAGE, load, keep=16)

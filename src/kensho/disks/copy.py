@@ -56,13 +56,15 @@ def copy_disk(
     on_bytes: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     root: bool = False,
+    start: int = 0,
 ) -> CopyResult:
     """Copy all of ``reader`` into ``writer`` and finish it.
 
     ``on_bytes`` gets (position, total) in bytes of the virtual disk, from any
     thread. InterruptedRunError when ``cancelled`` returns true; any other error,
     from whichever thread, stops all and is raised here as it was. UsageError when
-    the writer is smaller than the reader.
+    the writer is smaller than the reader. What is before ``start``, the end of a run
+    committed before, is left alone, and neither counted nor hashed.
     """
     if writer.virtual_size < reader.virtual_size:
         raise UsageError(
@@ -71,11 +73,13 @@ def copy_disk(
     started = time.monotonic()
     tree = MerkleTree() if root else None
     if tree is None and isinstance(writer, PlacingWriter) and is_verbatim(reader, writer):
-        ranges = batches(reader, writer.granularity, WINDOW)
+        ranges = _from(start, batches(reader, writer.granularity, WINDOW))
         data = copy_verbatim(reader, writer, ranges, on_bytes, cancelled)
     else:
         count = max(1, min(threads or os.cpu_count() or 1, _MAX_THREADS))
-        data = _run_threads(_Run(reader, writer, count, on_bytes, cancelled, tree), count)
+        ranges = _from(start, batches(reader, max(writer.granularity, LEAF)))
+        run = _Run(reader, writer, ranges, count, on_bytes, cancelled, tree)
+        data = _run_threads(run, count)
     writer.finish()
     if on_bytes is not None:
         on_bytes(reader.virtual_size, reader.virtual_size)
@@ -111,6 +115,13 @@ def batches(reader: DiskReader, unit: int, batch: int = BATCH) -> Iterator[tuple
             begin = cut
     if begin < end:
         yield begin, end
+
+
+def _from(start: int, ranges: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Leave out what is before ``start``."""
+    if not start:
+        return ranges
+    return ((max(low, start), high) for low, high in ranges if high > start)
 
 
 def _run_threads(run: _Run, count: int) -> int:
@@ -151,6 +162,7 @@ class _Run:
         self,
         reader: DiskReader,
         writer: DiskWriter,
+        ranges: Iterator[tuple[int, int]],
         threads: int,
         on_bytes: Callable[[int, int], None] | None,
         cancelled: Callable[[], bool] | None,
@@ -163,7 +175,7 @@ class _Run:
         self._on_bytes = on_bytes
         self._cancelled = cancelled
         self._tree = tree
-        self._ranges = batches(reader, max(writer.granularity, LEAF))
+        self._ranges = ranges
         self._lock = threading.Lock()
         self._freed = threading.Condition(self._lock)
         self._free: list[bytearray] = []

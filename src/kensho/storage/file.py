@@ -130,16 +130,21 @@ class FileSource:
 class FileSink:
     """A new file, written at any offset (ByteSink) and appended to (StreamSink).
 
-    An existing file is emptied. LocatorError when it cannot be created,
-    NoSpaceError when the file system is full.
+    An existing file is emptied, unless ``keep``: then it must be there. LocatorError
+    when it cannot be created, NoSpaceError when the file system is full.
     """
 
     __slots__ = ("_fd", "_position", "name")
 
-    def __init__(self, path: str | os.PathLike[str], *, exclusive: bool = False) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, exclusive: bool = False, keep: bool = False
+    ) -> None:
         self.name = os.fspath(path)
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        flags |= (os.O_EXCL | os.O_NOFOLLOW) if exclusive else os.O_TRUNC
+        flags = os.O_RDWR | os.O_CLOEXEC
+        if keep:
+            flags |= os.O_NOFOLLOW
+        else:
+            flags |= os.O_CREAT | ((os.O_EXCL | os.O_NOFOLLOW) if exclusive else os.O_TRUNC)
         try:
             self._fd = os.open(path, flags, 0o666)
         except (OSError, ValueError) as error:

@@ -174,7 +174,7 @@ def _regions(source: ByteSource) -> dict[bytes, s.Region]:
                 raise TruncatedError(
                     "a region is behind the end of the file", path=source.name, offset=place + at
                 )
-            if offset < s.MIB or offset % s.MIB or length % s.MIB:
+            if offset < s.MIB or offset % s.MIB or not length or length % s.MIB:
                 raise CorruptError("a region is not aligned", path=source.name, offset=place + at)
             regions[guid] = s.Region(guid, offset, length, required=bool(required & 1))
         elif required & 1:

@@ -34,7 +34,7 @@ from nbd_helpers import (
 )
 
 from kensho.disks import open_disk
-from kensho.disks.nbd import NbdServer, listen_tcp, listen_unix
+from kensho.disks.nbd import Export, NbdServer, listen_tcp, listen_unix
 from kensho.disks.nbd.server import MAX_CLIENTS
 from kensho.model.errors import CorruptError, UsageError
 from kensho.model.extent import Extent, Kind
@@ -353,11 +353,12 @@ class TestServer:
             listen_tcp(port=taken.getsockname()[1])
 
     def test_addresses(self, tmp_path, disk):
-        from kensho.disks.nbd import Export
-
         path = str(tmp_path / "a b")
         server = NbdServer(listen_unix(path), Export(disk, "x/y"))
         server.stop()
+        for name in ("a\nb", "x" * 256, "\udcff"):
+            with pytest.raises(UsageError):
+                Export(disk, name)
         assert server.uri == f"nbd+unix:///x%2Fy?socket={tmp_path}/a%20b"
         server.run()
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from kensho.cli import exits
-from kensho.cli.disk.opening import FormatOption, SnapshotOption, opened_disk
-from kensho.cli.options import Flag, Json
+from kensho.cli.disk.opening import FormatOption, Locator, SnapshotOption, opened_disk
+from kensho.cli.flags import Flag, Json
 from kensho.cli.render import print_json_line
 from kensho.disks import DiskReader
 from kensho.disks.nbd import DEFAULT_PORT, Export, NbdServer, listen_tcp, listen_unix
@@ -22,7 +22,7 @@ from kensho.model.units import format_bytes
 
 
 def serve(
-    disk: str,
+    disk: Locator,
     /,
     *,
     overlay: Path | None = None,

@@ -136,7 +136,10 @@ def _info(
     if p.INFO_NAME in wanted:
         _reply(sock, option, p.REP_INFO, _U16.pack(p.INFO_NAME) + export.name.encode())
     if p.INFO_DESCRIPTION in wanted and export.description:
-        text = _U16.pack(p.INFO_DESCRIPTION) + export.description.encode()[: p.MAX_STRING]
+        text = (
+            _U16.pack(p.INFO_DESCRIPTION)
+            + export.description.encode(errors="replace")[: p.MAX_STRING]
+        )
         _reply(sock, option, p.REP_INFO, text)
     sizes = _INFO_BLOCK_SIZE.pack(p.INFO_BLOCK_SIZE, 1, _PREFERRED_BLOCK, p.MAX_REQUEST)
     _reply(sock, option, p.REP_INFO, sizes)

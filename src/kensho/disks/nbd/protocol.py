@@ -11,6 +11,7 @@ import struct
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from kensho.disks.base import DiskReader
+from kensho.model.errors import UsageError
 
 if TYPE_CHECKING:
     import socket
@@ -68,6 +69,7 @@ BASE_ALLOCATION_ID = 1
 STATE_HOLE, STATE_ZERO = 1 << 0, 1 << 1
 
 MAX_STRING = 4096
+MAX_NAME = 255  #: characters, which are four bytes at most
 MAX_OPTION = 64 << 10
 MAX_REQUEST = 32 << 20  #: bytes of one READ or WRITE, the protocol's own default
 PIECE = 1 << 20  #: bytes of a request in memory at one time
@@ -94,12 +96,18 @@ class WritableDisk(DiskReader, Protocol):
 class Export:
     """A disk and the name it is offered by; it can be written when it is a WritableDisk.
 
-    The empty name always stands for it too.
+    The empty name always stands for it too. UsageError for a name clients cannot say.
     """
 
     disk: DiskReader
     name: str = ""
     description: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.name) > MAX_NAME or not self.name.isprintable():
+            raise UsageError(
+                "not a name for an export", hint=f"printable and at most {MAX_NAME} characters"
+            )
 
     @property
     def writable(self) -> WritableDisk | None:

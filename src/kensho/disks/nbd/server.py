@@ -62,7 +62,7 @@ class NbdServer:
         name = quote(self._export.name, safe="")
         address = self._listener.getsockname()
         if self._listener.family == socket.AF_UNIX:
-            return f"nbd+unix:///{name}?socket={quote(str(Path(address).absolute()))}"
+            return f"nbd+unix:///{name}?socket={quote(os.fsencode(Path(address).absolute()))}"
         host = f"[{address[0]}]" if ":" in address[0] else address[0]
         return f"nbd://{host}:{address[1]}/{name}"
 
@@ -173,7 +173,7 @@ def listen_tcp(host: str = "127.0.0.1", port: int = DEFAULT_PORT) -> socket.sock
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((host, port))
         sock.listen()
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, ValueError) as error:
         sock.close()
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(

@@ -6,6 +6,7 @@ Order in a new file: header, refcount table, first refcount block, L1 table.
 
 from __future__ import annotations
 
+import os
 import struct
 from typing import TYPE_CHECKING
 
@@ -36,9 +37,11 @@ def create_overlay(
     ``backing_name`` and ``backing_format`` are recorded as they are; the format is
     QEMU's name for it, such as ``vpc``. UsageError when the name is too long.
     """
-    name = backing_name.encode()
+    name = os.fsencode(backing_name)
     if not 0 < len(name) <= _MAX_NAME:
         raise UsageError(f"a backing name of {len(name)} bytes", path=path)
+    if not backing_name.isprintable():  # which bytes that are no UTF-8 are not, either
+        raise UsageError(f"cannot record the backing name {backing_name!r}", path=path)
     size = -(-virtual_size // 512) * 512
     cluster = 1 << _CLUSTER_BITS
     clusters = -(-size // cluster)

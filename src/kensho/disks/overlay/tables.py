@@ -9,6 +9,7 @@ on the disk are those of the last one: after a crash the overlay is as it was th
 
 from __future__ import annotations
 
+import array
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,6 @@ from kensho.disks._tables import read_table, write_table, zero_table
 from kensho.model.errors import CorruptError, UnsupportedError
 
 if TYPE_CHECKING:
-    import array
-
     from kensho.disks.overlay.file import OverlayFile
     from kensho.disks.overlay.space import Space
 
@@ -45,7 +44,7 @@ class Tables:
         self._cache: OrderedDict[int, array.array[int]] = OrderedDict()
         self._dirty: set[int] = set()
         self._dirty_l1: set[int] = set()
-        self._dropped: list[int] = []
+        self._dropped: array.array[int] = array.array("Q")
 
     @property
     def per_table(self) -> int:
@@ -112,7 +111,7 @@ class Tables:
         self._dirty.clear()
         self._dirty_l1.clear()
         self._space.give_up(self._dropped)
-        self._dropped = []
+        self._dropped = array.array("Q")
 
     def _keep(self, number: int, entries: array.array[int]) -> None:
         self._cache[number] = entries

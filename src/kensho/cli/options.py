@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
 
 from cyclopts import Parameter
 
+from kensho.cli.flags import Flag, Json
 from kensho.convert.mapping import Devices
 from kensho.convert.plan import Request
 from kensho.model.machine import Firmware
 
-Flag = Parameter(negative="")
-Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object.")]
+__all__ = ["Flag", "Json", "Wishes"]
 
 
 @Parameter(name="*")

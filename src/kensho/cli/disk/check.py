@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from kensho.cli import exits
 from kensho.cli.disk.opening import FormatOption, Locator, refuse_packages
-from kensho.cli.options import Flag, Json
+from kensho.cli.flags import Flag, Json
 from kensho.cli.progress import shown
 from kensho.cli.render import console, print_json, table
 from kensho.convert.events import Moved

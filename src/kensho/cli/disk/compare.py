@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from kensho.cli import exits
 from kensho.cli.disk.opening import Locator, opened_disk
-from kensho.cli.options import Flag, Json
+from kensho.cli.flags import Flag, Json
 from kensho.cli.progress import shown
 from kensho.cli.render import print_json
 from kensho.convert.events import Moved

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from kensho.cli import exits
 from kensho.cli.disk.opening import FormatOption, Locator, SnapshotOption, opened_once
-from kensho.cli.options import Flag, Json
+from kensho.cli.flags import Flag, Json
 from kensho.cli.progress import shown
 from kensho.cli.render import print_json, print_json_line
 from kensho.convert.events import Listener, Moved, Step

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from kensho.cli.disk.convert import convert
 from kensho.cli.disk.opening import Locator, SnapshotOption, opened_disk
-from kensho.cli.options import Flag, Json
+from kensho.cli.flags import Flag, Json
 from kensho.disks.registry import FORMATS
 
 

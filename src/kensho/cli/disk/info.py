@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kensho.cli.disk.opening import FormatOption, Locator, SnapshotOption, chain_of, opened_disk
-from kensho.cli.options import Json
+from kensho.cli.flags import Json
 from kensho.cli.render import console, print_findings, print_json, table
 from kensho.disks import DiskReader
 from kensho.disks.mapping import data_bytes

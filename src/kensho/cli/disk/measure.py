@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from kensho.cli.disk.opening import FormatOption, Locator, SnapshotOption, opened_disk
-from kensho.cli.options import Json
+from kensho.cli.flags import Json
 from kensho.cli.render import print_json
 from kensho.disks.cloud import target_for_cloud
 from kensho.disks.measure import measure as measure_disk

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,15 +11,16 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from kensho.appliances.registry import REFUSED
-from kensho.appliances.sniff import is_surely_disk, is_tar, is_xml
-from kensho.disks import DiskReader, open_disk
+from kensho.disks import DiskReader, detect, open_disk
 from kensho.disks.chain import links_of
 from kensho.disks.from_pipe import open_pipe
 from kensho.model.errors import KenshoError, UnsupportedError
 from kensho.storage import ByteSource, FileSource, read_members
 from kensho.storage.locator import open_source, sibling_opener
 from kensho.storage.pipe import PipeReader
+
+#: Text, an archive, compressed or a byte order mark, by the first byte; boot code has other ones.
+_MAYBE_PACKAGE = re.compile(rb"[\t\n\r -~]|\x1f\x8b|\xfd7z|\xef\xbb|\xff\xfe|\xfe\xff")
 
 
 def _no_option(_: type, value: str) -> None:
@@ -98,9 +100,12 @@ def chain_of(reader: DiskReader) -> list[dict[str, str | int]]:
 
 def refuse_packages(source: ByteSource) -> None:
     """Raise UnsupportedError for what is plainly no disk: an archive, compressed, XML."""
-    if is_surely_disk(source):
+    head = source.read_at(0, min(512, source.size))
+    if not _MAYBE_PACKAGE.match(head) or any(c.confidence >= 90 for c in detect(source)):
         return
-    head = source.read_at(0, min(64, source.size))
+    from kensho.appliances.registry import REFUSED
+    from kensho.appliances.sniff import is_tar, is_xml
+
     for refused in REFUSED:
         if head.startswith(refused.magic):
             raise UnsupportedError(f"is {refused.title}", path=source.name, hint=refused.hint)

@@ -20,14 +20,16 @@ from kensho.convert.report import render_html, report_names
 from kensho.convert.result import Output, Result
 from kensho.convert.source import check_digests, identify, opened, opened_image
 from kensho.convert.verify import verify_container, verify_folder
-from kensho.convert.workspace import Workspace, workspace
-from kensho.disks import DiskWriter, create_disk
+from kensho.convert.workspace import Workspace, plan_digest, workspace
+from kensho.disks import DiskWriter, content_root, create_disk
 from kensho.disks.copy import copy_disk
+from kensho.disks.resume import pending_disk
 from kensho.model.errors import CorruptError, NoSpaceError
 from kensho.model.finding import Finding
 from kensho.model.progress import Meter
 from kensho.platforms import Form, find_form, find_platform
 from kensho.storage.atomic import PendingFile
+from kensho.storage.base import ByteSink
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,10 +171,13 @@ class _Mover:
         self._listener = listener
         self._cancelled = cancelled
 
-    def __call__(self, step: DiskStep, writer: DiskWriter) -> int:
-        """Copy a disk's content; return the bytes that are not zero."""
+    def __call__(self, step: DiskStep, writer: DiskWriter, start: int = 0) -> int:
+        """Copy a disk's content from ``start`` on; return the bytes that are not zero."""
         self._listener(Step("copy", step.filename))
         with opened_image(self.package, step.image) as reader:
+            if start:
+                share = 100 * start // max(reader.virtual_size, 1)
+                self._listener(Message(f"resuming: {step.filename} goes on at {share} %"))
             result = copy_disk(
                 reader,
                 writer,
@@ -180,8 +185,11 @@ class _Mover:
                 on_bytes=_meter(self._listener, "copy", step.filename),
                 cancelled=self._cancelled,
                 # Verification hashes what it reads; only without it this pass has to.
-                root=not self.options.verify,
+                root=not (self.options.verify or start),
+                start=start,
             )
+            if start and not self.options.verify:
+                self.roots[step.image] = content_root(reader, threads=self.options.threads)
         if result.content_root is not None:
             self.roots[step.image] = result.content_root
         return result.data_bytes
@@ -196,16 +204,9 @@ def _run_folder(
         if any(d.filename == step.filename for d in done):
             continue
         path = space.folder / step.filename
-        with PendingFile(path) as pending:
-            writer = create_disk(
-                step.format,
-                step.subformat,
-                pending.sink,
-                step.virtual_size,
-                compression=mover.options.compression,
-                identity=_disk_identity(plan, step),
-            )
-            data_size = mover(step, writer)
+        create = partial(_begin_disk, plan, step, mover.options)
+        with pending_disk(path, _disk_key(plan, step, mover.options), create) as pending:
+            data_size = mover(step, pending.writer, pending.start) + pending.done
         done.append(
             PlacedDisk(
                 image=step.image,
@@ -265,6 +266,22 @@ def _licence_texts(plan: Plan) -> Sequence[Document]:
         Document(f"{plan.name}.eula{'' if number == 1 else number}.txt", eula.text.encode())
         for number, eula in enumerate(lost, start=1)
     ]
+
+
+def _begin_disk(plan: Plan, step: DiskStep, options: Options, sink: ByteSink) -> DiskWriter:
+    return create_disk(
+        step.format,
+        step.subformat,
+        sink,
+        step.virtual_size,
+        compression=options.compression,
+        identity=_disk_identity(plan, step),
+    )
+
+
+def _disk_key(plan: Plan, step: DiskStep, options: Options) -> bytes:
+    """Return what two runs must share for one to go on with a disk of the other."""
+    return msgspec.json.encode((plan_digest(plan), step, options.compression))
 
 
 def _disk_identity(plan: Plan, step: DiskStep) -> bytes:

@@ -2,7 +2,8 @@
 
 Everything is written below ``.NAME.kensho-partial`` inside the output folder, so that an
 interrupted run leaves nothing that looks finished and renames never cross a file system.
-A journal there lists the disks that are complete; a later run of the same plan keeps those.
+A journal there lists the disks that are complete; a later run of the same plan keeps those,
+and goes on in the middle of the one that was being written (``kensho.disks.resume``).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import msgspec
 
 from kensho.appliances.package import PlacedDisk
 from kensho.convert.plan import JOURNAL, LOCK, Plan
+from kensho.disks.resume import is_resumable, leftovers
 from kensho.model.errors import FormatError, LocatorError, UsageError, VerificationError
 
 
@@ -104,16 +106,19 @@ def workspace(
         digest = plan_digest(plan)
         old = _read_journal(folder / JOURNAL)
         resumed = _kept(folder, old) if old is not None and old.plan == digest else ()
-        discarded = not resumed and any(p.name != LOCK for p in folder.iterdir())
-        _clear(folder, keep={d.filename for d in resumed} | {LOCK, JOURNAL})
+        begun = _begun(folder, plan) if old is not None and old.plan == digest else set()
+        discarded = not (resumed or begun) and any(p.name != LOCK for p in folder.iterdir())
+        _clear(folder, keep={d.filename for d in resumed} | begun | {LOCK, JOURNAL})
         space = Workspace(folder, out, digest, resumed, discarded, overwrite, sources)
         try:
+            space.record(resumed)  # from here on, what is in the folder is this plan's
             yield space
         except BaseException as error:
             journal = _read_journal(folder / JOURNAL)
             # A disk that is not what it should be must not be kept: it would fail each time.
             wrong = isinstance(error, VerificationError | FormatError)
-            if wrong or journal is None or not _kept(folder, journal):
+            worth = journal is not None and (_kept(folder, journal) or _begun(folder, plan))
+            if wrong or not worth:
                 shutil.rmtree(folder, ignore_errors=True)
                 if made:
                     _remove_if_empty(out)
@@ -173,6 +178,12 @@ def _kept(folder: Path, journal: Journal) -> tuple[PlacedDisk, ...]:
         if path.is_file() and path.stat().st_size == disk.file_size:
             kept.append(disk)
     return tuple(kept)
+
+
+def _begun(folder: Path, plan: Plan) -> set[str]:
+    """Return the names of the files in which disks not finished can be gone on with."""
+    paths = [folder / Path(step.filename).name for step in plan.disks]
+    return {file.name for path in paths if is_resumable(path) for file in leftovers(path)}
 
 
 def _clear(folder: Path, *, keep: set[str]) -> None:

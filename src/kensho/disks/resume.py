@@ -12,6 +12,7 @@ Writers that compress are not resumed: their disk is begun again.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from typing import TYPE_CHECKING, Any
@@ -28,46 +29,39 @@ from kensho.storage.atomic import partial_path
 from kensho.storage.file import FileSink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from kensho.disks.base import DiskReader
+    from kensho.disks.base import DiskReader, DiskWriter
     from kensho.storage.base import ByteSink, ReadBuffer
 
 EVERY = 256 << 20  # bytes of data between two checkpoints
 _WRITEBACK = 32 << 20
 
 
-def write_disk_file(
-    reader: DiskReader,
-    path: Path,
-    format: str,  # noqa: A002
-    subformat: str | None = None,
-    *,
-    key: bytes,
-    virtual_size: int | None = None,
-    compression: str = "fast",
-    threads: int | None = None,
-    on_bytes: Callable[[int, int], None] | None = None,
-    on_resume: Callable[[int], None] | None = None,
-    cancelled: Callable[[], bool] | None = None,
-    root: bool = False,
-    every: int = EVERY,
-) -> CopyResult:
-    """Write all of ``reader`` into the new file ``path``; go on where a killed run stopped.
+@dataclasses.dataclass(frozen=True, slots=True)
+class PendingDisk:
+    """A disk under construction: give ``start`` to ``copy_disk``; ``done`` bytes are there."""
 
-    ``key`` says which source, unchanged, and which options: only a run with the same
-    key goes on with the work of another, and identifiers in the disk are derived from
-    it. ``on_resume`` gets the offset from which the copy goes on. The file appears
-    complete, durable, replacing one that is there, or not at all; after an error what
-    is safe waits for the next run in hidden files beside it (``leftovers``).
-    Raises what ``create_disk`` and ``copy_disk`` raise; UsageError when another run
-    writes the same file.
+    writer: DiskWriter
+    start: int
+    done: int
+
+
+@contextlib.contextmanager
+def pending_disk(
+    path: Path, key: bytes, create: Callable[[ByteSink], DiskWriter], *, every: int | None = None
+) -> Iterator[PendingDisk]:
+    """Begin the disk file ``path``, or go on where a killed run of the same ``key`` stopped.
+
+    ``key`` says which source, unchanged, and which format and options; ``create`` makes
+    the writer, the same one for the same key. Leaving the block normally makes the file
+    durable and puts it in place; leaving it by an exception keeps what is safe for the
+    next run in hidden files beside it (``leftovers``), or nothing if nothing is.
+    Meanwhile the bytes are at ``partial_path(path)``. UsageError when another run writes it.
     """
-    size = reader.virtual_size if virtual_size is None else virtual_size
     partial, journal_at = leftovers(path)
-    what = (__version__, format, subformat or "", str(size), compression)
-    journal = Journal(journal_at, key + "\0".join(what).encode())
+    journal = Journal(journal_at, key + __version__.encode())
     finished = False
     try:
         if journal.has_runs and not partial.is_file():
@@ -76,25 +70,13 @@ def write_disk_file(
             partial.unlink(missing_ok=True)
         with FileSink(partial, exclusive=True, keep=journal.has_runs) as sink:
             gate = _Gate(sink, is_open=not journal.has_runs)
-            writer = create_disk(
-                format, subformat, gate, size, compression=compression, identity=key
-            )
+            writer = create(gate)
             start = done = 0
             if isinstance(writer, PlacingWriter):
                 start, done = _replay(journal, writer)
-                writer = JournaledWriter(writer, gate, journal, every)
+                writer = JournaledWriter(writer, gate, journal, every or EVERY)
             gate.is_open = True
-            if start and on_resume is not None:
-                on_resume(start)
-            result = copy_disk(
-                reader,
-                writer,
-                threads=threads,
-                on_bytes=on_bytes,
-                cancelled=cancelled,
-                root=root and not start,
-                start=start,
-            )
+            yield PendingDisk(writer, start, done)
             sink.flush()
         partial.replace(path)
         _sync_folder(path)
@@ -104,14 +86,52 @@ def write_disk_file(
             partial.unlink(missing_ok=True)
             journal.remove()
         journal.close()
-    if start:
-        result = dataclasses.replace(
-            result,
-            data_bytes=result.data_bytes + done,
-            zero_bytes=result.zero_bytes - done,
-            content_root=content_root(reader, threads=threads) if root else None,
+
+
+def write_disk_file(
+    reader: DiskReader,
+    path: Path,
+    format: str,  # noqa: A002
+    subformat: str | None = None,
+    *,
+    key: bytes,
+    compression: str = "fast",
+    threads: int | None = None,
+    on_resume: Callable[[int], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    root: bool = False,
+    every: int | None = None,
+) -> CopyResult:
+    """Write all of ``reader`` into ``path``, resumed; ``key`` as above, of the source alone.
+
+    ``on_resume`` gets the offset from which the copy goes on. Raises what ``create_disk``
+    and ``copy_disk`` raise.
+    """
+    size = reader.virtual_size
+    what = "\0".join((format, subformat or "", str(size), compression)).encode()
+
+    def create(sink: ByteSink) -> DiskWriter:
+        return create_disk(format, subformat, sink, size, compression=compression, identity=key)
+
+    with pending_disk(path, key + what, create, every=every) as pending:
+        if pending.start and on_resume is not None:
+            on_resume(pending.start)
+        result = copy_disk(
+            reader,
+            pending.writer,
+            threads=threads,
+            cancelled=cancelled,
+            root=root and not pending.start,
+            start=pending.start,
         )
-    return result
+    if pending.start and root:
+        # The part copied before was not hashed in this run: the source is read once more.
+        result = dataclasses.replace(result, content_root=content_root(reader, threads=threads))
+    return dataclasses.replace(
+        result,
+        data_bytes=result.data_bytes + pending.done,
+        zero_bytes=result.zero_bytes - pending.done,
+    )
 
 
 def leftovers(path: Path) -> tuple[Path, Path]:

@@ -53,14 +53,17 @@ def test_qcow2_chains_are_kept(qemu, sibling, tmp_path, sub, base_format):
     assert version == ("0.10" if sub.startswith("v2") else "1.1")
 
 
-@pytest.mark.parametrize("fmt", ["vhd", "vhdx"])
-def test_qcow2_chains_become_others(qemu, sibling, fmt):
+@pytest.mark.parametrize("fmt", ["vhd", "vhdx", "vmdk"])
+def test_qcow2_chains_become_others(qemu, sibling, tmp_path, fmt):
     top = make_chain(qemu)
     with FileSource(top) as source:
         disk = open_disk(source, sibling=sibling)
         files = keep_chain(disk, fmt)
         for name, link in zip(files, reversed(links_of(disk)), strict=True):
             assert read_all(open_named(files, name)) == read_all(link.disk)
+            (tmp_path / name).write_bytes(files[name])
+            if fmt == "vmdk":  # the only one of these whose children QEMU reads
+                qemu.judge(tmp_path / name, "vmdk", read_all(link.disk))
         disk.close()
 
 

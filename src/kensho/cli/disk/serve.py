@@ -94,7 +94,8 @@ def _stopped_by_signals(server: NbdServer) -> Iterator[None]:
     def stop(*_: object) -> None:
         server.stop()
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    endings = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, stop) for number in endings}
     try:
         yield
     finally:

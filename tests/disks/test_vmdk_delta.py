@@ -1,5 +1,6 @@
 """VMDK deltas: chains, their identity, and the sparse extents of ESX; QEMU is the judge."""
 
+import array
 import contextlib
 import struct
 
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kensho.disks import ParentRef, compare, create_disk, open_disk
+from kensho.disks._tables import has_repeats
 from kensho.disks.chain import links_of
 from kensho.model.errors import (
     CorruptError,
@@ -366,3 +368,9 @@ def test_what_a_delta_says_is_read(writes, size):
 def test_what_cannot_be_a_child(parent, size, error):
     with pytest.raises(error):
         create_disk("vmdk", None, MemorySink(), size, parent=parent)
+
+
+@given(st.lists(st.integers(0, 6), max_size=8))
+def test_has_repeats(entries):
+    used = [entry for entry in entries if entry]
+    assert has_repeats(array.array("I", entries)) is (len(used) != len(set(used)))

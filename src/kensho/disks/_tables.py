@@ -21,6 +21,20 @@ def is_zero(raw: bytes) -> bool:
     return raw == bytes(len(raw))
 
 
+def has_repeats(entries: array.array[int]) -> bool:
+    """Return whether any number but 0 is there twice; needs no memory when they ascend."""
+    last = 0
+    for entry in entries:
+        if entry:
+            if entry <= last:
+                break
+            last = entry
+    else:
+        return False
+    used = [entry for entry in entries if entry]
+    return len(set(used)) != len(used)
+
+
 def write_table(entries: array.array[int], *, big_endian: bool = False) -> bytes:
     """Return ``entries`` as they go into a file."""
     if big_endian is _LITTLE:

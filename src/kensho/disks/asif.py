@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from kensho.disks._blocks import HOLE, BlockMap, read_mapped
 from kensho.disks._structs import asif as s
-from kensho.disks._tables import is_zero, read_table, zero_table
+from kensho.disks._tables import has_repeats, is_zero, read_table, zero_table
 from kensho.model.errors import (
     CorruptError,
     FormatError,
@@ -175,10 +175,9 @@ def _directory(source: ByteSource, header: s.Header, count: int) -> array.array[
         assert problem is not None
         raise problem
     _, at, tables = max(found)
-    used = [entry for entry in tables if entry]
-    if len(set(used)) != len(used):
+    if has_repeats(tables):
         raise CorruptError("two directory entries share a table", path=source.name, offset=at)
-    if any(entry & ~s.CHUNK_MASK for entry in used):
+    if any(entry & ~s.CHUNK_MASK for entry in tables):
         raise UnsupportedError("a directory entry with flags", path=source.name, offset=at)
     return tables
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from kensho.disks._blocks import HOLE, ZERO, BlockMap, read_mapped
 from kensho.disks._structs import qed as s
-from kensho.disks._tables import is_zero, read_table, zero_table
+from kensho.disks._tables import has_repeats, is_zero, read_table, zero_table
 from kensho.disks.base import ParentRef
 from kensho.model.errors import CorruptError, LimitError, TruncatedError, UnsupportedError
 from kensho.model.finding import Finding, Severity
@@ -111,8 +111,7 @@ def _cluster_map(source: ByteSource, header: s.Header) -> BlockMap:
     size = header.image_size
     count = -(-size // cluster)
     l1 = read_table(source.read_at(header.l1_offset, 8 * -(-count // entries)), "Q")
-    used = [table for table in l1 if table]
-    if len(set(used)) != len(used):
+    if has_repeats(l1):
         raise CorruptError(
             "two L1 entries share a table", path=source.name, offset=header.l1_offset
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kensho.disks._blocks import HOLE, ZERO, BlockMap, fill_zero
 from kensho.disks._structs import vmdk as s
-from kensho.disks._tables import is_zero, read_table, zero_table
+from kensho.disks._tables import has_repeats, is_zero, read_table, zero_table
 from kensho.model.errors import CorruptError, LimitError, TruncatedError, UnsupportedError
 from kensho.model.extent import Kind
 
@@ -70,7 +70,7 @@ def open_cowd(source: ByteSource, file: int) -> EsxExtent:
         raise corrupt(f"{header.gd_entries} directory entries, {count} needed", "numGDEntries")
     at = header.gd_offset * s.SECTOR
     directory = read_table(source.read_at(at, 4 * count), "I")
-    _refuse_shared([table for table in directory if table], source, at)
+    _refuse_shared(directory, source, at)
     grain, size = header.grain_size * s.SECTOR, header.capacity * s.SECTOR
 
     def load(number: int) -> array.array[int] | None:
@@ -110,7 +110,7 @@ def open_sesparse(source: ByteSource, file: int) -> EsxExtent:
         )
     at = header.gd_offset * s.SECTOR
     directory = read_table(source.read_at(at, 8 * count), "Q")
-    _refuse_shared([table for table in directory if table], source, at)
+    _refuse_shared(directory, source, at)
 
     def load(number: int) -> array.array[int] | None:
         table = directory[number]
@@ -200,6 +200,6 @@ def _checked(source: ByteSource, place: int, length: int, number: int, at: int) 
     return place
 
 
-def _refuse_shared(tables: list[int], source: ByteSource, at: int) -> None:
-    if len(set(tables)) != len(tables):
+def _refuse_shared(directory: array.array[int], source: ByteSource, at: int) -> None:
+    if has_repeats(directory):
         raise CorruptError("two directory entries share a grain table", path=source.name, offset=at)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kensho.disks._blocks import HOLE, ZERO
 from kensho.disks._structs import vmdk as s
-from kensho.disks._tables import is_zero, read_table, zero_table
+from kensho.disks._tables import has_repeats, is_zero, read_table, zero_table
 from kensho.model.errors import CorruptError, FormatError, LimitError, TruncatedError
 from kensho.model.finding import Finding, Severity
 
@@ -137,7 +137,6 @@ def _read_directory(source: ByteSource, header: s.SparseHeader, sector: int) -> 
         raise LimitError(f"grain directory of {count} entries", path=source.name, field="capacity")
     at = sector * s.SECTOR
     directory = read_table(source.read_at(at, count * 4), "I")
-    tables = [sector for sector in directory if sector]
-    if len(set(tables)) != len(tables):
+    if has_repeats(directory):
         raise CorruptError("two directory entries share a grain table", path=source.name, offset=at)
     return directory

@@ -8,7 +8,7 @@ from disk_helpers import KIB, MIB, make_content, make_disk, open_bytes, read_all
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kensho.disks import open_disk
+from kensho.disks import copy_disk, create_disk, open_disk
 from kensho.model.errors import (
     CorruptError,
     KenshoError,
@@ -19,7 +19,7 @@ from kensho.model.errors import (
     UsageError,
 )
 from kensho.model.extent import Kind
-from kensho.storage import FileSource, MemorySource
+from kensho.storage import FileSink, FileSource, MemorySink, MemorySource
 
 CONTENT = make_content(9 * MIB + 1536, [(0, 2 * MIB), (4 * MIB + 4096, 100_000), (9 * MIB, 1536)])
 
@@ -124,6 +124,35 @@ def test_external_data_files(qemu, sibling, tmp_path, raw):
         data.unlink()
         with pytest.raises(LocatorError):
             open_disk(source, sibling=sibling)
+
+
+@pytest.mark.parametrize("size", [len(CONTENT), 3 << 29])
+def test_external_data_files_are_written(qemu, sibling, tmp_path, monkeypatch, size):
+    sinks = []
+
+    def sibling_sink(name):
+        sinks.append(FileSink(tmp_path / name))
+        return sinks[-1]
+
+    sinks.append(FileSink(tmp_path / "d.qcow2"))
+    writer = create_disk(
+        "qcow2", "data-file", sinks[0], size, sibling_sink=sibling_sink, name="d.qcow2"
+    )
+    copy_disk(open_disk(MemorySource(CONTENT), format="raw"), writer)
+    for sink in sinks:
+        sink.close()
+    assert (tmp_path / "d.raw").stat().st_size == size
+    with FileSource(tmp_path / "d.qcow2") as source:
+        reader = open_disk(source, sibling=sibling)
+        buffer = bytearray(len(CONTENT))
+        reader.read_into(0, buffer)
+        assert bytes(buffer) == CONTENT
+        reader.close()
+    monkeypatch.chdir(tmp_path)  # where QEMU looks for the data file
+    qemu.run("check", "-f", "qcow2", "d.qcow2")
+    assert "identical" in qemu.run("compare", "-f", "qcow2", "-F", "raw", "d.qcow2", "d.raw")
+    with pytest.raises(UsageError):
+        create_disk("qcow2", "data-file", MemorySink(), MIB)
 
 
 def test_external_data_files_stay_in_the_folder(qemu, sibling, tmp_path):

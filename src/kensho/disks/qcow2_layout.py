@@ -33,16 +33,18 @@ _FORMAT_NAMES = {"vhd": "vpc"}
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Kind:
-    """What the header says besides sizes: version, compression, and the parent, if any."""
+    """What the header says besides sizes: version, compression, parent and data file, if any."""
 
     version: int = 3
     compression: int = s.ZLIB
     parent: ParentRef | None = None
+    data_name: str = ""
 
     def pack(self, size: int, l1_size: int, refcount_at: int, refcount_clusters: int) -> bytes:
         """Return header, extensions and the parent's name; UsageError if that is too long."""
         length = 112 if self.version >= 3 else s.V2_SIZE
-        extensions, name = self._parent_bytes()
+        extensions, name = self._extensions()
+        incompatible = s.COMPRESSION_TYPE if self.compression != s.ZLIB else 0
         header = s.Header(
             magic=s.MAGIC,
             version=self.version,
@@ -57,25 +59,30 @@ class Kind:
             refcount_clusters=refcount_clusters,
             snapshots=0,
             snapshots_offset=0,
-            incompatible=s.COMPRESSION_TYPE if self.compression != s.ZLIB else 0,
+            incompatible=incompatible | (s.EXTERNAL_DATA if self.data_name else 0),
+            autoclear=s.AUTOCLEAR_RAW_DATA if self.data_name else 0,
             header_length=length,
             compression_type=self.compression,
         )
         packed = header.pack_v3() if self.version >= 3 else header.pack_v2()
         return packed + extensions + name
 
-    def _parent_bytes(self) -> tuple[bytes, bytes]:
-        if self.parent is None:
-            return b"", b""
-        name = self.parent.name.encode()
-        if not 0 < len(name) <= _MAX_NAME:
-            raise UsageError(f"the parent's name is too long: {self.parent.name!r}")
+    def _extensions(self) -> tuple[bytes, bytes]:
+        name = b"" if self.parent is None else self.parent.name.encode()
+        data = self.data_name.encode()
+        if max(len(name), len(data)) > _MAX_NAME or (self.parent is not None and not name):
+            raise UsageError("the name of the parent or data file is too long or empty")
         extensions = b""
-        if self.parent.format:
-            kind = _FORMAT_NAMES.get(self.parent.format, self.parent.format).encode()
-            extensions = s.EXTENSION.pack(s.EXTENSION_BACKING_FORMAT, len(kind))
-            extensions += kind + bytes(-len(kind) % 8)
+        if self.parent is not None and self.parent.format:
+            kind = _FORMAT_NAMES.get(self.parent.format, self.parent.format)
+            extensions += _extension(s.EXTENSION_BACKING_FORMAT, kind.encode())
+        if data:
+            extensions += _extension(s.EXTENSION_DATA_FILE, data)
         return extensions + s.EXTENSION.pack(s.EXTENSION_END, 0), name
+
+
+def _extension(kind: int, text: bytes) -> bytes:
+    return s.EXTENSION.pack(kind, len(text)) + text + bytes(-len(text) % 8)
 
 
 PLAIN = Kind()
@@ -131,6 +138,12 @@ class Qcow2Layout:
         place = self._align()
         self._table[cluster % _PER_TABLE] = place | s.COPIED
         self._take(CLUSTER)
+        return place
+
+    def add_external(self, cluster: int) -> int:
+        """Give ``cluster`` of the disk the same one of the data file; return its offset."""
+        place = cluster * CLUSTER
+        self._table[cluster % _PER_TABLE] = place | s.COPIED
         return place
 
     def add_packed(self, cluster: int, length: int) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kensho.disks._codec import Compressor
-    from kensho.disks.base import ParentRef
+    from kensho.disks.base import ParentRef, SiblingSink
     from kensho.storage.base import ByteSink
 
 
@@ -64,6 +64,41 @@ class Qcow2Writer:
 
     def finish(self) -> None:
         """Write tables and header."""
+        self._layout.finish()
+
+
+class Qcow2DataFileWriter:
+    """A QCOW2 of tables only; its data go to a raw disk beside it, each where it is for the guest."""
+
+    __slots__ = ("_layout", "sink", "virtual_size")
+
+    format = "qcow2"
+    subformat = "data-file"
+    granularity = CLUSTER
+
+    def __init__(self, tables: ByteSink, data: ByteSink, virtual_size: int, kind: Kind) -> None:
+        self.sink = data
+        self._layout = Qcow2Layout(tables, virtual_size, kind)
+        self.virtual_size = self._layout.size
+
+    def encode(self, offset: int, data: memoryview) -> tuple[int, memoryview]:
+        """Pass the run on as it is."""
+        return offset, data
+
+    def commit(self, encoded: tuple[int, memoryview]) -> None:
+        """Write the run in its place."""
+        write_placed(self, *encoded)
+
+    def place(self, offset: int, length: int) -> list[tuple[int, int]]:
+        """Return the run's own offset."""
+        for cluster in range(offset // CLUSTER, -(-(offset + length) // CLUSTER)):
+            self._layout.enter(cluster)
+            self._layout.add_external(cluster)
+        return [(offset, length)]
+
+    def finish(self) -> None:
+        """Give the data their full length, then write tables and header."""
+        self.sink.truncate(self.virtual_size)
         self._layout.finish()
 
 
@@ -190,3 +225,17 @@ def create_qcow2_v2_compressed(
     compress = window_4k_compressor(compression)
     kind = Kind(version=2, parent=parent)
     return Qcow2CompressedWriter(sink, virtual_size, compress, kind, "v2-compressed")
+
+
+def create_qcow2_data_file(
+    sink: ByteSink,
+    virtual_size: int,
+    sibling_sink: SiblingSink,
+    name: str,
+    *,
+    identity: bytes | None = None,  # noqa: ARG001
+) -> Qcow2DataFileWriter:
+    """Begin a QCOW2 with a raw external data file: ``disk.qcow2`` has ``disk.raw`` beside it."""
+    data_name = name.removesuffix(".qcow2") + ".raw"
+    kind = Kind(data_name=data_name)
+    return Qcow2DataFileWriter(sink, sibling_sink(data_name), virtual_size, kind)

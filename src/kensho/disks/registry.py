@@ -139,6 +139,7 @@ FORMATS: tuple[Descriptor, ...] = (
             "v2-compressed": "kensho.disks.qcow2_write:create_qcow2_v2_compressed",
         },
         (Magic(0, b"QFI\xfb", 100, "QCOW magic"),),
+        folder_writers={"data-file": "kensho.disks.qcow2_write:create_qcow2_data_file"},
         child_writers={
             "uncompressed": "kensho.disks.qcow2_write:create_qcow2",
             "compressed": "kensho.disks.qcow2_write:create_qcow2_compressed",

@@ -1,6 +1,6 @@
 # kensho: everything a contributor runs. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-boot lint format demo clean
+.PHONY: help setup test test-boot fuzz lint format demo clean
 
 BIN := .venv/bin
 WORKERS ?= 2
@@ -16,6 +16,9 @@ test: setup ## all tests but those that boot a guest
 
 test-boot: setup ## the tests that boot a guest under QEMU, one at a time
 	$(BIN)/pytest -m boot $(PYTEST_ARGS)
+
+fuzz: setup ## fuzz one reader for a minute (FORMAT=vhdx SECONDS=3600), see docs/fuzzing.md
+	$(BIN)/python tests/fuzz/run.py $(or $(FORMAT),vmdk) --seconds $(or $(SECONDS),60)
 
 lint: setup ## style, format, types and layers
 	$(BIN)/ruff check

@@ -1,0 +1,177 @@
+"""Small files to begin with: from kensho's own writers, by hand for formats it only reads."""
+
+import functools
+import hashlib
+import io
+import struct
+import sys
+import tarfile
+from pathlib import Path
+
+from packed import REPAIR, SELF, SIBLINGS, pack
+
+from kensho.disks import FORMATS, ParentRef, copy_disk, create_disk, open_disk
+from kensho.disks.registry import open_layer
+from kensho.storage import MemorySink, MemorySource
+
+KIB, MIB = 1 << 10, 1 << 20
+TESTS = Path(__file__).parent.parent
+NEAR = bytearray(192 * KIB)
+NEAR[:64], NEAR[70 * KIB : 70 * KIB + 40], NEAR[-8:] = b"boot" * 16, b"data" * 10, b"the end."
+FAR = bytes(NEAR) + bytes(5 * MIB)
+
+
+def _written(content, fmt, sub):
+    sink, others = MemorySink(), {}
+
+    def other(name):
+        return others.setdefault(name, MemorySink())
+
+    made = open_disk(MemorySource(content), format="raw")
+    copy_disk(
+        made,
+        create_disk(
+            fmt, sub, sink, len(content), identity=b"fuzz", sibling_sink=other, name=f"disk.{fmt}"
+        ),
+        threads=1,
+    )
+    return [bytes(sink.data), *(bytes(o.data) for o in others.values())]
+
+
+def _by_hand(name):
+    """Return files of the kinds no writer makes."""
+    sys.path[:0] = [str(TESTS / "disks"), str(TESTS)]
+    if name == "vmdk":
+        import test_vmdk_delta as t
+
+        lines = (
+            'RW 8 FLAT "a" 0',
+            'RW 8 ZERO\nRW 8 SPARSE "disk"',
+            'RW 8 VMFSSPARSE "a"',
+            'RW 9 SESPARSE "b"',
+        )
+        for line in lines:
+            yield t.descriptor("custom", line)
+            yield t.descriptor("custom", line, parent="000000aa", hint="base.vmdk")
+    if name == "vhdx":
+        import test_readers as r
+        import test_vhdx_chains as t
+
+        clean = _written(NEAR, "vhdx", None)[0]
+        dirty = bytearray(r.dirty_vhdx(clean, r.GUID))
+        writes = [(4 * MIB, b"1" * 4096), (4 * MIB + 8192, 8192)]
+        entry = r.log_entry(7, 0, writes, len(clean))
+        dirty[MIB : MIB + len(entry)] = entry
+        yield bytes(dirty)
+        links = {"parent_linkage": base_of(name)[1], "relative_path": "base.vhdx"}
+        child = t.by_hand([(3, b"x" * 512)], links)
+        yield child.replace(b"?" * 512, bytes(512))
+    if name == "asif":
+        import test_asif as t
+
+        yield t.asif(3 * t.CHUNK, {0: b"one", 2: {0: b"x" * 512, 3: b"y" * 512}})
+    if name == "hdd":
+        import test_hdd as t
+
+        for extended in (True, False):
+            yield t.hds(640 * KIB, {0: b"one", 3: b"two"}, extended=extended)
+        yield t.descriptor([(0, 128, [(t.ROOT, "Compressed", "a.hds")])], [])
+    if name == "qed":
+        for features in (0, 1):
+            head = struct.pack(
+                "<4sIIIQQQQQII", b"QED\0", 4096, 1, 1, features, 0, 0, 4096, 64 * KIB, 72, 4
+            )
+            tables = struct.pack("<Q", 8192).ljust(4096, b"\0") + struct.pack("<3Q", 12288, 1, 0)
+            blob = head.ljust(72, b"\0") + b"base"
+            yield blob.ljust(4096, b"\0") + tables.ljust(8192, b"\0") + b"data".ljust(4096, b"\0")
+
+
+@functools.cache
+def base_of(name):
+    """Return a disk the children in the seeds are based on, packed, and what it calls itself."""
+    fmt = name if any(d.writers for d in FORMATS if d.name == name) else "raw"
+    blob = _written(NEAR, fmt, "monolithicSparse" if name == "vmdk" else None)[0]
+    layer = open_layer(MemorySource(blob), format=fmt)
+    known = layer.details
+    return pack(blob), str(known.get("identity", known.get("cid", "")))
+
+
+def _children(descriptor):
+    for sub in descriptor.child_writers:
+        base = ParentRef("base", descriptor.name, base_of(descriptor.name)[1])
+        sink, size = MemorySink(), 6 * MIB
+        writer = create_disk(descriptor.name, sub, sink, size, identity=b"fuzz", parent=base)
+        step = writer.granularity
+        writer.own([(0, step), (2 * step, 4 * step)])
+        writer.commit(writer.encode(0, memoryview(b"mine".ljust(step, b"\0"))))
+        writer.finish()
+        yield bytes(sink.data)
+
+
+def disk_seeds(name):
+    """Yield packed disks of a format."""
+    descriptor = next(d for d in FORMATS if d.name == name)
+    blobs = []
+    for sub in (*descriptor.writers, *descriptor.folder_writers):
+        for content in (bytes(NEAR), FAR):
+            if not (content is FAR and sub in {"sparse", "fixed", "twoGbMaxExtentFlat"}):
+                blobs += _written(content, name, sub)
+    for blob in (*blobs, *_children(descriptor), *_by_hand(name)):
+        for flags in (0, REPAIR | SIBLINGS, SELF):
+            yield pack(blob, flags).dump()
+
+
+def esx_seeds():
+    """Yield the data of ESX deltas, which a descriptor of their own names."""
+    sys.path[:0] = [str(TESTS / "disks"), str(TESTS)]
+    import test_vmdk_delta as t
+
+    for blob in (
+        t.cowd(8 * MIB, {0: b"one", 5000: b"two"}),
+        t.cowd(8 * MIB, {0: b"one", 7: b"two"}, grain=8),
+        t.sesparse(8 * MIB, {0: b"one".ljust(4096, b"\0"), 1: 1, 2: 2}),
+    ):
+        for flags in (0, SIBLINGS):
+            yield pack(blob, flags).dump()
+
+
+def tar_seeds():
+    for form in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+        blob = io.BytesIO()
+        with tarfile.open(fileobj=blob, mode="w", format=form) as archive:
+            for member in ("a.ovf", "d/" + "n" * 90 + "/b.vmdk", "u\u00e9.mf"):
+                info = tarfile.TarInfo(member)
+                info.size = 5
+                archive.addfile(info, io.BytesIO(b"hello"))
+        for flags in (0, REPAIR):
+            yield pack(blob.getvalue()[:6144], flags).dump()
+
+
+def ovf_seeds():
+    sys.path.insert(0, str(TESTS))
+    from images import ovf
+
+    yield ovf({"a.vmdk": 1 << 30, "b.vmdk": 1 << 20}).encode()
+    yield ovf({}).encode()
+
+
+def manifest_seeds():
+    for kind in ("md5", "sha1", "sha256", "sha512"):
+        word = hashlib.new(kind, usedforsecurity=False).hexdigest()
+        yield f"{kind.upper()}(a b.ovf)= {word}\r\n# x\n{kind}(b) = {word}\n".encode()
+
+
+def vmx_seeds():
+    yield (
+        b'.encoding = "windows-1252"\nconfig.version = "8"\nvirtualHW.version = "19"\n'
+        b'displayName = "w|22|E9"\nmemsize = "1024"\nnumvcpus = "4"\n'
+        b'cpuid.coresPerSocket = "2"\nfirmware = "efi"\nnvram = "w.nvram"\n'
+        b'guestOS = "debian12-64"\nuuid.bios = "56 4d 00 01 02 03 04 05-06 07 08 09 0a 0b 0c 0d"\n'
+        b'scsi0.present = "TRUE"\nscsi0.virtualDev = "pvscsi"\nscsi0:0.present = "TRUE"\n'
+        b'scsi0:0.fileName = "w.vmdk"\nsata0.present = "TRUE"\nsata0:1.present = "TRUE"\n'
+        b'sata0:1.deviceType = "cdrom-image"\nsata0:1.fileName = "w.iso"\n'
+        b'ethernet0.present = "TRUE"\nethernet0.virtualDev = "vmxnet3"\n'
+        b'ethernet0.address = "00:50:56:00:00:01"\nethernet0.addressType = "static"\n'
+        b'serial0.present = "TRUE"\nserial0.fileType = "pipe"\nsound.present = "TRUE"\n'
+        b'usb.present = "TRUE"\nsvga.vramSize = "4194304"\nvtpm.present = "TRUE"\n'
+    )

@@ -1,0 +1,156 @@
+"""What is fuzzed: one line per reader. Anything but a KenshoError out of it is a finding."""
+
+import contextlib
+import dataclasses
+import itertools
+from collections.abc import Callable
+
+import seeds
+from packed import REPAIR, SELF, SIBLINGS, Sparse, load
+from repair import repair_tar, repair_vhd, repair_vhdx
+
+from kensho.disks import FORMATS, open_disk
+from kensho.disks.check import check_disk
+from kensho.disks.registry import open_layer
+from kensho.model.errors import KenshoError, LocatorError
+from kensho.model.extent import Kind
+from kensho.storage import MemorySource
+
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+REPAIRS = {"vhdx": repair_vhdx, "vhd": repair_vhd, "tar": repair_tar}
+_EXTENTS = 300
+_READ = 64 * KIB
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """``packed``: the input is a packed file, else its bytes are what is read."""
+
+    run: Callable[[bytes], None]
+    seeds: Callable[[], object]
+    packed: bool
+
+
+def _file(data, name):
+    packed = load(data)
+    file = Sparse(packed, "disk")
+    if packed.flags & REPAIR and name in REPAIRS:
+        REPAIRS[name](file)
+    return packed, file
+
+
+def _opener(packed, name):
+    """Return an opener of other files: none, the base of the seeds, or the disk itself again."""
+
+    def sibling(other):
+        if packed.flags & SELF:
+            return Sparse(packed, other)
+        if packed.flags & SIBLINGS:
+            return Sparse(seeds.base_of(name)[0], other)
+        raise LocatorError("no such file", path=other)
+
+    return sibling
+
+
+def _disk(name):
+    def run(data):
+        packed, file = _file(data, name)
+        sibling = _opener(packed, name)
+        _look(file, name, sibling, alone=not packed.flags & (SELF | SIBLINGS))
+
+    return Target(run, lambda: seeds.disk_seeds(name), packed=True)
+
+
+def _esx(data):
+    """Read the data of an ESX delta through a descriptor that is sound."""
+    packed, file = _file(data, "esx")
+    for word in ("SESPARSE", "VMFSSPARSE"):
+        kind = {"SESPARSE": "seSparse", "VMFSSPARSE": "vmfsSparse"}[word]
+        text = f'# Disk DescriptorFile\nversion=1\nCID=1\nparentCID=ffffffff\ncreateType="{kind}"\n'
+        text += f'RW {8 * MIB // 512} {word} "delta.bin"\n'
+        top = MemorySource(text.encode(), "delta.vmdk")
+        _look(top, "vmdk", lambda name: file, alone=bool(packed.flags & SIBLINGS))
+
+
+def _look(file, name, sibling, *, alone):
+    size = 0
+    with contextlib.suppress(KenshoError):
+        reader = (open_layer if alone else open_disk)(file, sibling=sibling, format=name)
+        try:
+            size = reader.virtual_size
+            walk(reader)
+        finally:
+            reader.close()
+    if 0 < size <= 64 * MIB and file.size <= 64 * MIB:
+        with contextlib.suppress(KenshoError):
+            check_disk(file, sibling=sibling, format=name, data=size <= MIB)
+
+
+def walk(reader):
+    """Look at the beginning, the middle and the end, and hold extents to their promise."""
+    size = reader.virtual_size
+    assert size >= 0
+    assert reader.subformat is not None
+    assert reader.details is not None
+    buffer = memoryview(bytearray(_READ))
+    for start in dict.fromkeys((0, size // 2 // 512 * 512, max(0, size - MIB))):
+        end = min(size, start + (64 * MIB if start == 0 else MIB))
+        with contextlib.suppress(KenshoError):  # a fault here does not hide those elsewhere
+            position, whole = start, True
+            for count, extent in enumerate(itertools.islice(reader.extents(start, end), _EXTENTS)):
+                assert extent.start == position, "a gap or an overlap"
+                assert extent.length > 0, "an empty extent"
+                position, whole = extent.end, count < _EXTENTS - 1
+                assert position <= end, "behind the range"
+                for at in {extent.start, max(extent.start, extent.end - 512)}:
+                    part = buffer[: min(_READ, extent.end - at)]
+                    part[:16] = b"\xee" * len(part[:16])
+                    reader.read_into(at, part)
+                    assert extent.kind is Kind.DATA or not any(part), "zeros that are none"
+            assert position == end or not whole, "extents end early"
+
+
+def _tar(data):
+    from kensho.storage.tar import read_members
+
+    for member in read_members(_file(data, "tar")[1]):
+        assert ".." not in member.name.split("/")
+        assert not member.name.startswith("/")
+
+
+def _ovf(data):
+    from kensho.appliances.ovf.read import read_envelope
+    from kensho.appliances.xmlsafe import parse_xml
+
+    root, _ = parse_xml(data, path="a.ovf")
+    read_envelope(root, path="a.ovf", fallback="a")
+
+
+def _vmx(data):
+    from kensho.appliances.vmx.parse import read_dictionary
+    from kensho.appliances.vmx.read import read_vmx
+
+    dictionary, _ = read_dictionary(data, path="a.vmx")
+    read_vmx(dictionary, path="a.vmx", fallback="a", locate=lambda name: (name, True))
+
+
+def _manifest(data):
+    from kensho.appliances.ovf.manifest import read_manifest
+
+    read_manifest(data, path="a.mf")
+
+
+TARGETS = {
+    **{descriptor.name: _disk(descriptor.name) for descriptor in FORMATS},
+    "esx": Target(_esx, seeds.esx_seeds, packed=True),
+    "tar": Target(_tar, seeds.tar_seeds, packed=True),
+    "ovf": Target(_ovf, seeds.ovf_seeds, packed=False),
+    "vmx": Target(_vmx, seeds.vmx_seeds, packed=False),
+    "manifest": Target(_manifest, seeds.manifest_seeds, packed=False),
+}
+
+
+def run_one(name, data):
+    """Feed one input to a target; typed errors are what it may answer."""
+    with contextlib.suppress(KenshoError):
+        TARGETS[name].run(data)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from kensho.disks._blocks import data_runs
+from kensho.disks._blocks import ZEROS
 from kensho.disks.base import PlacingWriter
 from kensho.model.errors import InterruptedRunError, NoSpaceError, TruncatedError
 from kensho.model.extent import Kind
@@ -24,10 +24,14 @@ if TYPE_CHECKING:
     from kensho.model.extent import Extent
     from kensho.storage.base import ByteSink
 
+    #: A sink, and its file in the kernel if it has one.
+    _Target: TypeAlias = tuple[ByteSink, tuple[int, int] | None]
+
 WINDOW = 32 << 20
 _PIECE = 1 << 16
 _PROBE = 512
 _CHUNK = 1 << 20
+_AHEAD = 1 << 18  # more than the processor's cache holds does not pay
 _CANNOT = frozenset(
     {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF}
 )
@@ -53,15 +57,16 @@ def copy_verbatim(
     Ranges begin at multiples of the writer's granularity. InterruptedRunError
     when ``cancelled`` returns true.
     """
-    buffer = bytearray(_CHUNK)
+    buffer, looked = bytearray(_CHUNK), bytearray(_CHUNK)
+    sunk = writer.sink.kernel_file() if isinstance(writer.sink, KernelFile) else None
     total = 0
     for start, end in ranges:
-        for low, high in _pieces_with_data(reader, start, end, writer.granularity, buffer):
+        for low, high in _pieces_with_data(reader, start, end, writer.granularity, looked):
             if cancelled is not None and cancelled():
                 raise InterruptedRunError("the copy was cancelled")
             offset = low
             for at, length in writer.place(low, high - low):
-                _fill(reader, offset, length, writer.sink, at, buffer)
+                _fill(reader, offset, length, (writer.sink, sunk), at, buffer)
                 offset += length
             total += high - low
         if on_bytes is not None:
@@ -72,22 +77,38 @@ def copy_verbatim(
 def _pieces_with_data(
     reader: DiskReader, start: int, end: int, granule: int, buffer: bytearray
 ) -> Iterator[tuple[int, int]]:
-    """Yield (start, end) of runs without zero pieces; a piece is a granule, at least 64 KiB."""
+    """Yield (start, end) of runs without zero pieces; a piece is a granule, at least 64 KiB.
+
+    ``buffer`` is this function's alone until it is done.
+    """
     piece = max(granule, _PIECE)
+    probe, zero = ZEROS[:_PROBE], ZEROS[:piece]
     view = memoryview(buffer)
+    starts_with = buffer.startswith
+    base = known = 0  # the disk's bytes from base to known are in the buffer
+    ahead = piece
     begin = -1
     position = start
     while position < end:
         stop = min((position // piece + 1) * piece, end)
-        probe = min(_PROBE, stop - position)
-        reader.read_into(position, view[:probe])
-        has_data = any(data_runs(buffer, probe, _PROBE))
-        if not has_data and stop - position > probe:
-            reader.read_into(position, view[: stop - position])
-            has_data = any(data_runs(buffer, stop - position, stop - position))
-        if has_data and begin < 0:
-            begin = position
-        elif not has_data and begin >= 0:
+        size = stop - position
+        has_data = False
+        if stop > known:
+            first = min(_PROBE, size)
+            reader.read_into(position, view[:first])
+            has_data = not starts_with(probe if first == _PROBE else ZEROS[:first])
+            if not has_data:
+                # Zeros come in numbers: after each read that was all zero, look further ahead.
+                base, known = position, min((position // piece) * piece + ahead, end)
+                reader.read_into(base, view[: known - base])
+                ahead = max(piece, min(2 * ahead, _AHEAD))
+        if not has_data:
+            has_data = not starts_with(zero if size == piece else ZEROS[:size], position - base)
+        if has_data:
+            ahead = piece
+            if begin < 0:
+                begin = position
+        elif begin >= 0:
             yield begin, position
             begin = -1
         position = stop
@@ -96,14 +117,15 @@ def _pieces_with_data(
 
 
 def _fill(
-    reader: DiskReader, offset: int, length: int, sink: ByteSink, at: int, buffer: bytearray
+    reader: DiskReader, offset: int, length: int, into: _Target, at: int, buffer: bytearray
 ) -> None:
     """Bring ``length`` bytes of the disk into the sink; its untouched bytes are zero already."""
+    sink, sunk = into
     for extent in reader.extents(offset, offset + length):
         if extent.kind is not Kind.DATA:
             continue
         target = at + extent.start - offset
-        done = _in_kernel(reader, extent, sink, target)
+        done = _in_kernel(reader, extent, sunk, target)
         while done < extent.length:
             view = memoryview(buffer)[: min(len(buffer), extent.length - done)]
             reader.read_into(extent.start + done, view)
@@ -111,10 +133,11 @@ def _fill(
             done += len(view)
 
 
-def _in_kernel(reader: DiskReader, extent: Extent, sink: ByteSink, target: int) -> int:
+def _in_kernel(
+    reader: DiskReader, extent: Extent, sunk: tuple[int, int] | None, target: int
+) -> int:
     """Copy as much of the extent as the kernel will; return how much that was."""
     source = reader.sources[extent.file].kernel_file() if extent.file >= 0 else None
-    sunk = sink.kernel_file() if isinstance(sink, KernelFile) else None
     if source is None or sunk is None:
         return 0
     begin, into = source[1] + extent.file_offset, sunk[1] + target

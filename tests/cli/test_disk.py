@@ -26,9 +26,9 @@ needs_qemu = pytest.mark.skipif(not shutil.which("qemu-img"), reason="qemu-img i
 
 
 def qemu(*arguments: object, code: int = 0) -> str:
-    done = subprocess.run(
-        ["qemu-img", *map(str, arguments)], capture_output=True, text=True, check=False
-    )
+    folder = Path(str(arguments[-1])).parent  # QEMU looks for a data file from where it runs
+    command = ["qemu-img", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     assert done.returncode == code, done.stderr + done.stdout
     return done.stdout
 
@@ -351,3 +351,46 @@ def test_check_has_an_exit_code_for_each_grade(
     assert "corrupt" in out
     assert kensho("disk", "check", cut, "-q")[:2] == (1, "")
     assert good.read_bytes() == before
+
+
+def test_a_killed_conversion_is_gone_on_with(
+    kensho: Kensho, as_json: AsJson, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kensho.disks import copy_kernel, resume, transfer
+    from kensho.model.errors import InterruptedRunError
+
+    monkeypatch.setattr(resume, "EVERY", 1 << 16)
+    monkeypatch.setattr(copy_kernel, "WINDOW", 1 << 20)
+    whole, cut = tmp_path / "a" / "out.qcow2", tmp_path / "out.qcow2"
+    whole.parent.mkdir()
+    as_json("disk", "convert", disk, whole)
+    real = transfer.copy_disk
+    calls = []
+
+    def killed(*arguments: Any, **options: Any) -> Any:
+        # cancelled in the middle, after some checkpoints
+        return real(*arguments, **options, cancelled=lambda: calls.append(1) or len(calls) > 9)
+
+    monkeypatch.setattr(transfer, "copy_disk", killed)
+    assert kensho("disk", "convert", disk, cut)[0] == InterruptedRunError.exit_code
+    assert not cut.exists()
+    monkeypatch.setattr(transfer, "copy_disk", real)
+    code, out, err = kensho("disk", "convert", disk, cut, "--verify", "--hash")
+    assert code == 0, err
+    assert "resuming" in err
+    assert cut.read_bytes() == whole.read_bytes()
+    assert as_json("disk", "convert", disk, tmp_path / "b.vdi", "--hash")["root"] in out
+    assert [p for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+
+
+def test_what_does_not_verify_is_not_put_in_place(
+    kensho: Kensho, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kensho.disks import transfer
+
+    monkeypatch.setattr(transfer, "compare", lambda *_, **__: 4096)
+    for target in ("out.qcow2", "out.vmdk"):
+        code, _, err = kensho("disk", "convert", disk, tmp_path / target, "--verify")
+        assert code == 11
+        assert "4096" in err
+    assert sorted(p.name for p in tmp_path.iterdir()) == [disk.name]

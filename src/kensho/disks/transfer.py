@@ -19,6 +19,7 @@ from kensho.disks.compare import compare, content_root
 from kensho.disks.copy import copy_disk
 from kensho.disks.from_pipe import PipedDisk
 from kensho.disks.registry import FORMATS, create_disk, descriptor_of, open_disk
+from kensho.disks.resume import leftovers, pending_disk
 from kensho.model.errors import LocatorError, UsageError, VerificationError
 from kensho.storage.atomic import PendingFile, partial_path
 from kensho.storage.file import FileSource
@@ -54,6 +55,7 @@ class How:
     verify: bool = False
     root: bool = False
     identity: bytes | None = None
+    key: bytes | None = None  # of the source, see ``source_key``; None: never resume
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,13 +99,51 @@ def write_disk(
     *,
     on_copy: Callable[[int, int], None] | None = None,
     on_verify: Callable[[int, int], None] | None = None,
+    on_resume: Callable[[int], None] | None = None,
 ) -> Written:
     """Write ``reader`` as ``target`` to ``path``; nothing is there before it is complete.
 
+    With ``how.key`` a run that was killed is gone on with, in formats that allow it;
+    ``on_resume`` gets the offset from which that is.
     UsageError when ``path`` is one of the reader's own files or is there already,
     VerificationError when ``how.verify`` finds that it does not read back the same.
     """
     check_destination(reader, path, overwrite=how.overwrite)
+    is_folder = target.format != "gcp" and target.subformat in (
+        descriptor_of(target.format).folder_writers
+    )
+    if how.key is None or is_folder:
+        return _write_at_once(reader, path, target, how, on_copy, on_verify)
+    return _write_resumed(reader, path, target, how, how.key, on_copy, on_verify, on_resume)
+
+
+def source_key(reader: DiskReader) -> bytes | None:
+    """Return what tells ``reader``'s files, as they are now, from all others.
+
+    None when that cannot be told, as of a pipe.
+    """
+    seen: list[tuple[str, int, object]] = []
+    for source in reader.sources:
+        below = source.kernel_file()
+        if below is not None:
+            status = os.fstat(below[0])
+            seen.append((source.name, source.size, (status.st_ino, status.st_mtime_ns)))
+        elif stamp := getattr(source, "stamp", ""):
+            seen.append((source.name, source.size, stamp))
+        else:
+            return None
+    return repr((seen, reader.virtual_size)).encode() if seen else None
+
+
+def _write_at_once(
+    reader: DiskReader,
+    path: Path,
+    target: Target,
+    how: How,
+    on_copy: Callable[[int, int], None] | None,
+    on_verify: Callable[[int, int], None] | None,
+) -> Written:
+    leftovers(path)[1].unlink(missing_ok=True)  # a journal would vouch for bytes that go now
     with ExitStack() as stack:
         main = stack.enter_context(PendingFile(path))
         names = [path.name]
@@ -119,6 +159,38 @@ def write_disk(
             _verify(reader, partial_path(path), target, how, result, on_verify)
     sizes = [path.with_name(name).stat().st_size for name in names]
     return _written(str(path), target, result, sum(sizes), tuple(names), how, writer)
+
+
+def _write_resumed(
+    reader: DiskReader,
+    path: Path,
+    target: Target,
+    how: How,
+    key: bytes,
+    on_copy: Callable[[int, int], None] | None,
+    on_verify: Callable[[int, int], None] | None,
+    on_resume: Callable[[int], None] | None,
+) -> Written:
+    whole = key + repr((target, how.compression, how.identity)).encode()
+    try:
+        with pending_disk(
+            path, whole, lambda sink: begin_disk(sink, target, how, None, path.name)
+        ) as pending:
+            if pending.start and on_resume is not None:
+                on_resume(pending.start)
+            result = _copy(reader, pending.writer, how, on_copy, pending.start)
+            if how.verify:
+                _verify(reader, partial_path(path), target, how, result, on_verify)
+    except VerificationError:
+        for left in leftovers(path):  # nothing to go on with
+            left.unlink(missing_ok=True)
+        raise
+    if pending.start and how.root:
+        # The part copied before was not hashed in this run: the source is read once more.
+        result = dataclasses.replace(result, content_root=content_root(reader, threads=how.threads))
+    result = dataclasses.replace(result, data_bytes=result.data_bytes + pending.done)
+    size = path.stat().st_size
+    return _written(str(path), target, result, size, (path.name,), how, pending.writer)
 
 
 def write_stream(
@@ -197,10 +269,11 @@ def _copy(
     writer: DiskWriter,
     how: How,
     on_copy: Callable[[int, int], None] | None,
+    start: int = 0,
 ) -> CopyResult:
     # What comes through a pipe cannot be read again; its root stands in for it.
-    root = how.root or (how.verify and isinstance(reader, PipedDisk))
-    return copy_disk(reader, writer, threads=how.threads, on_bytes=on_copy, root=root)
+    root = (how.root and not start) or (how.verify and isinstance(reader, PipedDisk))
+    return copy_disk(reader, writer, threads=how.threads, on_bytes=on_copy, root=root, start=start)
 
 
 def _verify(

@@ -92,6 +92,11 @@ class HttpSource:
         self.size = self._version.size
         self._cache = BlockCache(self.size, self._fetch)
 
+    @property
+    def stamp(self) -> str:
+        """What changes when the file does; empty when the server does not say."""
+        return f"{self._version.etag} {self._version.modified}".strip()
+
     def read_at(self, offset: int, length: int) -> bytes:
         """Return exactly ``length`` bytes from ``offset``; TruncatedError if they are not there."""
         check_range(self.name, self.size, offset, length)

@@ -43,6 +43,11 @@ class ArchiveMember(WindowSource):
 
     __slots__ = ()
 
+    @property
+    def stamp(self) -> str:
+        """What changes when the archive does, for places that say so."""
+        return getattr(self._source, "stamp", "")
+
     def close(self) -> None:
         """Close the archive; closing twice is allowed."""
         self._source.close()

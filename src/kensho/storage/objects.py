@@ -55,6 +55,11 @@ class ObjectSource:
         self._etag = meta.get("e_tag")
         self._cache = BlockCache(self.size, self._fetch)
 
+    @property
+    def stamp(self) -> str:
+        """What changes when the object does; empty when the store does not say."""
+        return self._etag or ""
+
     def read_at(self, offset: int, length: int) -> bytes:
         """Return exactly ``length`` bytes from ``offset``; TruncatedError if they are not there."""
         check_range(self.name, self.size, offset, length)

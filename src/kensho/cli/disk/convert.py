@@ -14,7 +14,7 @@ from kensho.cli.disk.opening import FormatOption, Locator, SnapshotOption, opene
 from kensho.cli.flags import Flag, Json
 from kensho.cli.progress import shown
 from kensho.cli.render import print_json, print_json_line
-from kensho.convert.events import Listener, Moved, Step
+from kensho.convert.events import Listener, Message, Moved, Step
 from kensho.disks import DiskReader
 from kensho.disks.cloud import target_for_cloud
 from kensho.disks.from_pipe import PipedDisk
@@ -24,6 +24,7 @@ from kensho.disks.transfer import (
     Target,
     Written,
     check_destination,
+    source_key,
     target_for,
     write_disk,
     write_stream,
@@ -60,7 +61,8 @@ def convert(
 ) -> int:
     """Write a disk, with all it is based on, in another format.
 
-    The result appears under its name when it is complete and safe on the disk, not before.
+    The result appears under its name when it is complete and safe on the disk, not before. The
+    same command goes on where a killed one stopped.
 
     Parameters
     ----------
@@ -111,6 +113,7 @@ def convert(
                 verify=verify,
                 root=hash,
                 identity=_identity(reader, target),
+                key=source_key(reader),
             ),
             dry_run=dry_run,
             json=json,
@@ -149,6 +152,9 @@ def run(
                 how,
                 on_copy=_meter(listener, "copy", Path(path).name),
                 on_verify=_meter(listener, "verify", Path(path).name) if how.verify else None,
+                on_resume=lambda start: listener(
+                    Message(f"resuming: the first {format_bytes(start)} are there")
+                ),
             )
     if json:
         print_json({"source": source, **_record(result), "findings": reader.warnings})

@@ -21,6 +21,7 @@ _AWS = {
     ("vmdk", "streamOptimized"),
     ("vhd", "fixed"),
     ("vhd", "dynamic"),
+    ("vhdx", "fixed"),
     ("vhdx", "dynamic"),
 }
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from kensho.disks._blocks import ZEROS, check_disk_range, fill_zero
 from kensho.disks._codec import DamagedDataError, inflate_zlib
 from kensho.disks._structs import vmdk as s
+from kensho.disks._tables import read_table
 from kensho.model.errors import (
     CorruptError,
     LimitError,
@@ -24,6 +25,7 @@ from kensho.model.errors import (
 from kensho.model.extent import Extent, Kind
 
 if TYPE_CHECKING:
+    import array
     from collections.abc import Callable, Iterator, Mapping
 
     from kensho.model.finding import Finding
@@ -52,6 +54,7 @@ _PIECE = 1 << 18
 _MAX_GRAIN = 1 << 11  # sectors: 1 MiB, as much as a copy asks for at once
 _MAX_CAPACITY = 1 << 41  # sectors
 _MAX_TABLE = 8 << 20  # bytes of a grain table or directory
+_MAX_OVERHEAD = 64 << 11  # sectors: 64 MiB, tables in front for a quarter of a TiB and more
 
 
 class PipedDisk:
@@ -247,19 +250,29 @@ def _open_stream(pipe: ForwardReader, raw: bytes) -> PipedDisk:
     grain = header.grain_size
     if not 0 < grain <= _MAX_GRAIN or grain & (grain - 1):
         raise CorruptError(f"grain of {grain} sectors", path=pipe.name, field="grainSize")
-    if header.capacity > _MAX_CAPACITY or not 1 <= header.overhead <= 1 << 20:
+    if header.capacity > _MAX_CAPACITY or not 1 <= header.overhead <= _MAX_OVERHEAD:
         raise LimitError("capacity or overhead make no sense", path=pipe.name, offset=0)
+    if not 0 < header.entries_per_gt <= _MAX_TABLE // 4:
+        raise CorruptError("grain tables of no sane size", path=pipe.name, field="numGTEsPerGT")
     size = header.capacity * s.SECTOR
     return PipedDisk("vmdk", "streamOptimized", size, grain * s.SECTOR, _grains(pipe, header))
 
 
 def _grains(pipe: ForwardReader, header: s.SparseHeader) -> Iterator[tuple[int, bytes]]:
-    """Yield (number, deflated data) of the grains; the footer at the end must be there."""
-    pipe.read((header.overhead - 1) * s.SECTOR)
+    """Yield (number, deflated data) of the grains.
+
+    The end must be there: the footer or, in streams whose tables come first as QEMU
+    makes them, the last of the grains that the tables count.
+    """
+    before = pipe.read((header.overhead - 1) * s.SECTOR)
+    left = -1 if header.gd_offset == s.AT_END else _counted(pipe, header, before)
+    del before
     last, footer = -1, False
     limit = 2 * header.grain_size * s.SECTOR + s.SECTOR
     while True:
         at = pipe.position
+        if left == 0:
+            break
         sector = pipe.read(s.SECTOR)
         value, size, kind = s.MARKER.unpack_from(sector)
         if size:
@@ -274,6 +287,7 @@ def _grains(pipe: ForwardReader, header: s.SparseHeader) -> Iterator[tuple[int, 
                     hint="grains out of order can be read from a file, not from a pipe",
                 )
             last = number
+            left -= 1
             whole = s.GRAIN_HEADER.size + size
             more = pipe.read(-(-whole // s.SECTOR) * s.SECTOR - s.SECTOR)
             yield number, (sector + more)[s.GRAIN_HEADER.size : whole]
@@ -292,3 +306,26 @@ def _grains(pipe: ForwardReader, header: s.SparseHeader) -> Iterator[tuple[int, 
     drain = bytearray(_PIECE)
     while pipe.read_up_to(drain):  # padding; the writer must not see a broken pipe
         pass
+
+
+def _counted(pipe: ForwardReader, header: s.SparseHeader, before: bytes) -> int:
+    """Return how many grains the tables name that lie in front of the first grain."""
+
+    def table(sector: int, count: int) -> array.array[int]:
+        at = (sector - 1) * s.SECTOR  # ``before`` begins behind the header
+        if at < 0 or at + 4 * count > len(before):
+            raise UnsupportedError(
+                "its tables are not in front of its data",
+                path=pipe.name,
+                offset=sector * s.SECTOR,
+                hint="give the file or its URL instead of a pipe",
+            )
+        return read_table(before[at : at + 4 * count], "I")
+
+    tables = -(-header.capacity // (header.grain_size * header.entries_per_gt))
+    zeroed = 1 if header.flags & s.FLAG_ZERO_GRAINS else 0
+    return sum(
+        sum(entry > zeroed for entry in table(sector, header.entries_per_gt))
+        for sector in table(header.gd_offset, tables)
+        if sector
+    )

@@ -66,6 +66,17 @@ def _by_hand(name):
         links = {"parent_linkage": base_of(name)[1], "relative_path": "base.vhdx"}
         child = t.by_hand([(3, b"x" * 512)], links)
         yield child.replace(b"?" * 512, bytes(512))
+    if name == "qcow2":
+        blob = bytearray(_written(NEAR, name, None)[0])
+        l1_size, l1_offset = struct.unpack_from(">IQ", blob, 36)
+        entry = struct.pack(">QIHH20xI", l1_offset, l1_size, 1, 4, 16)
+        entry += struct.pack(">QQ", 0, len(NEAR)) + b"1snap"
+        struct.pack_into(">IQ", blob, 60, 1, len(blob))
+        yield bytes(blob) + entry.ljust(64 * KIB, b"\0")
+        for feature in (4, 16):  # external data, extended L2
+            changed = bytearray(blob)
+            changed[79] |= feature
+            yield bytes(changed)
     if name == "asif":
         import test_asif as t
 

@@ -57,6 +57,9 @@ def _disk(name):
         packed, file = _file(data, name)
         sibling = _opener(packed, name)
         _look(file, name, sibling, alone=not packed.flags & (SELF | SIBLINGS))
+        if name == "qcow2" and any(file.read_at(60, 4) if file.size > 64 else b""):
+            with contextlib.suppress(KenshoError):
+                walk(open_disk(file, sibling=sibling, format=name, snapshot="1"))
 
     return Target(run, lambda: seeds.disk_seeds(name), packed=True)
 

@@ -394,3 +394,22 @@ def test_what_does_not_verify_is_not_put_in_place(
         assert code == 11
         assert "4096" in err
     assert sorted(p.name for p in tmp_path.iterdir()) == [disk.name]
+
+
+def test_a_source_that_changes_meanwhile_gives_no_result(disk: Path, tmp_path: Path) -> None:
+    from kensho.disks import open_disk, transfer
+    from kensho.model.errors import CorruptError
+    from kensho.storage import FileSource
+
+    with FileSource(disk) as source:
+        reader = open_disk(source, format="raw")
+        target = transfer.target_for("a.vdi", None, None, reader.virtual_size)
+        with pytest.raises(CorruptError, match="changed"):
+            transfer.write_disk(
+                reader,
+                tmp_path / "a.vdi",
+                target,
+                transfer.How(),
+                on_copy=lambda done, total: os.utime(disk, ns=(1, done)),
+            )
+    assert sorted(p.name for p in tmp_path.iterdir()) == [disk.name]

@@ -273,7 +273,13 @@ def _copy(
 ) -> CopyResult:
     # What comes through a pipe cannot be read again; its root stands in for it.
     root = (how.root and not start) or (how.verify and isinstance(reader, PipedDisk))
-    return copy_disk(reader, writer, threads=how.threads, on_bytes=on_copy, root=root, start=start)
+    result = copy_disk(
+        reader, writer, threads=how.threads, on_bytes=on_copy, root=root, start=start
+    )
+    for source in reader.sources:
+        if isinstance(source, FileSource):
+            source.check_unchanged()  # before the result gets its name
+    return result
 
 
 def _verify(

@@ -206,3 +206,19 @@ def test_random_damage_is_a_fault_or_nothing_never_a_crash(fmt, seed):
 SMALL = {
     fmt: make_disk(make_content(2 * MIB, [(0, 9 * KIB), (MIB, 70 * KIB)]), fmt) for fmt in FORMATS
 }
+
+
+def test_qcow2_many_snapshots_with_one_large_table_end(monkeypatch):
+    from kensho.disks.checks import qcow2
+
+    monkeypatch.setattr(qcow2, "_MOST_ENTRIES", 100_000)
+    blob = bytearray(make_disk(bytes(MIB), "qcow2"))
+    entries = (len(blob) - 64 * KIB) // 8
+    struct.pack_into(">IQ", blob, 60, 60_000, len(blob))
+    blob += struct.pack(">QIHHIIQII", 64 * KIB, entries, 0, 0, 0, 0, 0, 0, 0) * 60_000
+    seen = []
+    walk = qcow2._Walk.l1
+    monkeypatch.setattr(qcow2._Walk, "l1", lambda *a, **k: (seen.append(a), walk(*a, **k))[1])
+    found = check_disk(MemorySource(blob), format="qcow2").faults
+    assert any(fault.grade is Grade.UNCHECKED for fault in found)
+    assert len(seen) < 20

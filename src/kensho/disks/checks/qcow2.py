@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _MOST_CLUSTERS = 1 << 26  # of the file: 128 MiB of counters
 _SNAPSHOT = struct.Struct(">QIHHIIQII")
 _MAX_SNAPSHOTS = 65536
-_MOST_ENTRIES = 1 << 27  # of L2 tables, each as often as a snapshot has it
+_MOST_ENTRIES = 1 << 27  # of L1 and L2 tables, each as often as a snapshot has it
 _MAX_REFCOUNT_TABLE = 8 << 20  # bytes, as QEMU
 _TYPECODES = {3: "B", 4: "H", 5: "I", 6: "Q"}
 _PLACE = s.OFFSET_MASK
@@ -95,7 +95,8 @@ class _Walk:
 
     def l1(self, offset: int, entries: int, what: str, at: int, *, active: bool) -> Iterator[Fault]:
         yield from self.use(offset, 8 * entries, what, at)
-        if offset + 8 * entries > self.source.size:
+        self.left -= entries  # many snapshots may share one large table
+        if offset + 8 * entries > self.source.size or self.left < 0:
             return
         table = read_table(self.source.read_at(offset, 8 * entries), "Q", big_endian=True)
         for i, entry in enumerate(table):
@@ -156,6 +157,9 @@ class _Walk:
             fields = _SNAPSHOT.unpack(self.source.read_at(at, _SNAPSHOT.size))
             yield from self.l1(fields[0], min(fields[1], 1 << 22), "a snapshot's L1 table", at,
                                active=False)  # fmt: skip
+            if self.left < 0:
+                yield self.fault(Grade.UNCHECKED, "more tables than can be looked at", at)
+                return
             size = _SNAPSHOT.size + fields[8] + fields[2] + fields[3]
             at += -(-size // 8) * 8
         yield from self.use(start, at - start, "the snapshot table", 60)

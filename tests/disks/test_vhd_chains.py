@@ -182,10 +182,13 @@ def test_chains_are_kept(seed):
     assert kept == keep_chain(disk, "vhd")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+FILES = two_layers()[0]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_changed_bytes_never_crash(data):
-    files, _ = two_layers()
+    files = FILES
     blob = bytearray(files["top.avhd"])
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.integers(0, 4096) | st.integers(512, 1300))
@@ -193,7 +196,10 @@ def test_changed_bytes_never_crash(data):
     blob[512 + 36 : 512 + 40] = s.dynamic_sum(bytes(blob[512:1536])).to_bytes(4, "big")
     blob[-512:] = blob[:512]
     with contextlib.suppress(KenshoError):
-        read_all(open_named(files | {"x": bytes(blob)}, "x"))
+        disk = open_named(files | {"x": bytes(blob)}, "x")
+        buffer = bytearray(256 * KIB)  # what it says it is may be terabytes
+        for at in range(0, min(disk.virtual_size, SIZE) - len(buffer), len(buffer)):
+            disk.read_into(at, buffer)
 
 
 def test_what_cannot_be_a_child():

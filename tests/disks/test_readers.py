@@ -230,6 +230,16 @@ def test_vhdx_log_sequences():
         open_bytes(blob[: len(blob) - 1])
 
 
+def test_vhdx_log_entries_that_overlap_are_not_all_looked_at():
+    """Each would be summed up over the whole log."""
+    from kensho.disks import vhdx_log
+
+    page = vhdx.LOG_ENTRY.pack(b"loge", 0, MIB, 0, 1, 0, 0, GUID, 0, 0).ljust(4096, b"\0")
+    with pytest.raises(LimitError):
+        vhdx_log._active_sequence(page * 256, GUID, "disk")
+    assert vhdx_log._active_sequence(page * 256, bytes(16), "disk") == []
+
+
 def test_differencing_disks_are_refused(qemu):
     vdi = bytearray(make_disk(CONTENT, "vdi"))
     for kind, error in ((3, UnsupportedError), (4, CorruptError)):  # undo; a child of nobody

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _MAX_LOG = 64 << 20
 _MAX_WRITES = 1 << 18
+_MAX_PASSES = 8  # entries do not overlap, but stale ones may be overwritten in part
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ def replay_log(source: ByteSource, header: s.Header) -> OverlaySource:
     if header.log_offset % s.MIB or not header.log_length or header.log_length % s.MIB:
         raise CorruptError("log is not aligned", path=source.name, field="LogOffset")
     log = source.read_at(header.log_offset, header.log_length)
-    active = _active_sequence(log, header.log_guid)
+    active = _active_sequence(log, header.log_guid, source.name)
     if not active:
         raise CorruptError(
             "the disk was not closed cleanly and its log holds no valid entry",
@@ -131,14 +132,24 @@ def replay_log(source: ByteSource, header: s.Header) -> OverlaySource:
     return OverlaySource(source, writes, max(source.size, end, head.last_size))
 
 
-def _active_sequence(log: bytes, guid: bytes) -> list[_Entry]:
+def _active_sequence(log: bytes, guid: bytes, path: str) -> list[_Entry]:
     """Return the valid run of entries with the highest sequence number, from its tail on."""
     entries = {}
+    budget = _MAX_PASSES * len(log)
     for at in range(0, len(log), s.PAGE):
-        if log.startswith(b"loge", at) and (entry := _entry(log, at, guid)):
+        signature, _, length, *_, log_guid, _, _ = s.LOG_ENTRY.unpack_from(log, at)
+        if signature != b"loge" or log_guid != guid:
+            continue
+        budget -= min(length, len(log))
+        if budget < 0:
+            raise LimitError("the log's entries overlap each other", path=path, field="EntryLength")
+        if entry := _entry(log, at, guid):
             entries[at] = entry
     best: list[_Entry] = []
+    seen: set[int] = set()
     for start in entries:
+        if start in seen:  # the end of a longer run, which is as good
+            continue
         chain: list[_Entry] = []
         at = start
         total = 0
@@ -146,6 +157,7 @@ def _active_sequence(log: bytes, guid: bytes) -> list[_Entry]:
             if chain and entry.sequence != chain[-1].sequence + 1:
                 break
             chain.append(entry)
+            seen.add(at)
             total += entry.length
             at = (at + entry.length) % len(log)
             if total >= len(log):
@@ -163,7 +175,7 @@ def _entry(log: bytes, at: int, guid: bytes) -> _Entry | None:
     _, _, length, tail, sequence, count, _, log_guid, flushed, last = fields
     if log_guid != guid or length < s.PAGE or length % s.PAGE or length > len(log) or sequence == 0:
         return None
-    raw = (log[at:] + log[:at])[:length]  # the log is a ring
+    raw = log[at : at + length] + log[: max(0, at + length - len(log))]  # the log is a ring
     head = s.LOG_ENTRY.size + count * s.DESCRIPTOR_SIZE
     if count > _MAX_WRITES or head > length or not s.checksum_good(raw):
         return None

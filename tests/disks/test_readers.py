@@ -286,6 +286,16 @@ def test_vmdk_streams_with_padding_behind_the_end():
         assert read_all(reader) == CONTENT
 
 
+def test_a_vmdk_stream_with_a_hole_instead_of_its_footer(tmp_path):
+    """Found by fuzzing: every sector of the hole was looked at, for hours."""
+    path = tmp_path / "hole.vmdk"
+    path.write_bytes(make_disk(CONTENT, "vmdk")[:-1536])
+    with path.open("ab") as file:
+        file.truncate(1 << 40)
+    with FileSource(path) as source, pytest.raises(TruncatedError):
+        open_disk(source)
+
+
 def test_vmdk_damaged_by_ascii_ftp():
     blob = make_disk(CONTENT, "vmdk")
     bad = blob[:73] + b"\n \n\n" + blob[77:]

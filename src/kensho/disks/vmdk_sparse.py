@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from kensho.storage.base import ByteSource
 
 _MAX_CAPACITY = 1 << 41  # sectors: 1 PiB, 16 times what VMware allows
+_MAX_EMPTY = 1 << 16  # sectors in a row; a sparse file of zeros has no end to speak of
 _MAX_GRAIN = 1 << 14  # sectors: 8 MiB
 _MAX_TABLE_ENTRIES = 1 << 16
 _READ_AHEAD = 2 << 20
@@ -206,9 +207,11 @@ def _scan_for_footer(source: ByteSource, header: s.SparseHeader) -> s.SparseHead
     """Walk the markers of a stream from its first grain on until its footer."""
     sector = max(header.overhead, 1)
     last = source.size // s.SECTOR
-    while sector < last:
+    empty = 0
+    while sector < last and empty <= _MAX_EMPTY:
         at = sector * s.SECTOR
         value, size, kind = s.MARKER.unpack(source.read_at(at, s.MARKER.size))
+        empty = 0 if value or size or kind else empty + 1
         if size:
             if size > 2 * header.grain_size * s.SECTOR + s.SECTOR:
                 raise CorruptError("not a grain marker", path=source.name, offset=at)

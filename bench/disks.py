@@ -5,7 +5,8 @@
 
 The input is warm; ratios are theirs / ours, processor time first: wall time moves by 40 % on a busy
 machine. ``idle`` is what nobody used of the processors while a pair ran, ``load`` what others
-wanted when it ended. ``--sync`` counts the fsync of the output. Goals are not asserted; the exit
+wanted when it ended. ``rss`` is an upper bound: the kernel never reports less for a child than this
+script held when it was started. ``--sync`` counts the fsync of the output. Goals are not asserted; the exit
 code is 1 only if an output is wrong. Pairs with vmdk-convert are left out if it is not installed.
 """
 

@@ -24,6 +24,7 @@ from kensho.appliances.package import PlacedDisk
 from kensho.convert.plan import JOURNAL, LOCK, Plan
 from kensho.disks.resume import is_resumable, leftovers
 from kensho.model.errors import FormatError, LocatorError, UsageError, VerificationError
+from kensho.storage.atomic import PendingFile
 
 
 class Journal(msgspec.Struct, frozen=True):
@@ -193,12 +194,8 @@ def _clear(folder: Path, *, keep: set[str]) -> None:
 
 
 def _replace_bytes(path: Path, data: bytes) -> None:
-    temporary = path.with_name(path.name + ".new")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    with PendingFile(path) as pending:
+        pending.sink.append(data)
 
 
 def _sync(path: Path) -> None:

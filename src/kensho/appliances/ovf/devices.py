@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import msgspec
 
+from kensho.appliances.mac import normal_mac
 from kensho.appliances.ovf import resources
 from kensho.appliances.ovf.drives import DRIVES, controller_model
 from kensho.appliances.ovf.elements import Notes
@@ -27,7 +27,6 @@ from kensho.model.units import KIB
 
 _ETHERNET = frozenset({Resource.ETHERNET, Resource.ETHERNET_CONNECTION})
 _VTPM = "vmware.vtpm"
-_MAC = re.compile(r"[0-9a-f]{12}")
 #: oVirt's VmInterfaceType numbers, as ResourceSubType of adapters.
 _OVIRT_NICS = {
     "0": NicModel.RTL8139,
@@ -96,14 +95,6 @@ def read_devices(items: Sequence[Item], *, xen: bool, macs: Sequence[str], notes
         else:
             others.append(OtherDevice(item.id, item.type, item.name, item.subtype, item.required))
     return Devices(tuple(nics), tuple(serial), video, sound, tuple(usb), tuple(others), tpm)
-
-
-def normal_mac(text: str) -> str | None:
-    """Return a MAC address as ``aa:bb:cc:dd:ee:ff``, None when the text is none."""
-    plain = re.sub(r"[:.\s-]", "", text).lower()
-    if not _MAC.fullmatch(plain):
-        return None
-    return ":".join(plain[n : n + 2] for n in range(0, 12, 2))
 
 
 def _nic(item: Item, mac: str, *, xen: bool, notes: Notes) -> Nic:

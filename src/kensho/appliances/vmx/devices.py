@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from kensho.appliances.ovf.devices import normal_mac
+from kensho.appliances.mac import normal_mac
 from kensho.appliances.vmx.keys import Keys
 from kensho.model.finding import Severity
 from kensho.model.machine import (

@@ -73,7 +73,8 @@ def test_the_firmware_boots_from_every_bus(guest, tmp_path, devices):
     result = boot_domain(xml, log=tmp_path / "log", timeout=60, on_event=events.append)
     assert result.verdict is Verdict.LOGIN, result
     assert [event.split(" after ")[0] for event in events] == ["firmware", "login"]
-    assert (tmp_path / "log").read_text() == "tiny login: "
+    # The guest is stopped as soon as the prompt is seen, which may be before its last blank.
+    assert (tmp_path / "log").read_text().rstrip() == "tiny login:"
     assert hashlib.sha256((tmp_path / "disk.img").read_bytes()).digest() == image
     assert processes(f"file={tmp_path}") == []
 

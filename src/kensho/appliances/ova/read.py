@@ -24,13 +24,26 @@ def open_ova(path: Path) -> Package:
     PackageError when no descriptor is in it, UnsafePathError for members that are links, devices
     or lie outside, UnsupportedError for other archives.
     """
+    store, name, findings = open_archive(path)
+    try:
+        return _open(store, name, findings)
+    except BaseException:
+        store.close()
+        raise
+
+
+def open_archive(path: Path) -> tuple[Store, str, list[Finding]]:
+    """Return the archive's files, the descriptor's name among them, and what is odd about it.
+
+    The names are relative to the descriptor's folder. Raises what `open_ova` does.
+    """
     archive = FileSource(path)
     try:
         members = read_members(archive)
         descriptor, findings = _descriptor(members, archive.name)
         base = str(PurePosixPath(descriptor).parent)
         store = tar_store(archive, members, "" if base == "." else base)
-        return _open(store, PurePosixPath(descriptor).name, findings)
+        return store, PurePosixPath(descriptor).name, findings
     except BaseException:
         archive.close()
         raise

@@ -59,7 +59,7 @@ def read_descriptor(
     """Read the descriptor called ``name``; ``fallback`` names an appliance without a name."""
     path = f"{store.path}#{name}" if store.names else store.path
     root, findings = parse_xml(read_text_file(store, name, MAX_XML), path=path)
-    _refuse_other(root, path)
+    refuse_other(root, path)
     appliance, more = read_envelope(root, path=path, fallback=fallback)
     return appliance, (*findings, *more)
 
@@ -83,7 +83,8 @@ def manifest_beside(
     return digests, own, findings
 
 
-def _refuse_other(root: etree._Element, path: str) -> None:
+def refuse_other(root: etree._Element, path: str) -> None:
+    """Raise UnsupportedError, saying what it is, for XML that is no OVF envelope."""
     name = local(root)
     if name == "Envelope":
         return

@@ -1,0 +1,122 @@
+"""Open an OVF package as what it is made of: descriptor, manifest, certificate and files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from lxml import etree
+
+from kensho.appliances.folder import descriptor_in
+from kensho.appliances.ova.read import open_archive
+from kensho.appliances.ovf.elements import attribute, children, local
+from kensho.appliances.ovf.manifest import MAX_MANIFEST
+from kensho.appliances.ovf.open import refuse_other
+from kensho.appliances.sniff import is_tar, is_xml
+from kensho.appliances.store import Store, find, folder_store, read_text_file
+from kensho.appliances.xmlsafe import MAX_XML, parse_xml
+from kensho.model.errors import LocatorError, PackageError, UnsupportedError
+from kensho.model.finding import Finding
+from kensho.storage import FileSource
+
+
+@dataclass(frozen=True, slots=True)
+class OvfPackage:
+    """A package as files. Names are relative to the descriptor's folder.
+
+    ``data`` is the descriptor byte for byte, ``root`` the same parsed: it belongs to the caller,
+    who may change it. ``files`` are the others in the order of the archive, or of References in a
+    folder: without descriptor, manifest and certificate, and without what is missing.
+    """
+
+    kind: Literal["ova", "ovf"]
+    path: str
+    name: str
+    data: bytes
+    root: etree._Element
+    store: Store
+    files: tuple[str, ...]
+    manifest: bytes | None
+    certificate: bytes | None
+    findings: tuple[Finding, ...]
+
+
+@contextmanager
+def opened_ovf(locator: str | Path) -> Iterator[OvfPackage]:
+    """Open the OVA, the OVF descriptor or the folder at ``locator`` until the block is left.
+
+    LocatorError when nothing is there, UnsupportedError for what is no OVF package, and what
+    reading a descriptor raises.
+    """
+    kind, store, name, findings = _open(Path(locator))
+    try:
+        yield _read(kind, store, name, findings)
+    finally:
+        store.close()
+
+
+def _open(path: Path) -> tuple[Literal["ova", "ovf"], Store, str, tuple[Finding, ...]]:
+    if path.is_dir():
+        path = descriptor_in(path)
+    if not path.exists():
+        raise LocatorError("there is no such file", path=path)
+    path = path.resolve() if path.is_symlink() else path
+    with FileSource(path) as source:
+        archive, xml = is_tar(source), is_xml(source)
+    if archive:
+        store, name, findings = open_archive(path)
+        return "ova", store, name, tuple(findings)
+    if xml:
+        return "ovf", folder_store(path.parent, str(path)), path.name, ()
+    raise UnsupportedError("is no OVF package", path=path, hint="name an OVA or an OVF descriptor")
+
+
+def _read(
+    kind: Literal["ova", "ovf"], store: Store, name: str, findings: tuple[Finding, ...]
+) -> OvfPackage:
+    path = f"{store.path}#{name}" if store.names else store.path
+    data = read_text_file(store, name, MAX_XML)
+    root, more = parse_xml(data, path=path)
+    refuse_other(root, path)
+    stem = PurePosixPath(name).stem
+    own = {suffix: f"{stem}{suffix}" for suffix in (".mf", ".cert")}
+    contents = {
+        suffix: read_text_file(store, file, MAX_MANIFEST)
+        for suffix, file in own.items()
+        if store.size_of(file) is not None
+    }
+    aside = {name, *own.values()}
+    files = (
+        tuple(n for n in store.names if n not in aside) if kind == "ova" else _listed(root, store)
+    )
+    return OvfPackage(
+        kind,
+        store.path,
+        name,
+        data,
+        root,
+        store,
+        files,
+        contents.get(".mf"),
+        contents.get(".cert"),
+        (*findings, *more),
+    )
+
+
+def _listed(root: etree._Element, store: Store) -> tuple[str, ...]:
+    """Return the files of a folder that References names and that are there."""
+    names = []
+    for references in children(root, "References"):
+        for element in children(references):
+            if local(element) != "File":
+                continue
+            try:
+                name = find(store, attribute(element, "href"))
+            except (PackageError, UnsupportedError):
+                continue
+            if name is not None:
+                names.append(name)
+    return tuple(dict.fromkeys(names))

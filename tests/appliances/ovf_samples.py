@@ -13,6 +13,7 @@ from kensho.appliances.ovf.read import read_envelope
 from kensho.appliances.xmlsafe import parse_xml
 from kensho.model.appliance import Appliance
 from kensho.model.finding import Finding
+from kensho.model.selection import Selection
 
 CIM = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/"
 NAMESPACES = (
@@ -88,10 +89,13 @@ def envelope(
     )
 
 
-def read(text: str) -> tuple[Appliance, tuple[Finding, ...]]:
+def read(
+    text: str,
+    selection: Selection = Selection(),  # noqa: B008 - frozen
+) -> tuple[Appliance, tuple[Finding, ...]]:
     """Read a descriptor and return the appliance and all findings."""
     root, findings = parse_xml(text.encode(), path="test.ovf")
-    appliance, more = read_envelope(root, path="test.ovf", fallback="test")
+    appliance, more = read_envelope(root, selection, path="test.ovf", fallback="test")
     return appliance, (*findings, *more)
 
 

@@ -16,6 +16,7 @@ from kensho.appliances.vmx.read import read_vmx
 from kensho.appliances.xmlsafe import parse_xml
 from kensho.model.appliance import Appliance
 from kensho.model.errors import KenshoError
+from kensho.model.selection import Selection
 
 SAMPLES = (
     envelope(system(PRODUCT + hardware() + VBOX_MACHINE), sections=CONFIGURATIONS, after=STRINGS),
@@ -32,7 +33,7 @@ WORDS = (
 def read(data: bytes) -> None:
     try:
         root, _ = parse_xml(data, path="x")
-        appliance, findings = read_envelope(root, path="x", fallback="x")
+        appliance, findings = read_envelope(root, Selection(), path="x", fallback="x")
     except KenshoError:
         return
     check(appliance)

@@ -124,9 +124,10 @@ def _tar(data):
 def _ovf(data):
     from kensho.appliances.ovf.read import read_envelope
     from kensho.appliances.xmlsafe import parse_xml
+    from kensho.model.selection import Selection
 
     root, _ = parse_xml(data, path="a.ovf")
-    read_envelope(root, path="a.ovf", fallback="a")
+    read_envelope(root, Selection(), path="a.ovf", fallback="a")
 
 
 def _vmx(data):

@@ -17,12 +17,13 @@ from kensho.appliances.folder import descriptor_in
 from kensho.appliances.package import Package
 from kensho.appliances.sniff import is_disk, is_surely_disk, is_tar, is_vmx, is_xml
 from kensho.model.errors import CorruptError, LocatorError, UnsupportedError
+from kensho.model.selection import Selection
 from kensho.storage import ByteSource, FileSource
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One kind: ``matches`` looks at the file, ``reader`` is ``module:function`` of a path."""
+    """One kind: ``matches`` looks at the file, ``reader`` is the ``module:function`` to open it."""
 
     name: str
     title: str
@@ -65,8 +66,14 @@ REFUSED: tuple[Refused, ...] = (
 )
 
 
-def open_package(locator: str | Path) -> Package:
+def open_package(
+    locator: str | Path,
+    selection: Selection = Selection(),  # noqa: B008 - frozen
+) -> Package:
     """Open an OVA, an OVF or VMX descriptor, a folder with one of them, or a disk image.
+
+    ``selection`` says what is read of a package that offers a choice; UsageError when it names
+    what the package does not have.
 
     LocatorError when there is nothing or too much at ``locator``, UnsupportedError naming what
     it is when it is something else, FormatError and PackageError kinds when it cannot be read.
@@ -84,7 +91,7 @@ def open_package(locator: str | Path) -> Package:
         raise LocatorError(f"cannot be read: {_reason(error)}", path=locator) from None
     with FileSource(path) as source:
         kind = _recognise(source)
-    return _load(kind.reader)(path)
+    return _load(kind.reader)(path, selection)
 
 
 def _reason(error: OSError | ValueError) -> str:
@@ -127,6 +134,7 @@ def _suffix(name: str) -> str:
     return Path(name).suffix.lower()
 
 
-def _load(target: str) -> Callable[[Path], Package]:
+def _load(target: str) -> Callable[[Path, Selection], Package]:
     module, _, function = target.partition(":")
-    return cast("Callable[[Path], Package]", getattr(importlib.import_module(module), function))
+    function_ = getattr(importlib.import_module(module), function)
+    return cast("Callable[[Path, Selection], Package]", function_)

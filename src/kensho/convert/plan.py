@@ -32,6 +32,7 @@ from kensho.model.errors import (
 from kensho.model.extent import Kind
 from kensho.model.finding import Finding, Severity, at_least
 from kensho.model.machine import Firmware, GuestOs, Machine
+from kensho.model.selection import Selection
 from kensho.model.units import MIB
 from kensho.platforms import Form, Platform, find_form, find_platform
 
@@ -68,6 +69,7 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     firmware: Firmware | None = None
     guest: str | None = None  #: a key of ``kensho.model.guest_os``
     devices: Devices = Devices.AUTO
+    selection: Selection = Selection()
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,7 +106,7 @@ def make_plan(request: Request, *, out: Path | None = None) -> Plan:
     """
     platform = find_platform(request.target)
     form = find_form(platform, request.form)
-    with opened(request.source) as package:
+    with opened(request.source, request.selection) as package:
         before = _with_overrides(select_machine(package.appliance, request.machine), request)
         name = file_stem(request.name or before.name)
         facts, problems, opened_files = _look_at_images(package, before)

@@ -60,7 +60,7 @@ def run_plan(
     _check_identity(plan, "since the plan was made")
     started = time.monotonic()
     form = find_form(find_platform(plan.target), plan.form)
-    with opened(plan.request.source) as package:
+    with opened(plan.request.source, plan.request.selection) as package:
         findings = _check_source(package, options, listener)
         with workspace(
             plan, out, overwrite=options.overwrite, outputs=_outputs(plan, form)

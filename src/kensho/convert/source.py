@@ -21,6 +21,7 @@ from kensho.model.errors import (
     UsageError,
 )
 from kensho.model.finding import Finding
+from kensho.model.selection import Selection
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -41,9 +42,12 @@ def identify(path: Path) -> Identity:
 
 
 @contextmanager
-def opened(locator: str) -> Iterator[Package]:
+def opened(
+    locator: str,
+    selection: Selection = Selection(),  # noqa: B008 - frozen
+) -> Iterator[Package]:
     """Open a package and close it afterwards."""
-    package = open_package(locator)
+    package = open_package(locator, selection)
     try:
         yield package
     finally:

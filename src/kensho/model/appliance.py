@@ -55,6 +55,15 @@ class StartItem(msgspec.Struct, frozen=True, omit_defaults=True):
     stop_delay: int = 0
 
 
+class Configuration(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A deployment option (DSP0243 §9.8): a size or flavour to choose when deploying."""
+
+    id: str
+    label: str = ""
+    description: str = ""
+    default: bool = False
+
+
 class Appliance(msgspec.Struct, frozen=True, omit_defaults=True):
     """One or more machines with everything they need."""
 
@@ -67,6 +76,9 @@ class Appliance(msgspec.Struct, frozen=True, omit_defaults=True):
     eulas: tuple[Eula, ...] = ()
     start_order: tuple[StartItem, ...] = ()
     annotation: str = ""
+    configurations: tuple[Configuration, ...] = ()
+    configuration: str | None = None  #: the one that was read
+    languages: tuple[str, ...] = ()  #: those of the texts, as in ``en-US``; the default one first
     extras: tuple[Extra, ...] = ()
 
     def image(self, image_id: str) -> DiskImage | None:

@@ -320,6 +320,15 @@ class Eula(msgspec.Struct, frozen=True, omit_defaults=True):
     info: str = ""
 
 
+class HardwareSection(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One of several descriptions of a machine's hardware (DSP0243 §8); ``chosen`` was read."""
+
+    id: str = ""
+    types: tuple[str, ...] = ()
+    info: str = ""
+    chosen: bool = False
+
+
 class Machine(msgspec.Struct, frozen=True, omit_defaults=True):
     """One virtual machine."""
 
@@ -342,6 +351,7 @@ class Machine(msgspec.Struct, frozen=True, omit_defaults=True):
     eulas: tuple[Eula, ...] = ()
     annotation: str = ""
     hardware_versions: tuple[str, ...] = ()  #: VirtualSystemType of the source, e.g. ``vmx-13``
+    hardware_sections: tuple[HardwareSection, ...] = ()  #: empty unless there are several
     transports: tuple[str, ...] = ()  #: how OVF properties reach the guest: ``iso``, …
     extras: tuple[Extra, ...] = ()
 

@@ -24,12 +24,13 @@ from kensho.model.machine import (
     Nic,
     NicModel,
 )
+from kensho.model.selection import Selection
 from kensho.model.units import GIB
 
 _FILE, _IMAGE, _CONTROLLER, _NETWORK = "file1", "disk1", "sata0", "default"
 
 
-def open_single_disk(path: Path) -> Package:
+def open_single_disk(path: Path, _selection: Selection) -> Package:
     """Open a disk image as a machine of 2 processors, 2 GiB memory, a SATA disk and an adapter.
 
     The firmware is what the disk's partitions are made for. FormatError kinds when the image

@@ -13,12 +13,13 @@ from kensho.appliances.package import Package
 from kensho.appliances.store import Store, tar_store
 from kensho.model.errors import PackageError, UnsupportedError
 from kensho.model.finding import Finding, Severity
+from kensho.model.selection import Selection
 from kensho.storage import FileSource, TarMember, read_members
 
 _XVA = "ova.xml"
 
 
-def open_ova(path: Path) -> Package:
+def open_ova(path: Path, selection: Selection) -> Package:
     """Open the package in the archive at ``path``.
 
     PackageError when no descriptor is in it, UnsafePathError for members that are links, devices
@@ -26,7 +27,7 @@ def open_ova(path: Path) -> Package:
     """
     store, name, findings = open_archive(path)
     try:
-        return _open(store, name, findings)
+        return _open(store, name, findings, selection)
     except BaseException:
         store.close()
         raise
@@ -49,8 +50,9 @@ def open_archive(path: Path) -> tuple[Store, str, list[Finding]]:
         raise
 
 
-def _open(store: Store, name: str, findings: list[Finding]) -> Package:
-    appliance, read = read_descriptor(store, name, fallback=PurePosixPath(store.path).stem)
+def _open(store: Store, name: str, findings: list[Finding], selection: Selection) -> Package:
+    fallback = PurePosixPath(store.path).stem
+    appliance, read = read_descriptor(store, name, selection, fallback=fallback)
     manifest, own, more = manifest_beside(store, name)
     return assemble(
         "ova",

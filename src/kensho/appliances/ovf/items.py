@@ -20,7 +20,6 @@ from kensho.appliances.ovf.elements import (
     extra,
     local,
     required,
-    section_kind,
     text,
 )
 from kensho.model.finding import Severity
@@ -240,26 +239,3 @@ def _override(
         )
         result.append(element)
     return tuple(result)
-
-
-def choose_configuration(root: etree._Element, notes: Notes) -> str | None:
-    """Return the id of the default deployment option (DSP0243 §9.8), None without options."""
-    options: list[tuple[str, bool]] = []
-    for section in children(root):
-        if section_kind(section) != "DeploymentOptionSection":
-            continue
-        for option in children(section, "Configuration"):
-            is_default = attribute(option, "default").lower() in {"true", "1"}
-            options.append((attribute(option, "id"), is_default))
-    if not options:
-        return None
-    chosen = next((name for name, default in options if default), options[0][0])
-    if len(options) > 1:
-        names = ", ".join(name for name, _ in options)
-        notes.add(
-            "KF-118",
-            Severity.NOTE,
-            f"the package has {len(options)} deployment options: {names}",
-            action=f"the machine is read as in {chosen}, the default",
-        )
-    return chosen

@@ -17,6 +17,7 @@ from kensho.appliances.xmlsafe import MAX_XML, parse_xml
 from kensho.model.appliance import Appliance
 from kensho.model.errors import UnsupportedError
 from kensho.model.finding import Finding
+from kensho.model.selection import Selection
 
 #: Root elements of other machine files, by local name.
 _OTHER_ROOTS = {
@@ -30,14 +31,14 @@ _OTHER_ROOTS = {
 }
 
 
-def open_ovf(path: Path) -> Package:
+def open_ovf(path: Path, selection: Selection) -> Package:
     """Open the package whose descriptor is at ``path``.
 
     UnsupportedError for XML that is no OVF, FormatError kinds when it cannot be read.
     """
     store = folder_store(path.parent, str(path))
     try:
-        appliance, findings = read_descriptor(store, path.name, fallback=path.stem)
+        appliance, findings = read_descriptor(store, path.name, selection, fallback=path.stem)
         manifest, own, more = manifest_beside(store, path.name)
         return assemble(
             "ovf",
@@ -54,13 +55,13 @@ def open_ovf(path: Path) -> Package:
 
 
 def read_descriptor(
-    store: Store, name: str, *, fallback: str
+    store: Store, name: str, selection: Selection, *, fallback: str
 ) -> tuple[Appliance, tuple[Finding, ...]]:
     """Read the descriptor called ``name``; ``fallback`` names an appliance without a name."""
     path = f"{store.path}#{name}" if store.names else store.path
     root, findings = parse_xml(read_text_file(store, name, MAX_XML), path=path)
     refuse_other(root, path)
-    appliance, more = read_envelope(root, path=path, fallback=fallback)
+    appliance, more = read_envelope(root, selection, path=path, fallback=fallback)
     return appliance, (*findings, *more)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import msgspec
 from lxml import etree
 
+from kensho.appliances.ovf.configurations import choose_configuration, read_configurations
 from kensho.appliances.ovf.elements import (
     Notes,
     attribute,
@@ -21,7 +22,6 @@ from kensho.appliances.ovf.elements import (
     local,
     section_kind,
 )
-from kensho.appliances.ovf.items import choose_configuration
 from kensho.appliances.ovf.machine import Shared, note_unknown, read_machine
 from kensho.appliances.ovf.places import Content
 from kensho.appliances.ovf.products import (
@@ -42,6 +42,7 @@ from kensho.model.appliance import Appliance, DiskImage, Network
 from kensho.model.errors import LimitError
 from kensho.model.finding import Finding, Severity
 from kensho.model.machine import Disk, Eula, Extra, Machine, Product
+from kensho.model.selection import Selection
 
 _SYSTEM = "VirtualSystem"
 _COLLECTION = "VirtualSystemCollection"
@@ -76,13 +77,14 @@ class _Found:
 
 
 def read_envelope(
-    root: etree._Element, *, path: str, fallback: str
+    root: etree._Element, selection: Selection, *, path: str, fallback: str
 ) -> tuple[Appliance, tuple[Finding, ...]]:
     """Read the appliance below an Envelope; ``fallback`` is its name if it has none."""
     notes = Notes(path)
     _check_counts(root, path)
     texts = read_texts(root, notes)
-    configuration = choose_configuration(root, notes)
+    configurations = read_configurations(root, texts)
+    configuration = choose_configuration(configurations, selection.configuration, notes)
     found = _Found()
     _walk(root, "Envelope", found, configuration, texts, notes)
     properties = default_values(tuple(found.products))
@@ -117,6 +119,8 @@ def read_envelope(
         eulas=tuple(found.eulas),
         start_order=read_start_order(root, machines, notes),
         annotation="\n\n".join(found.annotations),
+        configurations=configurations,
+        configuration=configuration,
         extras=(*found.extras, *read_disk_extras(root, notes)),
     )
     return appliance, tuple(notes.findings)

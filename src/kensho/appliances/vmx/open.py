@@ -11,9 +11,10 @@ from kensho.appliances.store import Store, find, folder_store, read_text_file
 from kensho.appliances.vmx.parse import MAX_VMX, read_dictionary
 from kensho.appliances.vmx.read import read_vmx
 from kensho.model.errors import UnsafePathError, UnsupportedError
+from kensho.model.selection import Selection
 
 
-def open_vmx(path: Path) -> Package:
+def open_vmx(path: Path, _selection: Selection) -> Package:
     """Open the machine whose VMX is at ``path``; disks are looked for in the same folder."""
     store = folder_store(path.parent, str(path))
     try:

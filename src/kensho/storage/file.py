@@ -174,6 +174,10 @@ class FileSink:
         self.write_at(self._position, data)
         self._position += len(data)
 
+    def advance_to(self, offset: int) -> None:
+        """Append from ``offset`` on; bytes before it that were never written are zero."""
+        self._position = offset
+
     def truncate(self, size: int) -> None:
         """Set the length to ``size`` bytes; new bytes are zero and take no room."""
         try:

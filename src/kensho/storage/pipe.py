@@ -85,6 +85,10 @@ class PipeSink:
         self._zeros_to(offset)
         self.append(data)
 
+    def advance_to(self, offset: int) -> None:
+        """Write zeros up to ``offset``."""
+        self._zeros_to(offset)
+
     def truncate(self, size: int) -> None:
         """Note the length; ``flush`` writes the zeros missing at the end."""
         self._size = size

@@ -20,7 +20,10 @@ _ZERO = bytes(BLOCK)
 
 
 class PatchableStream(Protocol):
-    """A stream that lets bytes already appended be replaced: a file, not a pipe."""
+    """A stream that lets bytes already appended be replaced.
+
+    A pipe will do for a writer of which only ``add`` and ``place`` are used.
+    """
 
     @property
     def position(self) -> int:
@@ -31,6 +34,9 @@ class PatchableStream(Protocol):
 
     def write_at(self, offset: int, data: ReadBuffer) -> None:
         """Replace bytes from ``offset`` on."""
+
+    def advance_to(self, offset: int) -> None:
+        """Go on from ``offset``; bytes before it that were never written are zero."""
 
 
 class TarSlot:
@@ -84,7 +90,7 @@ class TarWriter:
     0:0, mode 0644.
     """
 
-    __slots__ = ("_mtime", "_names", "_open", "_slots", "_stream")
+    __slots__ = ("_mtime", "_names", "_open", "_placed", "_slots", "_stream")
 
     def __init__(self, stream: PatchableStream, *, mtime: int = 0) -> None:
         self._stream = stream
@@ -92,6 +98,7 @@ class TarWriter:
         self._names: set[str] = set()
         self._slots: list[TarSlot] = []
         self._open: tuple[str, int, TarMemberSink] | None = None
+        self._placed: tuple[str, int, int] | None = None
 
     def add(self, name: str, data: ReadBuffer) -> None:
         """Write a whole member."""
@@ -110,6 +117,25 @@ class TarWriter:
             left -= 1 << 20
         self._pad(size)
         return slot
+
+    def place(self, name: str, size: int) -> int:
+        """Start a member of known size and return where its first byte goes.
+
+        The caller writes the bytes there, those that are not zero at least, and then calls
+        ``placed``. The stream has to have ``advance_to``.
+        """
+        self._header(name, size)
+        self._placed = (name, size, self._stream.position)
+        return self._stream.position
+
+    def placed(self) -> None:
+        """Finish the member that ``place`` started."""
+        if self._placed is None:
+            raise UsageError("no tar member was placed")
+        _, size, at = self._placed
+        self._placed = None
+        self._stream.advance_to(at + size)
+        self._pad(size)
 
     def begin(self, name: str) -> TarMemberSink:
         """Start a member whose size shows only at its ``end``; append to what is returned."""
@@ -130,16 +156,18 @@ class TarWriter:
 
     def finish(self) -> None:
         """Write the end of the archive. UsageError if a slot was never filled."""
-        if self._open is not None:
-            raise UsageError(f"tar member {self._open[0]!r} was not ended")
+        unfinished = self._open or self._placed
+        if unfinished is not None:
+            raise UsageError(f"tar member {unfinished[0]!r} was not ended")
         empty = [slot.name for slot in self._slots if not slot.filled]
         if empty:
             raise UsageError(f"tar members never filled: {', '.join(empty)}")
         self._stream.append(_ZERO * 2)
 
     def _header(self, name: str, size: int) -> int:
-        if self._open is not None:
-            raise UsageError(f"tar member {self._open[0]!r} was not ended")
+        unfinished = self._open or self._placed
+        if unfinished is not None:
+            raise UsageError(f"tar member {unfinished[0]!r} was not ended")
         if not name or name in self._names or "\0" in name:
             raise UsageError(f"bad or repeated tar member name {name!r}")
         self._names.add(name)

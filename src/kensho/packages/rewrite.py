@@ -1,0 +1,318 @@
+"""The one way to write an OVF package: archive, folder or pipe, hashed on the way, signed last.
+
+DSP0243 2.1 §5.1-5.3: descriptor, manifest, certificate, then the files in the order of References;
+or manifest and certificate at the very end. What can be gone back in (an OVA, a folder) gets them
+behind the descriptor, where VMware and VirtualBox look first. A pipe gets them at the end, because
+the digests are known only then, unless the caller knows all of them (`PackageFile.digests`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
+
+from lxml import etree
+
+from kensho.appliances.ovf.elements import attribute, children
+from kensho.appliances.ovf.manifest import write_manifest
+from kensho.appliances.package import Digest
+from kensho.appliances.paths import safe_name
+from kensho.model.errors import LocatorError, UsageError
+from kensho.packages.copying import copy_source
+from kensho.packages.rewrite_folder import Folder
+from kensho.storage import ByteSource, FileSource, PendingFile, TarWriter
+from kensho.storage.pipe import PipeSink
+
+#: Digest algorithms a manifest may have (DSP0243 2.1 §6.4.2 and its successors), hashlib's names.
+ALGORITHMS = ("sha1", "sha256", "sha384", "sha512")
+_SLACK = 64  # ECDSA signatures differ by a few bytes from one to the next
+
+#: From the manifest's file name and bytes to the certificate file's bytes.
+Signer = Callable[[str, bytes], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class PackageFile:
+    """A file beside the descriptor.
+
+    ``name`` is relative to the descriptor's folder. ``source`` is opened by the caller, read once
+    from front to back and not closed here. ``digests`` (algorithm → hex) are believed: a file that
+    has one of the wanted algorithm is not hashed.
+    """
+
+    name: str
+    source: ByteSource
+    digests: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFile:
+    """A file of the package: its name, size in bytes, and digest, None without a manifest."""
+
+    name: str
+    size: int
+    digest: Digest | None
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenPackage:
+    """What was written, in the manifest's order: the descriptor first, then the files."""
+
+    path: str
+    files: tuple[WrittenFile, ...]
+    manifest: bytes | None
+    certificate: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A package to write, checked."""
+
+    stem: str
+    name: str  #: of the descriptor
+    descriptor: bytes
+    files: Sequence[PackageFile]
+    algorithm: str | None
+    sign: Signer | None
+    on_bytes: Callable[[int], None] | None
+
+    def named(self, suffix: str) -> str:
+        return f"{self.stem}{suffix}"
+
+    def manifest(self, digests: Sequence[str]) -> bytes | None:
+        """Return the manifest; ``digests`` are the files' in order, the descriptor's is added."""
+        if self.algorithm is None:
+            return None
+        rows = [(self.name, self.own_digest()), *self.rows(digests)]
+        return write_manifest((name, Digest(self.algorithm, value)) for name, value in rows)
+
+    def own_digest(self) -> str:
+        running = hashlib.new(self.algorithm or "sha1", self.descriptor, usedforsecurity=False)
+        return running.hexdigest()
+
+    def rows(self, digests: Sequence[str]) -> list[tuple[str, str]]:
+        return list(zip((file.name for file in self.files), digests, strict=True))
+
+    def signed(self, manifest: bytes | None) -> bytes | None:
+        if self.sign is None or manifest is None:
+            return None
+        return self.sign(self.named(".mf"), manifest)
+
+    def known(self, file: PackageFile) -> str | None:
+        return (file.digests or {}).get(self.algorithm or "")
+
+    def wanted(self, file: PackageFile) -> tuple[str, ...]:
+        return () if self.algorithm is None or self.known(file) else (self.algorithm,)
+
+    def result(
+        self, path: str, digests: Sequence[str], manifest: bytes | None, cert: bytes | None
+    ) -> WrittenPackage:
+        sizes = [len(self.descriptor), *(file.source.size for file in self.files)]
+        rows = [(self.name, self.own_digest()), *self.rows(digests)]
+        files = tuple(
+            WrittenFile(name, size, Digest(self.algorithm, value) if self.algorithm else None)
+            for (name, value), size in zip(rows, sizes, strict=True)
+        )
+        return WrittenPackage(path, files, manifest, cert)
+
+
+def write_package(
+    target: str | Path,
+    *,
+    name: str,
+    descriptor: bytes,
+    files: Sequence[PackageFile],
+    algorithm: str | None = "sha256",
+    sign: Signer | None = None,
+    overwrite: bool = False,
+    on_bytes: Callable[[int], None] | None = None,
+    mtime: int = 0,
+) -> WrittenPackage:
+    """Write a package to ``target`` and return what was written.
+
+    ``target`` is ``*.ova`` for an archive, ``-`` for an archive into standard output, else a
+    ``*.ovf`` file or a folder. ``name`` is the descriptor's name, with or without ``.ovf``, for all
+    targets but ``*.ovf``. The manifest has one digest by ``algorithm`` per file, None leaves it
+    out; ``sign`` makes the certificate file. ``on_bytes`` is called with the bytes done since the
+    last call; ``mtime`` (seconds since 1970) is in the archive's headers.
+
+    The result appears when it is complete and durable, not before; the target may be where the
+    files come from. In a folder a file that is there already and is the source itself stays in its
+    place, and manifest and certificate of the package before are removed. UsageError for names
+    that clash or a signature without a manifest, UnsafePathError for names outside the package,
+    LocatorError when the target is there and ``overwrite`` is false.
+    """
+    place = str(target)
+    if place.lower().endswith(".ovf"):
+        name = PurePosixPath(place).name
+    stem = name[:-4] if name.lower().endswith(".ovf") else name
+    own = name if stem != name else f"{name}.ovf"
+    job = _Job(stem, own, descriptor, files, algorithm, sign, on_bytes)
+    _check(job)
+    if place == "-":
+        return _to_pipe(job, mtime)
+    path = Path(place)
+    path = path.resolve() if path.is_symlink() else path
+    if path.suffix.lower() == ".ova":
+        return _to_archive(job, path, mtime, overwrite=overwrite)
+    folder = path.parent if path.suffix.lower() == ".ovf" else path
+    return _to_folder(job, folder, overwrite=overwrite)
+
+
+def serialise_descriptor(root: etree._Element) -> bytes:
+    """Return a descriptor's bytes: UTF-8, declared, with what stands beside the root element."""
+    tree = root.getroottree()
+    if tree.docinfo.standalone:
+        data = etree.tostring(tree, xml_declaration=True, encoding="UTF-8", standalone=True)
+    else:
+        data = etree.tostring(tree, xml_declaration=True, encoding="UTF-8")
+    return data if data.endswith(b"\n") else data + b"\n"
+
+
+def with_sizes(root: etree._Element, sizes: Mapping[str, int]) -> None:
+    """Make ``ovf:size`` of the References true; ``sizes`` maps file names to bytes."""
+    for references in children(root, "References"):
+        for element in children(references, "File"):
+            href = attribute(element, "href")
+            size = sizes.get(href, sizes.get(unquote(href)))
+            if size is not None:
+                element.set(_attribute_name(element, "size"), str(size))
+
+
+def _attribute_name(element: etree._Element, name: str) -> str:
+    """Return how the element spells the attribute, or would: like its href."""
+    keys = [str(key) for key in element.attrib]
+    for key in keys:
+        if key.rpartition("}")[2] == name:
+            return key
+    like = next(key for key in keys if key.rpartition("}")[2] == "href")
+    return like.removesuffix("href") + name
+
+
+def _check(job: _Job) -> None:
+    if job.algorithm is not None and job.algorithm not in ALGORITHMS:
+        raise UsageError(
+            f"no manifest has digests of the kind {job.algorithm!r}",
+            hint=f"one of {', '.join(ALGORITHMS)}",
+        )
+    if job.sign is not None and job.algorithm is None:
+        raise UsageError("a signature is over the manifest, so there has to be one")
+    if "/" in job.stem:
+        raise UsageError(f"not the name of a descriptor: {job.stem!r}")
+    names = [job.name, job.named(".mf"), job.named(".cert")]
+    names += [file.name for file in job.files]
+    for name in names:
+        if safe_name(name, job.stem) != name:
+            raise UsageError(f"not a name for a file of a package: {name!r}")
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise UsageError(f"two files of the package would be called {', '.join(sorted(twice))}")
+
+
+def _to_archive(job: _Job, path: Path, mtime: int, *, overwrite: bool) -> WrittenPackage:
+    _refuse(path, overwrite=overwrite)
+    with PendingFile(path) as pending:
+        tar = TarWriter(pending.sink, mtime=mtime)
+        tar.add(job.name, job.descriptor)
+        # As long as the real ones will be: digests of one algorithm all have one length.
+        length = 2 * _digest_size(job.algorithm)
+        draft = job.manifest(["0" * length] * len(job.files))
+        draft_certificate = job.signed(draft)
+        slot = None if draft is None else tar.reserve(job.named(".mf"), len(draft))
+        certificate_slot = (
+            None
+            if draft_certificate is None
+            else tar.reserve(job.named(".cert"), len(draft_certificate) + _SLACK)
+        )
+        digests = [_place(job, file, tar, pending.sink) for file in job.files]
+        manifest = job.manifest(digests)
+        certificate = job.signed(manifest)
+        if slot is not None and manifest is not None:
+            slot.fill(manifest)
+        if certificate_slot is not None and certificate is not None:
+            certificate_slot.fill(certificate, pad=b"\n")
+        tar.finish()
+        _check_sources(job)
+    return job.result(str(path), digests, manifest, certificate)
+
+
+def _to_pipe(job: _Job, mtime: int) -> WrittenPackage:
+    pipe = PipeSink()
+    tar = TarWriter(pipe, mtime=mtime)
+    tar.add(job.name, job.descriptor)
+    known = [job.known(file) or "" for file in job.files]
+    at_once = all(known) or job.algorithm is None
+    digests, manifest, certificate = known, None, None
+    if at_once:
+        manifest, certificate = _add_manifest(job, tar, digests)
+    digests = [_place(job, file, tar, pipe) for file in job.files]
+    _check_sources(job)
+    if not at_once:
+        manifest, certificate = _add_manifest(job, tar, digests)
+    tar.finish()
+    return job.result("-", digests, manifest, certificate)
+
+
+def _add_manifest(
+    job: _Job, tar: TarWriter, digests: Sequence[str]
+) -> tuple[bytes | None, bytes | None]:
+    manifest = job.manifest(digests)
+    certificate = job.signed(manifest)
+    if manifest is not None:
+        tar.add(job.named(".mf"), manifest)
+    if certificate is not None:
+        tar.add(job.named(".cert"), certificate)
+    return manifest, certificate
+
+
+def _place(job: _Job, file: PackageFile, tar: TarWriter, sink: object) -> str:
+    """Write a member and return its digest, which is empty when none is wanted."""
+    at = tar.place(file.name, file.source.size)
+    found = copy_source(
+        file.source,
+        sink,  # type: ignore[arg-type]
+        at,
+        algorithms=job.wanted(file),
+        on_bytes=job.on_bytes,
+    )
+    tar.placed()
+    return job.known(file) or found.get(job.algorithm or "", "")
+
+
+def _to_folder(job: _Job, folder: Path, *, overwrite: bool) -> WrittenPackage:
+    with ExitStack() as stack:
+        into = stack.enter_context(Folder(folder, overwrite=overwrite))
+        digests = []
+        for file in job.files:
+            copy = partial(
+                copy_source, file.source, algorithms=job.wanted(file), on_bytes=job.on_bytes
+            )
+            found = into.add(file.name, file.source, copy)
+            digests.append(job.known(file) or found.get(job.algorithm or "", ""))
+        manifest = job.manifest(digests)
+        certificate = job.signed(manifest)
+        into.put(job.named(".mf"), manifest)
+        into.put(job.named(".cert"), certificate)
+        into.put(job.name, job.descriptor)
+        _check_sources(job)
+    return job.result(str(folder / job.name), digests, manifest, certificate)
+
+
+def _check_sources(job: _Job) -> None:
+    for file in job.files:
+        if isinstance(file.source, FileSource):
+            file.source.check_unchanged()
+
+
+def _refuse(path: Path, *, overwrite: bool) -> None:
+    if path.exists() and not overwrite:
+        raise LocatorError("there is a file already", path=path, hint="add --overwrite")
+
+
+def _digest_size(algorithm: str | None) -> int:
+    return 0 if algorithm is None else hashlib.new(algorithm, usedforsecurity=False).digest_size

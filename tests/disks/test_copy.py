@@ -1,12 +1,13 @@
 """The copy engine: errors, cancelling, progress, digests; and comparing and recognising."""
 
+import errno
 import os
 import threading
 from pathlib import Path
 
 import pytest
-from disk_helpers import MIB, make_content, make_disk, open_bytes
-from hypothesis import given
+from disk_helpers import KIB, MIB, make_content, make_disk, open_bytes
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kensho.disks import compare, content_root, copy_disk, create_disk, detect, open_disk
@@ -222,6 +223,53 @@ def test_copies_within_the_kernel(tmp_path, fmt, folder):
         target.unlink(missing_ok=True)
 
 
-def test_cancelling_a_copy_within_the_kernel():
-    with pytest.raises(InterruptedRunError):
-        copy(fmt="raw", cancelled=lambda: True)
+def test_cancelling_a_copy_within_the_kernel(tmp_path):
+    (tmp_path / "in").write_bytes(CONTENT)
+    with FileSource(tmp_path / "in") as source, FileSink(tmp_path / "out") as sink:
+        writer = create_disk("raw", None, sink, len(CONTENT))
+        with pytest.raises(InterruptedRunError):
+            copy_disk(open_disk(source, format="raw"), writer, cancelled=lambda: True)
+
+
+def test_an_unwilling_kernel_changes_nothing(tmp_path, monkeypatch):
+    """File systems that can neither share nor splice: their data are read and written."""
+
+    def refuse(*_, **__):
+        raise OSError(errno.EINVAL, "no")
+
+    monkeypatch.setattr(os, "copy_file_range", refuse)
+    monkeypatch.setattr(os, "splice", refuse)
+    (tmp_path / "in").write_bytes(CONTENT)
+    with FileSource(tmp_path / "in") as source, FileSink(tmp_path / "out") as sink:
+        writer = create_disk("qcow2", None, sink, len(CONTENT))
+        copy_disk(open_disk(source, format="raw"), writer)
+    assert (tmp_path / "out").read_bytes() == make_disk(CONTENT, "qcow2")
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 40), st.integers(1, 40)), min_size=1, max_size=12),
+    st.sampled_from([("raw", None), ("qcow2", None), ("vhd", None), ("vdi", None)]),
+    st.integers(1, 4096),
+)
+@settings(
+    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_any_layout_is_copied_within_the_kernel(tmp_path, pieces, form, odd):
+    """Holes, stored zeros and data in units of 20 KiB, and a size that is no multiple of anything."""
+    path, out = tmp_path / "in", tmp_path / "out"
+    at = 0
+    with FileSink(path) as sink:
+        for number, (gap, length) in enumerate(pieces):
+            at += gap * 20 * KIB
+            data = (
+                bytes(length * 20 * KIB)
+                if number % 3 == 2
+                else bytes([number + 1]) * length * 20 * KIB
+            )
+            sink.write_at(at, data)
+            at += len(data)
+        sink.truncate(at + 40 * MIB + odd)
+    with FileSource(path) as source, FileSink(out) as sink:
+        copy_disk(open_disk(source, format="raw"), create_disk(*form, sink, source.size))
+    with FileSource(path) as a, FileSource(out) as b:
+        assert compare(open_disk(a, format="raw"), open_disk(b, format=form[0])) is None

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from kensho.disks._blocks import data_runs
 from kensho.disks.base import PlacingWriter
 from kensho.disks.content import LEAF, MerkleTree, leaf_digests
-from kensho.disks.copy_kernel import WINDOW, copy_verbatim, is_verbatim
+from kensho.disks.copy_kernel import copy_verbatim, is_verbatim
 from kensho.model.errors import InterruptedRunError, UsageError
 from kensho.model.extent import Kind
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from kensho.disks.base import DiskReader, DiskWriter
+    from kensho.disks.content import Keep
 
 BATCH = 1 << 20
 _MAX_THREADS = 16
@@ -56,6 +57,7 @@ def copy_disk(
     on_bytes: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     root: bool = False,
+    keep: Keep | None = None,
     start: int = 0,
 ) -> CopyResult:
     """Copy all of ``reader`` into ``writer`` and finish it.
@@ -64,17 +66,17 @@ def copy_disk(
     thread. InterruptedRunError when ``cancelled`` returns true; any other error,
     from whichever thread, stops all and is raised here as it was. UsageError when
     the writer is smaller than the reader. What is before ``start``, the end of a run
-    committed before, is left alone, and neither counted nor hashed.
+    committed before, is left alone, and neither counted nor hashed. ``keep`` is given
+    the leaves the ``root`` is made of.
     """
     if writer.virtual_size < reader.virtual_size:
         raise UsageError(
             f"a disk of {reader.virtual_size} bytes does not fit one of {writer.virtual_size}"
         )
     started = time.monotonic()
-    tree = MerkleTree() if root else None
+    tree = MerkleTree(keep) if root else None
     if tree is None and isinstance(writer, PlacingWriter) and is_verbatim(reader, writer):
-        ranges = _from(start, batches(reader, writer.granularity, WINDOW))
-        data = copy_verbatim(reader, writer, ranges, on_bytes, cancelled)
+        data = copy_verbatim(reader, writer, start, on_bytes, cancelled)
     else:
         count = max(1, min(threads or os.cpu_count() or 1, _MAX_THREADS))
         ranges = _from(start, batches(reader, max(writer.granularity, LEAF)))

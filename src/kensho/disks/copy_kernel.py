@@ -1,19 +1,19 @@
 """Copy bytes that are stored verbatim on both sides without bringing them here.
 
-copy_file_range moves them within the kernel and, on btrfs and XFS, only shares
-them. What decides whether a piece is zero is its first 512 bytes; only if those
-are zero the rest is read. One thread: several only fight for the inode's lock.
+What decides whether a piece is zero is its first 512 bytes; only if those are zero the
+rest is read. One thread: several only fight for the inode's lock.
 """
 
 from __future__ import annotations
 
-import errno
+import itertools
 import os
 from typing import TYPE_CHECKING, TypeAlias
 
 from kensho.disks._blocks import ZEROS
 from kensho.disks.base import PlacingWriter
-from kensho.model.errors import InterruptedRunError, NoSpaceError, TruncatedError
+from kensho.disks.kernel_move import KernelMover
+from kensho.model.errors import InterruptedRunError
 from kensho.model.extent import Kind
 from kensho.storage.base import KernelFile
 
@@ -24,140 +24,194 @@ if TYPE_CHECKING:
     from kensho.model.extent import Extent
     from kensho.storage.base import ByteSink
 
-    #: A sink, and its file in the kernel if it has one.
-    _Target: TypeAlias = tuple[ByteSink, tuple[int, int] | None]
+#: Start and end on the disk of bytes to copy, and the extent they are from.
+Part: TypeAlias = "tuple[int, int, Extent]"
+#: Fills a buffer from an offset of the disk.
+Read: TypeAlias = "Callable[[int, memoryview], object]"
 
-WINDOW = 32 << 20
+WINDOW = 32 << 20  # no run crosses a multiple of it: progress, cancelling
 _PIECE = 1 << 16
 _PROBE = 512
-_CHUNK = 1 << 20
+_ZERO_PROBE = ZEROS[:_PROBE]
 _AHEAD = 1 << 18  # more than the processor's cache holds does not pay
-_CANNOT = frozenset(
-    {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF}
-)
+_JUDGED = 64  # extents looked at before deciding
 
 
 def is_verbatim(reader: DiskReader, writer: object) -> bool:
-    """Return whether copying needs no encoding and, judged by its first data, no decoding."""
-    if not isinstance(writer, PlacingWriter):
+    """Return whether the kernel can do the copy, judged by the disk's first data."""
+    if not isinstance(writer, PlacingWriter) or _sunk(writer.sink) is None:
         return False
-    first = next((e for e in reader.extents() if e.kind is Kind.DATA), None)
-    return first is None or first.file >= 0
+    data = (e for e in reader.extents() if e.kind is Kind.DATA)
+    return all(_kernel_file(reader, e) is not None for e in itertools.islice(data, _JUDGED))
 
 
 def copy_verbatim(
     reader: DiskReader,
     writer: PlacingWriter,
-    ranges: Iterator[tuple[int, int]],
+    start: int,
     on_bytes: Callable[[int, int], None] | None,
     cancelled: Callable[[], bool] | None,
 ) -> int:
-    """Copy the ``ranges`` that may hold data; return how many bytes were not zero.
+    """Copy what holds data from ``start`` on; return how many bytes went to the writer.
 
-    Ranges begin at multiples of the writer's granularity. InterruptedRunError
-    when ``cancelled`` returns true.
+    ``start`` is a multiple of the writer's granularity. InterruptedRunError when
+    ``cancelled`` returns true.
     """
-    buffer, looked = bytearray(_CHUNK), bytearray(_CHUNK)
-    sunk = writer.sink.kernel_file() if isinstance(writer.sink, KernelFile) else None
+    sunk = _sunk(writer.sink)
+    assert sunk is not None
     total = 0
-    for start, end in ranges:
-        for low, high in _pieces_with_data(reader, start, end, writer.granularity, looked):
+    with KernelMover(sunk[0]) as mover:
+        copy = _Copy(reader, writer.sink, mover, sunk[1])
+        for low, high, parts in _runs(reader, start, writer.granularity):
             if cancelled is not None and cancelled():
                 raise InterruptedRunError("the copy was cancelled")
-            offset = low
-            for at, length in writer.place(low, high - low):
-                _fill(reader, offset, length, (writer.sink, sunk), at, buffer)
-                offset += length
+            copy.fill(low, parts, writer.place(low, high - low))
             total += high - low
-        if on_bytes is not None:
-            on_bytes(end, reader.virtual_size)
+            if on_bytes is not None:
+                on_bytes(high, reader.virtual_size)
     return total
 
 
-def _pieces_with_data(
-    reader: DiskReader, start: int, end: int, granule: int, buffer: bytearray
-) -> Iterator[tuple[int, int]]:
-    """Yield (start, end) of runs without zero pieces; a piece is a granule, at least 64 KiB.
+def _sunk(sink: ByteSink) -> tuple[int, int] | None:
+    return sink.kernel_file() if isinstance(sink, KernelFile) else None
 
-    ``buffer`` is this function's alone until it is done.
-    """
-    piece = max(granule, _PIECE)
-    probe, zero = ZEROS[:_PROBE], ZEROS[:piece]
+
+def _kernel_file(reader: DiskReader, extent: Extent) -> tuple[int, int] | None:
+    return reader.sources[extent.file].kernel_file() if extent.file >= 0 else None
+
+
+def _runs(reader: DiskReader, start: int, unit: int) -> Iterator[tuple[int, int, list[Part]]]:
+    """Yield (start, end) of runs of granules of ``unit`` bytes, and the parts in them with data."""
+    size = reader.virtual_size
+    buffer = bytearray(max(unit, _AHEAD))
+    low = high = start
+    parts: list[Part] = []
+    for extent in reader.extents(start):
+        if extent.kind is not Kind.DATA:
+            continue
+        read = _reading(reader, extent)
+        for begin, end in _with_data(read, extent, max(unit, _PIECE), buffer):
+            first = begin // unit * unit
+            if parts and (first > high or first // WINDOW != low // WINDOW):
+                yield low, high, parts
+                parts = []
+            if not parts:
+                low = first
+            parts.append((begin, end, extent))
+            high = min(-(-end // unit) * unit, size)
+    if parts:
+        yield low, high, parts
+
+
+def _reading(reader: DiskReader, extent: Extent) -> Read:
+    """Return what reads the extent's bytes, by a system call and nothing else if possible."""
+    below = _kernel_file(reader, extent)
+    if below is None:
+        return reader.read_into
+    fd, shift = below[0], below[1] + extent.file_offset - extent.start
+    preadv = os.preadv
+    # Less than asked for, at the end of a file that became shorter, is found when it is copied.
+    return lambda offset, view: preadv(fd, (view,), shift + offset)
+
+
+def _with_data(
+    read: Read, extent: Extent, piece: int, buffer: bytearray
+) -> Iterator[tuple[int, int]]:
+    """Yield (start, end) of what is not zero in the extent, by pieces, cut at windows."""
     view = memoryview(buffer)
+    probe = view[:_PROBE]
     starts_with = buffer.startswith
-    base = known = 0  # the disk's bytes from base to known are in the buffer
+    position, end = extent.start, extent.end
+    cut = position // WINDOW * WINDOW + WINDOW
     ahead = piece
     begin = -1
-    position = start
     while position < end:
-        stop = min((position // piece + 1) * piece, end)
-        size = stop - position
-        has_data = False
-        if stop > known:
-            first = min(_PROBE, size)
-            reader.read_into(position, view[:first])
-            has_data = not starts_with(probe if first == _PROBE else ZEROS[:first])
-            if not has_data:
-                # Zeros come in numbers: after each read that was all zero, look further ahead.
-                base, known = position, min((position // piece) * piece + ahead, end)
-                reader.read_into(base, view[: known - base])
-                ahead = max(piece, min(2 * ahead, _AHEAD))
+        stop = min(position // piece * piece + piece, end)
+        if stop - position >= _PROBE:
+            read(position, probe)
+            has_data = not starts_with(_ZERO_PROBE)
+        else:
+            has_data = True
         if not has_data:
-            has_data = not starts_with(zero if size == piece else ZEROS[:size], position - base)
-        if has_data:
-            ahead = piece
-            if begin < 0:
-                begin = position
-        elif begin >= 0:
-            yield begin, position
+            # Zeros come in numbers: after each look that found none but zeros, look further.
+            known = min(position // piece * piece + ahead, end)
+            read(position, view[: known - position])
+            zeros = _leading_zeros(buffer, known - position, stop - position, piece)
+            if zeros:
+                if begin >= 0:
+                    yield begin, position
+                    begin = -1
+                if position + zeros == known:
+                    ahead = max(piece, min(2 * ahead, _AHEAD))
+                position += zeros
+                cut = position // WINDOW * WINDOW + WINDOW
+                continue
+        ahead = piece
+        if begin < 0:
+            begin = position
+        if stop >= cut:  # windows are whole pieces
+            yield begin, stop
             begin = -1
+            cut += WINDOW
         position = stop
     if begin >= 0:
         yield begin, end
 
 
-def _fill(
-    reader: DiskReader, offset: int, length: int, into: _Target, at: int, buffer: bytearray
-) -> None:
-    """Bring ``length`` bytes of the disk into the sink; its untouched bytes are zero already."""
-    sink, sunk = into
-    for extent in reader.extents(offset, offset + length):
-        if extent.kind is not Kind.DATA:
-            continue
-        target = at + extent.start - offset
-        done = _in_kernel(reader, extent, sunk, target)
-        while done < extent.length:
-            view = memoryview(buffer)[: min(len(buffer), extent.length - done)]
-            reader.read_into(extent.start + done, view)
-            sink.write_at(target + done, view)
+def _leading_zeros(buffer: bytearray, length: int, first: int, piece: int) -> int:
+    """Return how many bytes of ``buffer[:length]``, by pieces, are zero; the first may be short."""
+    at, stop = 0, first
+    while at < length:
+        if not buffer.startswith(ZEROS[: stop - at], at):
+            break
+        at, stop = stop, min(stop + piece, length)
+    return at
+
+
+class _Copy:
+    """Brings parts of a disk to their places in a sink."""
+
+    __slots__ = ("_base", "_buffer", "_mover", "_reader", "_sink")
+
+    def __init__(self, reader: DiskReader, sink: ByteSink, mover: KernelMover, base: int) -> None:
+        self._reader = reader
+        self._sink = sink
+        self._mover = mover
+        self._base = base
+        self._buffer = memoryview(b"")
+
+    def fill(self, offset: int, parts: list[Part], places: list[tuple[int, int]]) -> None:
+        """Bring the parts of a run that begins at ``offset`` into its places.
+
+        What is in no part is zero, and in the places already.
+        """
+        rest = iter(parts)
+        begin, end, extent = next(rest)
+        for at, length in places:
+            stop = offset + length
+            while begin < stop:
+                upto = min(end, stop)
+                self._move(extent, begin, upto - begin, at + begin - offset)
+                begin = upto
+                if begin < end:
+                    break
+                following = next(rest, None)
+                if following is None:
+                    return
+                begin, end, extent = following
+            offset = stop
+
+    def _move(self, extent: Extent, start: int, length: int, into: int) -> None:
+        done = 0
+        below = _kernel_file(self._reader, extent)
+        if below is not None:
+            at = extent.file_offset + start - extent.start
+            name = self._reader.sources[extent.file].name
+            done = self._mover.move(below[0], below[1] + at, length, self._base + into, name)
+        if done < length and not self._buffer:
+            self._buffer = memoryview(bytearray(1 << 20))
+        while done < length:
+            view = self._buffer[: length - done]
+            self._reader.read_into(start + done, view)
+            self._sink.write_at(into + done, view)
             done += len(view)
-
-
-def _in_kernel(
-    reader: DiskReader, extent: Extent, sunk: tuple[int, int] | None, target: int
-) -> int:
-    """Copy as much of the extent as the kernel will; return how much that was."""
-    source = reader.sources[extent.file].kernel_file() if extent.file >= 0 else None
-    if source is None or sunk is None:
-        return 0
-    begin, into = source[1] + extent.file_offset, sunk[1] + target
-    done = 0
-    while done < extent.length:
-        try:
-            moved = os.copy_file_range(
-                source[0], sunk[0], extent.length - done, begin + done, into + done
-            )
-        except OSError as error:
-            if error.errno in _CANNOT:
-                return done
-            if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-                raise NoSpaceError(f"write failed: {error.strerror}") from None
-            raise
-        if moved == 0:
-            raise TruncatedError(
-                "the file became shorter",
-                path=reader.sources[extent.file].name,
-                offset=begin + done,
-            )
-        done += moved
-    return done

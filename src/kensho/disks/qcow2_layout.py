@@ -17,6 +17,8 @@ from kensho.disks._tables import write_table, zero_table
 from kensho.model.errors import LimitError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from kensho.disks.base import ParentRef
     from kensho.storage.base import ByteSink
 
@@ -133,18 +135,30 @@ class Qcow2Layout:
             self._hide(cluster // _PER_TABLE * _PER_TABLE * CLUSTER)
             self._switch(cluster)
 
-    def add_plain(self, cluster: int) -> int:
-        """Give ``cluster`` of the disk a whole cluster of the file; return its offset."""
+    def by_table(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
+        """Yield (first, count) of the clusters of a run, each time after entering their table."""
+        first, end = offset // CLUSTER, -(-(offset + length) // CLUSTER)
+        while first < end:
+            stop = min((first // _PER_TABLE + 1) * _PER_TABLE, end)
+            self.enter(first)
+            yield first, stop - first
+            first = stop
+
+    def add_plain(self, cluster: int, count: int = 1) -> int:
+        """Give clusters of the disk, all of one table, whole ones of the file; return the offset."""
         place = self._align()
-        self._table[cluster % _PER_TABLE] = place | s.COPIED
-        self._take(CLUSTER)
+        self._set(cluster, count, place)
+        self._take(count * CLUSTER)
         return place
 
-    def add_external(self, cluster: int) -> int:
-        """Give ``cluster`` of the disk the same one of the data file; return its offset."""
-        place = cluster * CLUSTER
-        self._table[cluster % _PER_TABLE] = place | s.COPIED
-        return place
+    def add_external(self, cluster: int, count: int = 1) -> None:
+        """Give clusters of the disk, all of one table, the same ones of the data file."""
+        self._set(cluster, count, cluster * CLUSTER)
+
+    def _set(self, cluster: int, count: int, place: int) -> None:
+        first = place | s.COPIED
+        entries = array.array("Q", range(first, first + count * CLUSTER, CLUSTER))
+        self._table[cluster % _PER_TABLE : cluster % _PER_TABLE + count] = entries
 
     def add_packed(self, cluster: int, length: int) -> None:
         """Give ``cluster`` of the disk the next ``length`` bytes of the file."""

@@ -51,15 +51,15 @@ class Qcow2Writer:
     def place(self, offset: int, length: int) -> list[tuple[int, int]]:
         """Return where at the end of the file the run's clusters go."""
         places: list[tuple[int, int]] = []
-        end = offset + length
-        for cluster in range(offset // CLUSTER, -(-end // CLUSTER)):
-            self._layout.enter(cluster)
-            at = self._layout.add_plain(cluster)
-            size = min(CLUSTER, end - cluster * CLUSTER)
+        for first, count in self._layout.by_table(offset, length):
+            at = self._layout.add_plain(first, count)
             if places and places[-1][0] + places[-1][1] == at:
-                places[-1] = (places[-1][0], places[-1][1] + size)
+                at, before = places.pop()
+                places.append((at, before + count * CLUSTER))
             else:
-                places.append((at, size))
+                places.append((at, count * CLUSTER))
+        # The disk's last cluster may be short.
+        places[-1] = (places[-1][0], places[-1][1] - -length % CLUSTER)
         return places
 
     def finish(self) -> None:
@@ -91,9 +91,8 @@ class Qcow2DataFileWriter:
 
     def place(self, offset: int, length: int) -> list[tuple[int, int]]:
         """Return the run's own offset."""
-        for cluster in range(offset // CLUSTER, -(-(offset + length) // CLUSTER)):
-            self._layout.enter(cluster)
-            self._layout.add_external(cluster)
+        for first, count in self._layout.by_table(offset, length):
+            self._layout.add_external(first, count)
         return [(offset, length)]
 
     def finish(self) -> None:

@@ -21,6 +21,8 @@ from kensho.model.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from kensho.storage.base import ByteSource
 
 BLOCK = 512
@@ -41,11 +43,18 @@ class TarMember:
 def read_members(source: ByteSource, *, limit: int = 10_000) -> tuple[TarMember, ...]:
     """List the members of the archive in ``source``; only headers are read.
 
+    Raises what `iterate_members` does.
+    """
+    return tuple(iterate_members(source, limit=limit))
+
+
+def iterate_members(source: ByteSource, *, limit: int = 10_000) -> Iterator[TarMember]:
+    """Yield the members of an archive in their order, reading from front to back.
+
     CorruptError for a bad header, TruncatedError when a member's data are not all
     there, UnsafePathError for links, devices and names that lead elsewhere,
     PackageError for duplicate names, LimitError for more than ``limit`` members.
     """
-    members: list[TarMember] = []
     seen: set[str] = set()
     extra: dict[str, str] = {}
     position = 0
@@ -79,12 +88,11 @@ def read_members(source: ByteSource, *, limit: int = 10_000) -> tuple[TarMember,
             )
         if member.name in seen:
             raise PackageError(f"two members are called {member.name!r}", path=source.name)
-        if len(members) >= limit:
+        if len(seen) >= limit:
             raise LimitError(f"more than {limit} members", path=source.name, offset=position)
         seen.add(member.name)
-        members.append(member)
+        yield member
         position = data + _padded(member.size)
-    return tuple(members)
 
 
 def checksum(header: bytes) -> int:

@@ -1,0 +1,126 @@
+"""Unknown XML as text that stands alone, and back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from lxml import etree
+
+from kensho.appliances.ovf.elements import MAX_KEPT, Notes, serialise
+from kensho.appliances.ovf.sections.parts import OVF, PREFIXES, RASD, VSSD
+from kensho.model.errors import LimitError
+
+_NAME = re.compile(r"<[^\s/>]+")
+_DECLARED = re.compile(r'(?:\sxmlns(?::[\w.-]+)?="[^"]*")+')
+_UNDEFINED = re.compile(r"Namespace prefix (\S+) .*not defined")
+_MOST_UNBOUND = 100
+_USUAL = {
+    "ovf": OVF,
+    "rasd": RASD,
+    "vssd": VSSD,
+    "vmw": "http://www.vmware.com/schema/ovf",
+    "vbox": "http://www.virtualbox.org/ovf/machine",
+    "xsi": "http://www.w3.org/2001/XMLSchema-instance",
+}
+_PREFIXED = re.compile(r"([A-Za-z_][\w.-]*):[A-Za-z_]")
+
+
+def keep(node: etree._Element, own: str, notes: Notes) -> str:
+    """Return ``node`` as text with the namespaces it uses, those in its values included.
+
+    ``own`` is the namespace of the document's envelope, written as `OVF`. LimitError when all
+    that a document keeps gets too long.
+    """
+    text = serialise(node)
+    if isinstance(node.tag, str):
+        alone = parse_kept(_bound(text))
+        if None not in alone.nsmap and not all(namespace_of(e) for e in alone.iter(etree.Element)):
+            # Without a namespace means OVF's, see `elements.dialect`.
+            alone = parse_kept(_NAME.sub(rf'\g<0> xmlns="{OVF}"', _bound(text), count=1))
+        cim = PREFIXES.values()
+        used = sorted(used_prefixes(alone))
+        etree.cleanup_namespaces(alone, keep_ns_prefixes=used)
+        if any(uri in cim and PREFIXES.get(str(p)) != uri for p, uri in alone.nsmap.items()):
+            alone = _with_usual_prefixes(alone)
+        text = _DECLARED.sub(_sorted, renamed(serialise(alone), own, OVF), count=1)
+    notes.kept += len(text)
+    if notes.kept > MAX_KEPT:
+        raise LimitError(f"more than {MAX_KEPT} characters of unknown XML", path=notes.path)
+    return text
+
+
+def _sorted(declarations: re.Match[str]) -> str:
+    """Return namespace declarations in an order that does not depend on what is around."""
+    return "".join(sorted(re.findall(r'\sxmlns(?::[\w.-]+)?="[^"]*"', declarations[0])))
+
+
+def _with_usual_prefixes(element: etree._Element) -> etree._Element:
+    """Return the element with CIM's namespaces called what the writer calls them."""
+    holder = etree.Element("_", nsmap=PREFIXES)
+    holder.append(element)
+    alone = parse_kept(serialise(element))
+    etree.cleanup_namespaces(alone, keep_ns_prefixes=sorted(used_prefixes(alone)))
+    return alone
+
+
+def namespace_of(element: etree._Element) -> str:
+    """Return the namespace of an element, empty for none and for prefixes never declared."""
+    tag = str(element.tag)
+    return tag[1:].partition("}")[0] if tag.startswith("{") else ""
+
+
+def unbound(prefix: str) -> str:
+    """Return the namespace that a prefix without a declaration gets: the usual one if known."""
+    return _USUAL.get(prefix, f"urn:undeclared:{prefix}")
+
+
+def _bound(xml: str) -> str:
+    """Declare the prefixes that the document uses and never declared."""
+    prefixes: set[str] = set()
+    for _ in range(_MOST_UNBOUND):
+        declared = "".join(f' xmlns:{p}="{unbound(p)}"' for p in sorted(prefixes))
+        name = _NAME.match(xml)
+        text = f"{name[0]}{declared}{xml[name.end() :]}" if name else xml
+        parser = etree.XMLParser(resolve_entities=False, no_network=True)
+        try:
+            etree.fromstring(text, parser)
+        except etree.XMLSyntaxError:
+            found = {m[1] for e in parser.error_log if (m := _UNDEFINED.match(e.message))}
+            if not found - prefixes:
+                return xml
+            prefixes |= found
+        else:
+            return text
+    return xml
+
+
+def restore(xml: str, own: str) -> etree._Element:
+    """Return the node that ``xml`` is, with `OVF` replaced by the namespace ``own``."""
+    return parse_kept(renamed(xml, OVF, own))
+
+
+def parse_kept(xml: str) -> etree._Element:
+    """Parse one element, comment or instruction. Prefixes that are not declared stay so."""
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, recover=True, strip_cdata=False
+    )
+    node: etree._Element = etree.fromstring(f"<_>{xml}</_>", parser)[0]
+    return node
+
+
+def renamed(xml: str, old: str, new: str) -> str:
+    """Replace the namespace ``old`` where it is declared."""
+    if old == new or not old:
+        return xml
+    return re.sub(rf'(\sxmlns(?::[\w.-]+)?="){re.escape(old)}"', rf'\g<1>{new}"', xml)
+
+
+def used_prefixes(element: etree._Element) -> set[str]:
+    """Return the declared prefixes that attribute values and texts begin with, like xsi:type's."""
+    found: set[str] = set()
+    for node in element.iter(etree.Element):
+        texts: Iterable[object] = (*node.attrib.values(), node.text or "")
+        for value in texts:
+            found.update(p for p in _PREFIXED.findall(str(value)[:1000]) if p in node.nsmap)
+    return found

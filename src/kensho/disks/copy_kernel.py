@@ -11,6 +11,7 @@ import os
 from typing import TYPE_CHECKING, TypeAlias
 
 from kensho.disks._blocks import ZEROS
+from kensho.disks._readahead import read_ahead
 from kensho.disks.base import PlacingWriter
 from kensho.disks.kernel_move import KernelMover
 from kensho.model.errors import InterruptedRunError
@@ -32,7 +33,6 @@ Read: TypeAlias = "Callable[[int, memoryview], object]"
 WINDOW = 32 << 20  # no run crosses a multiple of it: progress, cancelling
 _PIECE = 1 << 16
 _PROBE = 512
-_ZERO_PROBE = ZEROS[:_PROBE]
 _AHEAD = 1 << 18  # more than the processor's cache holds does not pay
 _JUDGED = 64  # extents looked at before deciding
 
@@ -86,9 +86,7 @@ def _runs(reader: DiskReader, start: int, unit: int) -> Iterator[tuple[int, int,
     buffer = bytearray(max(unit, _AHEAD))
     low = high = start
     parts: list[Part] = []
-    for extent in reader.extents(start):
-        if extent.kind is not Kind.DATA:
-            continue
+    for extent in read_ahead(reader, reader.extents(start)):
         read = _reading(reader, extent)
         for begin, end in _with_data(read, extent, max(unit, _PIECE), buffer):
             first = begin // unit * unit
@@ -121,31 +119,34 @@ def _with_data(
     view = memoryview(buffer)
     probe = view[:_PROBE]
     starts_with = buffer.startswith
+    zero_probe, zeros = ZEROS[:_PROBE], ZEROS[:piece]
     position, end = extent.start, extent.end
-    cut = position // WINDOW * WINDOW + WINDOW
+    stop = position - position % piece + piece
+    cut = position - position % WINDOW + WINDOW
     ahead = piece
     begin = -1
     while position < end:
-        stop = min(position // piece * piece + piece, end)
+        if stop > end:
+            stop = end
         if stop - position >= _PROBE:
             read(position, probe)
-            has_data = not starts_with(_ZERO_PROBE)
-        else:
-            has_data = True
-        if not has_data:
-            # Zeros come in numbers: after each look that found none but zeros, look further.
-            known = min(position // piece * piece + ahead, end)
-            read(position, view[: known - position])
-            zeros = _leading_zeros(buffer, known - position, stop - position, piece)
-            if zeros:
-                if begin >= 0:
-                    yield begin, position
-                    begin = -1
-                if position + zeros == known:
-                    ahead = max(piece, min(2 * ahead, _AHEAD))
-                position += zeros
-                cut = position // WINDOW * WINDOW + WINDOW
-                continue
+            if starts_with(zero_probe):
+                # Zeros come in numbers: after each look that found nothing else, look further.
+                known = min(stop - piece + ahead, end) if stop < end else end
+                read(position, view[: known - position])
+                at = position
+                while at < known and starts_with(
+                    zeros if stop - at == piece else zeros[: stop - at], at - position
+                ):
+                    at, stop = stop, min(stop + piece, known)
+                if at > position:
+                    if begin >= 0:
+                        yield begin, position
+                        begin = -1
+                    ahead = min(2 * ahead, len(buffer)) if at == known else piece
+                    position, stop = at, at - at % piece + piece
+                    cut = at - at % WINDOW + WINDOW
+                    continue
         ahead = piece
         if begin < 0:
             begin = position
@@ -154,18 +155,9 @@ def _with_data(
             begin = -1
             cut += WINDOW
         position = stop
+        stop += piece
     if begin >= 0:
         yield begin, end
-
-
-def _leading_zeros(buffer: bytearray, length: int, first: int, piece: int) -> int:
-    """Return how many bytes of ``buffer[:length]``, by pieces, are zero; the first may be short."""
-    at, stop = 0, first
-    while at < length:
-        if not buffer.startswith(ZEROS[: stop - at], at):
-            break
-        at, stop = stop, min(stop + piece, length)
-    return at
 
 
 class _Copy:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from kensho.disks.base import DiskReader
+    from kensho.disks.content import Keep
 
 Span: TypeAlias = tuple[int, int]
 #: (offset of the first difference or None, leaves of a span)
@@ -44,8 +45,8 @@ def compare(
             return difference, []
         return None, leaf_digests(right, span[0], span[1] - span[0])
 
-    spans = _union(batches(a, LEAF), batches(b, LEAF))
-    return _each(spans, look, tree, threads, on_bytes, size)
+    spans = union_spans(batches(a, LEAF), batches(b, LEAF))
+    return each_span(spans, look, tree, threads, on_bytes, size)
 
 
 def content_root(
@@ -53,20 +54,24 @@ def content_root(
     *,
     threads: int | None = None,
     on_bytes: Callable[[int, int], None] | None = None,
+    keep: Keep | None = None,
 ) -> str:
-    """Return the Merkle root of ``kensho.disks.content``, lowercase hexadecimal."""
-    tree = MerkleTree()
+    """Return the Merkle root of ``kensho.disks.content``, lowercase hexadecimal.
+
+    ``keep`` is given the leaves it is made of.
+    """
+    tree = MerkleTree(keep)
 
     def look(span: Span, buffer: bytearray, _: bytearray) -> Found:
         length = span[1] - span[0]
         reader.read_into(span[0], memoryview(buffer)[:length])
         return None, leaf_digests(buffer, span[0], length)
 
-    _each(batches(reader, LEAF), look, tree, threads, on_bytes, reader.virtual_size)
+    each_span(batches(reader, LEAF), look, tree, threads, on_bytes, reader.virtual_size)
     return tree.root()
 
 
-def _each(
+def each_span(
     spans: Iterator[Span],
     look: Callable[[Span, bytearray, bytearray], Found],
     tree: MerkleTree | None,
@@ -125,8 +130,8 @@ def _each(
     return differences[0] if differences else None
 
 
-def _union(a: Iterator[tuple[int, int]], b: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    # Both sides cut at the same windows, so merged spans never exceed one.
+def union_spans(a: Iterator[Span], b: Iterator[Span]) -> Iterator[Span]:
+    """Yield what is in either; both cut at the same windows, so no span exceeds one."""
     last: tuple[int, int] | None = None
     for start, end in heapq.merge(a, b):
         if last is not None and start < last[1]:
@@ -143,8 +148,8 @@ def _difference(
     a: DiskReader, b: DiskReader, span: tuple[int, int], left: bytearray, right: bytearray
 ) -> int | None:
     start, end = span
-    _read(a, start, end, left)
-    _read(b, start, end, right)
+    read_padded(a, start, end, left)
+    read_padded(b, start, end, right)
     length = end - start
     if memoryview(left)[:length].tobytes() == memoryview(right)[:length].tobytes():
         return None
@@ -158,7 +163,8 @@ def _difference(
     return start + low
 
 
-def _read(reader: DiskReader, start: int, end: int, buffer: bytearray) -> None:
+def read_padded(reader: DiskReader, start: int, end: int, buffer: bytearray) -> None:
+    """Read a range into the start of ``buffer``; behind its end the disk is zero."""
     view = memoryview(buffer)[: end - start]
     inside = max(0, min(end, reader.virtual_size) - start)
     if inside:

@@ -10,12 +10,13 @@ and the all-zero subtrees are 49 constants: a hole costs nothing, whatever its s
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from kensho.disks._blocks import ZEROS
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+#: Is given the leaves of a disk that are not zero, (index, digest), ascending.
+Keep: TypeAlias = Callable[[Sequence[tuple[int, bytes]]], None]
 
 LEAF = 1 << 16
 LEVELS = 48
@@ -23,20 +24,23 @@ _ZERO_LEAF = ZEROS[:LEAF]
 
 
 class MerkleTree:
-    """Takes the leaves of a disk that are not zero, in ascending order."""
+    """Takes the leaves of a disk that are not zero, in ascending order; hands them to ``keep``."""
 
-    __slots__ = ("_count", "_node", "_stack", "_zeros")
+    __slots__ = ("_count", "_keep", "_node", "_stack", "_zeros")
 
-    def __init__(self) -> None:
+    def __init__(self, keep: Keep | None = None) -> None:
         from blake3 import blake3
 
+        self._keep = keep
         self._node = blake3
         self._zeros = zero_roots()
         self._count = 0  # leaves so far, zero ones included
         self._stack: list[tuple[int, bytes]] = []  # (level, root) of complete subtrees, falling
 
-    def add(self, leaves: Iterable[tuple[int, bytes]]) -> None:
+    def add(self, leaves: Sequence[tuple[int, bytes]]) -> None:
         """Add (index, digest) pairs; the leaves skipped between them are zero."""
+        if self._keep is not None:
+            self._keep(leaves)
         for index, digest in leaves:
             if index != self._count:
                 self._skip_to(index)

@@ -18,6 +18,7 @@ import msgspec
 from kensho.disks.compare import compare, content_root
 from kensho.disks.copy import copy_disk
 from kensho.disks.from_pipe import PipedDisk
+from kensho.disks.hashes import CHANGEABLE, HashLog, facts_of, forget_hashes
 from kensho.disks.registry import FORMATS, create_disk, descriptor_of, open_disk
 from kensho.disks.resume import leftovers, pending_disk
 from kensho.model.errors import LocatorError, UsageError, VerificationError
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kensho.disks.base import DiskReader, DiskWriter
+    from kensho.disks.content import Keep
     from kensho.disks.copy import CopyResult
     from kensho.storage.base import ByteSink, ByteSource
     from kensho.storage.pipe import PipeSink
@@ -104,7 +106,8 @@ def write_disk(
     """Write ``reader`` as ``target`` to ``path``; nothing is there before it is complete.
 
     With ``how.key`` a run that was killed is gone on with, in formats that allow it;
-    ``on_resume`` gets the offset from which that is.
+    ``on_resume`` gets the offset from which that is. With ``how.root`` the block hashes of
+    what can be updated later (``kensho.disks.update``) are put beside it.
     UsageError when ``path`` is one of the reader's own files or is there already,
     VerificationError when ``how.verify`` finds that it does not read back the same.
     """
@@ -112,9 +115,25 @@ def write_disk(
     is_folder = target.format != "gcp" and target.subformat in (
         descriptor_of(target.format).folder_writers
     )
-    if how.key is None or is_folder:
-        return _write_at_once(reader, path, target, how, on_copy, on_verify)
-    return _write_resumed(reader, path, target, how, how.key, on_copy, on_verify, on_resume)
+    hashed = how.root and (target.format, target.subformat) in CHANGEABLE
+    log = HashLog(path) if hashed else None
+    keep = log.add if log else None
+    try:
+        if how.key is None or is_folder:
+            result = _write_at_once(reader, path, target, how, keep, on_copy, on_verify)
+        else:
+            result = _write_resumed(
+                reader, path, target, how, how.key, keep, on_copy, on_verify, on_resume
+            )
+        if log is not None and result.root is not None:
+            what = (target.format, target.subformat, result.virtual_size)
+            log.commit(facts_of(path, *what, result.root))
+        else:
+            forget_hashes(path)  # of what was there before
+    finally:
+        if log is not None:
+            log.discard()
+    return result
 
 
 def source_key(reader: DiskReader) -> bytes | None:
@@ -140,6 +159,7 @@ def _write_at_once(
     path: Path,
     target: Target,
     how: How,
+    keep: Keep | None,
     on_copy: Callable[[int, int], None] | None,
     on_verify: Callable[[int, int], None] | None,
 ) -> Written:
@@ -154,7 +174,7 @@ def _write_at_once(
             return stack.enter_context(PendingFile(path.with_name(name))).sink
 
         writer = begin_disk(main.sink, target, how, beside, path.name)
-        result = _copy(reader, writer, how, on_copy)
+        result = _copy(reader, writer, how, on_copy, keep=keep)
         if how.verify:
             _verify(reader, partial_path(path), target, how, result, on_verify)
     sizes = [path.with_name(name).stat().st_size for name in names]
@@ -167,6 +187,7 @@ def _write_resumed(
     target: Target,
     how: How,
     key: bytes,
+    keep: Keep | None,
     on_copy: Callable[[int, int], None] | None,
     on_verify: Callable[[int, int], None] | None,
     on_resume: Callable[[int], None] | None,
@@ -178,7 +199,7 @@ def _write_resumed(
         ) as pending:
             if pending.start and on_resume is not None:
                 on_resume(pending.start)
-            result = _copy(reader, pending.writer, how, on_copy, pending.start)
+            result = _copy(reader, pending.writer, how, on_copy, pending.start, keep)
             if how.verify:
                 _verify(reader, partial_path(path), target, how, result, on_verify)
     except VerificationError:
@@ -187,7 +208,8 @@ def _write_resumed(
         raise
     if pending.start and how.root:
         # The part copied before was not hashed in this run: the source is read once more.
-        result = dataclasses.replace(result, content_root=content_root(reader, threads=how.threads))
+        root = content_root(reader, threads=how.threads, keep=keep)
+        result = dataclasses.replace(result, content_root=root)
     result = dataclasses.replace(result, data_bytes=result.data_bytes + pending.done)
     size = path.stat().st_size
     return _written(str(path), target, result, size, (path.name,), how, pending.writer)
@@ -270,11 +292,12 @@ def _copy(
     how: How,
     on_copy: Callable[[int, int], None] | None,
     start: int = 0,
+    keep: Keep | None = None,
 ) -> CopyResult:
     # What comes through a pipe cannot be read again; its root stands in for it.
     root = (how.root and not start) or (how.verify and isinstance(reader, PipedDisk))
     result = copy_disk(
-        reader, writer, threads=how.threads, on_bytes=on_copy, root=root, start=start
+        reader, writer, threads=how.threads, on_bytes=on_copy, root=root, keep=keep, start=start
     )
     for source in reader.sources:
         if isinstance(source, FileSource):

@@ -54,6 +54,7 @@ def convert(
     overwrite: Annotated[bool, Flag] = False,
     verify: Annotated[bool, Flag] = False,
     hash: Annotated[bool, Flag] = False,  # noqa: A002
+    update: Annotated[bool, Flag] = False,
     dry_run: Annotated[bool, Flag] = False,
     json: Json = False,
     events: Annotated[bool, Flag] = False,
@@ -88,7 +89,11 @@ def convert(
     verify
         Read the result back and compare it with the source before it gets its name.
     hash
-        Compute the Merkle root of the content (docs/integrity.md).
+        Compute the Merkle root of the content (docs/integrity.md), and keep the hashes of its
+        blocks in TARGET.kensho-hashes if such a target can be updated.
+    update
+        Write only what changed since an earlier run with --hash or --update; the first run
+        writes all of it.
     dry_run
         Show what would be done and stop.
     events
@@ -101,17 +106,39 @@ def convert(
     if to == "qcow2" or (to is None and target.endswith((".qcow2", ".qcow"))):
         subformat = subformat or ("compressed" if compression else None)
     with opened_once(source, format, snapshot, _bytes(size)) as reader:
+        if update:
+            from kensho.cli.disk import updating  # others need not wait for it
+
+            if updating.is_wanted(target, overwrite=overwrite, dry_run=dry_run):
+                written = updating.kind_of(target)
+                if cloud is None and to in {None, written[0]}:
+                    to, subformat = written[0], subformat or written[1]
+                what = _target(cloud, target, to, subformat, reader.virtual_size)
+                return updating.run(
+                    source,
+                    reader,
+                    Path(target),
+                    what,
+                    threads=threads,
+                    verify=verify,
+                    json=json,
+                    events=events,
+                    quiet=quiet,
+                )
+        what = _target(cloud, target, to, subformat, reader.virtual_size)
+        if update:
+            updating.demand_changeable(Path(target), what.format, what.subformat)
         return run(
             source,
             reader,
             target,
-            _target(cloud, target, to, subformat, reader.virtual_size),
+            what,
             How(
                 compression=compression or "fast",
                 threads=threads,
                 overwrite=overwrite,
                 verify=verify,
-                root=hash,
+                root=hash or update,
                 identity=_identity(reader, target),
                 key=source_key(reader),
             ),

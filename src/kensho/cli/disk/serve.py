@@ -85,7 +85,7 @@ def _over(locator: str, below: DiskReader, overlay: Path | None) -> Iterator[Dis
     if not overlay.exists():
         create_overlay(overlay, below.virtual_size, name, kind)
     with closing(open_overlay(overlay, below)) as disk:
-        demand_backing(disk.parent.name, name, overlay)
+        demand_backing(disk.parent.name if disk.parent else "", name, overlay)
         yield disk
 
 

@@ -5,6 +5,6 @@
 """
 
 from kensho.disks.overlay.disk import OverlayDisk
-from kensho.disks.overlay.opening import create_overlay, open_overlay
+from kensho.disks.overlay.opening import create_overlay, open_alone, open_overlay
 
-__all__ = ["OverlayDisk", "create_overlay", "open_overlay"]
+__all__ = ["OverlayDisk", "create_overlay", "open_alone", "open_overlay"]

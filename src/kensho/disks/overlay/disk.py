@@ -42,7 +42,7 @@ class OverlayDisk:
     sources: tuple[ByteSource, ...] = ()
 
     def __init__(
-        self, file: OverlayFile, header: s.Header, parent: ParentRef, below: DiskReader
+        self, file: OverlayFile, header: s.Header, parent: ParentRef | None, below: DiskReader
     ) -> None:
         self._file = file
         self._below = below

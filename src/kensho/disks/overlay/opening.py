@@ -10,18 +10,23 @@ import os
 import struct
 from typing import TYPE_CHECKING
 
+from kensho.disks._blocks import fill_zero
 from kensho.disks._structs import qcow2 as s
 from kensho.disks.base import ParentRef
 from kensho.disks.overlay.disk import OverlayDisk
 from kensho.disks.overlay.file import OverlayFile
 from kensho.disks.qcow2_header import read_header
 from kensho.model.errors import LimitError, UnsupportedError, UsageError
+from kensho.model.extent import Extent, Kind
 from kensho.storage import PendingFile
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from kensho.disks.base import DiskReader
+    from kensho.model.finding import Finding
+    from kensho.storage.base import ByteSource, WriteBuffer
 
 _CLUSTER_BITS = 16
 _MIN_CLUSTER_BITS = 12  # smaller ones need too many tables for one write
@@ -106,6 +111,54 @@ def open_overlay(path: str | Path, below: DiskReader) -> OverlayDisk:
         raise
 
 
+def open_alone(path: str | Path) -> OverlayDisk:
+    """Open a QCOW2 that is based on nothing for reading and writing.
+
+    UsageError when it is based on a disk or someone else uses it, UnsupportedError as above.
+    """
+    file = OverlayFile(str(path))
+    try:
+        info = read_header(file.source)
+        _demand_alone(info.backing_name, str(path))
+        _demand_writable(info.header, str(path))
+        size = 1 << info.header.cluster_bits
+        file.truncate(-(-file.size // size) * size)
+        nothing = EmptyDisk(info.header.size)
+        return OverlayDisk(file, info.header, None, nothing)
+    except BaseException:
+        file.close()
+        raise
+
+
+class EmptyDisk:
+    """What is below a disk that is based on nothing: zeros."""
+
+    __slots__ = ("virtual_size",)
+
+    format = "raw"
+    subformat = "sparse"
+    parent = None
+    warnings: tuple[Finding, ...] = ()
+    sources: tuple[ByteSource, ...] = ()
+    details: Mapping[str, str | int] = {}
+
+    def __init__(self, virtual_size: int) -> None:
+        self.virtual_size = virtual_size
+
+    def extents(self, start: int = 0, end: int | None = None) -> Iterator[Extent]:
+        """Yield one hole."""
+        end = self.virtual_size if end is None else min(end, self.virtual_size)
+        if start < end:
+            yield Extent(start, end - start, Kind.HOLE)
+
+    def read_into(self, offset: int, buffer: WriteBuffer) -> None:  # noqa: ARG002 - all the same
+        """Fill ``buffer`` with zeros."""
+        fill_zero(memoryview(buffer))
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
 def _demand_fit(header: s.Header, backing: str | None, below: DiskReader, path: str) -> None:
     if backing is None:
         raise UsageError("this QCOW2 is no overlay", path=path)
@@ -115,6 +168,11 @@ def _demand_fit(header: s.Header, backing: str | None, below: DiskReader, path: 
             path=path,
             hint="name the image it was made for, or another overlay",
         )
+
+
+def _demand_alone(backing: str | None, path: str) -> None:
+    if backing is not None:
+        raise UsageError(f"this QCOW2 is based on {backing!r}", path=path)
 
 
 def _demand_writable(header: s.Header, path: str) -> None:

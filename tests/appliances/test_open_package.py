@@ -271,25 +271,6 @@ def test_links_within_the_folder_and_to_the_package(tmp_path: Path) -> None:
     package.close()
 
 
-def test_packed_files(tmp_path: Path) -> None:
-    text = envelope(
-        references=references(
-            '<File ovf:id="file1" ovf:href="disk1.vmdk" ovf:compression="gzip"/>',
-            '<File ovf:id="file2" ovf:href="b.vmdk" ovf:chunkSize="10"/>',
-            '<File ovf:id="file3" ovf:href="c.vmdk" ovf:compression="identity"/>',
-        )
-    )
-    files = {"disk1.vmdk": DISK, "b.vmdk.000000000": DISK, "c.vmdk": DISK}
-    package = open_package(package_folder(tmp_path, text, files))
-    assert [f.subject for f in package.findings if f.code == "KF-218"] == ["file1", "file2"]
-    for file_id, words in (("file1", "gzip"), ("file2", "chunks")):
-        with pytest.raises(UnsupportedError, match=words) as caught:
-            package.open_file(file_id)
-        assert caught.value.hint
-    assert package.open_file("file3").size == len(DISK)
-    package.close()
-
-
 def test_size_that_differs(tmp_path: Path) -> None:
     text = envelope(
         references=references('<File ovf:id="file1" ovf:href="disk1.vmdk" ovf:size="1"/>')

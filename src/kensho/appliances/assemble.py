@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from kensho.appliances.package import Digest, Package
-from kensho.appliances.store import Store, find, missing
+from kensho.appliances.packed import chunk_names, open_content
+from kensho.appliances.store import Store, find, open_file
 from kensho.model.appliance import Appliance, File
-from kensho.model.errors import PackageError, UnsafePathError, UnsupportedError
+from kensho.model.errors import (
+    LimitError,
+    LocatorError,
+    PackageError,
+    UnsafePathError,
+    UnsupportedError,
+)
 from kensho.model.finding import Finding, Severity
 from kensho.storage import ByteSource
-
-_PLAIN = frozenset({"", "identity", "none"})
 
 
 def assemble(
@@ -26,46 +31,22 @@ def assemble(
 ) -> Package:
     """Return the package; ``own`` names the files that are no content: descriptor, manifest."""
 
-    def open_file(file_id: str) -> ByteSource:
+    def open_one(file_id: str) -> ByteSource:
         file = appliance.file(file_id)
         if file is None:
             raise PackageError(
                 f"the descriptor refers to the file {file_id!r} and does not list it", path=path
             )
-        _refuse_packed(file, path)
-        name = find(store, file.href)
-        if name is None:
-            raise missing(file.href, path)
-        return store.open(name)
+        capacities = (i.capacity for i in appliance.images if i.file == file.id)
+        return open_content(store, file, max((c for c in capacities if c), default=None))
 
     def open_sibling(name: str) -> ByteSource:
-        found = find(store, name)
-        if found is None:
-            raise missing(name, path)
-        return store.open(found)
+        return open_file(store, name)
 
     checked = (*findings, *_check_files(appliance, store), *_extra_files(appliance, store, own))
     return Package(
-        kind, path, appliance, open_file, open_sibling, checked, manifest, close=store.close
+        kind, path, appliance, open_one, open_sibling, checked, manifest, close=store.close
     )
-
-
-def _refuse_packed(file: File, path: str) -> None:
-    if file.compression.lower() not in _PLAIN:
-        raise UnsupportedError(
-            f"{file.href} is compressed ({file.compression}) as a whole",
-            path=path,
-            field="ovf:compression",
-            hint="unpack it (gunzip), and remove ovf:compression from the descriptor",
-        )
-    if file.chunk_size is not None:
-        raise UnsupportedError(
-            f"{file.href} is split into chunks of {file.chunk_size} bytes",
-            path=path,
-            field="ovf:chunkSize",
-            hint=f"join them: cat {file.href}.0* > {file.href}, "
-            "and remove ovf:chunkSize from the descriptor",
-        )
 
 
 def _check_files(appliance: Appliance, store: Store) -> list[Finding]:
@@ -79,9 +60,7 @@ def _check_files(appliance: Appliance, store: Store) -> list[Finding]:
 
 def _check_file(file: File, store: Store) -> Finding | None:
     try:
-        name = find(store, file.href)
-        if name is None and file.chunk_size is not None:
-            name = find(store, f"{file.href}.000000000")
+        size = _stored_size(file, store)
     except UnsafePathError as error:
         return Finding(
             "KF-217",
@@ -92,26 +71,30 @@ def _check_file(file: File, store: Store) -> Finding | None:
         )
     except UnsupportedError as error:
         return Finding(
-            "KF-216", Severity.WARNING, error.message, subject=file.id, action="not fetched"
-        )
-    if name is None:
-        return Finding(
-            "KF-201",
-            Severity.ERROR,
-            f"the file {file.href} is missing",
+            "KF-216",
+            Severity.WARNING,
+            error.message,
             subject=file.id,
-            action="the machine can be inspected; what is in the file cannot be read",
+            action=f"not fetched; {error.hint}",
         )
-    if file.compression.lower() not in _PLAIN or file.chunk_size is not None:
-        how = "compressed" if file.chunk_size is None else "split into chunks"
+    except (PackageError, LimitError) as error:
         return Finding(
             "KF-218",
             Severity.ERROR,
-            f"the file {file.href} is {how}, which is not read yet",
+            error.message,
             subject=file.id,
-            action="unpack or join it and correct the descriptor",
+            action="the machine can be inspected; what is in the file cannot be read",
         )
-    size = store.size_of(name)
+    except LocatorError as error:
+        return Finding(
+            "KF-219",
+            Severity.ERROR,
+            f"{file.href} cannot be fetched: {error.message}",
+            subject=file.id,
+            action="the machine can be inspected; what is in the file cannot be read",
+        )
+    if size is None:
+        return None if store.beyond else _missing(file)
     if file.size is not None and size != file.size:
         return Finding(
             "KF-205",
@@ -121,6 +104,24 @@ def _check_file(file: File, store: Store) -> Finding | None:
             action="read as it is; check the manifest if there is one",
         )
     return None
+
+
+def _missing(file: File) -> Finding:
+    return Finding(
+        "KF-201",
+        Severity.ERROR,
+        f"the file {file.href} is missing",
+        subject=file.id,
+        action="the machine can be inspected; what is in the file cannot be read",
+    )
+
+
+def _stored_size(file: File, store: Store) -> int | None:
+    """Return a file's bytes as they are stored, chunks together; None when it is not there."""
+    name = find(store, file.href)
+    if name is None and file.chunk_size is not None and not store.beyond:
+        return sum(store.size_of(chunk) or 0 for chunk in chunk_names(store, file))
+    return None if name is None else store.size_of(name)
 
 
 def _extra_files(appliance: Appliance, store: Store, own: Sequence[str]) -> list[Finding]:

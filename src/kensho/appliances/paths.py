@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from kensho.model.errors import UnsafePathError, UnsupportedError
 
@@ -45,9 +45,37 @@ def candidates(href: str, path: object) -> tuple[str, ...]:
             f"the file is not part of the package but at {href}",
             path=path,
             field="href",
-            hint=f"fetch it, put it beside the descriptor and change the href; "
+            hint="--fetch allows that it is read from there"
+            if is_web_address(href)
+            else f"fetch it, put it beside the descriptor and change the href; "
             f"{url[1].lower()} references are not followed",
         )
     verbatim = safe_name(href, path)
     decoded = safe_name(unquote(href), path)
     return (verbatim,) if decoded == verbatim else (verbatim, decoded)
+
+
+def is_web_address(name: str) -> bool:
+    """Tell whether a name is an http or https URL."""
+    return name.lower().startswith(("http://", "https://"))
+
+
+def below(base: str, url: str) -> str | None:
+    """Return the name of ``url`` relative to the folder ``base`` on the same server.
+
+    None when it is somewhere else, or ``base`` is empty. The name may still have to be checked.
+    """
+    try:
+        ours, theirs = urlsplit(base), urlsplit(url)
+        same = (ours.scheme.lower(), ours.hostname, ours.port) == (
+            theirs.scheme.lower(),
+            theirs.hostname,
+            theirs.port,
+        )
+    except ValueError:  # no URL after all
+        return None
+    folder = unquote(ours.path) + "/"
+    path = unquote(theirs.path)
+    if not base or not same or not path.startswith(folder) or theirs.query or theirs.fragment:
+        return None
+    return path[len(folder) :] or None

@@ -9,16 +9,19 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from kensho.appliances.folder import descriptor_in
+from kensho.appliances.origin import Origin, find_origin
 from kensho.appliances.package import Package
+from kensho.appliances.packed import unpacked
 from kensho.appliances.sniff import is_disk, is_surely_disk, is_tar, is_vmx, is_xml
-from kensho.model.errors import CorruptError, LocatorError, UnsupportedError
+from kensho.model.errors import CorruptError, UnsupportedError
 from kensho.model.selection import Selection
-from kensho.storage import ByteSource, FileSource
+from kensho.storage import ByteSource
+from kensho.storage.locator import is_pipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,32 +75,22 @@ def open_package(
 ) -> Package:
     """Open an OVA, an OVF or VMX descriptor, a folder with one of them, or a disk image.
 
-    ``selection`` says what is read of a package that offers a choice; UsageError when it names
-    what the package does not have.
-
-    LocatorError when there is nothing or too much at ``locator``, UnsupportedError naming what
-    it is when it is something else, FormatError and PackageError kinds when it cannot be read.
+    ``locator`` is a path, a URL, ``archive#member``, or ``-`` for standard input, of which a
+    pipe gives the descriptor only. OVA and OVF may be packed with gzip. ``selection`` says what is
+    read of a package that offers a choice; UsageError when it names what the package does not
+    have. LocatorError when there is nothing or too much at ``locator``, UnsupportedError naming
+    what it is when it is something else, FormatError and PackageError kinds when it cannot be read.
     """
-    if not os.fspath(locator):
-        raise LocatorError("an empty name")
-    path = Path(locator)
-    try:
-        if path.is_dir():
-            path = descriptor_in(path)
-        if path.is_symlink():
-            path = path.resolve()  # the other files are beside the real one
-        os.fspath(path).encode()
-    except (OSError, ValueError) as error:
-        raise LocatorError(f"cannot be read: {_reason(error)}", path=locator) from None
-    with FileSource(path) as source:
-        kind = _recognise(source)
-    return _load(kind.reader)(path, selection)
+    if os.fspath(locator) == "-" and is_pipe():
+        from kensho.appliances.ova.pipe import open_pipe
+        from kensho.storage.pipe import PipeReader
 
-
-def _reason(error: OSError | ValueError) -> str:
-    if isinstance(error, UnicodeEncodeError):
-        return "the name is not UTF-8; rename it, or link to it under another name"
-    return getattr(error, "strerror", None) or str(error)
+        return open_pipe(PipeReader(), selection)
+    origin = find_origin(locator)
+    with closing(origin.open()) as source:
+        origin, head = unpacked(origin, source) or (origin, source)
+        kind = _recognise(head)
+    return _load(kind.reader)(origin, selection)
 
 
 def _recognise(source: ByteSource) -> Source:
@@ -134,7 +127,7 @@ def _suffix(name: str) -> str:
     return Path(name).suffix.lower()
 
 
-def _load(target: str) -> Callable[[Path, Selection], Package]:
+def _load(target: str) -> Callable[[Origin, Selection], Package]:
     module, _, function = target.partition(":")
     function_ = getattr(importlib.import_module(module), function)
-    return cast("Callable[[Path, Selection], Package]", function_)
+    return cast("Callable[[Origin, Selection], Package]", function_)

@@ -1,15 +1,24 @@
-"""The files of a package, in a folder or in a tar archive, opened in place by name."""
+"""The files of a package, in a folder, an archive or on a web server, opened in place by name."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kensho.appliances.paths import candidates, safe_name
-from kensho.model.errors import LimitError, PackageError, UnsafePathError
+from kensho.appliances.paths import below, candidates, is_web_address, safe_name
+from kensho.model.errors import (
+    KenshoError,
+    LimitError,
+    NotFoundError,
+    PackageError,
+    UnsafePathError,
+    UnsupportedError,
+)
 from kensho.storage import ByteSource, FileSource, TarMember, WindowSource
+from kensho.storage.locator import open_source, sibling_opener
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +27,9 @@ class Store:
 
     ``size_of`` is None for a file that is not there, ``open`` raises PackageError for it; both
     raise UnsafePathError for what lies outside. ``names`` lists what is there, or is empty where
-    other files may lie beside the package's own.
+    other files may lie beside the package's own. ``base`` is the folder's URL when it is on a web
+    server, ``fetch`` allows other web addresses, and ``beyond`` says why files that are not here
+    cannot be had at all, as in a pipe.
     """
 
     path: str
@@ -26,6 +37,9 @@ class Store:
     open: Callable[[str], ByteSource]
     close: Callable[[], None]
     names: tuple[str, ...] = ()
+    base: str = ""
+    fetch: bool = False
+    beyond: str = ""
 
 
 def folder_store(folder: Path, path: str) -> Store:
@@ -65,14 +79,62 @@ def folder_store(folder: Path, path: str) -> Store:
     return Store(path, size_of, open_name, close)
 
 
-def tar_store(archive: ByteSource, members: Sequence[TarMember], base: str) -> Store:
-    """Return an archive's members as files; names are relative to the folder ``base`` in it.
+def web_store(locator: str, name: str) -> Store:
+    """Return the files beside a URL or an archive's member; ``name`` is that file's own."""
+    beside = sibling_opener(locator)
+    sizes: dict[str, int | None] = {}
+
+    def open_name(wanted: str) -> ByteSource:
+        safe = safe_name(wanted, locator)
+        try:
+            source = open_source(locator) if safe == name else beside(safe)
+        except (NotFoundError, PackageError):
+            raise missing(wanted, locator) from None
+        sizes[safe] = source.size
+        return source
+
+    def size_of(wanted: str) -> int | None:
+        safe = safe_name(wanted, locator)
+        if safe not in sizes:
+            try:
+                open_name(safe).close()
+            except PackageError:
+                sizes[safe] = None
+        return sizes[safe]
+
+    is_plain = is_web_address(locator) and "#" not in locator
+    base = locator.partition("?")[0].rpartition("/")[0] if is_plain else ""
+    return Store(locator, size_of, open_name, lambda: None, base=base)
+
+
+def fetching(store: Store) -> Store:
+    """Return the store with every web address that a package may name as a file in it."""
+    sizes: dict[str, int | None] = {}
+
+    def open_name(name: str) -> ByteSource:
+        return open_source(name) if is_web_address(name) else store.open(name)
+
+    def size_of(name: str) -> int | None:
+        if not is_web_address(name):
+            return store.size_of(name)
+        if name not in sizes:
+            try:
+                source = open_source(name)
+            except NotFoundError:
+                sizes[name] = None
+            else:
+                sizes[name] = source.size
+                source.close()
+        return sizes[name]
+
+    return dataclasses.replace(store, size_of=size_of, open=open_name, fetch=True)
+
+
+def tar_store(archive: ByteSource, files: Mapping[str, TarMember]) -> Store:
+    """Return an archive's members as files by the names given.
 
     Closing the store closes the archive.
     """
-    prefix = f"{base}/" if base else ""
-    inside = {m.name[len(prefix) :]: m for m in members if m.name.startswith(prefix)}
-    files = {name: m for name, m in inside.items() if m.type == "file"}
 
     def size_of(name: str) -> int | None:
         member = files.get(safe_name(name, archive.name))
@@ -90,10 +152,36 @@ def tar_store(archive: ByteSource, members: Sequence[TarMember], base: str) -> S
 def find(store: Store, href: str) -> str | None:
     """Return the stored name that ``href`` means, None when no such file is there.
 
-    UnsupportedError for URLs, UnsafePathError for names outside the package.
+    UnsupportedError for addresses that are not fetched, UnsafePathError for names outside the
+    package. A full address below the package's own is a name like any other.
     """
+    if is_web_address(href):
+        inner = below(store.base, href)
+        if inner is not None:
+            return find(store, inner)
+        if store.fetch:
+            return href if store.size_of(href) is not None else None
     names = candidates(href, store.path)
     return next((name for name in names if store.size_of(name) is not None), None)
+
+
+def open_file(store: Store, href: str) -> ByteSource:
+    """Open the file that ``href`` means; PackageError when it is missing, and what `find` raises."""
+    name = find(store, href)
+    if name is None:
+        raise absent(store, href)
+    return store.open(name)
+
+
+def absent(store: Store, name: str) -> KenshoError:
+    """Return the error for a file that the store does not have."""
+    if store.beyond:
+        return UnsupportedError(
+            f"{name} is further on in the package; {store.beyond}",
+            path=store.path,
+            hint="save the package to a file, or name its URL, and use that",
+        )
+    return missing(name, store.path)
 
 
 def missing(name: str, path: str) -> PackageError:

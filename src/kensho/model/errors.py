@@ -5,6 +5,7 @@
     KenshoError                     1
     ├── UsageError                  2   the command line or an argument makes no sense
     │   └── LocatorError            2   a source or target cannot be found or read as named
+    │       └── NotFoundError       2   nothing is there, or the server will not say what
     ├── FormatError                 1   the bytes are not what the format demands
     │   ├── CorruptError            1   a structure contradicts itself, the file or a checksum
     │   ├── TruncatedError          1   the file ends before what it promises
@@ -78,6 +79,10 @@ class LocatorError(UsageError):
 
     code = "KE-003"
     hint = "check the path; `kensho inspect PATH` shows what kensho sees there"
+
+
+class NotFoundError(LocatorError):
+    """Nothing is there; servers that hide what they have answer the same."""
 
 
 class FormatError(KenshoError):

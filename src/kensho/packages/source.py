@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from lxml import etree
 
-from kensho.appliances.folder import descriptor_in
+from kensho.appliances.origin import find_origin
+from kensho.appliances.ova.pipe import front_of
 from kensho.appliances.ova.read import open_archive
 from kensho.appliances.ovf.elements import attribute, children, local
 from kensho.appliances.ovf.manifest import MAX_MANIFEST
 from kensho.appliances.ovf.open import refuse_other
+from kensho.appliances.packed import unpacked
 from kensho.appliances.sniff import is_tar, is_xml
-from kensho.appliances.store import Store, find, folder_store, read_text_file
+from kensho.appliances.store import Store, fetching, find, read_text_file
 from kensho.appliances.xmlsafe import MAX_XML, parse_xml
-from kensho.model.errors import LocatorError, PackageError, UnsupportedError
+from kensho.model.errors import PackageError, UnsupportedError
 from kensho.model.finding import Finding
-from kensho.storage import FileSource
+from kensho.storage.locator import is_pipe
+from kensho.storage.pipe import PipeReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,33 +49,39 @@ class OvfPackage:
 
 
 @contextmanager
-def opened_ovf(locator: str | Path) -> Iterator[OvfPackage]:
+def opened_ovf(locator: str | Path, *, fetch: bool = False) -> Iterator[OvfPackage]:
     """Open the OVA, the OVF descriptor or the folder at ``locator`` until the block is left.
 
-    LocatorError when nothing is there, UnsupportedError for what is no OVF package, and what
-    reading a descriptor raises.
+    ``locator`` is a path, a URL, ``archive#member``, or ``-`` for standard input: a pipe gives
+    the descriptor and what stands right behind it. Both may be packed with gzip. ``fetch`` allows
+    files at other web addresses. LocatorError when nothing is there, UnsupportedError for what is
+    no OVF package, and what reading a descriptor raises.
     """
-    kind, store, name, findings = _open(Path(locator))
+    kind, store, name, findings = _open(locator)
     try:
-        yield _read(kind, store, name, findings)
+        yield _read(kind, fetching(store) if fetch else store, name, findings)
     finally:
         store.close()
 
 
-def _open(path: Path) -> tuple[Literal["ova", "ovf"], Store, str, tuple[Finding, ...]]:
-    if path.is_dir():
-        path = descriptor_in(path)
-    if not path.exists():
-        raise LocatorError("there is no such file", path=path)
-    path = path.resolve() if path.is_symlink() else path
-    with FileSource(path) as source:
-        archive, xml = is_tar(source), is_xml(source)
+def _open(
+    locator: str | Path,
+) -> tuple[Literal["ova", "ovf"], Store, str, tuple[Finding, ...]]:
+    if os.fspath(locator) == "-" and is_pipe():
+        kind, store, name = front_of(PipeReader())
+        return kind, store, name, ()
+    origin = find_origin(locator)
+    with closing(origin.open()) as source:
+        origin, head = unpacked(origin, source) or (origin, source)
+        archive, xml = is_tar(head), is_xml(head)
     if archive:
-        store, name, findings = open_archive(path)
+        store, name, findings = open_archive(origin)
         return "ova", store, name, tuple(findings)
     if xml:
-        return "ovf", folder_store(path.parent, str(path)), path.name, ()
-    raise UnsupportedError("is no OVF package", path=path, hint="name an OVA or an OVF descriptor")
+        return "ovf", origin.beside(), origin.name, ()
+    raise UnsupportedError(
+        "is no OVF package", path=origin.path, hint="name an OVA or an OVF descriptor"
+    )
 
 
 def _read(

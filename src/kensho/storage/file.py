@@ -11,7 +11,13 @@ import os
 import stat
 from typing import TYPE_CHECKING, Self
 
-from kensho.model.errors import CorruptError, LocatorError, NoSpaceError, TruncatedError
+from kensho.model.errors import (
+    CorruptError,
+    LocatorError,
+    NoSpaceError,
+    NotFoundError,
+    TruncatedError,
+)
 from kensho.model.extent import Extent, Kind
 from kensho.storage._read import check_range
 
@@ -38,7 +44,8 @@ class FileSource:
             self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            raise LocatorError(f"cannot be opened: {reason}", path=self.name) from None
+            kind = NotFoundError if isinstance(error, FileNotFoundError) else LocatorError
+            raise kind(f"cannot be opened: {reason}", path=self.name) from None
         status = os.fstat(self._fd)
         if stat.S_ISBLK(status.st_mode):
             self.size = os.lseek(self._fd, 0, os.SEEK_END)

@@ -20,7 +20,7 @@ import urllib.request
 from typing import TYPE_CHECKING
 
 from kensho import __version__
-from kensho.model.errors import CorruptError, LocatorError, UnsupportedError
+from kensho.model.errors import CorruptError, LocatorError, NotFoundError, UnsupportedError
 from kensho.model.extent import Extent, Kind
 from kensho.storage._cache import BlockCache
 from kensho.storage._read import check_range
@@ -342,7 +342,8 @@ def _version_of(answer: _Answer, name: str) -> _Version:
 
 def _refused(name: str, status: int) -> LocatorError:
     why = {401: "a login is needed", 403: "not allowed", 404: "nothing is there", 410: "gone"}
-    return LocatorError(
+    kind = NotFoundError if status in {403, 404, 410} else LocatorError
+    return kind(
         f"the server answers {status}: {why.get(status, http.client.responses.get(status, ''))}",
         path=name,
         hint="check the URL; a login can be given as https://USER:PASSWORD@HOST/…",

@@ -92,6 +92,11 @@ def scheme_of(locator: str) -> str | None:
     return scheme.lower() if mark and scheme.isalnum() else None
 
 
+def is_pipe(fd: int = 0) -> bool:
+    """Tell whether a file descriptor, standard input by default, can only be read once."""
+    return not stat.S_ISREG(os.fstat(fd).st_mode)
+
+
 def sibling_opener(locator: str | os.PathLike[str]) -> Callable[[str], ByteSource]:
     """Return what opens a file beside ``locator`` by its relative name.
 
@@ -135,7 +140,7 @@ def _open_place(place: str) -> ByteSource:
 
 
 def _standard_input() -> ByteSource:
-    if not stat.S_ISREG(os.fstat(0).st_mode):
+    if is_pipe():
         raise UnsupportedError(
             "a pipe can only be read once, from front to back",
             path="-",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from kensho.model.errors import CorruptError, LocatorError, ToolMissingError
+from kensho.model.errors import CorruptError, LocatorError, NotFoundError, ToolMissingError
 from kensho.model.extent import Extent, Kind
 from kensho.storage._cache import BlockCache
 from kensho.storage._read import check_range
@@ -121,7 +121,9 @@ def _changed(name: str) -> CorruptError:
 
 def _failed(name: str, error: Exception) -> LocatorError:
     reason = str(error).partition("\n")[0]
-    return LocatorError(
+    there = type(error).__name__ not in {"NotFoundError", "FileNotFoundError"}
+    kind = LocatorError if there else NotFoundError
+    return kind(
         f"cannot be read: {reason}",
         path=name,
         hint="check the name, and the credentials and region in the environment",

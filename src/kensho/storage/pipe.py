@@ -17,23 +17,37 @@ _ZEROS = bytes(1 << 20)
 class PipeReader:
     """Bytes from a pipe, a socket or anything else that only goes forward; not for threads."""
 
-    __slots__ = ("_fd", "name", "position")
+    __slots__ = ("_ahead", "_fd", "name", "position")
 
     def __init__(self, fd: int = 0, name: str = "-") -> None:
         self._fd = fd
+        self._ahead = b""
         self.name = name
         self.position = 0
 
     def read_up_to(self, buffer: WriteBuffer) -> int:
         """Fill ``buffer`` as far as the pipe goes; return how much that was."""
         view = memoryview(buffer)
+        done = min(len(self._ahead), len(view))
+        view[:done] = self._ahead[:done]
+        self._ahead = self._ahead[done:]
+        done += self._fill(view[done:])
+        self.position += done
+        return done
+
+    def peek(self, length: int) -> bytes:
+        """Return the next bytes, at most ``length``, without going on."""
+        buffer = bytearray(max(0, length - len(self._ahead)))
+        self._ahead += bytes(buffer[: self._fill(memoryview(buffer))])
+        return self._ahead[:length]
+
+    def _fill(self, view: memoryview) -> int:
         done = 0
         while done < len(view):
             got = os.readv(self._fd, [view[done:]])
             if got == 0:
                 break
             done += got
-        self.position += done
         return done
 
     def read(self, length: int) -> bytes:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from kensho.appliances.assemble import assemble
 from kensho.appliances.image.partitions import firmware_of
+from kensho.appliances.origin import Origin
 from kensho.appliances.package import Package
-from kensho.appliances.store import folder_store
 from kensho.disks import open_disk
 from kensho.model.appliance import Appliance, DiskImage, File, Network
 from kensho.model.finding import Finding, Severity
@@ -30,33 +28,37 @@ from kensho.model.units import GIB
 _FILE, _IMAGE, _CONTROLLER, _NETWORK = "file1", "disk1", "sata0", "default"
 
 
-def open_single_disk(path: Path, _selection: Selection) -> Package:
+def open_single_disk(origin: Origin, _selection: Selection) -> Package:
     """Open a disk image as a machine of 2 processors, 2 GiB memory, a SATA disk and an adapter.
 
     The firmware is what the disk's partitions are made for. FormatError kinds when the image
     cannot be read, PackageError when another file of it is missing.
     """
-    store = folder_store(path.parent, str(path))
+    store = origin.beside()
     try:
-        source = store.open(path.name)
+        source = store.open(origin.name)
         reader = open_disk(source, sibling=store.open)
         try:
             firmware = firmware_of(reader)
-            findings = (*reader.warnings, _assumptions(path, firmware))
-            appliance = _appliance(path, reader.virtual_size, reader.format, firmware)
+            findings = (*reader.warnings, _assumptions(origin.name, firmware))
+            appliance = _appliance(
+                origin, source.size, reader.virtual_size, reader.format, firmware
+            )
         finally:
             reader.close()
             source.close()
-        return assemble("disk", str(path), appliance, store, findings, own=(path.name,))
+        return assemble("disk", origin.path, appliance, store, findings, own=(origin.name,))
     except BaseException:
         store.close()
         raise
 
 
-def _appliance(path: Path, capacity: int, format_: str, firmware: Firmware) -> Appliance:
+def _appliance(
+    origin: Origin, size: int, capacity: int, format_: str, firmware: Firmware
+) -> Appliance:
     machine = Machine(
         id="vm",
-        name=path.stem,
+        name=origin.stem,
         cpu=Cpu(count=2),
         memory=Memory(2 * GIB),
         firmware=FirmwareSettings(firmware, stated=False),
@@ -66,21 +68,21 @@ def _appliance(path: Path, capacity: int, format_: str, firmware: Firmware) -> A
         nics=(Nic("nic0", NicModel.E1000, _NETWORK),),
     )
     return Appliance(
-        name=path.stem,
+        name=origin.stem,
         machines=(machine,),
         images=(DiskImage(_IMAGE, _FILE, capacity, format_),),
-        files=(File(_FILE, path.name, path.stat().st_size),),
+        files=(File(_FILE, origin.name, size),),
         networks=(Network(_NETWORK),),
     )
 
 
-def _assumptions(path: Path, firmware: Firmware) -> Finding:
+def _assumptions(name: str, firmware: Firmware) -> Finding:
     kind = "UEFI" if firmware is Firmware.UEFI else "BIOS"
     return Finding(
         "KF-150",
         Severity.WARNING,
         "a disk image says nothing about its machine: 2 processors, 2 GiB memory, "
         f"{kind} firmware, a SATA controller and one E1000 adapter are assumed",
-        subject=path.name,
+        subject=name,
         action="open the machine's OVF or VMX instead, or edit the plan",
     )

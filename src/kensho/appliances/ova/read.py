@@ -5,53 +5,72 @@ Nothing is unpacked; a file of the package is a window into the archive.
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
 
 from kensho.appliances.assemble import assemble
+from kensho.appliances.origin import Origin
 from kensho.appliances.ovf.open import manifest_beside, read_descriptor
 from kensho.appliances.package import Package
-from kensho.appliances.store import Store, tar_store
+from kensho.appliances.store import Store, fetching, tar_store
 from kensho.model.errors import PackageError, UnsupportedError
 from kensho.model.finding import Finding, Severity
 from kensho.model.selection import Selection
-from kensho.storage import FileSource, TarMember, read_members
+from kensho.storage import TarMember, read_members
 
 _XVA = "ova.xml"
+#: Where oVirt's export bundles have their descriptor and the files it refers to.
+_OVIRT_VMS, _OVIRT_IMAGES = "master/vms/", "images/"
 
 
-def open_ova(path: Path, selection: Selection) -> Package:
-    """Open the package in the archive at ``path``.
+def open_ova(origin: Origin, selection: Selection) -> Package:
+    """Open the package in an archive.
 
     PackageError when no descriptor is in it, UnsafePathError for members that are links, devices
     or lie outside, UnsupportedError for other archives.
     """
-    store, name, findings = open_archive(path)
+    store, name, findings = open_archive(origin)
     try:
+        store = fetching(store) if selection.fetch else store
         return _open(store, name, findings, selection)
     except BaseException:
         store.close()
         raise
 
 
-def open_archive(path: Path) -> tuple[Store, str, list[Finding]]:
+def open_archive(origin: Origin) -> tuple[Store, str, list[Finding]]:
     """Return the archive's files, the descriptor's name among them, and what is odd about it.
 
     The names are relative to the descriptor's folder. Raises what `open_ova` does.
     """
-    archive = FileSource(path)
+    archive = origin.open()
     try:
         members = read_members(archive)
         descriptor, findings = _descriptor(members, archive.name)
-        base = str(PurePosixPath(descriptor).parent)
-        store = tar_store(archive, members, "" if base == "." else base)
+        store = tar_store(archive, _beside(members, descriptor))
         return store, PurePosixPath(descriptor).name, findings
     except BaseException:
         archive.close()
         raise
 
 
+def _beside(members: Sequence[TarMember], descriptor: str) -> Mapping[str, TarMember]:
+    """Return the files by their names relative to the descriptor."""
+    folder = descriptor.rpartition("/")[0]
+    prefix = f"{folder}/" if folder else ""
+    files = {m.name: m for m in members if m.type == "file"}
+    beside = {n[len(prefix) :]: m for n, m in files.items() if n.startswith(prefix)}
+    if descriptor.startswith(_OVIRT_VMS):
+        beside |= {
+            name.removeprefix(_OVIRT_IMAGES): member
+            for name, member in files.items()
+            if name.startswith(_OVIRT_IMAGES)
+        }
+    return beside
+
+
 def _open(store: Store, name: str, findings: list[Finding], selection: Selection) -> Package:
-    fallback = PurePosixPath(store.path).stem
+    fallback = PurePosixPath(store.path.partition("?")[0]).stem
     appliance, read = read_descriptor(store, name, selection, fallback=fallback)
     manifest, own, more = manifest_beside(store, name)
     return assemble(

@@ -1,18 +1,19 @@
-"""Open an OVF package that lies in a folder: DSP0243 §5.2."""
+"""Open an OVF package that lies in a folder or on a web server: DSP0243 §5.2."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from lxml import etree
 
 from kensho.appliances.assemble import assemble
+from kensho.appliances.origin import Origin
 from kensho.appliances.ovf.elements import local
 from kensho.appliances.ovf.manifest import MAX_MANIFEST, read_manifest
 from kensho.appliances.ovf.read import read_envelope
 from kensho.appliances.package import Digest, Package
-from kensho.appliances.store import Store, folder_store, read_text_file
+from kensho.appliances.store import Store, fetching, read_text_file
 from kensho.appliances.xmlsafe import MAX_XML, parse_xml
 from kensho.model.appliance import Appliance
 from kensho.model.errors import UnsupportedError
@@ -31,23 +32,24 @@ _OTHER_ROOTS = {
 }
 
 
-def open_ovf(path: Path, selection: Selection) -> Package:
-    """Open the package whose descriptor is at ``path``.
+def open_ovf(origin: Origin, selection: Selection) -> Package:
+    """Open a package whose files lie beside its descriptor.
 
     UnsupportedError for XML that is no OVF, FormatError kinds when it cannot be read.
     """
-    store = folder_store(path.parent, str(path))
+    store = origin.beside()
     try:
-        appliance, findings = read_descriptor(store, path.name, selection, fallback=path.stem)
-        manifest, own, more = manifest_beside(store, path.name)
+        store = fetching(store) if selection.fetch else store
+        appliance, findings = read_descriptor(store, origin.name, selection, fallback=origin.stem)
+        manifest, own, more = manifest_beside(store, origin.name)
         return assemble(
             "ovf",
-            str(path),
+            origin.path,
             appliance,
             store,
             (*findings, *more),
             manifest=manifest,
-            own=(path.name, *own),
+            own=(origin.name, *own),
         )
     except BaseException:
         store.close()

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from kensho.appliances.assemble import assemble
+from kensho.appliances.origin import Origin
 from kensho.appliances.package import Package
-from kensho.appliances.store import Store, find, folder_store, read_text_file
+from kensho.appliances.store import Store, find, read_text_file
 from kensho.appliances.vmx.parse import MAX_VMX, read_dictionary
 from kensho.appliances.vmx.read import read_vmx
 from kensho.model.errors import UnsafePathError, UnsupportedError
 from kensho.model.selection import Selection
 
 
-def open_vmx(path: Path, _selection: Selection) -> Package:
-    """Open the machine whose VMX is at ``path``; disks are looked for in the same folder."""
-    store = folder_store(path.parent, str(path))
+def open_vmx(origin: Origin, _selection: Selection) -> Package:
+    """Open the machine a VMX describes; disks are looked for in the same folder."""
+    path = origin.path
+    store = origin.beside()
     try:
-        data = read_text_file(store, path.name, MAX_VMX)
-        dictionary, findings = read_dictionary(data, path=str(path))
+        data = read_text_file(store, origin.name, MAX_VMX)
+        dictionary, findings = read_dictionary(data, path=path)
         appliance, more = read_vmx(
             dictionary,
-            path=str(path),
-            fallback=path.stem,
+            path=path,
+            fallback=origin.stem,
             locate=lambda name: _locate(store, name),
         )
-        return assemble("vmx", str(path), appliance, store, (*findings, *more), own=(path.name,))
+        return assemble("vmx", path, appliance, store, (*findings, *more), own=(origin.name,))
     except BaseException:
         store.close()
         raise

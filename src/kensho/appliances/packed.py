@@ -1,0 +1,181 @@
+"""Files packed as a whole or split: RFC 1952 and DSP0243 2.1 §7.1 (compression, chunkSize).
+
+Nothing is unpacked to disk. DSP0243: with both, the file was compressed first and split then.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import zlib
+from pathlib import PurePosixPath
+
+from kensho.appliances.origin import Origin
+from kensho.appliances.sniff import is_tar, is_xml
+from kensho.appliances.store import Store, absent, find, open_file
+from kensho.model.appliance import File
+from kensho.model.errors import LimitError, PackageError, UnsupportedError
+from kensho.model.units import GIB, MIB
+from kensho.storage import ByteSource, MemorySource
+from kensho.storage.gzip import MAGIC, GzipSource
+from kensho.storage.joined import JoinedSource
+
+_PLAIN = frozenset({"", "identity", "none"})
+_GZIP = frozenset({"gzip", "x-gzip", "gz"})
+_MOST_CHUNKS = 10_000
+_LOOK_AHEAD = 4  #: numbers after a gap, to tell it from the end
+_HEAD = 64 * 1024
+_RATIO = 256  #: disk images hardly pack better, and bombs do
+
+
+def is_packed(file: File) -> bool:
+    """Tell whether the file's bytes have to be unpacked."""
+    return file.compression.lower() not in _PLAIN
+
+
+def open_content(store: Store, file: File, capacity: int | None) -> ByteSource:
+    """Open what a file of a package holds: chunks joined, gzip unpacked as it is read.
+
+    ``capacity`` is the size of the disk in it, which bounds what is unpacked. PackageError when
+    the file or a chunk is missing, UnsupportedError for another compression, and what `GzipSource`
+    raises.
+    """
+    if not is_packed(file):
+        return _open_stored(store, file)
+    if file.compression.lower() not in _GZIP:
+        raise UnsupportedError(
+            f"{file.href} is compressed with {file.compression!r}",
+            path=store.path,
+            field="ovf:compression",
+            hint="DSP0243 knows gzip only; unpack the file and correct the descriptor",
+        )
+    source = _open_stored(store, file)
+    try:
+        return GzipSource(source, unpack_limit(source.size, capacity))
+    except BaseException:
+        source.close()
+        raise
+
+
+def unpack_limit(packed: int, capacity: int | None) -> int:
+    """Return the most bytes that a packed file may unpack to: its disk's size and room for tables."""
+    if capacity is not None:
+        return capacity + capacity // 8 + 64 * MIB
+    return max(GIB, _RATIO * packed)
+
+
+def chunk_names(store: Store, file: File) -> tuple[str, ...]:
+    """Return the stored names of a split file's chunks, in order.
+
+    PackageError when one is missing or none is there, LimitError for too many.
+    """
+    size = file.chunk_size or 0
+    known = file.size is not None and not is_packed(file)
+    wanted = -(-(file.size or 0) // size) if known else 0
+    if wanted > _MOST_CHUNKS:
+        raise LimitError(
+            f"{file.href} has {wanted} chunks; at most {_MOST_CHUNKS} are read",
+            path=store.path,
+            field="ovf:chunkSize",
+        )
+    names: list[str] = []
+    total = 0
+    last = size
+    while len(names) < _MOST_CHUNKS:
+        href = f"{file.href}.{len(names):09d}"
+        name = find(store, href)
+        if name is None:
+            break
+        last = store.size_of(name) or 0
+        total += last
+        names.append(name)
+        if last != size:
+            break
+    ahead = range(len(names), len(names) + _LOOK_AHEAD)
+    following = any(find(store, f"{file.href}.{number:09d}") is not None for number in ahead)
+    if following and last != size:
+        raise PackageError(
+            f"chunk {names[-1]} has {last} bytes, not {size} as the others",
+            path=store.path,
+            field="ovf:chunkSize",
+            hint="the package is damaged: fetch it again",
+        )
+    is_short = last == size and file.size is not None and total < file.size
+    if not names or len(names) < wanted or is_short or following:
+        raise _missing_chunk(store, file, len(names), wanted)
+    return tuple(names)
+
+
+def _missing_chunk(store: Store, file: File, number: int, wanted: int) -> Exception:
+    of = f" of {wanted}" if wanted else ""
+    if store.beyond:
+        return absent(store, file.href)
+    return PackageError(
+        f"chunk {number + 1}{of} of {file.href} is missing: {file.href}.{number:09d}",
+        path=store.path,
+        hint="put all chunks beside the descriptor, or fetch the package again",
+    )
+
+
+def _open_stored(store: Store, file: File) -> ByteSource:
+    if file.chunk_size is None:
+        return open_file(store, file.href)
+    try:
+        names = chunk_names(store, file)
+    except PackageError:
+        if find(store, file.href) is None:
+            raise
+        return open_file(store, file.href)  # somebody joined them and left the descriptor
+    parts: list[ByteSource] = []
+    try:
+        for name in names:
+            parts.append(store.open(name))  # noqa: PERF401 - those opened are closed on errors
+        return JoinedSource(parts, f"{store.path}#{file.href}")
+    except BaseException:
+        for part in parts:
+            part.close()
+        raise
+
+
+def unpacked(origin: Origin, source: ByteSource) -> tuple[Origin, ByteSource] | None:
+    """Return what is in a gzip file and its first bytes; None unless it is a tar archive or XML.
+
+    oVirt and others pack whole packages.
+    """
+    data = source.read_at(0, min(_HEAD, source.size))
+    if not data.startswith(MAGIC):
+        return None
+    try:
+        head = MemorySource(zlib.decompressobj(31).decompress(data, _HEAD), source.name)
+    except zlib.error:
+        return None
+    if not (is_tar(head) or is_xml(head)):
+        return None
+    name = origin.name
+    stem = PurePosixPath(name)
+    inner = stem.stem if stem.suffix.lower() in {".gz", ".tgz"} else name
+
+    def open_inner() -> ByteSource:
+        packed = origin.open()
+        try:
+            return GzipSource(packed, unpack_limit(packed.size, None))
+        except BaseException:
+            packed.close()
+            raise
+
+    def beside() -> Store:
+        store = origin.beside()
+
+        def size_of(wanted: str) -> int | None:
+            if wanted != inner:
+                return store.size_of(wanted)
+            with_size = open_inner()
+            with_size.close()
+            return with_size.size
+
+        return dataclasses.replace(
+            store,
+            size_of=size_of,
+            open=lambda wanted: open_inner() if wanted == inner else store.open(wanted),
+        )
+
+    return Origin(origin.path, inner, open_inner, beside), head

@@ -38,12 +38,9 @@ def keep(node: etree._Element, own: str, notes: Notes) -> str:
         if None not in alone.nsmap and not all(namespace_of(e) for e in alone.iter(etree.Element)):
             # Without a namespace means OVF's, see `elements.dialect`.
             alone = parse_kept(_NAME.sub(rf'\g<0> xmlns="{OVF}"', _bound(text), count=1))
-        cim = PREFIXES.values()
-        used = sorted(used_prefixes(alone))
-        etree.cleanup_namespaces(alone, keep_ns_prefixes=used)
-        if any(uri in cim and PREFIXES.get(str(p)) != uri for p, uri in alone.nsmap.items()):
-            alone = _with_usual_prefixes(alone)
-        text = _DECLARED.sub(_sorted, renamed(serialise(alone), own, OVF), count=1)
+        alone = _with_usual_prefixes(parse_kept(renamed(serialise(alone), own, OVF)))
+        etree.cleanup_namespaces(alone, keep_ns_prefixes=sorted(used_prefixes(alone)))
+        text = _DECLARED.sub(_sorted, serialise(alone), count=1)
     notes.kept += len(text)
     if notes.kept > MAX_KEPT:
         raise LimitError(f"more than {MAX_KEPT} characters of unknown XML", path=notes.path)
@@ -56,12 +53,10 @@ def _sorted(declarations: re.Match[str]) -> str:
 
 
 def _with_usual_prefixes(element: etree._Element) -> etree._Element:
-    """Return the element with CIM's namespaces called what the writer calls them."""
-    holder = etree.Element("_", nsmap=PREFIXES)
+    """Return the element with OVF's and CIM's namespaces called what the writer calls them."""
+    holder = etree.Element("_", nsmap={None: OVF, "ovf": OVF, **PREFIXES})  # type: ignore[dict-item]
     holder.append(element)
-    alone = parse_kept(serialise(element))
-    etree.cleanup_namespaces(alone, keep_ns_prefixes=sorted(used_prefixes(alone)))
-    return alone
+    return parse_kept(serialise(element))
 
 
 def namespace_of(element: etree._Element) -> str:

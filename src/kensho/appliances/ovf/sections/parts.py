@@ -81,6 +81,9 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     #: XML names of fields that OVF 1.x does not have.
     SINCE_2: ClassVar[frozenset[str]] = frozenset()
 
+    #: Fields that are no part of the element.
+    ASIDE: ClassVar[frozenset[str]] = frozenset()
+
     unknown: tuple[Unknown, ...] = ()
     unknown_attributes: tuple[UnknownAttribute, ...] = ()
 

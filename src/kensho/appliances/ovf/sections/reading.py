@@ -55,7 +55,7 @@ def _read(cls: type[P], element: etree._Element, own: str, notes: Notes, depth: 
     many: dict[str, list[Any]] = {slot.field: [] for slot in plan.slots if slot.many}
     unknown: list[Unknown] = []
     counts: Counter[str] = Counter()
-    anchor = ""
+    anchor, last = "", -1
     if plan.content is not None:
         values[plan.content.field] = _text_of(element)
     for node in element:
@@ -63,6 +63,8 @@ def _read(cls: type[P], element: etree._Element, own: str, notes: Notes, depth: 
         if slot is None or (not slot.many and slot.field in values):
             unknown.append(Unknown(keep(node, own, notes), anchor))
             continue
+        _note_place(plan, slot, last, name, child, notes)
+        last = plan.slots.index(slot)
         value = _value(slot, node, child, own, f"{name}/{child}", notes, depth)
         attributes = (
             tuple(_foreign(node, own, f"{child}[{counts[child] + 1}]"))
@@ -199,6 +201,16 @@ def _scalar(slot: Slot, text: str, where: str, notes: Notes) -> Any:
 def _text_of(element: etree._Element) -> str:
     text = str(element.xpath("string()"))
     return text if text.strip() else ""
+
+
+def _note_place(plan: Plan, slot: Slot, last: int, name: str, child: str, notes: Notes) -> None:
+    if plan.slots.index(slot) < last:
+        notes.add(
+            "KF-722",
+            Severity.NOTE,
+            f"{name} has {child} after {plan.slots[last].name or 'others'}",
+            action="written in the schema's order",
+        )
 
 
 def _note_missing(name: str, slot: Slot, notes: Notes) -> None:

@@ -36,7 +36,16 @@ def tidy(element: etree._Element, kept: Iterable[etree._Element]) -> None:
     """Drop declarations that nothing uses, and indent what is not in ``kept``."""
     nodes = set(kept)
     in_values = {p for n in nodes if isinstance(n.tag, str) for p in used_prefixes(n)}
-    etree.cleanup_namespaces(element, keep_ns_prefixes=["ovf", *sorted(in_values)])
+    prefixes: dict[str, set[str | None]] = {}
+    for node in element.iter(etree.Element):
+        for prefix, uri in node.nsmap.items():
+            prefixes.setdefault(uri, set()).add(prefix)
+    # What has one prefix everywhere is declared once; OVF's own namespaces are already.
+    top = {
+        p: uri for uri, found in prefixes.items() if len(found) == 1 and (p := min(found, key=str))
+    }
+    keep = ["ovf", *sorted(in_values)]
+    etree.cleanup_namespaces(element, top_nsmap=top, keep_ns_prefixes=keep)
     _indent(element, nodes, 0)
 
 

@@ -88,15 +88,28 @@ def inflate_zlib(data: ReadBuffer, size: int) -> bytes | bytearray:
         # which covers exactly what was written, only matches if that is all of ``out``.
         if len(data) >= 4 and _libdeflate.adler32(out) == int.from_bytes(data[-4:], "big"):
             return cast("bytearray", out)
-    return _inflate(zlib, data, size, 15)
+    return _inflate(zlib, data, size, 15)[0]
 
 
-def inflate_raw(data: ReadBuffer, size: int) -> bytes:
-    """Decode raw deflate data of exactly ``size`` bytes; what follows them is ignored."""
-    out = _inflate(_isal or zlib, data, size, -15)
+def inflate_raw(data: ReadBuffer, size: int) -> tuple[bytes, int]:
+    """Decode raw deflate data of exactly ``size`` bytes; return them and how many bytes they took."""
+    out, used = _inflate(_isal or zlib, data, size, -15)
     if len(out) != size:
         raise DamagedDataError(f"{len(out)} bytes instead of {size}")
-    return out
+    return out, used
+
+
+def zlib_to_raw(data: ReadBuffer) -> ReadBuffer:
+    """Return the raw deflate data within a zlib stream, which is not looked at."""
+    if len(data) < 6 or data[0] & 15 != 8 or data[1] & 32 or (data[0] << 8 | data[1]) % 31:
+        raise DamagedDataError("no zlib stream")
+    return memoryview(data)[2:-4]
+
+
+def raw_to_zlib(data: ReadBuffer, content: ReadBuffer) -> bytes:
+    """Return raw deflate data, whose content is given, as a zlib stream."""
+    checksum = (_libdeflate or zlib).adler32(content)
+    return b"".join((b"\x78\x01", data, checksum.to_bytes(4, "big")))
 
 
 def unzstd(data: ReadBuffer, size: int) -> bytes:
@@ -112,7 +125,7 @@ def unzstd(data: ReadBuffer, size: int) -> bytes:
     return out
 
 
-def _inflate(module: Any, data: ReadBuffer, size: int, wbits: int) -> bytes:
+def _inflate(module: Any, data: ReadBuffer, size: int, wbits: int) -> tuple[bytes, int]:
     decoder = module.decompressobj(wbits)
     try:
         out = decoder.decompress(data, size)
@@ -123,7 +136,7 @@ def _inflate(module: Any, data: ReadBuffer, size: int, wbits: int) -> bytes:
         raise DamagedDataError("damaged deflate data") from None
     if not decoder.eof:
         raise DamagedDataError("deflate data end early")
-    return cast("bytes", out)
+    return cast("bytes", out), len(data) - len(decoder.unused_data)
 
 
 _INFLATE_ERRORS: tuple[type[Exception], ...] = (

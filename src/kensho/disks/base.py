@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from kensho.model.extent import Extent
     from kensho.model.finding import Finding
-    from kensho.storage.base import WriteBuffer
+    from kensho.storage.base import ReadBuffer, WriteBuffer
 
 #: Opens another file of the same disk by the relative name its descriptor gives.
 SiblingOpener: TypeAlias = Callable[[str], ByteSource]
@@ -164,3 +164,41 @@ class PlacingWriter(DiskWriter, Protocol):
 
         Counts as committing the run: the same order, and the caller fills the places.
         """
+
+
+@runtime_checkable
+class PackedReader(DiskReader, Protocol):
+    """A reader of blocks that are compressed one by one and can be had as they are stored."""
+
+    @property
+    def packing(self) -> tuple[str, int] | None:
+        """Codec (``zlib``, ``deflate`` or ``zstd``) and bytes of the disk per block, if there is one."""
+
+    def packed(self, start: int, end: int) -> Iterator[tuple[int, ReadBuffer]]:
+        """Yield (start, stored bytes) of the compressed blocks in the range, whole ones.
+
+        What the file says about a block is checked, its content is not. There may be
+        bytes of something else behind the end of the compressed ones.
+        """
+
+    def unpack(self, start: int, data: ReadBuffer) -> tuple[ReadBuffer, int]:
+        """Return a block's content, all checksums verified, and how many of its bytes that took.
+
+        CorruptError when they do not decode to one block.
+        """
+
+
+@runtime_checkable
+class PackedWriter(DiskWriter, Protocol):
+    """A writer that compresses granule by granule and also takes granules compressed already."""
+
+    @property
+    def codec(self) -> str:
+        """What a granule is to be compressed with: ``zlib``, ``deflate`` or ``zstd``."""
+
+    @property
+    def largest(self) -> int:
+        """Most bytes a compressed granule may have."""
+
+    def encode_packed(self, offset: int, granules: list[ReadBuffer]) -> Any:
+        """Prepare a run of compressed granules for ``commit``. May be called from any thread."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from kensho.disks.base import DiskReader, DiskWriter
     from kensho.disks.content import Keep
+    from kensho.disks.copy_packed import Prepare
 
 BATCH = 1 << 20
 _MAX_THREADS = 16
@@ -59,6 +60,7 @@ def copy_disk(
     root: bool = False,
     keep: Keep | None = None,
     start: int = 0,
+    passthrough: str | None = None,
 ) -> CopyResult:
     """Copy all of ``reader`` into ``writer`` and finish it.
 
@@ -67,7 +69,8 @@ def copy_disk(
     from whichever thread, stops all and is raised here as it was. UsageError when
     the writer is smaller than the reader. What is before ``start``, the end of a run
     committed before, is left alone, and neither counted nor hashed. ``keep`` is given
-    the leaves the ``root`` is made of.
+    the leaves the ``root`` is made of. ``passthrough``, ``checked`` or ``blind``: carry
+    compressed blocks as they are (``kensho.disks.copy_packed``).
     """
     if writer.virtual_size < reader.virtual_size:
         raise UsageError(
@@ -75,12 +78,18 @@ def copy_disk(
         )
     started = time.monotonic()
     tree = MerkleTree(keep) if root else None
-    if tree is None and isinstance(writer, PlacingWriter) and is_verbatim(reader, writer):
+    plain = tree is None and passthrough is None
+    if plain and isinstance(writer, PlacingWriter) and is_verbatim(reader, writer):
         data = copy_verbatim(reader, writer, start, on_bytes, cancelled)
     else:
         count = max(1, min(threads or os.cpu_count() or 1, _MAX_THREADS))
         ranges = _from(start, batches(reader, max(writer.granularity, LEAF)))
-        run = _Run(reader, writer, ranges, count, on_bytes, cancelled, tree)
+        prepare = None
+        if passthrough is not None:
+            from kensho.disks.copy_packed import packed_copy
+
+            prepare = packed_copy(reader, writer, passthrough, fill=root)
+        run = _Run(reader, writer, ranges, count, on_bytes, cancelled, tree, prepare)
         data = _run_threads(run, count)
     writer.finish()
     if on_bytes is not None:
@@ -169,6 +178,7 @@ class _Run:
         on_bytes: Callable[[int, int], None] | None,
         cancelled: Callable[[], bool] | None,
         tree: MerkleTree | None,
+        prepare: Prepare | None,
     ) -> None:
         self.failure: BaseException | None = None
         self.data_bytes = 0
@@ -177,6 +187,7 @@ class _Run:
         self._on_bytes = on_bytes
         self._cancelled = cancelled
         self._tree = tree
+        self._prepare = prepare or self._read_and_encode
         self._ranges = ranges
         self._lock = threading.Lock()
         self._freed = threading.Condition(self._lock)
@@ -236,16 +247,20 @@ class _Run:
         return number, found[0], found[1], buffer
 
     def _process(self, start: int, end: int, buffer: bytearray) -> _Done:
+        encoded, data = self._prepare(start, end, buffer)
+        leaves = leaf_digests(buffer, start, end - start) if self._tree and encoded else []
+        return _Done(buffer, end, encoded, data, leaves)
+
+    def _read_and_encode(self, start: int, end: int, buffer: bytearray) -> tuple[list[object], int]:
         length = end - start
         view = memoryview(buffer)[:length]
         self._reader.read_into(start, view)
-        encoded = []
+        encoded: list[object] = []
         data = 0
         for low, high in data_runs(buffer, length, self._writer.granularity):
             encoded.append(self._writer.encode(start + low, view[low:high]))
             data += high - low
-        leaves = leaf_digests(buffer, start, length) if self._tree and encoded else []
-        return _Done(buffer, end, encoded, data, leaves)
+        return encoded, data
 
     def _put(self, number: int, done: _Done) -> None:
         with self._lock:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from kensho.disks.base import DiskReader, SiblingOpener
     from kensho.model.extent import Extent
-    from kensho.storage.base import ByteSource, WriteBuffer
+    from kensho.storage.base import ByteSource, ReadBuffer, WriteBuffer
 
 _FEATURES = PLAIN_FEATURES | s.EXTERNAL_DATA | s.EXTENDED_L2
 
@@ -93,24 +93,43 @@ class Qcow2Disk:
     def _read_compressed(self, offset: int, view: memoryview) -> None:
         cluster = 1 << self._header.cluster_bits
         end = offset + len(view)
-        for index in range(offset // cluster, -(-end // cluster)):
-            data = self._cluster(index)
-            start = index * cluster
+        for start, packed in self.packed(offset, end):
+            data, _ = self.unpack(start, packed)
             low, high = max(start, offset), min(start + cluster, end)
             view[low - offset : high - offset] = data[low - start : high - start]
 
-    def _cluster(self, index: int) -> bytes:
+    @property
+    def packing(self) -> tuple[str, int]:
+        """Codec and bytes of compressed clusters, of which there may be none."""
+        codec = "zstd" if self._header.compression_type == s.ZSTD else "deflate"
+        return codec, 1 << self._header.cluster_bits
+
+    def packed(self, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+        """Yield (start, stored bytes and some more) of the compressed clusters in the range."""
         bits = self._header.cluster_bits
-        block = (index << bits) // self._map.block  # its first subcluster, if there are any
-        place, length = compressed_place(COMPRESSED - self._map.locate(block), bits)
-        # The length is rounded up to sectors, which the file need not have at its end.
-        packed = self._source.read_at(place, min(length, self._source.size - place))
-        decode = unzstd if self._header.compression_type == s.ZSTD else inflate_raw
+        for index in range(start >> bits, -(-end >> bits)):
+            block = (index << bits) // self._map.block  # its first subcluster, if there are any
+            location = self._map.locate(block)
+            if location <= COMPRESSED:
+                place, length = compressed_place(COMPRESSED - location, bits)
+                # The length is rounded up to sectors, which the file need not have at its end.
+                length = min(length, self._source.size - place)
+                yield index << bits, self._source.read_at(place, length)
+
+    def unpack(self, start: int, data: ReadBuffer) -> tuple[bytes, int]:
+        """Return a cluster's content and how many bytes of ``data`` that took, at most."""
+        bits = self._header.cluster_bits
         try:
-            return decode(packed, 1 << bits)
+            if self._header.compression_type == s.ZSTD:
+                return unzstd(data, 1 << bits), len(data)
+            return inflate_raw(data, 1 << bits)
         except DamagedDataError as error:
+            location = self._map.locate(start // self._map.block)
+            place, _ = compressed_place(COMPRESSED - location, bits)
             raise CorruptError(
-                f"compressed cluster {index}: {error}", path=self._source.name, offset=place
+                f"compressed cluster {start >> bits}: {error}",
+                path=self._source.name,
+                offset=place,
             ) from None
 
 

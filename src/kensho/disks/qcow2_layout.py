@@ -100,11 +100,11 @@ class Qcow2Layout:
 
     __slots__ = (
         "_counts",
-        "_kind",
         "_l1",
         "_sink",
         "_table",
         "_table_number",
+        "kind",
         "next",
         "owned",
         "size",
@@ -118,7 +118,7 @@ class Qcow2Layout:
         self.size = -(-virtual_size // 512) * 512
         self.owned = Owned()
         self._sink = sink
-        self._kind = kind
+        self.kind = kind
         self._l1 = zero_table("Q", -(-self.size // (CLUSTER * _PER_TABLE)))
         self.next = CLUSTER + whole_clusters(8 * len(self._l1))
         self._counts = array.array("H", [1]) * (self.next // CLUSTER) if shared else None
@@ -173,7 +173,7 @@ class Qcow2Layout:
         self._align()
         refcount_at, clusters = self._write_refcounts()
         self._sink.write_at(CLUSTER, write_table(self._l1, big_endian=True))
-        self._sink.write_at(0, self._kind.pack(self.size, len(self._l1), refcount_at, clusters))
+        self._sink.write_at(0, self.kind.pack(self.size, len(self._l1), refcount_at, clusters))
 
     def _switch(self, cluster: int) -> None:
         if not self.is_in_table(cluster):
@@ -187,7 +187,7 @@ class Qcow2Layout:
                 self._switch(cluster)
                 if self._table[cluster % _PER_TABLE]:
                     continue
-                if self._kind.version >= 3:
+                if self.kind.version >= 3:
                     self._table[cluster % _PER_TABLE] = s.L2_ZERO
                 else:  # which knows no other way to hide the parent
                     self._sink.truncate(self.add_plain(cluster) + CLUSTER)

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
     from kensho.disks._codec import Compressor
     from kensho.disks.base import ParentRef, SiblingSink
-    from kensho.storage.base import ByteSink
+    from kensho.storage.base import ByteSink, ReadBuffer
+
+_LARGEST = CLUSTER - 513  # more is stored as it is
 
 
 class Qcow2Writer:
@@ -122,22 +124,40 @@ class Qcow2CompressedWriter:
         """Say what is this disk's own."""
         self._layout.owned = Owned(ranges)
 
-    def encode(self, offset: int, data: memoryview) -> tuple[int, memoryview, list[bytes | None]]:
+    def encode(
+        self, offset: int, data: memoryview
+    ) -> tuple[int, memoryview, list[ReadBuffer | None]]:
         """Compress each cluster; None stands for one that does not get smaller."""
-        packed: list[bytes | None] = []
+        packed: list[ReadBuffer | None] = []
         for at in range(0, len(data), CLUSTER):
             cluster = data[at : at + CLUSTER]
             if len(cluster) < CLUSTER:
                 cluster = memoryview(bytes(cluster) + ZEROS[: CLUSTER - len(cluster)])
             small = bytes(self._compress(cluster))
-            packed.append(small if len(small) < CLUSTER - 512 else None)
+            packed.append(small if len(small) <= _LARGEST else None)
         return offset, data, packed
 
-    def commit(self, encoded: tuple[int, memoryview, list[bytes | None]]) -> None:
+    @property
+    def codec(self) -> str:
+        """What clusters are compressed with."""
+        return "zstd" if self._layout.kind.compression == s.ZSTD else "deflate"
+
+    @property
+    def largest(self) -> int:
+        """Most bytes a compressed cluster may have, as in ``encode``."""
+        return _LARGEST
+
+    def encode_packed(
+        self, offset: int, granules: list[ReadBuffer]
+    ) -> tuple[int, memoryview, list[ReadBuffer | None]]:
+        """Prepare clusters that are compressed already."""
+        return offset, memoryview(b""), list(granules)
+
+    def commit(self, encoded: tuple[int, memoryview, list[ReadBuffer | None]]) -> None:
         """Append the run's clusters to the file, neighbours in one write."""
         offset, data, packed = encoded
         layout = self._layout
-        ready: list[bytes] = []
+        ready: list[ReadBuffer] = []
         begin = layout.next
         for index, small in enumerate(packed):
             cluster = offset // CLUSTER + index

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from kensho.disks.base import DiskReader, SiblingOpener
     from kensho.disks.vmdk_descriptor import ExtentLine
     from kensho.model.extent import Extent
-    from kensho.storage.base import ByteSource, WriteBuffer
+    from kensho.storage.base import ByteSource, ReadBuffer, WriteBuffer
 
 _FLAT = {"FLAT", "VMFS"}
 _SPARSE = {"SPARSE"}
@@ -122,6 +122,26 @@ class VmdkDisk:
                 return
             if self._parts[index].size:
                 yield index
+
+    @property
+    def packing(self) -> tuple[str, int] | None:
+        """Codec and bytes per grain of a disk that is one compressed extent."""
+        part = self._parts[0] if len(self._parts) == 1 else None
+        if isinstance(part, SparseExtent) and part.compressed and not self.parent:
+            return "zlib", part.header.grain_size * s.SECTOR
+        return None
+
+    def packed(self, start: int, end: int) -> Iterator[tuple[int, ReadBuffer]]:
+        """Yield (start, zlib stream) of the grains in the range."""
+        part = self._parts[0]
+        assert isinstance(part, SparseExtent)
+        yield from sorted(part.packed(start, end))  # disks may have them in any order
+
+    def unpack(self, start: int, data: ReadBuffer) -> tuple[ReadBuffer, int]:
+        """Return a grain's content and how many bytes that took: all."""
+        part = self._parts[0]
+        assert isinstance(part, SparseExtent)
+        return part.unpack(start, data), len(data)
 
     def check_parent(self, below: DiskReader) -> tuple[Finding, ...]:
         """Raise CorruptError unless ``below`` has the content id this delta was made over."""

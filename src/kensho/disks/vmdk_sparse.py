@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kensho.model.extent import Extent
-    from kensho.storage.base import ByteSource
+    from kensho.storage.base import ByteSource, ReadBuffer
 
 _MAX_CAPACITY = 1 << 41  # sectors: 1 PiB, 16 times what VMware allows
 _MAX_EMPTY = 1 << 16  # sectors in a row; a sparse file of zeros has no end to speak of
@@ -91,37 +91,38 @@ class SparseExtent:
 
     def _read_compressed(self, offset: int, view: memoryview) -> None:
         grain = self._grain
-        wanted: list[tuple[int, int]] = []
         end = offset + len(view)
         for index in range(offset // grain, -(-end // grain)):
-            location = self._map.locate(index)
-            if location >= 0:
-                wanted.append((location, index))
-            else:
+            if self._map.locate(index) < 0:
                 low = max(index * grain - offset, 0)
                 fill_zero(view[low : (index + 1) * grain - offset])
-        wanted.sort()
-        for run in _runs_of(wanted, 2 * grain + 1024):
-            self._inflate_run(run, offset, view)
-
-    def _inflate_run(self, run: list[tuple[int, int]], offset: int, view: memoryview) -> None:
-        # One read for neighbours: grains of a stream follow each other in the file.
-        base = run[0][0]
-        stop = min(run[-1][0] + self._grain + 512, self._source.size)
-        chunk = memoryview(self._source.read_at(base, stop - base))
-        grain = self._grain
-        for location, index in run:
-            data = self._grain_bytes(chunk, location - base, location, index)
-            low = index * grain - offset
+        for start, packed in self.packed(offset, end):
+            data = self.unpack(start, packed)
+            low = start - offset
             if low >= 0 and low + grain <= len(view):
                 view[low : low + grain] = data
             else:
                 begin, finish = max(low, 0), min(low + grain, len(view))
                 view[begin:finish] = data[begin - low : finish - low]
 
-    def _grain_bytes(
-        self, chunk: memoryview, at: int, location: int, index: int
-    ) -> bytes | bytearray | memoryview:
+    def packed(self, offset: int, end: int) -> Iterator[tuple[int, memoryview]]:
+        """Yield (start, zlib stream) of the grains in the range, as they lie in the file."""
+        grain = self._grain
+        wanted: list[tuple[int, int]] = []
+        for index in range(offset // grain, -(-end // grain)):
+            location = self._map.locate(index)
+            if location >= 0:
+                wanted.append((location, index))
+        wanted.sort()
+        for run in _runs_of(wanted, 2 * grain + 1024):
+            # One read for neighbours: grains of a stream follow each other in the file.
+            base = run[0][0]
+            stop = min(run[-1][0] + grain + 512, self._source.size)
+            chunk = memoryview(self._source.read_at(base, stop - base))
+            for location, index in run:
+                yield index * grain, self._stored(chunk, location - base, location, index)
+
+    def _stored(self, chunk: memoryview, at: int, location: int, index: int) -> memoryview:
         source, grain = self._source, self._grain
         lba, size = s.GRAIN_HEADER.unpack_from(chunk, at)
         if lba != index * self.header.grain_size:
@@ -139,17 +140,24 @@ class SparseExtent:
         packed = chunk[at : at + size]
         if len(packed) < size:
             packed = memoryview(source.read_at(location + s.GRAIN_HEADER.size, size))
+        return packed
+
+    def unpack(self, start: int, packed: ReadBuffer) -> bytes | bytearray:
+        """Return the content of the grain that begins at ``start``, its checksum verified."""
+        source, grain, index = self._source, self._grain, start // self._grain
         try:
             data = inflate_zlib(packed, grain)
         except DamagedDataError as error:
             raise CorruptError(
-                f"grain {index}: {error}", path=source.name, offset=location
+                f"grain {index}: {error}", path=source.name, offset=self._map.locate(index)
             ) from None
         if len(data) < grain:
             # Only the disk's last grain may be short, by what lies behind the capacity.
-            if len(data) < min(grain, self.size - index * grain):
+            if len(data) < min(grain, self.size - start):
                 raise CorruptError(
-                    f"grain {index} holds only {len(data)} bytes", path=source.name, offset=location
+                    f"grain {index} holds only {len(data)} bytes",
+                    path=source.name,
+                    offset=self._map.locate(index),
                 )
             data = bytes(data).ljust(grain, b"\0")
         return data

@@ -18,7 +18,7 @@ from kensho.disks.vmdk_descriptor import make_descriptor, new_content_id
 from kensho.model.errors import LimitError
 
 if TYPE_CHECKING:
-    from kensho.storage.base import StreamSink
+    from kensho.storage.base import ReadBuffer, StreamSink
 
 GRAIN = 1 << 16
 ENTRIES = 512
@@ -78,11 +78,23 @@ class StreamOptimizedWriter:
             grain = data[at : at + GRAIN]
             if len(grain) < GRAIN:  # readers expect whole grains, also at the disk's end
                 grain = memoryview(bytes(grain) + ZEROS[: GRAIN - len(grain)])
-            packed = self._compress(grain)
-            head = s.GRAIN_HEADER.pack((first + at // GRAIN) * _GRAIN_SECTORS, len(packed))
-            pad = ZEROS[: -(len(packed) + len(head)) % s.SECTOR]
-            grains.append(b"".join((head, packed, pad)))
+            grains.append(_framed(first + at // GRAIN, self._compress(grain)))
         return first, grains
+
+    @property
+    def codec(self) -> str:
+        """What grains are compressed with."""
+        return "zlib"
+
+    @property
+    def largest(self) -> int:
+        """Most bytes a compressed grain may have."""
+        return 2 * GRAIN
+
+    def encode_packed(self, offset: int, granules: list[ReadBuffer]) -> tuple[int, list[bytes]]:
+        """Prepare grains that are zlib streams already."""
+        first = offset // GRAIN
+        return first, [_framed(number, packed) for number, packed in enumerate(granules, first)]
 
     def commit(self, encoded: tuple[int, list[bytes]]) -> None:
         """Append the grains, and each grain table once the next one begins."""
@@ -130,6 +142,12 @@ class StreamOptimizedWriter:
             raise LimitError("a VMDK file cannot be larger than 2 TiB")
         self._sink.append(marker + body)
         return sector
+
+
+def _framed(number: int, packed: ReadBuffer) -> bytes:
+    """Return a grain as it goes into the file: marker, zlib stream, padding."""
+    head = s.GRAIN_HEADER.pack(number * _GRAIN_SECTORS, len(packed))
+    return b"".join((head, packed, ZEROS[: -(len(packed) + len(head)) % s.SECTOR]))
 
 
 def create_stream_optimized(

@@ -46,7 +46,8 @@ class Descriptor:
     ``writers`` maps each subformat that can be written into one file to its target;
     the first one is the default. ``folder_writers`` has those that need more files
     beside it: ``create_disk`` wants a ``sibling_sink`` for them. ``child_writers`` has
-    those that can be based on a parent, ``snapshots`` opens an internal snapshot.
+    those that can be based on a parent, ``folder_child_writers`` those that need more
+    files as well; ``snapshots`` opens an internal snapshot.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Descriptor:
     magic: tuple[Magic, ...] = ()
     folder_writers: dict[str, str] = dataclasses.field(default_factory=dict)
     child_writers: dict[str, str] = dataclasses.field(default_factory=dict)
+    folder_child_writers: dict[str, str] = dataclasses.field(default_factory=dict)
     snapshots: str = ""
 
 
@@ -92,6 +94,7 @@ FORMATS: tuple[Descriptor, ...] = (
             "twoGbMaxExtentFlat": "kensho.disks.vmdk_split:create_split_flat",
         },
         child_writers={"monolithicSparse": "kensho.disks.vmdk_child:create_vmdk_child"},
+        folder_child_writers={"vmfsSparse": "kensho.disks.vmdk_esx_write:create_vmfs_sparse"},
     ),
     Descriptor(
         "vhdx",
@@ -318,18 +321,24 @@ def create_disk(
     descriptor = descriptor_of(format)
     if parent is not None:
         chosen = subformat or next(iter(descriptor.child_writers), "")
+        if chosen in descriptor.folder_child_writers:
+            beside = _demand_beside(format, chosen, sibling_sink)
+            create = _load(descriptor.folder_child_writers[chosen])
+            made = create(sink, virtual_size, parent, beside, name, identity=identity)
+            return cast("DiskWriter", made)
         if chosen not in descriptor.child_writers:
-            known = ", ".join(descriptor.child_writers) or "none"
-            raise UsageError(f"{format} {chosen} cannot have a parent", hint=f"known: {known}")
+            known = ", ".join((*descriptor.child_writers, *descriptor.folder_child_writers))
+            raise UsageError(
+                f"{format} {chosen} cannot have a parent", hint=f"known: {known or 'none'}"
+            )
         create = _load(descriptor.child_writers[chosen])
         options = {"compression": compression, "identity": identity}
         return cast("DiskWriter", create(sink, virtual_size, parent, **options))
     chosen = subformat or next(iter(descriptor.writers), "")
     if chosen in descriptor.folder_writers:
-        if sibling_sink is None:
-            raise UsageError(f"{format} {chosen} is written as several files, here is one only")
+        beside = _demand_beside(format, chosen, sibling_sink)
         create = _load(descriptor.folder_writers[chosen])
-        return cast("DiskWriter", create(sink, virtual_size, sibling_sink, name, identity=identity))
+        return cast("DiskWriter", create(sink, virtual_size, beside, name, identity=identity))
     if chosen not in descriptor.writers:
         known = ", ".join((*descriptor.writers, *descriptor.folder_writers)) or "none"
         raise UsageError(f"{format} has no writable subformat {chosen!r}", hint=f"known: {known}")
@@ -337,6 +346,12 @@ def create_disk(
     return cast(
         "DiskWriter", create(sink, virtual_size, compression=compression, identity=identity)
     )
+
+
+def _demand_beside(format_: str, subformat: str, sibling_sink: SiblingSink | None) -> SiblingSink:
+    if sibling_sink is None:
+        raise UsageError(f"{format_} {subformat} is written as several files, here is one only")
+    return sibling_sink
 
 
 def _matches(magic: Magic, head: bytes, tail: bytes) -> bool:

@@ -89,9 +89,14 @@ def create_vmdk_child(
         raise LimitError(
             f"a VMDK delta cannot have {virtual_size} bytes", hint="the limit is 2 TiB"
         )
+    demand_parent(parent)
+    return VmdkChildWriter(sink, virtual_size, parent, identity)
+
+
+def demand_parent(parent: ParentRef) -> None:
+    """Raise UsageError unless a descriptor can name that parent and its content."""
     if parent.format not in {None, "vmdk"} or not _CID.fullmatch(parent.identity):
         raise UsageError("the parent of a VMDK must be a VMDK with a content id")
     name = parent.name
     if not name or '"' in name or not name.isprintable() or len(name.encode()) > _MAX_NAME:
         raise UsageError(f"a VMDK's parent cannot be called {name!r}")
-    return VmdkChildWriter(sink, virtual_size, parent, identity)

@@ -194,7 +194,7 @@ def _flat(
     if not 0 < virtual_size <= _MAX_FLAT:
         raise LimitError(f"a VMDK cannot have {virtual_size} bytes", hint="the limit is 62 TiB")
     sectors = -(-virtual_size // s.SECTOR)
-    data = f"{_stem(name)}-flat.vmdk"
+    data = f"{stem_of(name)}-flat.vmdk"
     tail = f'VMFS "{data}"' if subformat == "vmfs" else f'FLAT "{data}" 0'
     cid = new_content_id(identity)
     text = make_descriptor(sectors, subformat, cid, identity, [f"RW {sectors} {tail}"])
@@ -218,7 +218,7 @@ def _split(
     letter, kind, offset = "s", "SPARSE", ""
     if subformat == "twoGbMaxExtentFlat":
         letter, kind, offset = "f", "FLAT", " 0"
-    names = [f"{_stem(name)}-{letter}{number:03d}.vmdk" for number in range(1, count + 1)]
+    names = [f"{stem_of(name)}-{letter}{number:03d}.vmdk" for number in range(1, count + 1)]
     lines = []
     for number, part in enumerate(names):
         length = min(PART // s.SECTOR, sectors - number * PART // s.SECTOR)
@@ -228,7 +228,7 @@ def _split(
     return SplitVmdkWriter(sink, make, names, sectors * s.SECTOR, subformat, text, cid)
 
 
-def _stem(name: str) -> str:
+def stem_of(name: str) -> str:
     """Return the file name without folder and suffix; UsageError if a descriptor cannot hold it."""
     stem = name.replace("\\", "/").rpartition("/")[2]
     if stem.lower().endswith(".vmdk"):

@@ -79,7 +79,11 @@ def unpack_header(raw: bytes) -> SparseHeader:
 COWD_MAGIC = b"COWD"
 COWD_ENTRIES = 4096  # per grain table
 _COWD = struct.Struct("<4s7I")
+_COWD_WHOLE = struct.Struct(
+    "<4s7I3I2004x"
+)  # geometry; then generation, name and the like, all zero
 COWD_SIZE = 2048
+COWD_FLAGS = 3  # a disk of its own as far as the header goes, to be checked: as ESX writes
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -94,6 +98,23 @@ class CowdHeader:
     gd_offset: int
     gd_entries: int
     free_sector: int
+
+    def pack(self) -> bytes:
+        """Return the 2048 bytes."""
+        cylinders = max(1, min(self.capacity // (255 * 63), 65535))
+        return _COWD_WHOLE.pack(
+            self.magic,
+            self.version,
+            self.flags,
+            self.capacity,
+            self.grain_size,
+            self.gd_offset,
+            self.gd_entries,
+            self.free_sector,
+            cylinders,
+            255,
+            63,
+        )
 
 
 def unpack_cowd(raw: bytes) -> CowdHeader:

@@ -72,17 +72,19 @@ def folder_store(folder: Path, path: str) -> Store:
         opened.append(source)
         return source
 
-    def close() -> None:
-        while opened:
-            opened.pop().close()
+    return Store(path, size_of, open_name, lambda: _close_all(opened))
 
-    return Store(path, size_of, open_name, close)
+
+def _close_all(opened: list[ByteSource]) -> None:
+    while opened:
+        opened.pop().close()
 
 
 def web_store(locator: str, name: str) -> Store:
     """Return the files beside a URL or an archive's member; ``name`` is that file's own."""
     beside = sibling_opener(locator)
     sizes: dict[str, int | None] = {}
+    opened: list[ByteSource] = []
 
     def open_name(wanted: str) -> ByteSource:
         safe = safe_name(wanted, locator)
@@ -91,6 +93,7 @@ def web_store(locator: str, name: str) -> Store:
         except (NotFoundError, PackageError):
             raise missing(wanted, locator) from None
         sizes[safe] = source.size
+        opened.append(source)
         return source
 
     def size_of(wanted: str) -> int | None:
@@ -104,15 +107,23 @@ def web_store(locator: str, name: str) -> Store:
 
     is_plain = is_web_address(locator) and "#" not in locator
     base = locator.partition("?")[0].rpartition("/")[0] if is_plain else ""
-    return Store(locator, size_of, open_name, lambda: None, base=base)
+    return Store(locator, size_of, open_name, lambda: _close_all(opened), base=base)
 
 
 def fetching(store: Store) -> Store:
     """Return the store with every web address that a package may name as a file in it."""
     sizes: dict[str, int | None] = {}
+    opened: list[ByteSource] = []
 
     def open_name(name: str) -> ByteSource:
-        return open_source(name) if is_web_address(name) else store.open(name)
+        if not is_web_address(name):
+            return store.open(name)
+        opened.append(open_source(name))
+        return opened[-1]
+
+    def close() -> None:
+        _close_all(opened)
+        store.close()
 
     def size_of(name: str) -> int | None:
         if not is_web_address(name):
@@ -127,7 +138,7 @@ def fetching(store: Store) -> Store:
                 source.close()
         return sizes[name]
 
-    return dataclasses.replace(store, size_of=size_of, open=open_name, fetch=True)
+    return dataclasses.replace(store, size_of=size_of, open=open_name, close=close, fetch=True)
 
 
 def tar_store(archive: ByteSource, files: Mapping[str, TarMember]) -> Store:

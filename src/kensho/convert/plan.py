@@ -27,6 +27,7 @@ from kensho.model.errors import (
     LocatorError,
     PlanBlockedError,
     UnsafePathError,
+    UnsupportedError,
     UsageError,
 )
 from kensho.model.extent import Kind
@@ -106,6 +107,14 @@ def make_plan(request: Request, *, out: Path | None = None) -> Plan:
     """
     platform = find_platform(request.target)
     form = find_form(platform, request.form)
+    if request.source == "-":
+        raise UnsupportedError(
+            "a package from standard input can be inspected, not converted: its disks are read"
+            " more than once",
+            path="-",
+            hint="name its URL or save it first; a disk alone goes through a pipe:"
+            " tar -xOf - DISK.vmdk | kensho disk convert - disk.qcow2",
+        )
     with opened(request.source, request.selection) as package:
         before = _with_overrides(select_machine(package.appliance, request.machine), request)
         name = file_stem(request.name or before.name)
@@ -128,7 +137,7 @@ def make_plan(request: Request, *, out: Path | None = None) -> Plan:
             target=platform.name,
             form=form.name,
             name=name,
-            timestamp=identify(Path(package.path)).mtime_ns // 1_000_000_000,
+            timestamp=identify(package.path).mtime_ns // 1_000_000_000,
             before=before,
             after=after,
             disks=disks,
@@ -320,8 +329,13 @@ def _free(folder: Path) -> int:
 
 
 def _identities(package: Package, appliance: Appliance, files: list[Path]) -> tuple[Identity, ...]:
-    """Return the identities of the descriptor or container and of every file beside it."""
+    """Return the identities of the descriptor or container and of every file beside it.
+
+    On a server, where each file is watched while it is read, that of the former only.
+    """
     main = Path(package.path)
+    if not main.exists():
+        return (identify(package.path),)
     paths = [main]
     if package.kind != "ova":
         paths.extend(files)

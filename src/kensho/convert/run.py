@@ -127,7 +127,7 @@ def _check_identity(plan: Plan, when: str) -> None:
     if not plan.identity:
         raise CorruptError("the plan does not say what its source was", field="identity")
     for planned in plan.identity:
-        now = identify(Path(planned.path))
+        now = identify(planned.path)
         if now != planned:
             raise CorruptError(
                 f"the source has changed {when}",

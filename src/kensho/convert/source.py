@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -12,33 +12,49 @@ from kensho.appliances import Package, open_package
 from kensho.appliances.ovf.manifest import check_manifest
 from kensho.convert.blank import BlankDisk
 from kensho.disks import DiskReader, open_disk
+from kensho.disks.base import Layer
+from kensho.disks.chain import MAX_DEPTH, ChainDisk
+from kensho.disks.registry import open_layer
 from kensho.model.appliance import Appliance
 from kensho.model.errors import (
     CorruptError,
     KenshoError,
+    LimitError,
     LocatorError,
-    UnsupportedError,
     UsageError,
 )
 from kensho.model.finding import Finding
 from kensho.model.selection import Selection
+from kensho.storage.locator import open_source, scheme_of, split_locator
 
 
-class Identity(msgspec.Struct, frozen=True):
-    """How to tell that a source is still the one that was planned: size in bytes, mtime in ns."""
+class Identity(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How to tell that a source is still the one that was planned: size in bytes, mtime in ns.
+
+    ``stamp`` is what a server says beside the time, such as an ETag.
+    """
 
     path: str
     size: int
     mtime_ns: int
+    stamp: str = ""
 
 
-def identify(path: Path) -> Identity:
-    """Return a path's identity; LocatorError when it is gone."""
+def identify(locator: str | Path) -> Identity:
+    """Return the identity of a file, a URL, or the archive a member is in.
+
+    LocatorError when it is gone.
+    """
+    place, _ = split_locator(locator)
+    if scheme_of(place) is not None:
+        with closing(open_source(place)) as source:
+            modified: int = getattr(source, "mtime_ns", 0)
+            return Identity(place, source.size, modified, getattr(source, "stamp", ""))
     try:
-        stat = path.stat()
+        stat = Path(place).stat()
     except OSError as error:
-        raise LocatorError(error.strerror or "cannot be read", path=path) from error
-    return Identity(str(path), stat.st_size, stat.st_mtime_ns)
+        raise LocatorError(error.strerror or "cannot be read", path=place) from error
+    return Identity(place, stat.st_size, stat.st_mtime_ns)
 
 
 @contextmanager
@@ -79,32 +95,44 @@ def select_machine(appliance: Appliance, machine: str | None) -> Appliance:
 def opened_image(package: Package, image_id: str) -> Iterator[DiskReader]:
     """Open a disk image of a package, blank ones included, and close it afterwards.
 
-    Raises PackageError when its file is missing, FormatError kinds when it cannot be read.
+    A delta disk (ovf:parentRef, DSP0243 §9.1) is read over the disk below it. Raises PackageError
+    when a file is missing, FormatError kinds when it cannot be read.
     """
+    with ExitStack() as stack:
+        yield _open_image(package, image_id, stack, ())
+
+
+def _open_image(
+    package: Package, image_id: str, stack: ExitStack, above: tuple[str, ...]
+) -> DiskReader:
     image = package.appliance.image(image_id)
     if image is None:
         raise CorruptError("the disk is not described", path=package.path, field=image_id)
+    if image_id in above:
+        raise CorruptError("is based on itself (parentRef)", path=package.path, field=image_id)
+    if len(above) >= MAX_DEPTH:
+        raise LimitError(f"more than {MAX_DEPTH} disks on top of each other", path=package.path)
+    below = None
+    if image.parent is not None:
+        below = _open_image(package, image.parent, stack, (*above, image_id))
     if image.file is None:
+        if below is not None:
+            return below
         if not image.capacity:
             raise CorruptError("an empty disk without a size", path=package.path, field=image_id)
-        yield BlankDisk(image.capacity)
-        return
-    if image.parent is not None:
-        raise UnsupportedError(
-            "a delta disk, which needs the disk below it",
-            path=package.path,
-            field=image_id,
-            hint="export the machine again with its disks consolidated",
-        )
+        return BlankDisk(image.capacity)
     source = package.open_file(image.file)
-    try:
+    stack.callback(source.close)
+    if below is None:
         reader = open_disk(source, sibling=package.open_sibling)
-        try:
-            yield reader
-        finally:
-            reader.close()
-    finally:
-        source.close()
+        stack.callback(reader.close)
+        return reader
+    layer = open_layer(source, sibling=package.open_sibling)
+    stack.callback(layer.close)
+    findings: tuple[Finding, ...] = ()
+    if isinstance(layer, Layer) and layer.parent is not None:
+        findings = layer.check_parent(below)
+    return ChainDisk(layer, below, None, findings, (image_id, image.parent or ""))
 
 
 def check_digests(package: Package, on_bytes: Callable[[int, int], None]) -> tuple[Finding, ...]:

@@ -58,8 +58,9 @@ def opened_ovf(locator: str | Path, *, fetch: bool = False) -> Iterator[OvfPacka
     no OVF package, and what reading a descriptor raises.
     """
     kind, store, name, findings = _open(locator)
+    store = fetching(store) if fetch else store
     try:
-        yield _read(kind, fetching(store) if fetch else store, name, findings)
+        yield _read(kind, store, name, findings)
     finally:
         store.close()
 

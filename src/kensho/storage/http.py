@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import email.utils
 import http.client
 import ssl
 import threading
@@ -96,6 +97,15 @@ class HttpSource:
     def stamp(self) -> str:
         """What changes when the file does; empty when the server does not say."""
         return f"{self._version.etag} {self._version.modified}".strip()
+
+    @property
+    def mtime_ns(self) -> int:
+        """When the server says it was changed, in ns since 1970; 0 when it does not say."""
+        try:
+            moment = email.utils.parsedate_to_datetime(self._version.modified)
+            return int(moment.timestamp()) * 1_000_000_000
+        except (ValueError, OverflowError):
+            return 0
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Return exactly ``length`` bytes from ``offset``; TruncatedError if they are not there."""

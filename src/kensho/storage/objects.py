@@ -40,7 +40,7 @@ def open_object(url: str) -> ObjectSource:
 class ObjectSource:
     """The object ``key`` of an obstore ``store``, called ``name`` in errors."""
 
-    __slots__ = ("_api", "_cache", "_etag", "_key", "_store", "name", "size")
+    __slots__ = ("_api", "_cache", "_etag", "_key", "_store", "mtime_ns", "name", "size")
 
     def __init__(self, store: Any, key: str, name: str) -> None:
         self._api = _obstore()
@@ -53,6 +53,8 @@ class ObjectSource:
             raise _failed(name, error) from None
         self.size = int(meta["size"])
         self._etag = meta.get("e_tag")
+        changed = meta.get("last_modified")
+        self.mtime_ns = 0 if changed is None else int(changed.timestamp()) * 1_000_000_000
         self._cache = BlockCache(self.size, self._fetch)
 
     @property

@@ -138,11 +138,34 @@ def read_disks(
                 populated=to_int(attribute(element, "populatedSize")),
                 parent=attribute(element, "parentRef") or None,
             )
+            _note_parent(images[disk_id], images, notes)
             infos[disk_id] = ImageInfo(
                 is_true(attribute(element, "isBootable") or attribute(element, "boot")),
                 attribute(element, "disk-interface"),
             )
     return list(images.values()), infos
+
+
+def _note_parent(image: DiskImage, before: Mapping[str, DiskImage], notes: Notes) -> None:
+    """Say that a disk is a delta; DSP0243 §9.1 wants its parent listed before it."""
+    if image.parent is None:
+        return
+    if image.parent in before and image.parent != image.id:
+        notes.add(
+            "KF-133",
+            Severity.NOTE,
+            f"disk {image.id} is a delta on top of {image.parent}",
+            subject=image.id,
+            action="read together with the disk below it, converted as one disk",
+        )
+    else:
+        notes.add(
+            "KF-134",
+            Severity.ERROR,
+            f"disk {image.id} is a delta on {image.parent}, which is not listed before it",
+            subject=image.id,
+            action="it can be read only if that disk is in the package all the same",
+        )
 
 
 def _capacity(

@@ -1,0 +1,117 @@
+"""What a conversion starts from: disks over their parents, packages on servers."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from kensho.appliances import open_package
+from kensho.convert.plan import Request, make_plan
+from kensho.convert.run import run_plan
+from kensho.convert.source import identify, opened_image
+from kensho.disks import create_disk
+from kensho.disks.copy import copy_disk
+from kensho.model.errors import CorruptError, UnsupportedError
+from kensho.model.extent import Extent, Kind
+from kensho.storage import FileSink
+from tests.images import MIB, ovf, raw_disk
+from tests.storage.web import serving
+
+SIZE = 2 * MIB
+GRAIN = 65536
+
+
+def delta(path: Path, blocks: dict[int, bytes]) -> None:
+    """Write a VMDK that holds only some grains; the others are nobody's."""
+
+    def extents(start: int = 0, end: int | None = None) -> list[Extent]:
+        ends = SIZE if end is None else end
+        kinds = (
+            (at, Kind.DATA if at // GRAIN in blocks else Kind.HOLE) for at in range(0, SIZE, GRAIN)
+        )
+        return [Extent(at, GRAIN, kind) for at, kind in kinds if start <= at < ends]
+
+    def read_into(offset: int, buffer: memoryview) -> None:
+        for at in range(offset, offset + len(buffer), GRAIN):
+            buffer[at - offset : at - offset + GRAIN] = blocks.get(at // GRAIN, bytes(GRAIN))
+
+    disk = SimpleNamespace(
+        virtual_size=SIZE, extents=extents, read_into=read_into, sources=(), parent=None,
+        format="x", subformat="", warnings=(), details={}, close=lambda: None,
+    )  # fmt: skip
+    with FileSink(path) as sink:
+        copy_disk(disk, create_disk("vmdk", "streamOptimized", sink, SIZE))
+
+
+def chained(folder: Path) -> tuple[Path, bytes]:
+    """Write a base and two deltas (parentRef); return the descriptor and what the top holds."""
+    noise = random.Random(7)
+    base = {n: noise.randbytes(GRAIN) for n in range(20)}
+    middle = {n: noise.randbytes(GRAIN) for n in (3, 25)}
+    top = {n: noise.randbytes(GRAIN) for n in (3, 4, 31)}
+    for name, blocks in (("a", base), ("b", middle), ("c", top)):
+        delta(folder / f"{name}.vmdk", blocks)
+    text = ovf({"c.vmdk": SIZE})
+    more = '<File ovf:id="fa" ovf:href="a.vmdk"/><File ovf:id="fb" ovf:href="b.vmdk"/></References>'
+    first = text.index("<Disk ")
+    below = (
+        f'<Disk ovf:diskId="da" ovf:fileRef="fa" ovf:capacity="{SIZE}"/>'
+        f'<Disk ovf:diskId="db" ovf:fileRef="fb" ovf:capacity="{SIZE}" ovf:parentRef="da"/>'
+    )
+    text = text[:first] + below + text[first:].replace("<Disk ", '<Disk ovf:parentRef="db" ', 1)
+    path = folder / "a.ovf"
+    path.write_text(text.replace("</References>", more))
+    content = {**base, **middle, **top}
+    return path, b"".join(content.get(n, bytes(GRAIN)) for n in range(SIZE // GRAIN))
+
+
+def test_a_delta_is_read_over_the_disks_below(tmp_path: Path) -> None:
+    path, content = chained(tmp_path)
+    package = open_package(path)
+    assert [f.code for f in package.findings] == ["KF-133", "KF-133"]
+    image = package.appliance.machines[0].disks[0].image
+    with opened_image(package, image) as disk:
+        data = bytearray(SIZE)
+        disk.read_into(0, data)
+        assert bytes(data) == content
+    package.close()
+    plan = make_plan(Request(str(path), "kvm"))
+    run_plan(plan, tmp_path / "out")
+    assert (tmp_path / "out" / plan.disks[0].filename).exists()
+
+
+def test_deltas_in_a_circle_or_on_nothing(tmp_path: Path) -> None:
+    path, _ = chained(tmp_path)
+    text = path.read_text()
+    for parent, words in (("db", "based on itself"), ("zz", "not described")):
+        path.write_text(text.replace('ovf:parentRef="da"', f'ovf:parentRef="{parent}"'))
+        package = open_package(path)
+        assert "KF-134" in {f.code for f in package.findings}
+        image = package.appliance.machines[0].disks[0].image
+        with pytest.raises(CorruptError, match=words), opened_image(package, image):
+            pass
+        package.close()
+        assert make_plan(Request(str(path), "kvm")).blocked
+
+
+def test_a_package_on_a_server_is_converted_in_place(tmp_path: Path) -> None:
+    disk = raw_disk(tmp_path / "a.img", size=SIZE).read_bytes()
+    files = {"/p/web.ovf": ovf({"a.img": SIZE}).encode(), "/p/a.img": disk}
+    with serving(files) as web:
+        plan = make_plan(Request(f"{web.url}/p/web.ovf", "kvm"))
+        assert [i.path for i in plan.identity] == [f"{web.url}/p/web.ovf"]
+        assert identify(f"{web.url}/p/web.ovf").stamp == '"one"'
+        run_plan(plan, tmp_path / "out")
+        web.etag = '"two"'
+        with pytest.raises(CorruptError, match="changed"):
+            run_plan(plan, tmp_path / "other")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.img", "out"]
+
+
+def test_a_pipe_is_not_converted() -> None:
+    with pytest.raises(UnsupportedError) as caught:
+        make_plan(Request("-", "kvm"))
+    assert "kensho disk convert -" in caught.value.hint

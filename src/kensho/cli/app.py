@@ -24,6 +24,9 @@ VERBS = {
     "inspect": ("kensho.cli.inspect_:inspect", "Show what is in an appliance or disk image."),
     "plan": ("kensho.cli.plan:plan", "Show what a conversion will do, before it does it."),
     "convert": ("kensho.cli.convert:convert", "Convert a machine, or run a plan."),
+    "verify": ("kensho.cli.verify:verify", "Check a package's digests, signature and signer."),
+    "sign": ("kensho.cli.sign:sign", "Write a package's manifest anew and sign it."),
+    "manifest": ("kensho.cli.sign:manifest", "Write a package's manifest anew, unsigned."),
     "platforms": ("kensho.cli.platforms:platforms", "List where a machine can go."),
     "doctor": ("kensho.cli.doctor:doctor", "Show what this computer has and lacks."),
 }

@@ -7,28 +7,24 @@ thread per algorithm hashes one buffer while the next one is read and written.
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from kensho.model.errors import NoSpaceError, TruncatedError
+from kensho.disks.kernel_move import KernelMover
+from kensho.model.errors import ManifestMismatchError
 from kensho.model.extent import Kind
 from kensho.storage.base import KernelFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from kensho.storage.base import ByteSink, ByteSource
 
 _CHUNK = 4 << 20
 _IN_KERNEL = 64 << 20  # per call, so that progress is seen and Ctrl-C is heard
 _ZEROS = bytes(1 << 20)
-_CANNOT = frozenset(
-    {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF}
-)
 
 
 def copy_source(
@@ -47,8 +43,10 @@ def copy_source(
     """
     hashes = {name: hashlib.new(name, usedforsecurity=False) for name in dict.fromkeys(algorithms)}
     done = on_bytes or (lambda _: None)
-    sunk = _kernel_file(sink)
     with ExitStack() as stack:
+        sunk = None if hashes else _kernel_file(sink)
+        mover = None if sunk is None else stack.enter_context(KernelMover(sunk[0]))
+        into = at if sunk is None else sunk[1] + at
         runs = [(stack.enter_context(ThreadPoolExecutor(1)), h.update) for h in hashes.values()]
 
         def update(data: memoryview) -> list[Future[None]]:
@@ -60,8 +58,8 @@ def copy_source(
                 _zeros(length, update if runs else None, done)
                 continue
             offset = start
-            if sink is not None and sunk is not None and not runs:
-                offset += copy_in_kernel(source, start, sunk, at + start, length, done)
+            if mover is not None:
+                offset += _move(source, start, length, mover, into + start, done)
             while offset < start + length:
                 view = buffers.next(start + length - offset)
                 source.read_into(offset, view)
@@ -74,39 +72,38 @@ def copy_source(
     return {name: running.hexdigest() for name, running in hashes.items()}
 
 
-def copy_in_kernel(
-    source: ByteSource,
-    offset: int,
-    sunk: tuple[int, int],
-    target: int,
-    length: int,
-    on_bytes: Callable[[int], None] | None = None,
-) -> int:
-    """Copy as much of the range as the kernel will and return how much that was.
-
-    ``sunk`` is the sink's file and where its byte 0 lies, ``target`` the place in the sink.
-    """
-    file = source.kernel_file()
-    if file is None:
-        return 0
-    begin, into = file[1] + offset, sunk[1] + target
-    done = 0
-    while done < length:
-        try:
-            moved = os.copy_file_range(
-                file[0], sunk[0], min(_IN_KERNEL, length - done), begin + done, into + done
+def check_digests(
+    name: str, found: Mapping[str, str], expected: Mapping[str, str], size: int, path: str
+) -> None:
+    """Raise ManifestMismatchError, naming both, unless what was found is what was expected."""
+    for algorithm, value in expected.items():
+        if algorithm in found and found[algorithm] != value:
+            raise ManifestMismatchError(
+                f"{algorithm.upper()} of {name} is {found[algorithm]}, "
+                f"the manifest says {value} ({size} bytes hashed)",
+                path=path,
+                field=name,
             )
-        except OSError as error:
-            if error.errno in _CANNOT:
-                return done
-            if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-                raise NoSpaceError(f"write failed: {error.strerror}") from None
-            raise
-        if moved == 0:
-            raise TruncatedError("the file became shorter", path=source.name, offset=begin + done)
+
+
+def _move(
+    source: ByteSource,
+    start: int,
+    length: int,
+    mover: KernelMover,
+    into: int,
+    on_bytes: Callable[[int], None],
+) -> int:
+    """Let the kernel copy as much of the range as it will, and return how much that was."""
+    file = source.kernel_file()
+    done = 0
+    while file is not None and done < length:
+        part = min(_IN_KERNEL, length - done)
+        moved = mover.move(file[0], file[1] + start + done, part, into + done, source.name)
         done += moved
-        if on_bytes is not None:
-            on_bytes(moved)
+        on_bytes(moved)
+        if moved < part:
+            break
     return done
 
 

@@ -23,7 +23,7 @@ from kensho.appliances.ovf.manifest import write_manifest
 from kensho.appliances.package import Digest
 from kensho.appliances.paths import safe_name
 from kensho.model.errors import LocatorError, UsageError
-from kensho.packages.copying import copy_source
+from kensho.packages.copying import check_digests, copy_source
 from kensho.packages.rewrite_folder import Folder
 from kensho.storage import ByteSource, FileSource, PendingFile, TarWriter
 from kensho.storage.pipe import PipeSink
@@ -42,12 +42,14 @@ class PackageFile:
 
     ``name`` is relative to the descriptor's folder. ``source`` is opened by the caller, read once
     from front to back and not closed here. ``digests`` (algorithm → hex) are believed: a file that
-    has one of the wanted algorithm is not hashed.
+    has one of the wanted algorithm is not hashed. ``expected`` are compared with what the bytes
+    give, and a difference is a ManifestMismatchError that leaves nothing.
     """
 
     name: str
     source: ByteSource
     digests: Mapping[str, str] | None = None
+    expected: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,13 @@ class _Job:
         return (file.digests or {}).get(self.algorithm or "")
 
     def wanted(self, file: PackageFile) -> tuple[str, ...]:
-        return () if self.algorithm is None or self.known(file) else (self.algorithm,)
+        own = () if self.algorithm is None or self.known(file) else (self.algorithm,)
+        return (*own, *(file.expected or {}))
+
+    def settled(self, file: PackageFile, found: Mapping[str, str]) -> str:
+        """Compare a file's digests and return the one for the manifest, empty without one."""
+        check_digests(file.name, found, file.expected or {}, file.source.size, file.source.name)
+        return self.known(file) or found.get(self.algorithm or "", "")
 
     def result(
         self, path: str, digests: Sequence[str], manifest: bytes | None, cert: bytes | None
@@ -281,7 +289,7 @@ def _place(job: _Job, file: PackageFile, tar: TarWriter, sink: object) -> str:
         on_bytes=job.on_bytes,
     )
     tar.placed()
-    return job.known(file) or found.get(job.algorithm or "", "")
+    return job.settled(file, found)
 
 
 def _to_folder(job: _Job, folder: Path, *, overwrite: bool) -> WrittenPackage:
@@ -293,7 +301,7 @@ def _to_folder(job: _Job, folder: Path, *, overwrite: bool) -> WrittenPackage:
                 copy_source, file.source, algorithms=job.wanted(file), on_bytes=job.on_bytes
             )
             found = into.add(file.name, file.source, copy)
-            digests.append(job.known(file) or found.get(job.algorithm or "", ""))
+            digests.append(job.settled(file, found))
         manifest = job.manifest(digests)
         certificate = job.signed(manifest)
         into.put(job.named(".mf"), manifest)

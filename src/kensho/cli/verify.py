@@ -1,0 +1,135 @@
+"""``kensho verify``: whether this is the package that somebody packed and signed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from kensho.cli import exits
+from kensho.cli.flags import Flag, Json
+from kensho.cli.render import console, print_findings, print_json, table
+from kensho.model.errors import UsageError, VerificationError
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from kensho.packages.signing.verdict import DigestCheck, Verdict
+
+
+def verify(
+    package: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    /,
+    *,
+    ca: Path | None = None,
+    at: str | None = None,
+    trusted: Annotated[bool, Flag] = False,
+    strict: Annotated[bool, Flag] = False,
+    json: Json = False,
+    quiet: Annotated[bool, Parameter(name=["-q", "--quiet"], negative="")] = False,
+) -> int:
+    """Check a package's digests, signature, certificate chain and dates, each for itself.
+
+    Exit code 11 when a digest or the signature does not match or a file is missing. A package
+    without manifest or signature is said to be that, and is no failure by itself.
+
+    Parameters
+    ----------
+    package
+        OVA, OVF descriptor, folder or URL, or - for an OVA from a pipe, read once.
+    ca
+        PEM file of the certificates to trust instead of the system's; implies --trusted.
+    at
+        Judge the certificates on this day (2026-11-22, or with a time); today by default.
+    trusted
+        Exit with 11 as well unless a certificate that leads to the trust store signed it.
+    strict
+        Exit with 3 when there are warnings.
+    quiet
+        Print nothing; only the exit code tells.
+    """
+    from kensho.packages.signing.contents import read_contents
+    from kensho.packages.signing.verify import verify_contents
+
+    day = _time(at)
+    store = _store(ca)
+    verdict = verify_contents(read_contents(package), store, day)
+    if json:
+        print_json(verdict)
+    elif not quiet:
+        _show(verdict)
+    if not verdict.intact or ((trusted or ca is not None) and not verdict.trusted):
+        return VerificationError.exit_code
+    warned = any(f.severity != "note" for f in verdict.findings)
+    return exits.WARNINGS if strict and warned else exits.OK
+
+
+def _time(text: str | None) -> dt.datetime:
+    if text is None:
+        return dt.datetime.now(dt.UTC)
+    try:
+        at = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"not a date: {text!r}", hint="such as 2026-11-22") from None
+    return at if at.tzinfo else at.replace(tzinfo=dt.UTC)
+
+
+def _store(ca: Path | None) -> Callable[[], Sequence[x509.Certificate]]:
+    from kensho.packages.signing.chain import read_certificates, system_store
+
+    if ca is None:
+        return system_store
+    given = read_certificates(ca)  # at once: a file that cannot be read is an error anyway
+    return lambda: given
+
+
+def _show(verdict: Verdict) -> None:
+    from rich.markup import escape
+
+    out = console()
+    rows = table("", "file", "algorithm", "bytes>", "at>", "digest", "")
+    for file in verdict.files:
+        for check in file.digests:
+            colour = "green" if file.state == "ok" else "red" if file.state != "not covered" else ""
+            mark = f"[{colour}]{file.state}[/]" if colour else file.state
+            rows.add_row(
+                escape(file.name),
+                check.algorithm,
+                "" if file.bytes is None else str(file.bytes),
+                "" if file.offset is None else str(file.offset),
+                check.found if check.matches or not check.expected else _both(check),
+                mark,
+            )
+    out.print(rows)
+    out.print()
+    for name, answer in _answers(verdict):
+        out.print(f"{name:<12}{escape(answer)}")
+    out.print()
+    print_findings(verdict.findings)
+
+
+def _both(check: DigestCheck) -> str:
+    return f"found    {check.found or 'nothing'}\nexpected {check.expected}"
+
+
+def _answers(verdict: Verdict) -> list[tuple[str, str]]:
+    signature = verdict.signature
+    details = [signature.algorithm.upper(), signature.key, signature.reason]
+    told = ", ".join(part for part in details if part)
+    lines = [
+        ("digests", verdict.digests),
+        ("signature", signature.state + (f" ({told})" if told else "")),
+    ]
+    if verdict.chain is not None:
+        names = " < ".join(c.subject for c in verdict.chain.certificates)
+        lines.append(("chain", f"{verdict.chain.state}: {names}"))
+    if verdict.dates is not None:
+        first = verdict.chain.certificates[0] if verdict.chain else None
+        span = f" ({first.not_before[:10]} to {first.not_after[:10]})" if first else ""
+        lines.append(("dates", f"{verdict.dates.state} on {verdict.dates.at[:10]}{span}"))
+    if verdict.self_signed is not None:
+        lines.append(("self-signed", "yes" if verdict.self_signed else "no"))
+    return lines

@@ -19,6 +19,7 @@
     ├── ToolMissingError            1   an external program is needed and absent
     ├── VerificationError          11   the result does not equal its source
     ├── ProofError                 15   a guest did not boot as required
+    ├── EulaNotAcceptedError       16   the package has licence agreements nobody accepted
     └── InterruptedRunError        75   stopped half way; the same command resumes or starts clean
 
 The number is the exit code of the command line. Codes (``KE-…``) are stable.
@@ -173,6 +174,14 @@ class ProofError(KenshoError):
 
     code = "KE-400"
     exit_code = 15
+
+
+class EulaNotAcceptedError(KenshoError):
+    """The package has licence agreements that nobody accepted; nothing was written."""
+
+    code = "KE-410"
+    exit_code = 16
+    hint = "read them with `kensho eula PACKAGE`, then add --accept-eula"
 
 
 class InterruptedRunError(KenshoError):

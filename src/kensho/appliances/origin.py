@@ -44,8 +44,8 @@ def find_origin(locator: str | Path) -> Origin:
         raise LocatorError("an empty name")
     try:
         place, member = split_locator(text)
-    except ValueError as error:
-        raise LocatorError(f"cannot be read: {error}", path=text) from None
+    except (OSError, ValueError) as error:
+        raise LocatorError(f"cannot be read: {_reason(error)}", path=text) from None
     if text == "-":
         return _local("/dev/stdin")  # a link to the file itself, so others are beside it
     if scheme_of(text) is not None or member is not None:

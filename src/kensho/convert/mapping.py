@@ -281,8 +281,8 @@ def device_rows(before: Machine, after: Machine) -> tuple[DeviceRow, ...]:
             DeviceRow(
                 "disk" if isinstance(d, Disk) else "cdrom" if isinstance(d, Cdrom) else "floppy",
                 d.name or d.id,
-                _place(before, d),
-                _place(after, new_drives[d.id]) if d.id in new_drives else "",
+                place_of(before, d),
+                place_of(after, new_drives[d.id]) if d.id in new_drives else "",
             )
             for d in before.drives
         ),
@@ -299,7 +299,8 @@ def device_rows(before: Machine, after: Machine) -> tuple[DeviceRow, ...]:
     return tuple(rows)
 
 
-def _place(machine: Machine, drive: Drive) -> str:
+def place_of(machine: Machine, drive: Drive) -> str:
+    """Return where a drive is in words: ``ahci 0:1``; empty when it is on no controller."""
     controller = machine.controller(drive.controller)
     if controller is None:
         return ""

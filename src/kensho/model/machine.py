@@ -217,6 +217,7 @@ class Nic(msgspec.Struct, frozen=True, omit_defaults=True):
     vendor_model: str = ""
     vlan: int | None = None
     pci_slot: int | None = None
+    target_network: str = ""  #: what the user plugs it into at the target; "" leaves it to that
 
 
 class SerialKind(enum.StrEnum):

@@ -34,6 +34,9 @@ class Carries(msgspec.Struct, frozen=True, kw_only=True):
     video: bool = False
     floppy: bool = False
     products: bool = False
+    properties: bool = False  #: what OVF says in products reaches the guest where it is deployed
+    cdrom_image: bool = False  #: a CD drive can have an image in it
+    guestinfo: bool = False  #: the configuration has values that VMware's tools hand to the guest
     eulas: bool = False
     annotation: bool = False
     uuid: bool = False

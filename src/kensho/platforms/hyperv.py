@@ -39,6 +39,7 @@ POLICY = DevicePolicy(
 )
 
 CARRIES = Carries(
+    cdrom_image=True,
     serial_ports=2,
     annotation=True,
     mac=True,

@@ -50,6 +50,7 @@ COMPATIBLE = DevicePolicy(
 )
 
 CARRIES = Carries(
+    cdrom_image=True,
     serial_ports=4,
     usb=True,
     sound=True,

@@ -30,6 +30,7 @@ POLICY = DevicePolicy(
 
 CARRIES = Carries(
     products=True,
+    properties=True,
     eulas=True,
     annotation=True,
     network_names=True,

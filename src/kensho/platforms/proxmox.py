@@ -36,6 +36,7 @@ NICS = frozenset(
 )
 
 CARRIES = Carries(
+    cdrom_image=True,
     serial_ports=4,
     video=True,
     annotation=True,

@@ -42,6 +42,7 @@ CARRIES = Carries(
     video=True,
     floppy=True,
     products=True,
+    properties=True,
     eulas=True,
     annotation=True,
     mac=True,
@@ -51,7 +52,14 @@ CARRIES = Carries(
 )
 
 VMX_CARRIES = msgspec.structs.replace(
-    CARRIES, products=False, eulas=False, uuid=True, any_name=True
+    CARRIES,
+    products=False,
+    properties=False,
+    eulas=False,
+    uuid=True,
+    any_name=True,
+    cdrom_image=True,
+    guestinfo=True,
 )
 
 PLATFORM = Platform(

@@ -46,6 +46,7 @@ def render(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tuple[Docum
     machine = only_machine(appliance, "Hyper-V")
     stem = file_stem(appliance.name)
     files = [placed_disk(disk, disks).filename for disk in machine.disks]
+    files += [file.href for file in appliance.files]
     generation = 2 if machine.firmware.kind is Firmware.UEFI else 1
     name = " ".join("".join(c if c.isprintable() else " " for c in machine.name).split())
     head = HEAD.replace("@NAME@", literal(name[:100] or stem))
@@ -54,7 +55,7 @@ def render(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tuple[Docum
     lines = [
         *_processors_and_memory(machine),
         *_firmware(machine, generation),
-        *_drives(machine, disks, generation),
+        *_drives(appliance, machine, disks, generation),
         *_nics(machine, generation),
         *_com_ports(machine, stem),
         *_boot_order(machine, generation),
@@ -97,7 +98,9 @@ def _firmware(machine: Machine, generation: int) -> list[str]:
     return lines
 
 
-def _drives(machine: Machine, disks: Mapping[str, PlacedDisk], generation: int) -> list[str]:
+def _drives(
+    appliance: Appliance, machine: Machine, disks: Mapping[str, PlacedDisk], generation: int
+) -> list[str]:
     lines = ["", "# Drives, each at the place it had or was given."]
     most = -1
     for number, drive in enumerate(machine.drives):
@@ -113,7 +116,9 @@ def _drives(machine: Machine, disks: Mapping[str, PlacedDisk], generation: int) 
         if isinstance(drive, Cdrom):
             if kind == "SCSI" and generation == 1:
                 raise not_supported("Hyper-V generation 1", drive, "DVD drive on SCSI")
-            lines.append(f"$drive{number} = Add-VMDvdDrive -VM $vm {place} -Passthru")
+            inserted = appliance.file(drive.file)
+            path = f" -Path (Join-Path $PSScriptRoot {literal(inserted.href)})" if inserted else ""
+            lines.append(f"$drive{number} = Add-VMDvdDrive -VM $vm {place}{path} -Passthru")
         else:
             path = f"(Join-Path $PSScriptRoot {literal(placed_disk(drive, disks).filename)})"
             lines.append(
@@ -144,7 +149,12 @@ def _nics(machine: Machine, generation: int) -> list[str]:
             f" -Name {literal(_adapter_name(nic, number))}"
             f"{' -IsLegacy $true' if legacy else ''}{_mac(nic)} -Passthru"
         )
-        if nic.connected:
+        if nic.connected and nic.target_network:
+            lines.append(
+                f"Connect-VMNetworkAdapter -VMNetworkAdapter $nic{number}"
+                f" -SwitchName {literal(nic.target_network)}"
+            )
+        elif nic.connected:
             lines.append(
                 f"if ($Switch) {{ Connect-VMNetworkAdapter -VMNetworkAdapter $nic{number}"
                 " -SwitchName $Switch }"

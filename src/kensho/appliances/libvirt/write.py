@@ -89,10 +89,11 @@ def render(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tuple[Docum
     _add_cpu(root, machine.cpu)
     add_clock(root, machine)
     devices = etree.SubElement(root, "devices")
-    _add_drives(devices, machine, disks)
+    _add_drives(devices, appliance, machine, disks)
     _add_nics(devices, machine)
     _add_others(devices, machine)
-    root.addprevious(etree.Comment(_how_to(stem, (d.filename for d in disks.values()))))
+    files = (*(d.filename for d in disks.values()), *(f.href for f in appliance.files))
+    root.addprevious(etree.Comment(_how_to(stem, files)))
     data = etree.tostring(
         root.getroottree(), xml_declaration=True, encoding="UTF-8", pretty_print=True
     )
@@ -161,7 +162,12 @@ def _add_cpu(root: etree._Element, cpu: Cpu) -> None:
     )  # fmt: skip
 
 
-def _add_drives(devices: etree._Element, machine: Machine, disks: Mapping[str, PlacedDisk]) -> None:
+def _add_drives(
+    devices: etree._Element,
+    appliance: Appliance,
+    machine: Machine,
+    disks: Mapping[str, PlacedDisk],
+) -> None:
     ranks = boot_ranks(machine)
     used: dict[tuple[str, int], str] = {}
     names = {"virtio": 0, "scsi": 0, "sata": 0, "ide": 0}
@@ -179,6 +185,9 @@ def _add_drives(devices: etree._Element, machine: Machine, disks: Mapping[str, P
         element = etree.SubElement(devices, "disk", type="file", device=kind)
         if isinstance(drive, Disk):
             _add_source(element, placed_disk(drive, disks), bus)
+        elif (inserted := appliance.file(drive.file)) is not None:
+            etree.SubElement(element, "driver", name="qemu", type="raw")
+            _text(element, "source", file=f"{IMAGES_FOLDER}/{inserted.href}")
         _text(element, "target", dev=_device_name(bus, names), bus=bus)
         if isinstance(drive, Cdrom) or drive.read_only:
             etree.SubElement(element, "readonly")
@@ -241,10 +250,14 @@ def _add_nics(devices: etree._Element, machine: Machine) -> None:
     for nic in machine.nics:
         if nic.model not in _NICS:
             raise not_supported("libvirt", nic, nic.model.value)
-        element = etree.SubElement(devices, "interface", type="network")
+        # A bridge of the host is said as bridge:NAME; anything else is a network of libvirt's.
+        target = nic.target_network or "default"
+        bridge = target.removeprefix("bridge:") if target.startswith("bridge:") else ""
+        kind = "bridge" if bridge else "network"
+        element = etree.SubElement(devices, "interface", type=kind)
         if nic.mac is not None and _UNICAST_MAC.fullmatch(nic.mac):
             _text(element, "mac", address=nic.mac.lower())
-        _text(element, "source", network="default")
+        _text(element, "source", **{kind: _line(bridge or target)})
         _text(element, "model", type=_NICS[nic.model])
         if not nic.connected:
             _text(element, "link", state="down")

@@ -83,5 +83,7 @@ def _default(gateway: str) -> str:
 def _text(value: dict[str, Any], head: str = "") -> bytes:
     text = json.dumps(value, indent=2, ensure_ascii=False)
     # What YAML forbids even in quotes, or takes for the end of a line, and JSON does not.
-    text = re.sub(r"[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]", lambda m: f"\\u{ord(m[0]):04x}", text)
+    text = re.sub(
+        r"[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]", lambda m: f"\\u{ord(m[0]):04x}", text
+    )
     return f"{head}{text}\n".encode(errors="replace")

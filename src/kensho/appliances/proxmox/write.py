@@ -57,16 +57,19 @@ _NICS = {
     NicModel.PCNET: "pcnet",
     NicModel.NE2K: "ne2k_pci",
 }
-_VMID, _STORAGE, _BRIDGE = 100, "local-lvm", "vmbr0"  #: what the configuration file assumes
+#: What the configuration file assumes.
+_VMID, _STORAGE, _BRIDGE, _ISO_STORAGE = 100, "local-lvm", "vmbr0", "local"
+_ANY_BRIDGE = '"$BRIDGE"'  #: the one the script is given
 
 
 @dataclass(frozen=True, slots=True)
 class _DriveLine:
-    """A drive: its key, the file it comes from (None: an empty CD drive) and its options."""
+    """A drive: its key, the disk it is made from (None: a CD drive), its options, its CD."""
 
     key: str
     placed: PlacedDisk | None
     options: str
+    inserted: str = ""
 
 
 def render(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tuple[Document, ...]:
@@ -77,7 +80,7 @@ def render(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tuple[Docum
     machine = only_machine(appliance, "Proxmox VE")
     stem = file_stem(appliance.name)
     options = _options(machine)
-    drives = _drive_lines(machine, disks)
+    drives = _drive_lines(appliance, machine, disks)
     nics = [_nic(nic) for nic in machine.nics]
     boot = _boot_order(machine, drives)
     script = _script(f"{stem}-import.sh", machine, options, drives, nics, boot)
@@ -119,14 +122,17 @@ def _options(machine: Machine) -> dict[str, str]:
     return options
 
 
-def _drive_lines(machine: Machine, disks: Mapping[str, PlacedDisk]) -> list[_DriveLine]:
+def _drive_lines(
+    appliance: Appliance, machine: Machine, disks: Mapping[str, PlacedDisk]
+) -> list[_DriveLine]:
     lines = []
     for drive in machine.drives:
         if not isinstance(drive, Disk | Cdrom):
             raise not_supported("Proxmox VE", drive, "floppy")
         key = _key(machine, drive)
         if isinstance(drive, Cdrom):
-            lines.append(_DriveLine(key, None, "media=cdrom"))
+            file = appliance.file(drive.file)
+            lines.append(_DriveLine(key, None, "media=cdrom", file.href if file else ""))
             continue
         options = ["discard=on"]
         if drive.solid_state and not key.startswith("virtio"):
@@ -159,8 +165,8 @@ def _key(machine: Machine, drive: Disk | Cdrom) -> str:
     return f"{prefix}{number}"
 
 
-def _nic(nic: Nic) -> tuple[str, str]:
-    """Return the parts of a network option before and after the bridge."""
+def _nic(nic: Nic) -> tuple[str, str, str]:
+    """Return a network option in parts: before the bridge, the bridge if it is given, the rest."""
     if nic.model not in _NICS:
         raise not_supported("Proxmox VE", nic, nic.model.value)
     model = _NICS[nic.model]
@@ -169,7 +175,9 @@ def _nic(nic: Nic) -> tuple[str, str]:
     ):
         model += f"={nic.mac.upper()}"
     tail = f",tag={nic.vlan}" if nic.vlan else ""
-    return f"{model},bridge=", tail + ("" if nic.connected else ",link_down=1")
+    if nic.target_network and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", nic.target_network):
+        raise UnsupportedError(f"not the name of a bridge: {nic.target_network!r}", field=nic.id)
+    return f"{model},bridge=", nic.target_network, tail + ("" if nic.connected else ",link_down=1")
 
 
 def _boot_order(machine: Machine, drives: list[_DriveLine]) -> str:
@@ -221,18 +229,21 @@ def _script(
     machine: Machine,
     options: dict[str, str],
     drives: list[_DriveLine],
-    nics: list[tuple[str, str]],
+    nics: list[tuple[str, str, str]],
     boot: str,
 ) -> str:
     files = [line.placed.filename for line in drives if line.placed is not None]
+    files += [line.inserted for line in drives if line.inserted]
     head = _HEAD.format(script=name, files=" ".join(map(shlex.quote, files)) or "''")
     if not files:
         head = re.sub(r"for file in.*?done\n", "", head, flags=re.DOTALL)
     arguments = [f"--{key} {shlex.quote(value)}" for key, value in options.items()]
     if machine.annotation.strip():
         arguments.append(f"--description {shlex.quote(machine.annotation.replace(chr(0), ''))}")
-    for number, (before, after) in enumerate(nics):
-        arguments.append(f'--net{number} {shlex.quote(before)}"$BRIDGE"{_quoted(after)}')
+    for number, (before, bridge, after) in enumerate(nics):
+        arguments.append(
+            f"--net{number} {shlex.quote(before)}{bridge or _ANY_BRIDGE}{_quoted(after)}"
+        )
     parts = [head, "# The machine itself, its processors, memory and network adapters."]
     parts.append(" \\\n  ".join(['qm create "$VMID"', *arguments]))
     # Only now: when `qm create` itself fails, the machine with that number is somebody else's.
@@ -247,7 +258,10 @@ def _script(
         parts.append('qm set "$VMID" --tpmstate0 "$STORAGE:1,version=v2.0"')
     parts.append("\n# The drives: files are copied into the storage.")
     for line in drives:
-        if line.placed is None:
+        if line.inserted:
+            source = f'"$HERE/"{shlex.quote(line.inserted)},{line.options}'
+            parts.append(f'qm set "$VMID" --{line.key} {source}')
+        elif line.placed is None:
             parts.append(f'qm set "$VMID" --{line.key} none,{line.options}')
         else:
             file = shlex.quote(line.placed.filename)
@@ -268,7 +282,7 @@ def _config(
     machine: Machine,
     options: dict[str, str],
     drives: list[_DriveLine],
-    nics: list[tuple[str, str]],
+    nics: list[tuple[str, str, str]],
     boot: str,
 ) -> str:
     """Return the configuration as ``qm config`` would show it after the script has run."""
@@ -282,12 +296,16 @@ def _config(
         volumes += 1
     for line in drives:
         if line.placed is None:
-            lines[line.key] = f"none,{line.options}"
+            source = f"{_ISO_STORAGE}:iso/{line.inserted}" if line.inserted else "none"
+            lines[line.key] = f"{source},{line.options}"
             continue
         size = _size(line.placed.virtual_size)
         lines[line.key] = f"{_volume(volumes)},{line.options},size={size}"
         volumes += 1
-    lines |= {f"net{n}": f"{before}{_BRIDGE}{after}" for n, (before, after) in enumerate(nics)}
+    lines |= {
+        f"net{n}": f"{before}{bridge or _BRIDGE}{after}"
+        for n, (before, bridge, after) in enumerate(nics)
+    }
     if boot != "order=":
         lines["boot"] = boot
     notes = (

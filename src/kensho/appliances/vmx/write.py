@@ -74,7 +74,7 @@ def render(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tuple[Docum
     entries = [
         *_general(machine),
         *_controllers(machine),
-        *_drives(machine, disks),
+        *_drives(appliance, machine, disks),
         *(entry for number, nic in enumerate(machine.nics) for entry in _nic(nic, number)),
         *_serial_ports(machine, stem),
         *_other_devices(machine),
@@ -126,7 +126,9 @@ def _controllers(machine: Machine) -> Iterator[Entry]:
             yield f"{key}.pciSlotNumber", controller.pci_slot
 
 
-def _drives(machine: Machine, disks: Mapping[str, PlacedDisk]) -> Iterator[Entry]:
+def _drives(
+    appliance: Appliance, machine: Machine, disks: Mapping[str, PlacedDisk]
+) -> Iterator[Entry]:
     taken: set[str] = set()
     floppies = 0
     for drive in machine.drives:
@@ -146,6 +148,9 @@ def _drives(machine: Machine, disks: Mapping[str, PlacedDisk]) -> Iterator[Entry
             yield f"{key}.fileName", placed_disk(drive, disks).filename
             if controller.bus is Bus.SCSI:
                 yield f"{key}.deviceType", "scsi-hardDisk"
+        elif (inserted := appliance.file(drive.file)) is not None:
+            yield f"{key}.deviceType", "cdrom-image"
+            yield f"{key}.fileName", inserted.href
         else:
             yield f"{key}.deviceType", "cdrom-raw"
             yield f"{key}.fileName", "auto detect"
@@ -232,6 +237,10 @@ def _texts(machine: Machine) -> Iterator[Entry]:
             yield "uuid.action", "keep"  # else the first start asks whether it was copied
     if machine.annotation:
         yield "annotation", machine.annotation
+    # The planner leaves a source's own settings out; what is here was made for this machine.
+    for extra in machine.extras:
+        if extra.dialect == "vmx" and extra.where.startswith("guestinfo."):
+            yield extra.where, extra.text
 
 
 def _bios_uuid(text: str) -> str:

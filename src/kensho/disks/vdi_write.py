@@ -7,6 +7,7 @@ of 64 TiB has 256 MiB.
 from __future__ import annotations
 
 import array
+import uuid
 from typing import TYPE_CHECKING
 
 from kensho.disks._identity import identity_uuid
@@ -237,6 +238,11 @@ class VdiChildWriter:
             for block in range(low // BLOCK, -(-high // BLOCK)):
                 if block > self._block:
                     self._layout.enter(block, s.ZERO)
+
+
+def uuid_for(identity: bytes) -> str:
+    """Return the UUID a VDI made with ``identity`` gets; one that is a parent is called after it."""
+    return str(uuid.UUID(bytes_le=identity_uuid(identity, "vdi create")))
 
 
 def create_vdi(

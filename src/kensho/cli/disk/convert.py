@@ -16,6 +16,7 @@ from kensho.cli.progress import shown
 from kensho.cli.render import print_json, print_json_line
 from kensho.convert.events import Listener, Message, Moved, Step
 from kensho.disks import DiskReader
+from kensho.disks.chain import links_of
 from kensho.disks.cloud import target_for_cloud
 from kensho.disks.from_pipe import PipedDisk
 from kensho.disks.mapping import data_bytes
@@ -55,6 +56,7 @@ def convert(
     verify: Annotated[bool, Flag] = False,
     hash: Annotated[bool, Flag] = False,  # noqa: A002
     update: Annotated[bool, Flag] = False,
+    chain: Literal["flatten", "keep"] = "flatten",
     dry_run: Annotated[bool, Flag] = False,
     json: Json = False,
     events: Annotated[bool, Flag] = False,
@@ -94,6 +96,9 @@ def convert(
     update
         Write only what changed since an earlier run with --hash or --update; the first run
         writes all of it.
+    chain
+        What becomes of a disk that is based on others: one that stands alone, or, with keep, a
+        chain again, of files beside each other.
     dry_run
         Show what would be done and stop.
     events
@@ -106,6 +111,32 @@ def convert(
     if to == "qcow2" or (to is None and target.endswith((".qcow2", ".qcow"))):
         subformat = subformat or ("compressed" if compression else None)
     with opened_once(source, format, snapshot, _bytes(size)) as reader:
+        how = How(
+            compression=compression or "fast",
+            threads=threads,
+            overwrite=overwrite,
+            verify=verify,
+            root=hash or update,
+            identity=_identity(reader, target),
+            key=source_key(reader),
+        )
+        if chain == "keep" and len(links_of(reader)) > 1:
+            from kensho.cli.disk import keeping  # others need not wait for it
+
+            if update or cloud is not None or target == "-":
+                raise UsageError("--chain keep goes without --update, --for and a pipe")
+            fmt = to or _target(None, target, None, None, reader.virtual_size).format
+            return keeping.run(
+                source,
+                reader,
+                Path(target),
+                keeping.chain_target(fmt, subformat),
+                how,
+                dry_run=dry_run,
+                json=json,
+                events=events,
+                quiet=quiet,
+            )
         if update:
             from kensho.cli.disk import updating  # others need not wait for it
 
@@ -133,15 +164,7 @@ def convert(
             reader,
             target,
             what,
-            How(
-                compression=compression or "fast",
-                threads=threads,
-                overwrite=overwrite,
-                verify=verify,
-                root=hash or update,
-                identity=_identity(reader, target),
-                key=source_key(reader),
-            ),
+            how,
             dry_run=dry_run,
             json=json,
             events=events,
@@ -169,7 +192,7 @@ def run(
         if path == "-":
             if how.verify:
                 raise UsageError("what went into a pipe cannot be read back", path="-")
-            copy = _meter(listener, "copy", source)
+            copy = meter(listener, "copy", source)
             result = write_stream(reader, PipeSink(), target, how, on_copy=copy)
         else:
             result = write_disk(
@@ -177,19 +200,26 @@ def run(
                 Path(path),
                 target,
                 how,
-                on_copy=_meter(listener, "copy", Path(path).name),
-                on_verify=_meter(listener, "verify", Path(path).name) if how.verify else None,
+                on_copy=meter(listener, "copy", Path(path).name),
+                on_verify=meter(listener, "verify", Path(path).name) if how.verify else None,
                 on_resume=lambda start: listener(
                     Message(f"resuming: the first {format_bytes(start)} are there")
                 ),
             )
+    show_result(source, reader, result, json=json, events=events, quiet=quiet or path == "-")
+    return exits.OK
+
+
+def show_result(
+    source: str, reader: DiskReader, result: Written, *, json: bool, events: bool, quiet: bool
+) -> None:
+    """Print what was written as asked for."""
     if json:
         print_json({"source": source, **_record(result), "findings": reader.warnings})
     elif events:
         print_json_line({"event": "result", "result": {"source": source, **_record(result)}})
-    elif not quiet and path != "-":
+    elif not quiet:
         _show(result)
-    return exits.OK
 
 
 def _target(
@@ -214,7 +244,8 @@ def _identity(reader: DiskReader, target: str) -> bytes:
     return hashlib.sha256(seed.encode()).digest()
 
 
-def _meter(listener: Listener, phase: str, subject: str) -> Meter:
+def meter(listener: Listener, phase: str, subject: str) -> Meter:
+    """Announce a phase and return what moves it on."""
     listener(Step(phase, subject))
     return Meter(subject, phase, lambda progress: listener(Moved(progress)))
 
@@ -265,5 +296,7 @@ def _show(result: Written) -> None:
         f" from {format_bytes(result.data_size)} of data in {format_seconds(result.seconds)}"
         f" ({format_bytes(rate)}/s)" + ("; identical to the source" if result.verified else "")
     )
+    for name in result.files[1:]:
+        print(f"  with {name}")
     if result.root:
         print(f"root: {result.root}")

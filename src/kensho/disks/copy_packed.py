@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from kensho.disks._blocks import ZEROS, data_runs
 from kensho.disks._codec import DamagedDataError, raw_to_zlib, zlib_to_raw
+from kensho.disks._malloc import keep_freed_memory
 from kensho.disks.base import PackedReader, PackedWriter
 from kensho.model.errors import CorruptError, UsageError
 from kensho.model.extent import Kind
@@ -55,6 +56,7 @@ def packed_copy(reader: DiskReader, writer: DiskWriter, passthrough: str, *, fil
     if passthrough not in PASSTHROUGH:
         raise UsageError(f"no passthrough {passthrough!r}", hint="known: " + ", ".join(PASSTHROUGH))
     # Without the content there is no Adler-32 to put behind deflate data.
+    keep_freed_memory()
     checked = passthrough == "checked" or fill or (codec, writer.codec) == ("deflate", "zlib")
     return _Carrier(reader, writer, codec, checked=checked, fill=fill).prepare  # type: ignore[arg-type]
 

@@ -49,7 +49,7 @@ class Target:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class How:
-    """How to write: nothing here but ``compression`` and ``identity`` changes what is written."""
+    """How to write: only ``compression``, ``identity`` and ``passthrough`` change what is written."""
 
     compression: str = "fast"
     threads: int | None = None
@@ -58,6 +58,7 @@ class How:
     root: bool = False
     identity: bytes | None = None
     key: bytes | None = None  # of the source, see ``source_key``; None: never resume
+    passthrough: str | None = None  # carry compressed blocks as they are, see ``copy_disk``
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
@@ -297,7 +298,14 @@ def _copy(
     # What comes through a pipe cannot be read again; its root stands in for it.
     root = (how.root and not start) or (how.verify and isinstance(reader, PipedDisk))
     result = copy_disk(
-        reader, writer, threads=how.threads, on_bytes=on_copy, root=root, keep=keep, start=start
+        reader,
+        writer,
+        threads=how.threads,
+        on_bytes=on_copy,
+        root=root,
+        keep=keep,
+        start=start,
+        passthrough=how.passthrough,
     )
     for source in reader.sources:
         if isinstance(source, FileSource):

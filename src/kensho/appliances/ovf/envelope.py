@@ -13,8 +13,7 @@ import msgspec
 from lxml import etree
 from msgspec import field
 
-from kensho.appliances.ovf.elements import Notes, serialise
-from kensho.appliances.ovf.open import refuse_other
+from kensho.appliances.ovf.elements import Notes, local, serialise
 from kensho.appliances.ovf.sections.content import (
     AnySection,
     VirtualSystem,
@@ -26,6 +25,7 @@ from kensho.appliances.ovf.sections.reading import read_part
 from kensho.appliances.ovf.sections.references import References
 from kensho.appliances.ovf.sections.strings import Strings
 from kensho.appliances.ovf.sections.writing import build, tidy
+from kensho.model.errors import UnsupportedError
 from kensho.model.finding import Severity
 
 
@@ -53,7 +53,8 @@ def read_envelope_model(root: etree._Element, notes: Notes | None = None) -> Env
     UnsupportedError when the root is no Envelope, LimitError when there is too much of something.
     """
     notes = notes or Notes("")
-    refuse_other(root, notes.path)
+    if local(root) != Envelope.ELEMENT:
+        raise UnsupportedError(f"its root is <{local(root)}>", path=notes.path, field="Envelope")
     if version_of(root) is None:
         notes.add(
             "KF-723",

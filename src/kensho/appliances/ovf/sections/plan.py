@@ -56,7 +56,10 @@ class Plan:
 @functools.cache
 def plan_of(cls: type[Part]) -> Plan:
     """Return how ``cls`` is read and written."""
-    slots = tuple(_slot(cls, info) for info in msgspec.structs.fields(cls) if info.name not in _OWN)
+    aside = _OWN | cls.ASIDE
+    slots = tuple(
+        _slot(cls, info) for info in msgspec.structs.fields(cls) if info.name not in aside
+    )
     elements: dict[str, Slot] = {}
     for slot in slots:
         if slot.kind in {Kind.PART, Kind.RAW}:
@@ -97,7 +100,7 @@ def _slot(cls: type[Part], info: msgspec.structs.FieldInfo) -> Slot:
         lowest=next((m.ge for m in metas), None),
         highest=next((m.lt for m in metas), None),
         parts=parts,
-        since_2=info.encode_name in cls.SINCE_2,
+        since_2=not cls.SINCE_2.isdisjoint({info.encode_name, *parts}),
     )
 
 

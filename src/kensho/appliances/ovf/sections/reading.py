@@ -63,8 +63,10 @@ def _read(cls: type[P], element: etree._Element, own: str, notes: Notes, depth: 
         if slot is None or (not slot.many and slot.field in values):
             unknown.append(Unknown(keep(node, own, notes), anchor))
             continue
-        _note_place(plan, slot, last, name, child, notes)
-        last = plan.slots.index(slot)
+        position = plan.slots.index(slot)
+        if position < last:
+            _note_place(name, child, anchor, notes)
+        last = position
         value = _value(slot, node, child, own, f"{name}/{child}", notes, depth)
         attributes = (
             tuple(_foreign(node, own, f"{child}[{counts[child] + 1}]"))
@@ -157,10 +159,12 @@ def _slot_for(
     if slot.kind is Kind.RAW or (cls.PROPERTIES and namespace == cls.PROPERTIES):
         return slot, name
     # VMware puts sections of OVF 2 into an envelope of OVF 1: they are extensions there.
-    is_own = dialect(node) in _OVF_DIALECTS and (
-        namespace != OVF_NAMESPACES[2] or own == OVF_NAMESPACES[2]
+    is_extension = (
+        namespace == OVF_NAMESPACES[2]
+        and own == OVF_NAMESPACES[1]
+        and getattr(slot.parts.get(name), "ONLY_2", False)
     )
-    return (slot if is_own else None), name
+    return (slot if dialect(node) in _OVF_DIALECTS and not is_extension else None), name
 
 
 def _value(
@@ -203,14 +207,13 @@ def _text_of(element: etree._Element) -> str:
     return text if text.strip() else ""
 
 
-def _note_place(plan: Plan, slot: Slot, last: int, name: str, child: str, notes: Notes) -> None:
-    if plan.slots.index(slot) < last:
-        notes.add(
-            "KF-722",
-            Severity.NOTE,
-            f"{name} has {child} after {plan.slots[last].name or 'others'}",
-            action="written in the schema's order",
-        )
+def _note_place(name: str, child: str, before: str, notes: Notes) -> None:
+    notes.add(
+        "KF-722",
+        Severity.NOTE,
+        f"{name} has {child} after {before.partition('[')[0]}",
+        action="written in the schema's order",
+    )
 
 
 def _note_missing(name: str, slot: Slot, notes: Notes) -> None:

@@ -24,6 +24,8 @@ VERBS = {
     "inspect": ("kensho.cli.inspect_:inspect", "Show what is in an appliance or disk image."),
     "plan": ("kensho.cli.plan:plan", "Show what a conversion will do, before it does it."),
     "convert": ("kensho.cli.convert:convert", "Convert a machine, or run a plan."),
+    "edit": ("kensho.cli.edit:edit", "Change an OVF package without converting it."),
+    "diff": ("kensho.cli.diff:diff", "Show what differs between two OVF packages."),
     "verify": ("kensho.cli.verify:verify", "Check a package's digests, signature and signer."),
     "sign": ("kensho.cli.sign:sign", "Write a package's manifest anew and sign it."),
     "manifest": ("kensho.cli.sign:manifest", "Write a package's manifest anew, unsigned."),

@@ -1,0 +1,261 @@
+"""Disks: image, DiskSection entry and drive together, added, replaced, resized, removed."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote
+
+from lxml import etree
+
+from kensho.appliances.names import unique
+from kensho.appliances.ovf.elements import attribute, text
+from kensho.appliances.ovf.items import Resource
+from kensho.appliances.ovf.units import parse_unit
+from kensho.model.errors import UsageError
+from kensho.model.finding import Severity
+from kensho.model.units import format_bytes
+from kensho.packages.edit import values as typed
+from kensho.packages.edit.controllers import (
+    KINDS,
+    children_of,
+    controllers,
+    find_controller,
+    free_unit,
+    kind_of,
+    new_controller,
+)
+from kensho.packages.edit.files import (
+    add_file,
+    disks,
+    disks_on,
+    find_file,
+    host_resource,
+    items_with,
+    refer,
+    references,
+    remove_file,
+)
+from kensho.packages.edit.items import instance, items, new_item
+from kensho.packages.edit.payload import STREAM_URI, NewFile, Payload, look_at_disk
+from kensho.packages.edit.scope import Scope, hardware, sections
+from kensho.packages.edit.tree import add, remove, section, set_attribute
+from kensho.packages.edit.values import unknown
+
+OPTIONS = ("controller", "unit", "type", "name", "id", "file-id", "size", "description")
+_DRIVES = {"disk": (Resource.DISK, "Hard disk"), "cdrom": (Resource.CD, "CD-ROM drive")}
+
+
+def add_disk(scope: Scope, payload: Payload, locator: str, options: dict[str, str]) -> None:
+    """Add a drive with an image of any format, or an empty disk of ``size`` without an image.
+
+    ``options`` are `OPTIONS`: controller (``scsi0``; the next one that is not there is made),
+    unit, type (``disk`` or ``cdrom``; an ISO is a CD), name and id.
+    """
+    usual = "cdrom" if locator.lower().endswith(".iso") else "disk"
+    kind = options.get("type") or usual
+    if kind not in _DRIVES:
+        raise unknown(f"there is no drive of type {kind!r}", kind, _DRIVES)
+    if kind == "cdrom":
+        ident = options.get("file-id", "")
+        host = f"file/{add_file(scope, payload, locator, '', ident)}" if locator else ""
+    else:
+        host = f"disk/{_add_image(scope, payload, locator, options)}"
+    for found in hardware(scope):
+        _add_drive(scope, found, kind, host, options)
+
+
+def _add_image(scope: Scope, payload: Payload, locator: str, options: dict[str, str]) -> str:
+    """Add the entries of References and DiskSection; return the diskId."""
+    taken = {attribute(d, "diskId").lower() for d in disks(scope.root)}
+    disk_id = options.get("id") or unique(f"vmdisk{len(taken) + 1}", taken)
+    if options.get("id", "").lower() in taken:
+        raise UsageError(f"there is a disk with the id {disk_id!r} already")
+    found = sections(scope.root, "DiskSection")
+    into = (
+        found[0]
+        if found
+        else section(scope.root, "DiskSection", "Virtual disk information", ("References",))
+    )
+    if not locator:
+        if not options.get("size"):
+            raise UsageError("an empty disk needs a size", hint="--add-disk size=20GiB")
+        capacity = typed.size(options["size"], "size")
+        element = add(into, "Disk", after=("Info", "Disk"), diskId=disk_id)
+        _describe(element, capacity, None)
+        return disk_id
+    facts = look_at_disk(locator)
+    name = payload.add(facts.name, NewFile(locator, convert=not facts.ready))
+    file_id = refer(scope, name, options.get("file-id", ""))
+    element = add(into, "Disk", after=("Info", "Disk"), diskId=disk_id, fileRef=file_id)
+    capacity = facts.capacity
+    if options.get("size"):
+        capacity = _enlarged(scope, disk_id, typed.size(options["size"], "size"), capacity)
+    _describe(element, capacity, facts.populated)
+    return disk_id
+
+
+def _describe(element: etree._Element, capacity: int, populated: int | None) -> None:
+    set_attribute(element, "capacity", str(capacity))
+    set_attribute(element, "capacityAllocationUnits", None)  # bytes: what all importers agree on
+    set_attribute(element, "format", STREAM_URI)
+    set_attribute(element, "populatedSize", None if populated is None else str(populated))
+
+
+def _add_drive(
+    scope: Scope, found: etree._Element, kind: str, host: str, options: dict[str, str]
+) -> None:
+    type_, title = _DRIVES[kind]
+    same = items(found, type_)
+    parent, unit = _place(found, kind, options)
+    drives = [host_resource(text(i, "HostResource")) for i in items(found)]
+    spelled = next(
+        (
+            text(i, "HostResource")
+            for i in items(found)
+            if host_resource(text(i, "HostResource"))[0]
+        ),
+        "ovf:/",
+    )
+    prefix = "ovf:/" if spelled.startswith("ovf:/") or not drives else ""
+    new_item(
+        found,
+        {
+            "AddressOnParent": unit,
+            "AutomaticAllocation": False if kind == "cdrom" and not host else None,
+            "Description": options.get("description") or None,
+            "ElementName": options.get("name") or f"{title} {len(same) + 1}",
+            "HostResource": f"{prefix}{host}" if host else None,
+            "Parent": instance(parent),
+            "ResourceType": int(type_),
+        },
+        configurations=scope.configurations,
+        required=kind == "disk",
+    )
+
+
+def _place(found: etree._Element, kind: str, options: dict[str, str]) -> tuple[etree._Element, int]:
+    """Return controller and unit for a new drive; the controller is made if it has to be."""
+    wanted = options.get("controller", "")
+    parent = _controller(found, kind, wanted)
+    unit = free_unit(found, parent)
+    if options.get("unit"):
+        unit = typed.count(options["unit"], "unit", 0)
+        if str(unit) in {text(i, "AddressOnParent") for i in children_of(found, parent)}:
+            raise UsageError(f"unit {unit} of the controller is taken")
+    if unit is None:
+        raise UsageError(f"the controller {wanted} is full", hint="name one more, such as scsi1")
+    return parent, unit
+
+
+def _controller(found: etree._Element, kind: str, wanted: str) -> etree._Element:
+    if wanted:
+        for name in KINDS:
+            # The next one in the row is made: scsi1 beside scsi0.
+            if wanted in {name, f"{name}{len(controllers(found, name))}"} and (
+                wanted != name or not controllers(found, name)
+            ):
+                return new_controller(found, name, _subtype(found, name))[1]
+        return find_controller(found, wanted)
+    there = [v[0] for v in controllers(found)]
+    order = ("ide", "sata", "scsi") if kind == "cdrom" else ("scsi", "sata", "nvme", "ide")
+    own = [text(i, "Parent") for i in items(found, _DRIVES[kind][0])]
+    there.sort(
+        key=lambda c: (
+            instance(c) not in own,
+            order.index(kind_of(c) or "ide") if kind_of(c) in order else 9,
+        )
+    )
+    for candidate in there:
+        if kind_of(candidate) in order and free_unit(found, candidate) is not None:
+            return candidate
+    first = order[0] if not there else kind_of(there[0]) or order[0]
+    return new_controller(found, first if first in order else order[0], _subtype(found, first))[1]
+
+
+def _subtype(found: etree._Element, kind: str) -> str | None:
+    """Return the subtype of the controllers that are there, so that drivers fit the new one."""
+    there = controllers(found, kind)
+    return text(there[0][0], "ResourceSubType") if there else None
+
+
+def find_disk(root: etree._Element, which: str) -> etree._Element:
+    """Return a Disk by diskId, or by the id or name of its file."""
+    for disk in disks(root):
+        if attribute(disk, "diskId") == which:
+            return disk
+    known = [attribute(d, "diskId") for d in disks(root)]
+    hrefs = [attribute(f, "href") for f in references(root)]
+    if which in {*hrefs, *map(unquote, hrefs), *(attribute(f, "id") for f in references(root))}:
+        on_file = disks_on(root, attribute(find_file(root, which), "id"))
+        if on_file:
+            return on_file[0]
+    raise unknown(f"there is no disk {which!r}", which, [*known, *hrefs])
+
+
+def remove_disk(scope: Scope, payload: Payload, which: str) -> None:
+    """Remove a disk, its drives, and its file when nothing else uses that."""
+    disk = find_disk(scope.root, which)
+    disk_id, file_id = attribute(disk, "diskId"), attribute(disk, "fileRef")
+    based = [d for d in disks(scope.root) if attribute(d, "parentRef") == disk_id]
+    if based:
+        raise UsageError(
+            f"disk {disk_id!r} is the base of {attribute(based[0], 'diskId')!r}",
+            hint="remove that one first",
+        )
+    for item in items_with(scope.root, "disk", disk_id):
+        remove(item)
+    remove(disk)
+    if file_id and not disks_on(scope.root, file_id):
+        remove_file(scope, payload, file_id)
+
+
+def replace_disk(scope: Scope, payload: Payload, which: str, locator: str) -> None:
+    """Put another image in a disk's place; drive, ids and place stay."""
+    disk = find_disk(scope.root, which)
+    facts = look_at_disk(locator)
+    file_id = attribute(disk, "fileRef")
+    if file_id and len(disks_on(scope.root, file_id)) == 1:
+        element = find_file(scope.root, file_id)
+        payload.remove(unquote(attribute(element, "href")))
+        name = payload.add(facts.name, NewFile(locator, convert=not facts.ready))
+        set_attribute(element, "href", name)
+        for stale in ("compression", "chunkSize", "size"):
+            set_attribute(element, stale, None)
+    else:
+        name = payload.add(facts.name, NewFile(locator, convert=not facts.ready))
+        set_attribute(disk, "fileRef", refer(scope, name))
+    set_attribute(disk, "parentRef", None)
+    _describe(disk, facts.capacity, facts.populated)
+
+
+def set_capacity(scope: Scope, which: str, size: int) -> None:
+    """Set a disk's capacity in bytes, in the unit that is there when it can say it.
+
+    An image keeps its own size; UsageError below what the descriptor says it has now.
+    """
+    disk = find_disk(scope.root, which)
+    unit = parse_unit(attribute(disk, "capacityAllocationUnits") or "byte")
+    factor = unit.factor if unit is not None and unit.base == "byte" else 1
+    old = attribute(disk, "capacity")
+    if attribute(disk, "fileRef") and old.isdigit():
+        size = _enlarged(scope, attribute(disk, "diskId"), size, int(old) * factor)
+    if size % factor:
+        set_attribute(disk, "capacityAllocationUnits", None)
+        factor = 1
+    set_attribute(disk, "capacity", str(size // factor))
+
+
+def _enlarged(scope: Scope, disk_id: str, size: int, now: int) -> int:
+    if size < now:
+        raise UsageError(
+            f"disk {disk_id!r} holds {format_bytes(now)}; it cannot become {format_bytes(size)}",
+            hint="shrink the file systems and the image first, then replace the disk",
+        )
+    if size > now:
+        scope.notes.add(
+            "KF-742",
+            Severity.WARNING,
+            f"the capacity says {format_bytes(size)}, the image has {format_bytes(now)}",
+            subject=disk_id,
+            action="set; importers that believe the image make the smaller disk",
+        )
+    return size

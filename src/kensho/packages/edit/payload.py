@@ -1,0 +1,126 @@
+"""The files of a package while it is edited: what stays, what is new, where each is read from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from kensho.appliances.names import file_stem
+from kensho.disks import DiskReader, open_disk
+from kensho.disks.transfer import How, Target, write_disk
+from kensho.model.errors import UsageError
+from kensho.model.extent import Kind
+from kensho.packages.rewrite import PackageFile
+from kensho.packages.source import OvfPackage
+from kensho.storage import ByteSource, FileSource
+from kensho.storage.locator import open_source, sibling_opener
+
+STREAM_URI = "http://www.vmware.com/interfaces/specifications/vmdk.html#streamOptimized"
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """A file to put into the package; a disk in another form becomes a streamOptimized VMDK."""
+
+    locator: str
+    convert: bool = False
+
+
+@dataclass(slots=True)
+class Payload:
+    """Names in the order of the package; None is what the package has under that name already."""
+
+    files: dict[str, NewFile | None] = field(default_factory=dict)
+
+    def add(self, name: str, file: NewFile) -> str:
+        """Take in a file; its name is numbered when there is one like it."""
+        stem, dot, suffix = name.rpartition(".")
+        taken = {n.lower() for n in self.files}
+        base = stem if dot else name
+        number, candidate = 1, name
+        while candidate.lower() in taken:
+            number += 1
+            candidate = f"{base}-{number}{dot}{suffix}" if dot else f"{base}-{number}"
+        self.files[candidate] = file
+        return candidate
+
+    def remove(self, name: str) -> None:
+        """Leave a file out, and its chunks (``name.000000000`` …)."""
+        for known in list(self.files):
+            if known == name or (known.startswith(f"{name}.") and known[len(name) + 1 :].isdigit()):
+                del self.files[known]
+
+
+@dataclass(frozen=True, slots=True)
+class DiskFacts:
+    """What a disk image says of itself; sizes in bytes. ``ready``: fit to be taken in as it is."""
+
+    name: str
+    capacity: int
+    populated: int
+    ready: bool
+
+
+def payload_of(package: OvfPackage) -> Payload:
+    """Return the files of a package as they are."""
+    return Payload(dict.fromkeys(package.files))
+
+
+def look_at_disk(locator: str) -> DiskFacts:
+    """Open a disk image of any format and say what becomes of it."""
+    with _opened(locator) as (source, reader):
+        ready = (reader.format, reader.subformat) == ("vmdk", "streamOptimized")
+        stem = file_stem(Path(source.name.rpartition("#")[2]).stem)
+        populated = sum(e.length for e in reader.extents() if e.kind is Kind.DATA)
+        return DiskFacts(f"{stem}.vmdk", reader.virtual_size, populated, ready)
+
+
+@contextmanager
+def materialised(
+    payload: Payload, package: OvfPackage | None, beside: Path, digests: dict[str, dict[str, str]]
+) -> Iterator[list[PackageFile]]:
+    """Open all files; disks are converted into a hidden folder in ``beside``, removed afterwards.
+
+    ``digests`` are those of files that stay, by name.
+    """
+    with ExitStack() as stack:
+        folder: Path | None = None
+        result: list[PackageFile] = []
+        for name, new in payload.files.items():
+            if new is None:
+                if package is None:
+                    raise UsageError(f"there is no file {name!r}")
+                source: ByteSource = package.store.open(name)
+            elif not new.convert:
+                source = open_source(new.locator)
+            else:
+                if folder is None:
+                    hidden = TemporaryDirectory(prefix=".kensho-", dir=beside)
+                    folder = Path(stack.enter_context(hidden))
+                source = _converted(new.locator, folder / f"{len(result)}.vmdk")
+            stack.callback(source.close)
+            result.append(PackageFile(name, source, digests.get(name) if new is None else None))
+        yield result
+
+
+def _converted(locator: str, path: Path) -> FileSource:
+    with _opened(locator) as (_, reader):
+        target = Target("vmdk", "streamOptimized", reader.virtual_size)
+        write_disk(reader, path, target, How(identity=path.name.encode()))
+    return FileSource(path)
+
+
+@contextmanager
+def _opened(locator: str) -> Iterator[tuple[ByteSource, DiskReader]]:
+    source = open_source(locator)
+    try:
+        reader = open_disk(source, sibling=sibling_opener(locator))
+        try:
+            yield source, reader
+        finally:
+            reader.close()
+    finally:
+        source.close()

@@ -1,0 +1,128 @@
+"""Write an edited package: in its place or anew, files untouched but for those the edit is about."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from kensho.appliances.ovf.manifest import read_manifest
+from kensho.appliances.package import Digest
+from kensho.model.errors import ManifestMismatchError
+from kensho.packages.edit.apply import Edited
+from kensho.packages.edit.payload import materialised
+from kensho.packages.edit.textual import merged
+from kensho.packages.rewrite import (
+    PackageFile,
+    Signer,
+    WrittenPackage,
+    serialise_descriptor,
+    with_sizes,
+    write_package,
+)
+from kensho.packages.source import OvfPackage
+from kensho.storage.digest import digest_source
+
+NO_MANIFEST = "none"
+
+
+def write_edited(
+    package: OvfPackage,
+    edited: Edited,
+    target: str | None,
+    *,
+    algorithm: str | None = None,
+    sign: Signer | None = None,
+    overwrite: bool = False,
+    on_bytes: Callable[[int], None] | None = None,
+) -> WrittenPackage:
+    """Write ``edited`` to ``target``, or in place of ``package`` when that is None.
+
+    ``algorithm`` is that of the new manifest, `NO_MANIFEST` for none, None for the one there is.
+    What the manifest before says of files that stay is kept, so that an edit does not vouch for
+    bytes that nobody checked; ManifestMismatchError when another algorithm makes it look, and
+    they differ.
+    """
+    place = package.path if target is None else target
+    path = Path(place)
+    beside = Path(tempfile.gettempdir()) if place == "-" else _folder(path)
+    beside.mkdir(parents=True, exist_ok=True)
+    before = _digests(package)
+    wanted = _algorithm(package, algorithm, place, before)
+    if sign is not None and wanted is None:
+        wanted = "sha256"
+    known = {
+        name: {d.algorithm: d.hex for d in digests}
+        for name, digests in before.items()
+        if any(d.algorithm == wanted for d in digests)
+    }
+    with materialised(edited.payload, package, beside, known) as files:
+        if wanted is not None:
+            _check(package, edited, files, before, wanted)
+        return write_package(
+            place,
+            name=package.name if target is None or path.suffix.lower() != ".ova" else path.stem,
+            descriptor=_descriptor(edited, files),
+            files=files,
+            algorithm=wanted,
+            sign=sign,
+            overwrite=overwrite or target is None,
+            on_bytes=on_bytes,
+        )
+
+
+def _descriptor(edited: Edited, files: list[PackageFile]) -> bytes:
+    """Return the descriptor with the sizes of new files, known only when they are made."""
+    new = {f.name: f.source.size for f in files if edited.payload.files.get(f.name) is not None}
+    if not new:
+        return edited.after
+    with_sizes(edited.root, new)
+    return merged(edited.before, edited.serialised, serialise_descriptor(edited.root))
+
+
+def _folder(path: Path) -> Path:
+    return path.parent if path.suffix.lower() in {".ova", ".ovf"} else path
+
+
+def _digests(package: OvfPackage) -> dict[str, tuple[Digest, ...]]:
+    if package.manifest is None:
+        return {}
+    return dict(read_manifest(package.manifest, path=package.path)[0])
+
+
+def _algorithm(
+    package: OvfPackage, asked: str | None, place: str, before: dict[str, tuple[Digest, ...]]
+) -> str | None:
+    if asked is not None:
+        return None if asked == NO_MANIFEST else asked
+    used = [d.algorithm for digests in before.values() for d in digests if d.algorithm != "md5"]
+    if used:
+        return max(used, key=lambda a: int(a.removeprefix("sha")) if a != "sha1" else 160)
+    # A folder without a manifest is one somebody works in; it does not get one behind his back.
+    in_folder = package.manifest is None and not place.lower().endswith(".ova") and place != "-"
+    return None if in_folder else "sha256"
+
+
+def _check(
+    package: OvfPackage,
+    edited: Edited,
+    files: list[PackageFile],
+    before: dict[str, tuple[Digest, ...]],
+    wanted: str,
+) -> None:
+    """Compare files that stay with a manifest whose digests cannot be taken over."""
+    for file in files:
+        digests = before.get(file.name, ())
+        if edited.payload.files.get(file.name) is not None or not digests:
+            continue
+        if any(d.algorithm == wanted for d in digests):
+            continue
+        found = digest_source(file.source, {d.algorithm for d in digests})
+        for digest in digests:
+            if found[digest.algorithm] != digest.hex:
+                raise ManifestMismatchError(
+                    f"{digest.algorithm.upper()} of {file.name} is {found[digest.algorithm]}, "
+                    f"the manifest says {digest.hex}",
+                    path=package.path,
+                    field=file.name,
+                )

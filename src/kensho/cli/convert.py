@@ -13,11 +13,18 @@ from kensho.cli.options import Flag, Json, Wishes
 from kensho.cli.plan import show_plan
 from kensho.cli.progress import shown
 from kensho.cli.render import console, print_findings, print_json, print_json_line, table
+from kensho.convert.deployed import demand_licences, licences_settled, with_acceptance
 from kensho.convert.plan import Plan, check_runnable, looks_like_plan, make_plan, read_plan
 from kensho.convert.result import Result
 from kensho.convert.rules.space import NO_SPACE
 from kensho.convert.run import Options, run_plan
-from kensho.model.errors import InterruptedRunError, NoSpaceError, PlanBlockedError, UsageError
+from kensho.model.errors import (
+    EulaNotAcceptedError,
+    InterruptedRunError,
+    NoSpaceError,
+    PlanBlockedError,
+    UsageError,
+)
 from kensho.model.finding import Severity, at_least
 from kensho.model.units import format_bytes, format_seconds
 from kensho.platforms import find_form, find_platform
@@ -76,6 +83,7 @@ def convert(
     if threads is not None and threads < 1:
         raise UsageError(f"--threads {threads}: at least one is needed")
     plan = _plan(source, to, output, wishes)
+    settings = wishes.settings()
     if dry_run and json:
         print_json(plan)
         return _dry_code(plan)
@@ -92,7 +100,7 @@ def convert(
         threads=threads,
     )
     with shown(events=events, quiet=quiet or json) as listener:
-        result = run_plan(plan, output, options=options, listener=listener)
+        result = run_plan(plan, output, options=options, settings=settings, listener=listener)
     with suppress(KeyboardInterrupt, InterruptedRunError):  # too late: it is done
         if json:
             print_json(result)
@@ -105,13 +113,14 @@ def convert(
 
 def _plan(source: str, to: str | None, output: Path, wishes: Wishes) -> Plan:
     if looks_like_plan(Path(source)):
-        if to is not None or wishes != Wishes():
+        if to is not None or not wishes.fit_a_plan():
             raise UsageError(
                 "a plan says all that is to be done",
                 path=source,
-                hint="leave out --to and the options that plan takes",
+                hint="leave out --to and the options that plan takes, but for passwords"
+                " (--property KEY=…) and --accept-eula",
             )
-        return read_plan(Path(source))
+        return with_acceptance(read_plan(Path(source)), accepted=wishes.accept_eula)
     if to is None:
         raise UsageError("no target", hint="add --to PLATFORM; `kensho platforms` lists them")
     return make_plan(wishes.request(source, to), out=output)
@@ -122,13 +131,16 @@ def _check(plan: Plan, output: Path) -> None:
         if finding.code == NO_SPACE:
             raise NoSpaceError(finding.message, path=output)
     check_runnable(plan)
+    demand_licences(plan)
 
 
 def _dry_code(plan: Plan) -> int:
     """Return what a run would exit with; the plan itself says why."""
     if any(finding.code == NO_SPACE for finding in plan.blocked):
         return NoSpaceError.exit_code
-    return PlanBlockedError.exit_code if plan.blocked else exits.OK
+    if plan.blocked:
+        return PlanBlockedError.exit_code
+    return exits.OK if licences_settled(plan) else EulaNotAcceptedError.exit_code
 
 
 def _show(result: Result) -> None:

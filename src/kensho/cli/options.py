@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from kensho.cli.flags import Flag, Json
+from kensho.convert.deployment.networks import read_network
+from kensho.convert.deployment.settings import Setting, read_all_settings
+from kensho.convert.deployment.settle import Deployment
 from kensho.convert.mapping import Devices
 from kensho.convert.plan import Request
 from kensho.model.machine import Firmware
+from kensho.model.selection import Selection
 
 __all__ = ["Flag", "Json", "Wishes"]
 
@@ -33,6 +39,16 @@ class Wishes:
         Guest OS, when the source does not say or says it wrong, e.g. debian12 or win2k22.
     devices
         native: best performance; compatible: fewest drivers; auto: by guest.
+    configuration
+        Deployment option, where a package has several.
+    property
+        KEY=VALUE, KEY=@env:NAME or KEY=@file:PATH; KEY also as class.key.instance. Repeatable.
+    properties
+        File of properties: lines of KEY=VALUE, or YAML or JSON by its suffix.
+    network
+        NAME=TARGET: the target's network for one of the package's; *=TARGET is for all.
+    accept_eula
+        Accept the package's licence agreements on the record; `kensho eula` shows them.
     """
 
     form: str | None = None
@@ -41,6 +57,20 @@ class Wishes:
     firmware: Firmware | None = None
     guest: str | None = None
     devices: Devices = Devices.AUTO
+    configuration: str | None = None
+    property: tuple[str, ...] = ()
+    properties: Path | None = None
+    network: tuple[str, ...] = ()
+    accept_eula: Annotated[bool, Flag] = False
+
+    def settings(self) -> tuple[Setting, ...]:
+        """Return the properties as given; those of the command line beat those of the file."""
+        return read_all_settings(self.property, self.properties)
+
+    def fit_a_plan(self) -> bool:
+        """Tell whether there is nothing but what a plan leaves open: passwords, acceptance."""
+        rest = replace(self, property=(), properties=None, accept_eula=False)
+        return rest == Wishes()
 
     def request(self, source: str, target: str) -> Request:
         """Return the request to plan."""
@@ -53,4 +83,10 @@ class Wishes:
             firmware=self.firmware,
             guest=self.guest,
             devices=self.devices,
+            selection=Selection(configuration=self.configuration),
+            deployment=Deployment(
+                settings=self.settings(),
+                networks=tuple(map(read_network, self.network)),
+                accept_eulas=self.accept_eula,
+            ),
         )

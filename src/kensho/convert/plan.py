@@ -9,13 +9,19 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
 from kensho.appliances import Package
 from kensho.appliances.names import file_stem
-from kensho.convert.mapping import DeviceRow, Devices, choose_policy, device_rows, map_machine
+from kensho.convert.deployment.attach import EnvironmentStep
+from kensho.convert.deployment.placing import Placed, place
+from kensho.convert.deployment.properties import Assigned, demand, to_keep
+from kensho.convert.deployment.settings import Given, resolve
+from kensho.convert.deployment.settle import Deployment, settle, shown, summarise
+from kensho.convert.mapping import DeviceRow, Devices, choose_policy, map_machine
 from kensho.convert.rules import ImageFacts, Journey, check_all
 from kensho.convert.source import Identity, identify, opened, opened_image, select_machine
 from kensho.disks import DiskReader
@@ -71,6 +77,7 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     guest: str | None = None  #: a key of ``kensho.model.guest_os``
     devices: Devices = Devices.AUTO
     selection: Selection = Selection()
+    deployment: Deployment = Deployment()
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +98,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
     bytes_to_read: int
     space_needed: int
+    environments: tuple[EnvironmentStep, ...] = ()
 
     @property
     def blocked(self) -> tuple[Finding, ...]:
@@ -103,7 +111,10 @@ def make_plan(request: Request, *, out: Path | None = None) -> Plan:
 
     ``out`` is where the result will go, to see whether it fits. Raises LocatorError,
     FormatError and PackageError kinds when the source cannot be read at all; what can be
-    said about a readable source becomes a finding.
+    said about a readable source becomes a finding. UsageError for properties and networks that
+    there are not, and for values that are none.
+
+    The plan holds no password: not in ``request``, not in ``before`` and ``after``.
     """
     platform = find_platform(request.target)
     form = find_form(platform, request.form)
@@ -115,36 +126,42 @@ def make_plan(request: Request, *, out: Path | None = None) -> Plan:
             hint="name its URL or save it first; a disk alone goes through a pipe:"
             " tar -xOf - DISK.vmdk | kensho disk convert - disk.qcow2",
         )
-    with opened(request.source, request.selection) as package:
-        before = _with_overrides(select_machine(package.appliance, request.machine), request)
+    given = resolve(request.deployment.settings)
+    with opened(request.source, with_values(request.selection, given)) as package:
+        assigned, whole = settle(package.appliance, request.deployment, given)
+        before = _with_overrides(select_machine(whole, request.machine), request)
+        demand(assigned, before if given else None)
         name = file_stem(request.name or before.name)
         facts, problems, opened_files = _look_at_images(package, before)
-        after, rows = _map(before, platform, form, request)
+        placed = _map(before, platform, form, request, name, assigned)
         disks = tuple(_disk_steps(facts, form, name))
         journey = Journey(
             before=before,
-            after=after,
+            after=placed.after,
             platform=platform,
             form=form,
             images=tuple(facts.values()),
             space_needed=sum(map(_space, disks)) + MIB,
             space_free=None if out is None else _free(out),
+            settled=summarise(before, request.deployment, assigned),
+            environments=placed.environments,
         )
         return Plan(
-            request=request,
+            request=_without_passwords(request, assigned),
             source_kind=package.kind,
             identity=_identities(package, before, opened_files),
             target=platform.name,
             form=form.name,
             name=name,
             timestamp=identify(package.path).mtime_ns // 1_000_000_000,
-            before=before,
-            after=after,
+            before=shown(before, assigned),
+            after=shown(placed.after, assigned),
             disks=disks,
-            devices=rows,
+            devices=placed.rows,
             findings=_unique((*package.findings, *problems, *check_all(journey))),
             bytes_to_read=sum(step.data_size for step in disks),
             space_needed=journey.space_needed,
+            environments=placed.environments,
         )
 
 
@@ -190,6 +207,7 @@ def read_plan(path: Path) -> Plan:
 def _check_names(plan: Plan, path: Path) -> None:
     """Refuse names that `make_plan` would not give: they become files in the output folder."""
     names = [plan.name, *(step.filename for step in plan.disks)]
+    names += [step.filename for step in plan.environments if step.filename]
     for name in names:
         if _PLAIN_NAME.fullmatch(name) is None or name in {LOCK, JOURNAL}:
             raise UnsafePathError(
@@ -274,31 +292,44 @@ def _format_name(reader: DiskReader) -> str:
     return f"{reader.format} {reader.subformat}".strip()
 
 
+def with_values(selection: Selection, given: tuple[Given, ...]) -> Selection:
+    """Return the selection to open the source with: sizes may be said to be ``${property}``."""
+    pairs = tuple((one.key, one.value) for one in given)
+    return msgspec.structs.replace(selection, properties=pairs) if pairs else selection
+
+
+def _without_passwords(request: Request, assigned: Assigned) -> Request:
+    kept = to_keep(request.deployment.settings, assigned)
+    deployment = msgspec.structs.replace(request.deployment, settings=kept)
+    return msgspec.structs.replace(request, deployment=deployment)
+
+
 def _map(
-    before: Appliance, platform: Platform, form: Form, request: Request
-) -> tuple[Appliance, tuple[DeviceRow, ...]]:
-    machines = tuple(
-        map_machine(m, platform, form, choose_policy(m, platform, request.devices))
-        for m in before.machines
-    )
-    rows = tuple(
-        row
-        for old, new in zip(before.machines, machines, strict=True)
-        for row in device_rows(old, new)
-    )
+    before: Appliance,
+    platform: Platform,
+    form: Form,
+    request: Request,
+    name: str,
+    assigned: Assigned,
+) -> Placed:
+    def move(machine: Machine) -> Machine:
+        policy = choose_policy(machine, platform, request.devices)
+        return map_machine(machine, platform, form, policy)
+
+    placed = place(before, form, name, assigned, move)
+    machines = placed.after.machines
     if request.name is not None and len(machines) == 1:
         machines = (msgspec.structs.replace(machines[0], name=request.name),)
     carries = form.carries
     after = msgspec.structs.replace(
-        before,
+        placed.after,
         name=request.name or before.name,
         machines=machines,
-        files=(),
         products=before.products if carries.products else (),
         eulas=before.eulas if carries.eulas else (),
         extras=(),
     )
-    return after, rows
+    return replace(placed, after=after)
 
 
 def _disk_steps(facts: dict[str, ImageFacts], form: Form, name: str) -> Iterator[DiskStep]:

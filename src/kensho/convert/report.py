@@ -65,6 +65,7 @@ def render_html(result: Result) -> str:
             ),
         ),
         _disks(result),
+        _licences(result),
         f"<h2>Check</h2><p class='{'ok' if result.check == 'ok' else 'warning'}'>{check}.</p>"
         f"<p>Took {format_seconds(result.seconds)}.</p>",
         f"<h2>Next</h2><p><code>{escape(form.next_step.format(name=plan.name))}</code></p>"
@@ -146,6 +147,25 @@ def _disks(result: Result) -> str:
                 f"<code>{d.content_root}</code>",
             )
             for d in result.disks
+        ),
+    )
+
+
+def _licences(result: Result) -> str:
+    made = result.eula
+    if made is None:
+        return ""
+    return _table(
+        "Licence agreements",
+        ("licence", "SHA-256 of the text", "accepted by", "at"),
+        (
+            (
+                escape(licence.info) or "licence agreement",
+                f"<code>{licence.sha256}</code>",
+                escape(made.accepted_by),
+                f"<code>{made.at}</code>",
+            )
+            for licence in made.licences
         ),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from kensho.appliances.package import PlacedDisk
+from kensho.convert.deployment.eulas import EulaRecord
 from kensho.convert.plan import Plan
 from kensho.model.finding import Finding
 
@@ -31,3 +32,4 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     check: str
     report: str
     plan: Plan
+    eula: EulaRecord | None = None  #: of the licence agreements that were accepted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -14,8 +14,11 @@ import msgspec
 from kensho import __version__
 from kensho.appliances import Package
 from kensho.appliances.package import Container, DiskJob, Document, PlacedDisk, Renderer
+from kensho.convert.deployed import Beside, demand_licences, deployed, put_beside
+from kensho.convert.deployment.attach import Way
+from kensho.convert.deployment.settings import Setting, resolve
 from kensho.convert.events import Listener, Message, Moved, Step, ignore
-from kensho.convert.plan import DiskStep, Plan, check_runnable
+from kensho.convert.plan import DiskStep, Plan, check_runnable, with_values
 from kensho.convert.report import render_html, report_names
 from kensho.convert.result import Output, Result
 from kensho.convert.source import check_digests, identify, opened, opened_image
@@ -47,31 +50,37 @@ def run_plan(
     out: Path,
     *,
     options: Options = Options(),  # noqa: B008 - frozen
+    settings: tuple[Setting, ...] = (),
     listener: Listener = ignore,
     cancelled: Callable[[], bool] | None = None,
 ) -> Result:
     """Carry a plan out into the folder ``out`` and return what was made.
 
-    Raises PlanBlockedError, UsageError when the result exists, CorruptError when the source
+    ``settings`` are the properties as the user gave them, for the passwords that a plan does not
+    hold. Raises PlanBlockedError, EulaNotAcceptedError, UsageError when the result exists, CorruptError when the source
     has changed since the plan, ManifestMismatchError, NoSpaceError, VerificationError. After
     any error nothing that looks finished is in ``out``.
     """
     check_runnable(plan)
+    demand_licences(plan)
     _check_identity(plan, "since the plan was made")
     started = time.monotonic()
     form = find_form(find_platform(plan.target), plan.form)
-    with opened(plan.request.source, plan.request.selection) as package:
+    given = resolve(plan.request.deployment.settings, kept=settings)
+    with opened(plan.request.source, with_values(plan.request.selection, given)) as package:
         findings = _check_source(package, options, listener)
+        private, beside = deployed(plan, package, given)
         with workspace(
-            plan, out, overwrite=options.overwrite, outputs=_outputs(plan, form)
+            plan, out, overwrite=options.overwrite, outputs=_outputs(private, form, beside)
         ) as space:
             _announce(space, listener)
             mover = _Mover(package, options, listener, cancelled)
             try:
                 if form.container:
-                    disks, names = _run_container(plan, form, mover, space)
+                    disks, names = _run_container(private, form, mover, space)
                 else:
-                    disks, names = _run_folder(plan, form, mover, space)
+                    disks, names = _run_folder(private, form, mover, space)
+                names = (*names, *put_beside(plan, beside.documents, space))
             except OSError as error:
                 raise _as_kensho(error, out) from error
             check = "skipped"
@@ -87,6 +96,7 @@ def run_plan(
             )
             _check_identity(plan, "while it was being converted")
             result = _result(plan, form, out, space, disks, names, findings, check, started)
+            result = msgspec.structs.replace(result, eula=beside.eula)
             html, json = report_names(plan.name, plan.target, plan.form)
             space.put(html, render_html(result).encode())
             space.put(json, msgspec.json.format(msgspec.json.encode(result), indent=2))
@@ -94,10 +104,10 @@ def run_plan(
             return result
 
 
-def _outputs(plan: Plan, form: Form) -> tuple[str, ...]:
+def _outputs(plan: Plan, form: Form, beside: Beside) -> tuple[str, ...]:
     """Return the names of all files to be made; a device the form cannot say is refused here."""
     reports = report_names(plan.name, plan.target, plan.form)
-    texts = tuple(document.name for document in _licence_texts(plan))
+    texts = tuple(document.name for document in beside.documents)
     if form.container:
         return (f"{plan.name}.{form.suffix}", *texts, *reports)
     # Renderers are pure: what they would write is known before the disks are copied.
@@ -224,8 +234,9 @@ def _run_folder(
     disks = tuple(sorted(done, key=lambda d: order[d.filename]))
     documents = _render(plan, form, disks)
     names = [d.filename for d in disks]
-    for document in (*_licence_texts(plan), *documents):
-        space.put(document.name, document.data, executable=document.executable)
+    told = any(step.way is Way.GUESTINFO and step.secrets for step in plan.environments)
+    for document in documents:
+        space.put(document.name, document.data, executable=document.executable, private=told)
         names.append(document.name)
     return disks, tuple(names)
 
@@ -246,26 +257,11 @@ def _run_container(
             timestamp=plan.timestamp,
             compression=mover.options.compression,
         )
-    names = [name]
-    for document in _licence_texts(plan):
-        space.put(document.name, document.data)
-        names.append(document.name)
-    return disks, tuple(names)
+    return disks, (name,)
 
 
 def _named(plan: Plan) -> Any:
     return msgspec.structs.replace(plan.after, name=plan.name)
-
-
-def _licence_texts(plan: Plan) -> Sequence[Document]:
-    """Return the licence agreements as text files where the target has no place for them."""
-    before = [*plan.before.eulas, *(e for m in plan.before.machines for e in m.eulas)]
-    after = [*plan.after.eulas, *(e for m in plan.after.machines for e in m.eulas)]
-    lost = [e for e in before if e not in after]
-    return [
-        Document(f"{plan.name}.eula{'' if number == 1 else number}.txt", eula.text.encode())
-        for number, eula in enumerate(lost, start=1)
-    ]
 
 
 def _begin_disk(plan: Plan, step: DiskStep, options: Options, sink: ByteSink) -> DiskWriter:

@@ -59,11 +59,13 @@ class Workspace:
             self.folder / JOURNAL, msgspec.json.encode(Journal(plan=self.digest, disks=disks))
         )
 
-    def put(self, name: str, data: bytes, *, executable: bool = False) -> None:
-        """Write a small file into the staging folder."""
+    def put(
+        self, name: str, data: bytes, *, executable: bool = False, private: bool = False
+    ) -> None:
+        """Write a small file into the staging folder; ``private`` ones only the owner can read."""
         _replace_bytes(self.folder / name, data)
-        if executable:
-            (self.folder / name).chmod(0o755)
+        if executable or private:
+            (self.folder / name).chmod(0o755 if executable else 0o600)
 
     def publish(self, names: tuple[str, ...]) -> None:
         """Make files visible in the output folder, in this order, durably."""

@@ -33,12 +33,14 @@ class Assigned:
     """An appliance whose properties are set.
 
     ``keys`` maps what the user called a property to it; ``secrets`` are the properties whose
-    values nobody is to see: passwords, and what came by reference.
+    values nobody is to see: passwords, and what came by reference. ``faults`` says what could not
+    be set and why; `demand` raises it.
     """
 
     appliance: Appliance
     keys: dict[str, Place]
     secrets: frozenset[Place]
+    faults: tuple[str, ...] = ()
 
 
 def is_password(prop: Property) -> bool:
@@ -61,9 +63,9 @@ def _products(appliance: Appliance) -> Iterator[tuple[str, tuple[Product, ...]]]
 
 
 def assign(appliance: Appliance, given: Sequence[Given]) -> Assigned:
-    """Return the appliance with these values.
+    """Return the appliance with these values, and what is wrong with them.
 
-    UsageError names all unknown keys, with what may have been meant, and all values that are none.
+    Faults name unknown keys, with what may have been meant, and values that are none.
     """
     known = dict(all_properties(appliance))
     names = _names(appliance)
@@ -81,12 +83,6 @@ def assign(appliance: Appliance, given: Sequence[Given]) -> Assigned:
             prop = msgspec.structs.replace(prop, password=True)
         faults += [f"{one.key}: {fault}" for fault in check_value(prop, one.value)]
         values[place], keys[one.key] = one, place
-    if faults:
-        raise UsageError(
-            f"{len(faults)} of the properties cannot be set: " + "; ".join(faults),
-            field="--property",
-            hint=_hint(names),
-        )
     secrets = {place for place, prop in known.items() if is_password(prop)}
     secrets |= {place for place, one in values.items() if one.secret}
 
@@ -94,7 +90,7 @@ def assign(appliance: Appliance, given: Sequence[Given]) -> Assigned:
         one = values.get(place)
         return prop if one is None else msgspec.structs.replace(prop, value=one.value)
 
-    return Assigned(with_properties(appliance, filled), keys, frozenset(secrets))
+    return Assigned(with_properties(appliance, filled), keys, frozenset(secrets), tuple(faults))
 
 
 def with_properties(
@@ -146,19 +142,26 @@ def missing(appliance: Appliance) -> tuple[str, ...]:
     return tuple(place.name for place, prop in all_properties(appliance) if is_required(prop))
 
 
-def demand_all(appliance: Appliance) -> None:
-    """Raise UsageError with all properties that need a value and have none, and why."""
-    faults = [
-        f"{place.name}: {fault}"
-        for place, prop in all_properties(appliance)
-        if is_required(prop)
-        for fault in check_value(prop, "")
-    ]
+def demand(assigned: Assigned, deployed: Appliance | None = None) -> None:
+    """Raise UsageError with everything that is wrong with the properties.
+
+    That is what could not be set and, of the machines in ``deployed``, what has no value yet.
+    """
+    faults = list(assigned.faults)
+    if deployed is not None:
+        faults += [
+            f"{place.name}: {fault}"
+            for place, prop in all_properties(deployed)
+            if is_required(prop) and place not in assigned.keys.values()
+            for fault in check_value(prop, "")
+        ]
     if faults:
+        several = len(faults) > 1
         raise UsageError(
-            f"{len(faults)} properties have no value: " + "; ".join(faults),
+            (f"{len(faults)} properties are wrong or missing: " if several else "")
+            + "; ".join(faults),
             field="--property",
-            hint="add --property KEY=VALUE for each, or --properties FILE",
+            hint=_hint(_names(assigned.appliance)),
         )
 
 

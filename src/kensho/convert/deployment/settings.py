@@ -78,6 +78,12 @@ def read_settings(path: Path) -> tuple[Setting, ...]:
     return tuple(_lines(text, path))
 
 
+def read_all_settings(texts: Sequence[str], file: Path | None) -> tuple[Setting, ...]:
+    """Return the settings of a file and of single texts; the texts beat the file."""
+    given = [*(read_settings(file) if file is not None else ()), *map(read_setting, texts)]
+    return tuple({setting.key: setting for setting in given}.values())
+
+
 def _json(data: bytes, path: Path) -> object:
     try:
         return msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -15,6 +15,8 @@ from kensho.convert.deployment.properties import (
     is_password,
     missing,
     open_secrets,
+    with_properties,
+    with_values_of,
     without_values,
 )
 from kensho.convert.deployment.settings import Given, Setting
@@ -40,7 +42,7 @@ class Settled:
     passwords that were given as they are.
     """
 
-    deployment: Deployment = Deployment()
+    deployment: Deployment = field(default_factory=Deployment)
     names: tuple[str, ...] = ()
     fixed: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
@@ -59,7 +61,8 @@ def settle(
 ) -> tuple[Assigned, Appliance]:
     """Return the assignment, and the appliance with its values and its networks' new names.
 
-    Raises UsageError for properties, values and networks that there are not.
+    What is wrong with the properties is in the assignment. UsageError for networks that there are
+    not.
     """
     assigned = assign(whole, given)
     return assigned, map_networks(assigned.appliance, deployment.networks)
@@ -84,6 +87,22 @@ def _is_computed(place: Place, places: dict[Place, Property]) -> bool:
     prop = places[place]
     kind = value_type(prop.type, prop.qualifiers)
     return kind.kind == "expression" or (kind.network is not None and not prop.value)
+
+
+def filled(after: Appliance, whole: Appliance, original: Appliance) -> Appliance:
+    """Return a mapped appliance with the values a plan does not hold.
+
+    ``whole`` has what was set, ``original`` what the package says. A password that was set stays
+    out: what is written here is a package, and packages are passed on.
+    """
+    defaults = {place: prop.value for place, prop in all_properties(original)}
+
+    def written(place: Place, prop: Property) -> Property:
+        if not is_password(prop):
+            return prop
+        return msgspec.structs.replace(prop, value=defaults.get(place, ""))
+
+    return with_values_of(after, with_properties(whole, written))
 
 
 def shown(appliance: Appliance, assigned: Assigned) -> Appliance:

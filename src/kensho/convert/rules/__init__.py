@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 from kensho.convert.rules import (
     cpu,
+    deployment,
     disks,
     drivers,
     extras,
@@ -36,6 +37,7 @@ RULES: tuple[Rule, ...] = (
     nics.check,
     other_devices.check,
     drivers.check,
+    deployment.check,
     licences.check,
     identity.check,
     extras.check,

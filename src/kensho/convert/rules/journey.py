@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from kensho.convert.deployment.attach import EnvironmentStep
+from kensho.convert.deployment.settle import Settled
 from kensho.model.appliance import Appliance
 from kensho.model.finding import Finding, Severity
 from kensho.model.machine import Machine
@@ -34,6 +36,8 @@ class Journey:
     images: tuple[ImageFacts, ...]
     space_needed: int
     space_free: int | None
+    settled: Settled = field(default_factory=Settled)
+    environments: tuple[EnvironmentStep, ...] = ()
 
     def machines(self) -> Iterator[tuple[Machine, Machine]]:
         """Yield each machine as it was and as it will be."""

@@ -37,7 +37,8 @@ def check(journey: Journey) -> Iterator[Finding]:
             yield from _settings(before, nic, new.get(nic.id))
         if any(n.mac for n in before.nics) and carries.mac:
             yield from _addresses(before)
-        networks = sorted({n.network for n in before.nics if n.network})
+        named = {n.network for n in before.nics if n.network}
+        networks = sorted(named - {n.network for n in before.nics if n.target_network})
         if networks and not carries.network_names:
             yield note(
                 "KF-334",

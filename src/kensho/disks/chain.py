@@ -12,6 +12,7 @@ import posixpath
 from typing import TYPE_CHECKING
 
 from kensho.disks._blocks import check_disk_range, fill_zero
+from kensho.disks._qemu_names import file_of
 from kensho.disks._siblings import safe_name
 from kensho.disks.base import Layer
 from kensho.disks.registry import open_layer
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from kensho.storage.base import ByteSource, WriteBuffer
 
 MAX_DEPTH = 64
+_NAMED_BY_QEMU = {"qcow2", "qed"}
 #: What others call the formats, in the names they record.
 _FORMAT_NAMES = {"vpc": "vhd", "parallels": "hdd"}
 
@@ -201,10 +203,13 @@ def _open_parent(opened: list[_Opened], child: Layer, sibling: SiblingOpener | N
         )
     if len(opened) >= MAX_DEPTH:
         raise LimitError(f"more than {MAX_DEPTH} disks on top of each other", path=path)
-    name, file = _find(opened[-1].name, child.parent_names, sibling, path)
+    names, recorded = child.parent_names, child.parent.format if child.parent else None
+    if child.format in _NAMED_BY_QEMU:
+        plain, driver = file_of(names[0], path)
+        names, recorded = (plain,), driver or recorded
+    name, file = _find(opened[-1].name, names, sibling, path)
     try:
         _check_loop(opened, name)
-        recorded = child.parent.format if child.parent is not None else None
         layer = open_layer(
             file,
             sibling=_inside(sibling, name),
@@ -232,12 +237,8 @@ def _find(
     """Open the first of ``names`` that is there, seen from the folder of ``above``."""
     problem: UnsafePathError | LocatorError | None = None
     for name in names:
-        if "://" in name or name.startswith(("json:", "nbd:")):
-            raise UnsupportedError(
-                f"is based on {name!r}, which is no file",
-                path=path,
-                hint="flatten it with `qemu-img convert`",
-            )
+        if "://" in name:
+            raise UnsupportedError(f"is based on {name!r}, which is no file", path=path)
         try:
             place = posixpath.join(posixpath.dirname(above), safe_name(name, path))
             return place, sibling(place)

@@ -141,7 +141,7 @@ def write_chain(
                 identity=_identity(how, depth),
                 sibling_sink=pending,
                 name=names[depth],
-                parent=None if lowest else ParentRef(names[depth + 1], target.format, identity),
+                parent=None if lowest else _parent(names[depth + 1], target.format, identity),
             )
 
         results = copy_chain(reader, make, threads=how.threads, on_bytes=on_copy)
@@ -165,6 +165,12 @@ def write_chain(
         verified=how.verify,
         root=root,
     )
+
+
+def _parent(name: str, format_: str, identity: str) -> ParentRef:
+    if format_ == "qcow2" and ":" in name:
+        name = f"./{name}"  # what is before a colon looks like a protocol
+    return ParentRef(name, format_, identity)
 
 
 def _identity(how: How, depth: int) -> bytes:

@@ -1,0 +1,87 @@
+"""How QEMU names the disk another one is based on: a file, a protocol or JSON.
+
+Sources: QEMU docs/interop/qcow2.rst, "backing file name"; for what stands before a colon
+block.c (path_has_protocol), for ``json:`` qapi/block-core.json, BlockdevOptions. Relative names
+are taken from the folder of the disk here, always.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from kensho.model.errors import UnsupportedError
+
+#: Options that do not change which bytes are read.
+_IDLE = {
+    "auto-read-only",
+    "cache",
+    "detect-zeroes",
+    "discard",
+    "force-share",
+    "node-name",
+    "read-only",
+}
+
+
+def file_of(name: str, path: str) -> tuple[str, str | None]:
+    """Return the file that ``name`` means and the format it names, in QEMU's words.
+
+    UnsupportedError, which names what is in the way, for all that is no plain file;
+    ``path`` is the disk's, for the message.
+    """
+    if name.startswith("json:"):
+        return _from_json(name[5:], path)
+    if name.startswith("file:"):
+        return name[5:], None
+    head = name.partition("/")[0]
+    if ":" in head and not _is_drive(name):
+        raise _refused(f"{name!r}, which is no file", path)
+    return name, None
+
+
+def _is_drive(name: str) -> bool:
+    """Return whether the colon is that of a drive: refused later, as a name that leads elsewhere."""
+    return name[1:2] == ":" and name[:1].isalpha()
+
+
+def _from_json(text: str, path: str) -> tuple[str, str | None]:
+    try:
+        options = json.loads(text)
+    except (ValueError, RecursionError):
+        options = None
+    if not isinstance(options, dict):
+        raise _refused("a json: name that is none", path)
+    flat: dict[str, Any] = {}
+    _flatten(options, "", flat)
+    driver, filename = flat.pop("driver", None), flat.pop("file.filename", None)
+    if driver == "file" and filename is None:
+        driver, filename = None, flat.pop("filename", None)
+    if flat.pop("file.driver", "file") != "file":
+        raise _refused("json: with another protocol than file", path)
+    odd = [key for key in flat if key.removeprefix("file.").partition(".")[0] not in _IDLE]
+    if odd:
+        raise _refused(f"json: with the option {odd[0]!r}", path)
+    if not isinstance(filename, str) or not isinstance(driver, str | None):
+        raise _refused("json: without a file name", path)
+    return filename, driver
+
+
+def _flatten(options: dict[str, Any], prefix: str, into: dict[str, Any]) -> None:
+    """Write ``{"file": {"filename": …}}`` as ``{"file.filename": …}``, which QEMU takes, too."""
+    for key, value in options.items():
+        if (
+            isinstance(value, dict) and prefix.count(".") < 4
+        ):  # nothing that means anything is deeper
+            _flatten(value, f"{prefix}{key}.", into)
+        else:
+            into[prefix + key] = value
+
+
+def _refused(what: str, path: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"is based on {what}",
+        path=path,
+        field="backing_file",
+        hint="flatten it with `qemu-img convert`, or give it a file with `qemu-img rebase -u`",
+    )

@@ -330,6 +330,19 @@ class HardwareSection(msgspec.Struct, frozen=True, omit_defaults=True):
     chosen: bool = False
 
 
+class Range(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The values that a setting of a device may have, in the source's ``units`` (DSP0243 §8.4).
+
+    ``setting`` is CIM's name, such as VirtualQuantity; None is no limit but the value read.
+    """
+
+    device: str
+    setting: str
+    minimum: int | None = None
+    maximum: int | None = None
+    units: str = ""
+
+
 class Machine(msgspec.Struct, frozen=True, omit_defaults=True):
     """One virtual machine."""
 
@@ -353,6 +366,7 @@ class Machine(msgspec.Struct, frozen=True, omit_defaults=True):
     annotation: str = ""
     hardware_versions: tuple[str, ...] = ()  #: VirtualSystemType of the source, e.g. ``vmx-13``
     hardware_sections: tuple[HardwareSection, ...] = ()  #: empty unless there are several
+    ranges: tuple[Range, ...] = ()
     transports: tuple[str, ...] = ()  #: how OVF properties reach the guest: ``iso``, …
     extras: tuple[Extra, ...] = ()
 

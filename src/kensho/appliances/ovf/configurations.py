@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lxml import etree
 
 from kensho.appliances.ovf.elements import Notes, attribute, children, is_true, section_kind
-from kensho.appliances.ovf.products import Texts
+from kensho.appliances.ovf.texts import Texts
 from kensho.model.appliance import Configuration
 from kensho.model.errors import UsageError
 from kensho.model.finding import Severity

@@ -1,7 +1,7 @@
 """Virtual hardware items: DSP0243 §8.3, CIM_ResourceAllocationSettingData (DSP1041).
 
 An item is read into one flat struct whatever its element (Item, StorageItem or
-EthernetPortItem) and namespace, then the items of the chosen configuration are picked.
+EthernetPortItem) and namespace.
 """
 
 from __future__ import annotations
@@ -187,55 +187,3 @@ def _own(child: etree._Element, name: str) -> tuple[str, str, bool]:
         vram = text(child, "vram")
         return ("vram", vram, False) if vram else ("", "", False)
     return lower, text(child), lower in _TAKEN
-
-
-def pick(
-    section: etree._Element, configuration: str | None, where: str, notes: Notes
-) -> tuple[tuple[etree._Element, ...], tuple[Extra, ...]]:
-    """Return the items of a configuration, and word for word those of the others.
-
-    DSP0243 §8.3, §9.8: an item without ovf:configuration is in all of them, one that has the
-    same InstanceID as an item of the chosen configuration gives way to it. ovf:bound ``min``
-    and ``max`` are limits of a value and no devices.
-    """
-    chosen: list[etree._Element] = []
-    others: list[Extra] = []
-    for element in children(section, *ITEMS):
-        wanted = attribute(element, "configuration").split()
-        bound = attribute(element, "bound").lower()
-        if (not wanted or configuration in wanted) and bound in {"", "normal"}:
-            chosen.append(element)
-        else:
-            instance = text(element, "InstanceID", "InstanceId")
-            others.append(extra(element, f"{where}/{local(element)}[{instance}]", notes))
-    return _override(chosen, configuration, notes), tuple(others)
-
-
-def _override(
-    elements: Sequence[etree._Element], configuration: str | None, notes: Notes
-) -> tuple[etree._Element, ...]:
-    by_id: dict[str, etree._Element] = {}
-    result: list[etree._Element] = []
-    for element in elements:
-        instance = text(element, "InstanceID", "InstanceId")
-        before = by_id.get(instance) if instance else None
-        if before is None:
-            by_id[instance] = element
-            result.append(element)
-            continue
-        special = configuration in attribute(element, "configuration").split()
-        general = configuration in attribute(before, "configuration").split()
-        if special or general:
-            if special:
-                result[result.index(before)] = element
-                by_id[instance] = element
-            continue
-        notes.add(
-            "KF-113",
-            Severity.ERROR,
-            f"two items have the InstanceID {instance}",
-            subject=instance,
-            action="both are kept; what refers to the id gets the first",
-        )
-        result.append(element)
-    return tuple(result)

@@ -25,21 +25,27 @@ from kensho.appliances.ovf.elements import (
     section_kind,
     text,
 )
-from kensho.appliances.ovf.items import ITEMS, pick, read_items
+from kensho.appliances.ovf.hardware import choose_hardware, hardware_sections, system_types
+from kensho.appliances.ovf.items import ITEMS, read_items
+from kensho.appliances.ovf.picking import Picked, pick
 from kensho.appliances.ovf.places import Content
-from kensho.appliances.ovf.products import Texts, default_values, read_eula, read_product
+from kensho.appliances.ovf.products import property_values, read_eula, read_product
 from kensho.appliances.ovf.quantities import read_cpu, read_memory, to_int
+from kensho.appliances.ovf.ranges import read_ranges
 from kensho.appliances.ovf.settings import read_firmware, read_guest
+from kensho.appliances.ovf.texts import Texts
 from kensho.model.appliance import DiskImage
 from kensho.model.finding import Severity
 from kensho.model.machine import (
     Cpu,
     Eula,
     Extra,
+    HardwareSection,
     Machine,
     Memory,
     Product,
 )
+from kensho.model.selection import Selection
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _FILE = re.compile(r"(?:ovf:)?/{0,2}file/(.+)", re.IGNORECASE)
@@ -60,6 +66,7 @@ class Shared:
     properties: Mapping[str, str]
     texts: Texts
     configuration: str | None
+    selection: Selection
 
 
 def read_machine(
@@ -70,25 +77,28 @@ def read_machine(
     where = f"{local(system)}[{machine_id}]"
     sections = list(children(system))
     products = _products(sections, shared)
-    hardware, extras = _hardware_section(sections, where, notes)
+    hardware, extras, choices = _hardware(system, where, shared, notes)
     place = f"{where}/VirtualHardwareSection"
-    picked, item_extras = _pick(hardware, shared, place, notes)
-    items = read_items(picked, place, notes)
-    item_extras.extend(e for item in items for e in item.extras)
-    types = _system_types(hardware)
+    picked = Picked() if hardware is None else pick(hardware, shared.configuration, place, notes)
+    items = read_items(picked.items, place, notes)
+    item_extras = [*picked.others, *(e for item in items for e in item.extras)]
+    types = system_types(hardware)
     vbox = read_vbox_machine(system)
     content = _content(shared.content, is_xen=xen.is_xen(types))
     storage = read_storage(items, content, notes)
     item_extras.extend(
         extra(element, f"{place}/{local(element)}[{item.id}]", notes)
-        for element, item in zip(picked, items, strict=True)
+        for element, item in zip(picked.items, items, strict=True)
         if item.id in storage.dropped
     )
     devices = read_devices(
         items, xen=content.xen, macs=vbox.macs if vbox is not None else (), notes=notes
     )
     config = read_config(hardware) if hardware is not None else {}
-    properties = {**shared.properties, **default_values(products)}
+    properties = {
+        **shared.properties,
+        **property_values(products, dict(shared.selection.properties)),
+    }
     tpm = devices.tpm or (vbox is not None and vbox.tpm)
     firmware = read_firmware(system, hardware, config, vbox, content, tpm=tpm)
     name = _name(system, hardware, shared.texts, machine_id)
@@ -112,6 +122,8 @@ def read_machine(
         eulas=_eulas(sections, shared.texts),
         annotation=_annotation(system, sections, shared.texts),
         hardware_versions=types,
+        hardware_sections=choices,
+        ranges=read_ranges(picked.items, picked.bounds, notes),
         transports=tuple(attribute(hardware, "transport").split()),
         extras=(*extras, *item_extras, *_section_extras(sections, where, notes)),
     )
@@ -122,11 +134,11 @@ def _content(content: Content, *, is_xen: bool) -> Content:
     return Content(content.images, content.infos, content.files, xen=is_xen)
 
 
-def _hardware_section(
-    sections: list[etree._Element], where: str, notes: Notes
-) -> tuple[etree._Element | None, list[Extra]]:
-    """Return the first VirtualHardwareSection, and what is in it besides items."""
-    found = [s for s in sections if section_kind(s) == "VirtualHardwareSection"]
+def _hardware(
+    system: etree._Element, where: str, shared: Shared, notes: Notes
+) -> tuple[etree._Element | None, list[Extra], tuple[HardwareSection, ...]]:
+    """Return the VirtualHardwareSection to read, what is no item of it, and the choice there was."""
+    found = hardware_sections(system)
     if not found:
         notes.add(
             "KF-112",
@@ -135,31 +147,14 @@ def _hardware_section(
             subject=where,
             action="read without devices, with assumed processor and memory",
         )
-        return None, []
+    chosen, choices = choose_hardware(found, shared.selection, where, shared.texts, notes)
     place = f"{where}/VirtualHardwareSection"
-    extras = [extra(other, place, notes) for other in found[1:]]
-    if extras:
-        notes.add(
-            "KF-120",
-            Severity.WARNING,
-            f"the machine has {len(found)} VirtualHardwareSections to choose from",
-            subject=where,
-            action="the first one is read, the others are kept as text",
-        )
-    for element in children(found[0]):
+    extras = [extra(other, place, notes) for other in found if other is not chosen]
+    for element in children(chosen):
         if local(element) in {*ITEMS, *_PLAIN} or is_taken(element):
             continue
         extras.append(extra(element, f"{place}/{local(element)}", notes))
-    return found[0], extras
-
-
-def _pick(
-    hardware: etree._Element | None, shared: Shared, where: str, notes: Notes
-) -> tuple[tuple[etree._Element, ...], list[Extra]]:
-    if hardware is None:
-        return (), []
-    picked, others = pick(hardware, shared.configuration, where, notes)
-    return picked, list(others)
+    return chosen, extras, choices
 
 
 def _section_extras(sections: list[etree._Element], where: str, notes: Notes) -> list[Extra]:
@@ -208,17 +203,6 @@ def _os_extras(section: etree._Element, where: str, notes: Notes) -> list[Extra]
         for e in children(section)
         if local(e) not in known
     ]
-
-
-def _system_types(hardware: etree._Element | None) -> tuple[str, ...]:
-    types: list[str] = []
-    for system in children(hardware, "System"):
-        for element in children(system, "VirtualSystemType"):
-            words = re.split(r"[\s,;]+", text(element))
-            # ``ENGINE 4.1.0.0`` is one type, ``vmx-10 vmx-11`` are two.
-            is_engine = words[0] == "ENGINE"
-            types.extend([text(element)] if is_engine else [w for w in words if w])
-    return tuple(dict.fromkeys(types))
 
 
 def _name(

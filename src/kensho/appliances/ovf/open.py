@@ -12,8 +12,9 @@ from kensho.appliances.origin import Origin
 from kensho.appliances.ovf.elements import local
 from kensho.appliances.ovf.manifest import MAX_MANIFEST, read_manifest
 from kensho.appliances.ovf.read import read_envelope
+from kensho.appliances.ovf.texts import MAX_BUNDLE
 from kensho.appliances.package import Digest, Package
-from kensho.appliances.store import Store, fetching, read_text_file
+from kensho.appliances.store import Store, absent, fetching, find, read_text_file
 from kensho.appliances.xmlsafe import MAX_XML, parse_xml
 from kensho.model.appliance import Appliance
 from kensho.model.errors import UnsupportedError
@@ -63,8 +64,21 @@ def read_descriptor(
     path = f"{store.path}#{name}" if store.names else store.path
     root, findings = parse_xml(read_text_file(store, name, MAX_XML), path=path)
     refuse_other(root, path)
-    appliance, more = read_envelope(root, selection, path=path, fallback=fallback)
+    appliance, more = read_envelope(
+        root,
+        selection,
+        path=path,
+        fallback=fallback,
+        load=lambda href: _bundle(store, href),
+    )
     return appliance, (*findings, *more)
+
+
+def _bundle(store: Store, href: str) -> bytes:
+    name = find(store, href)
+    if name is None:
+        raise absent(store, href)
+    return read_text_file(store, name, MAX_BUNDLE)
 
 
 def manifest_beside(

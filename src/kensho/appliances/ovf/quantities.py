@@ -121,7 +121,7 @@ def read_capacity(
     """Return a disk's capacity in bytes, None when it is not given or not a number.
 
     DSP0243 §9.1: bytes unless ovf:capacityAllocationUnits says otherwise; ``${key}`` stands for
-    a property, whose default value is taken.
+    a property, of which the user's value or the default is taken.
     """
     if not text:
         return None
@@ -153,7 +153,7 @@ def read_capacity(
             Severity.NOTE,
             f"disk capacity is {text}, set when the package is deployed",
             subject=subject,
-            action=f"the default {resolved} ({format_bytes(size)}) is taken",
+            action=f"{resolved} is taken ({format_bytes(size)})",
         )
     return size
 

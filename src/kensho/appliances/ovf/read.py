@@ -22,15 +22,10 @@ from kensho.appliances.ovf.elements import (
     local,
     section_kind,
 )
+from kensho.appliances.ovf.hardware import check_choice
 from kensho.appliances.ovf.machine import Shared, note_unknown, read_machine
 from kensho.appliances.ovf.places import Content
-from kensho.appliances.ovf.products import (
-    Texts,
-    default_values,
-    read_eula,
-    read_product,
-    read_texts,
-)
+from kensho.appliances.ovf.products import property_values, read_eula, read_product
 from kensho.appliances.ovf.references import (
     read_disk_extras,
     read_disks,
@@ -38,7 +33,8 @@ from kensho.appliances.ovf.references import (
     read_networks,
 )
 from kensho.appliances.ovf.startup import read_start_order
-from kensho.model.appliance import Appliance, DiskImage, Network
+from kensho.appliances.ovf.texts import Load, Texts, read_texts
+from kensho.model.appliance import Appliance, DiskImage, File, Network
 from kensho.model.errors import LimitError
 from kensho.model.finding import Finding, Severity
 from kensho.model.machine import Disk, Eula, Extra, Machine, Product
@@ -77,24 +73,36 @@ class _Found:
 
 
 def read_envelope(
-    root: etree._Element, selection: Selection, *, path: str, fallback: str
+    root: etree._Element,
+    selection: Selection,
+    *,
+    path: str,
+    fallback: str,
+    load: Load | None = None,
 ) -> tuple[Appliance, tuple[Finding, ...]]:
-    """Read the appliance below an Envelope; ``fallback`` is its name if it has none."""
+    """Read the appliance below an Envelope; ``fallback`` is its name if it has none.
+
+    ``load`` reads a file of the package by its name, for message bundles. UsageError when
+    ``selection`` names what is not there.
+    """
     notes = Notes(path)
     _check_counts(root, path)
-    texts = read_texts(root, notes)
+    files = read_files(root, notes)
+    texts = read_texts(root, selection.locale, _by_id(load, files), notes)
     configurations = read_configurations(root, texts)
     configuration = choose_configuration(configurations, selection.configuration, notes)
     found = _Found()
     _walk(root, "Envelope", found, configuration, texts, notes)
-    properties = default_values(tuple(found.products))
-    files = read_files(root, notes)
-    listed, infos = read_disks(root, files, _all_properties(found, configuration, texts), notes)
+    check_choice(found.systems, selection, path)
+    chosen = dict(selection.properties)
+    properties = property_values(tuple(found.products), chosen)
+    everything = _all_products(found, configuration, texts)
+    listed, infos = read_disks(root, files, property_values(everything, chosen), notes)
     images = {i.id: i for i in listed}
     networks = read_networks(root, texts)
     by_name = {f.href: f.id for f in files} | {f.id: f.id for f in files}
     content = Content(dict(images), infos, by_name)
-    shared = Shared(content, properties, texts, configuration)
+    shared = Shared(content, properties, texts, configuration, selection)
     machines: list[Machine] = []
     for system in found.systems:
         machine, own_images = read_machine(system, shared, notes)
@@ -121,6 +129,7 @@ def read_envelope(
         annotation="\n\n".join(found.annotations),
         configurations=configurations,
         configuration=configuration,
+        languages=texts.languages,
         extras=(*found.extras, *read_disk_extras(root, notes)),
     )
     return appliance, tuple(notes.findings)
@@ -167,8 +176,14 @@ def _walk(
             found.extras.append(extra(element, f"{where}/{kind}", notes))
 
 
-def _all_properties(found: _Found, configuration: str | None, texts: Texts) -> Mapping[str, str]:
-    """Return the values of all properties; DSP0243 §9.1 lets a capacity refer to a machine's."""
+def _by_id(load: Load | None, files: list[File]) -> Load | None:
+    """Return what loads a file by its id, or by its name where somebody wrote that."""
+    hrefs = {file.id: file.href for file in files}
+    return None if load is None else lambda reference: load(hrefs.get(reference, reference))
+
+
+def _all_products(found: _Found, configuration: str | None, texts: Texts) -> tuple[Product, ...]:
+    """Return all products; DSP0243 §9.1 lets a capacity refer to a machine's property."""
     products = list(found.products)
     for system in found.systems:
         products.extend(
@@ -176,7 +191,7 @@ def _all_properties(found: _Found, configuration: str | None, texts: Texts) -> M
             for section in children(system)
             if section_kind(section) == "ProductSection"
         )
-    return default_values(tuple(products))
+    return tuple(products)
 
 
 def _with_used_networks(

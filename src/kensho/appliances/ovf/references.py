@@ -18,8 +18,8 @@ from kensho.appliances.ovf.elements import (
     section_kind,
 )
 from kensho.appliances.ovf.places import ImageInfo
-from kensho.appliances.ovf.products import Texts
 from kensho.appliances.ovf.quantities import read_capacity, to_int
+from kensho.appliances.ovf.texts import Texts
 from kensho.model.appliance import DiskImage, File, Network
 from kensho.model.finding import Severity
 from kensho.model.machine import Extra

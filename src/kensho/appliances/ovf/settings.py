@@ -11,8 +11,8 @@ from kensho.appliances.ovf.dialects import ovirt, xen
 from kensho.appliances.ovf.dialects.virtualbox import VboxMachine
 from kensho.appliances.ovf.elements import attribute, is_true, section_kind, text
 from kensho.appliances.ovf.places import Content
-from kensho.appliances.ovf.products import Texts
 from kensho.appliances.ovf.quantities import to_int
+from kensho.appliances.ovf.texts import Texts
 from kensho.model import guest_os
 from kensho.model.machine import Firmware, FirmwareSettings, GuestOs
 

@@ -71,6 +71,18 @@ Mend = Callable[["Subject", Fault], str | None]
 
 
 @dataclass(frozen=True, slots=True)
+class OnWriting:
+    """A mend that the writing of a package is, whatever else changes."""
+
+    text: str
+
+    def __call__(self, subject: Subject, fault: Fault) -> str:
+        """Say what writing does."""
+        del subject, fault
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """A row of the table. ``clause`` names the standard's section, ``fix`` what to do."""
 

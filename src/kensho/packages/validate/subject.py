@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from kensho.appliances.ovf.elements import attribute, children, local, section_kind, text
+from kensho.appliances.ovf.elements import attribute, children, dialect, local, section_kind, text
 from kensho.appliances.ovf.open import refuse_other
 from kensho.appliances.xmlsafe import parse_xml
 from kensho.model.finding import Finding
@@ -102,6 +102,15 @@ class Subject:
             for hardware in system.hardware:
                 for item in hardware.items:
                     yield system, hardware, item
+
+    def elements(self) -> Iterator[etree._Element]:
+        """Yield all elements but those inside vendors' own, such as VirtualBox's settings."""
+        pending = [self.root]
+        while pending:
+            element = pending.pop()
+            yield element
+            if dialect(element) in {"ovf", "cim"} or element is self.root:
+                pending += [c for c in reversed(element) if local(c)]
 
     def sections(self, kind: str) -> Iterator[etree._Element]:
         """Yield all sections of a kind, wherever they are."""

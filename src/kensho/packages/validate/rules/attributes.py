@@ -122,8 +122,8 @@ def types(subject: Subject) -> Iterator[Fault]:
             value = attribute(element, name)
             if value and not pattern.fullmatch(value):
                 yield Fault(element, f"ovf:{name} of <{local(element)}> is {value!r}, not {what}")
-    for element in subject.root.iter():
-        value = attribute(element, "required") if local(element) else ""
+    for element in subject.elements():
+        value = attribute(element, "required")
         if value and not _BOOLEAN.fullmatch(value):
             yield Fault(element, f"ovf:required of <{local(element)}> is {value!r}")
 
@@ -138,9 +138,7 @@ def references(subject: Subject) -> Iterator[Fault]:
     disks = {attribute(d, "diskId") for d in subject.disks}
     options = {attribute(o, "id") for o in subject.configurations()}
     contents = {attribute(c, "id") for c in subject.contents}
-    for element in subject.root.iter():
-        if not local(element):
-            continue
+    for element in subject.elements():
         if local(element) in DECORATION:
             continue
         for name, known in (("fileRef", files), ("parentRef", disks), ("fileref", files)):
@@ -162,10 +160,9 @@ def references(subject: Subject) -> Iterator[Fault]:
 def unused(subject: Subject) -> Iterator[Fault]:
     """Files and disks are there to be used."""
     files, disks = set(), set()
-    for element in subject.root.iter():
-        if local(element):
-            files |= {attribute(element, name) for name in ("fileRef", "fileref")}
-            disks |= {attribute(element, name) for name in ("parentRef",)}
+    for element in subject.elements():
+        files |= {attribute(element, name) for name in ("fileRef", "fileref")}
+        disks.add(attribute(element, "parentRef"))
     for _, _, item in subject.items():
         for host in item.all("HostResource"):
             kind, _, name = host.rpartition("/")

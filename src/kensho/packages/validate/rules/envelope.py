@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from lxml import etree
 
 from kensho.appliances.ovf.elements import attribute, children, local, section_kind
-from kensho.packages.validate.rule import COMMON, FATAL, FIELD, MUST, Fault, Rule, clause
+from kensho.packages.validate.rule import COMMON, FATAL, FIELD, MUST, Fault, OnWriting, Rule, clause
 from kensho.packages.validate.subject import VERSIONS, Subject, content_kind, namespace
 
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
@@ -147,8 +147,8 @@ def unqualified(subject: Subject) -> Iterator[Fault]:
     if not own:
         return
     found = 0
-    for element in subject.root.iter():
-        if not local(element) or namespace(element) != own:
+    for element in subject.elements():
+        if namespace(element) != own:
             continue
         names = [str(n) for n in element.attrib if "}" not in str(n) and ":" not in str(n)]
         if names and found < _MOST:
@@ -178,7 +178,7 @@ RULES = (
     Rule(
         "KF-600", COMMON, "declared encoding", "XML 1.0 §4.3.3",
         "declare the encoding that the file has, best UTF-8", encoding,
-        lambda *_: "written as UTF-8",
+        OnWriting("written as UTF-8"),
     ),
     Rule(
         "KF-601", COMMON, "declared prefixes", "Namespaces in XML 1.0 §5",

@@ -128,7 +128,7 @@ def old_spelling(subject: Subject) -> Iterator[Fault]:
     """InstanceID is spelled as CIM spells it since OVF 1.0."""
     if subject.version == "0.9":
         return
-    for element in subject.root.iter():
+    for element in subject.elements():
         if local(element) == "InstanceId":
             yield Fault(element, "InstanceId is the draft's spelling of InstanceID")
 

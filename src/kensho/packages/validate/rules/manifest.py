@@ -10,7 +10,7 @@ from kensho.appliances.ovf.elements import attribute
 from kensho.appliances.ovf.manifest import read_manifest
 from kensho.appliances.paths import candidates
 from kensho.model.errors import KenshoError
-from kensho.packages.validate.rule import FIELD, MUST, SHOULD, Fault, Rule, clause
+from kensho.packages.validate.rule import FIELD, MUST, SHOULD, Fault, OnWriting, Rule, clause
 from kensho.packages.validate.subject import Subject
 
 #: What every importer reads: no blank before the bracket, one after the sign (or none), the
@@ -104,24 +104,24 @@ def layout(subject: Subject) -> Iterator[Fault]:
 RULES = (
     Rule(
         "KF-690", MUST, "lines of the manifest", clause("5.1"),
-        "write ALGORITHM(file)= digest", unreadable, lambda *_: "the manifest is written new",
+        "write ALGORITHM(file)= digest", unreadable, OnWriting("the manifest is written new"),
     ),
     Rule(
         "KF-691", FIELD, "spelling of the manifest", clause("5.1"),
         "write SHA256(file)= digest, without a blank before the bracket", spelling,
-        lambda *_: "the manifest is written new",
+        OnWriting("the manifest is written new"),
     ),
     Rule(
         "KF-692", SHOULD, "the manifest covers everything", clause("5.1"),
-        "write the manifest new", coverage, lambda *_: "the manifest is written new",
+        "write the manifest new", coverage, OnWriting("the manifest is written new"),
     ),
     Rule(
         "KF-693", MUST, "what the manifest covers is there", clause("5.1"),
         "fetch the file, or write the manifest new", absent,
-        lambda *_: "the manifest is written new",
+        OnWriting("the manifest is written new"),
     ),
     Rule(
         "KF-695", SHOULD, "the descriptor comes first", clause("5.3"),
-        "write the archive new", layout, lambda *_: "the archive is written new",
+        "write the archive new", layout, OnWriting("the archive is written new"),
     ),
 )  # fmt: skip

@@ -31,8 +31,8 @@ def no_text(subject: Subject) -> Iterator[Fault]:
     if any(attribute(b, "fileRef") for b in bundles):
         return  # texts may be in a file of their own
     known = {attribute(m, "msgid") for b in bundles for m in children(b, "Msg")}
-    for element in subject.root.iter():
-        if not local(element) or local(element) == "Msg":
+    for element in subject.elements():
+        if local(element) == "Msg":
             continue
         message = attribute(element, "msgid")
         if message and message not in known and not text(element):
@@ -41,7 +41,7 @@ def no_text(subject: Subject) -> Iterator[Fault]:
 
 def _files(subject: Subject) -> Iterator[Fault]:
     files = {attribute(f, "id") for f in subject.files}
-    for element in subject.root.iter():
+    for element in subject.elements():
         name = attribute(element, "fileRef") if local(element) in DECORATION else ""
         if name and name not in files:
             yield Fault(element, f"<{local(element)}> is in the file {name!r}, not there", name)
@@ -53,8 +53,8 @@ def untranslated(subject: Subject) -> Iterator[Fault]:
     if not bundles or any(attribute(b, "fileRef") for b in bundles):
         return
     known = {attribute(m, "msgid") for b in bundles for m in children(b, "Msg")}
-    for element in subject.root.iter():
-        message = attribute(element, "msgid") if local(element) not in {"", "Msg"} else ""
+    for element in subject.elements():
+        message = attribute(element, "msgid") if local(element) != "Msg" else ""
         if message and message not in known and text(element):
             yield Fault(element, f"the text {message!r} is not translated", message)
 

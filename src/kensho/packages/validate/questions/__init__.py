@@ -1,0 +1,1 @@
+"""What profiles ask of a package; the table is in ``table.py``."""

@@ -1,0 +1,151 @@
+"""Write a mended package: files as they are, but for those that are unpacked on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from kensho.appliances.ovf.elements import attribute, children
+from kensho.appliances.ovf.manifest import read_manifest
+from kensho.appliances.packed import unpack_limit
+from kensho.model.errors import ManifestMismatchError
+from kensho.packages.rewrite import (
+    ALGORITHMS,
+    PackageFile,
+    Signer,
+    WrittenPackage,
+    serialise_descriptor,
+    with_sizes,
+    write_package,
+)
+from kensho.packages.source import OvfPackage
+from kensho.packages.validate.fix import Mended
+from kensho.packages.validate.profile import Profile
+from kensho.packages.validate.rules.references import stored
+from kensho.packages.validate.subject import package_subject, subject_of
+from kensho.storage import ByteSource
+from kensho.storage.digest import digest_source
+from kensho.storage.gzip import GzipSource
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A file of the result: its name, its name in the package, whether it is unpacked."""
+
+    name: str
+    stored: str
+    unpack: bool = False
+
+
+def algorithm_for(profiles: Sequence[Profile]) -> str:
+    """Return the digest that all targets read; SHA-256 where they leave the choice."""
+    allowed = set(ALGORITHMS)
+    for profile in profiles:
+        allowed &= profile.digests or allowed
+    order = ("sha256", "sha512", "sha384", "sha1")
+    return next((a for a in order if a in allowed), "sha256")
+
+
+def write_fixed(
+    package: OvfPackage,
+    mended: Mended,
+    target: str,
+    *,
+    algorithm: str | None = "sha256",
+    sign: Signer | None = None,
+    overwrite: bool = False,
+    on_bytes: Callable[[int], None] | None = None,
+) -> WrittenPackage:
+    """Write ``mended`` to ``target`` with a new manifest.
+
+    What the manifest before vouches for is compared first: ManifestMismatchError when it differs,
+    so that a damaged package does not get a good manifest.
+    """
+    with ExitStack() as stack:
+        files: list[PackageFile] = []
+        for entry in _sources(package, mended):
+            _check(package, entry.stored)
+            source: ByteSource = package.store.open(entry.stored)
+            stack.callback(source.close)
+            if entry.unpack:
+                source = GzipSource(source, unpack_limit(source.size, None))
+            files.append(PackageFile(entry.name, source))
+        descriptor = _descriptor(mended, files)
+        path = Path(target)
+        stem = path.stem if path.suffix.lower() == ".ova" else package.name
+        return write_package(
+            target,
+            name=stem,
+            descriptor=descriptor,
+            files=files,
+            algorithm=algorithm,
+            sign=sign,
+            overwrite=overwrite,
+            on_bytes=on_bytes,
+        )
+
+
+def _descriptor(mended: Mended, files: Sequence[PackageFile]) -> bytes:
+    """Return the descriptor, with other sizes where files were unpacked or sizes were wrong."""
+    wanted = {f.name: f.source.size for f in files}
+    said = {
+        attribute(f, "href"): attribute(f, "size")
+        for r in children(mended.root, "References")
+        for f in children(r, "File")
+    }
+    wrong = {n: size for n, size in wanted.items() if said.get(n, str(size)) != str(size)}
+    if not wrong:
+        return mended.after
+    with_sizes(mended.root, wrong)
+    return serialise_descriptor(mended.root)
+
+
+def _sources(package: OvfPackage, mended: Mended) -> Iterator[_Source]:
+    """Yield the files in the order of the package; unpacked ones under their new names."""
+    before = package_subject(package)
+    after = subject_of(mended.root, package.name)
+    unpacked: dict[str, str] = {}
+    for old, new in zip(before.files, after.files, strict=False):
+        was, now = attribute(old, "compression"), attribute(new, "compression")
+        name = stored(before, old)
+        if was == "gzip" and not now and name is not None:
+            href = attribute(new, "href")
+            unpacked[name] = name if href == attribute(old, "href") else href
+    names = list(package.files)
+    for file in before.files:  # chunks in a folder, where package.files has only whole files
+        href = attribute(file, "href")
+        if attribute(file, "chunkSize") and package.kind == "ovf":
+            names += _chunks(package, href)
+    for name in dict.fromkeys(names):
+        yield _Source(unpacked.get(name, name), name, unpack=name in unpacked)
+
+
+def _chunks(package: OvfPackage, href: str) -> Iterator[str]:
+    number = 0
+    while package.store.size_of(f"{href}.{number:09d}") is not None:
+        yield f"{href}.{number:09d}"
+        number += 1
+
+
+def _check(package: OvfPackage, name: str) -> None:
+    if package.manifest is None:
+        return
+    digests, _ = read_manifest(package.manifest, path=package.path)
+    expected = digests.get(name, ())
+    if not expected:
+        return
+    source = package.store.open(name)
+    try:
+        found = digest_source(source, {d.algorithm for d in expected})
+    finally:
+        source.close()
+    for digest in expected:
+        if found[digest.algorithm] != digest.hex:
+            raise ManifestMismatchError(
+                f"{digest.algorithm.upper()} of {name} is {found[digest.algorithm]}, "
+                f"the manifest says {digest.hex}",
+                path=package.path,
+                field=name,
+            )

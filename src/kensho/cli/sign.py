@@ -130,7 +130,7 @@ def load_signer(
     from kensho.packages.signing.sign import judge_signer, signer
 
     certificates = _certificates(key, cert, chain)
-    make = signer(_key(key, password_file), certificates, algorithm)
+    make = signer(read_key(key, password_file), certificates, algorithm)
     return make, judge_signer(certificates, dt.datetime.now(dt.UTC))
 
 
@@ -206,7 +206,8 @@ def _show(written: WrittenPackage, findings: tuple[Finding, ...]) -> None:
     print_findings(findings)
 
 
-def _key(path: Path, password_file: str | None) -> PrivateKey:
+def read_key(path: Path, password_file: str | None) -> PrivateKey:
+    """Read a private key; its password comes from a file, KENSHO_KEY_PASSWORD, or is asked for."""
     from kensho.cli.secrets import read_secret
     from kensho.packages.signing.keys import is_encrypted, load_key
 

@@ -13,7 +13,8 @@
     │   └── UnsupportedError       12   valid, but a variant kensho does not read or write
     ├── PackageError                1   a package as a whole is wrong
     │   ├── UnsafePathError         1   a member or reference would leave the package
-    │   └── ManifestMismatchError  11   a digest does not match the bytes
+    │   ├── ManifestMismatchError  11   a digest does not match the bytes
+    │   └── DecryptionError        11   a key does not fit, or what it opens was changed
     ├── PlanBlockedError           10   the plan has findings that forbid the run
     ├── NoSpaceError               14   the target has too little room
     ├── ToolMissingError            1   an external program is needed and absent
@@ -137,6 +138,14 @@ class ManifestMismatchError(PackageError):
     code = "KE-202"
     exit_code = 11
     hint = "the file was changed or damaged after the manifest was written; fetch it again"
+
+
+class DecryptionError(PackageError):
+    """A passphrase or private key does not fit, or encrypted bytes were changed."""
+
+    code = "KE-203"
+    exit_code = 11
+    hint = "nothing was written; check the passphrase or the key, then the package: kensho verify"
 
 
 class PlanBlockedError(KenshoError):

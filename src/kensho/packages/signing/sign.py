@@ -6,14 +6,17 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from kensho.appliances.ovf.manifest import read_manifest
 from kensho.model.errors import UsageError
 from kensho.model.finding import Finding, Severity
+from kensho.packages.copying import check_digests, copy_source
 from kensho.packages.rewrite import PackageFile, Signer, WrittenPackage, write_package
 from kensho.packages.signing import chain, keys
 from kensho.packages.signing.certificate import write_certificate
 from kensho.packages.source import OvfPackage
+from kensho.storage import MemorySource
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -109,7 +112,7 @@ def write_manifest_anew(
     of that manifest are taken over unhashed, where they are of the wanted algorithm. PackageError
     when a file is missing; otherwise what `write_package` raises.
     """
-    stated = {} if package.manifest is None else _stated(package)
+    stated = stated_digests(package)
     files = []
     for name in package.files:
         digests = stated.get(name, {})
@@ -130,9 +133,8 @@ def write_manifest_anew(
     )
 
 
-def _stated(package: OvfPackage) -> dict[str, dict[str, str]]:
-    from urllib.parse import unquote
-
+def stated_digests(package: OvfPackage) -> dict[str, dict[str, str]]:
+    """Return what the package's manifest says, by file name and algorithm; empty without one."""
     digests, _ = read_manifest(package.manifest or b"", path=package.path)
     found: dict[str, dict[str, str]] = {}
     for name, values in digests.items():
@@ -142,8 +144,5 @@ def _stated(package: OvfPackage) -> dict[str, dict[str, str]]:
 
 
 def _check_descriptor(package: OvfPackage, stated: dict[str, str]) -> None:
-    from kensho.packages.copying import check_digests, copy_source
-    from kensho.storage import MemorySource
-
     found = copy_source(MemorySource(package.data), None, algorithms=stated)
     check_digests(package.name, found, stated, len(package.data), package.path)

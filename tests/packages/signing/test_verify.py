@@ -24,7 +24,7 @@ from tests.packages.signing.conftest import (
     signed_ova,
 )
 
-NOW = dt.datetime.now(dt.UTC)
+NOW = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)  # the certificates are made later
 CORPUS = Path(__file__).parents[4] / "shared/corpus"
 VBOX = CORPUS / "pop-os+virtualbox/src/VBox/ValidationKit/tests/api"
 needs_corpus = pytest.mark.skipif(not CORPUS.is_dir(), reason="no corpus beside the checkout")

@@ -28,11 +28,18 @@ VERBS = {
     "fix": ("kensho.cli.fix:fix", "Mend an OVF package, for some targets too."),
     "edit": ("kensho.cli.edit:edit", "Change an OVF package without converting it."),
     "diff": ("kensho.cli.diff:diff", "Show what differs between two OVF packages."),
+    "split": ("kensho.cli.split:split", "Make a package of each machine in a collection."),
+    "merge": ("kensho.cli.merge:merge", "Put several packages into one, as a collection."),
     "verify": ("kensho.cli.verify:verify", "Check a package's digests, signature and signer."),
     "sign": ("kensho.cli.sign:sign", "Write a package's manifest anew and sign it."),
     "encrypt": ("kensho.cli.encrypt:encrypt", "Encrypt the files of a package."),
     "decrypt": ("kensho.cli.encrypt:decrypt", "Decrypt the files of a package."),
     "manifest": ("kensho.cli.sign:manifest", "Write a package's manifest anew, unsigned."),
+    "environment": (
+        "kensho.cli.environment:environment",
+        "Write what a deployed machine is told: OVF environment, cloud-init, Ignition.",
+    ),
+    "eula": ("kensho.cli.eula:eula", "Show a package's licence agreements."),
     "platforms": ("kensho.cli.platforms:platforms", "List where a machine can go."),
     "doctor": ("kensho.cli.doctor:doctor", "Show what this computer has and lacks."),
 }

@@ -13,6 +13,8 @@ NAMESPACE = "http://schemas.dmtf.org/ovf/environment/1"
 _OE = f"{{{NAMESPACE}}}"
 _NAMESPACES: dict[str | None, str] = {None: NAMESPACE, "oe": NAMESPACE}
 FILE_NAME = "ovf-env.xml"  #: DSP0243 §11.2
+#: Label of the CD-ROM: what vSphere calls it, and what cloud-init and others look for.
+VOLUME = "OVF ENV"
 
 
 def render_xml(environment: Environment) -> bytes:

@@ -15,14 +15,13 @@ from kensho.appliances.names import file_stem, unique
 from kensho.appliances.ovfenv.environment import PlatformFacts, environment_of
 from kensho.appliances.ovfenv.guestinfo import KEY
 from kensho.appliances.ovfenv.iso import write_iso
-from kensho.appliances.ovfenv.xml import FILE_NAME, render_xml
+from kensho.appliances.ovfenv.xml import FILE_NAME, VOLUME, render_xml
 from kensho.appliances.package import Document
 from kensho.model.appliance import Appliance, File
 from kensho.model.machine import Cdrom, Extra, Machine
 from kensho.platforms.base import Form
 
 ISO, GUESTINFO = "iso", "com.vmware.guestInfo"
-VOLUME = "OVF ENV"  #: what vSphere calls it; cloud-init and others look for this label
 _DRIVE = "ovf-env"
 
 

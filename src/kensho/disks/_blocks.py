@@ -38,6 +38,8 @@ class BlockMap:
     ``load(page)`` returns the locations of the page's ``per_page`` blocks (the last
     page may be shorter), or None when all of them are holes; it has checked that
     they point into the file. ``verbatim`` says whether data can be copied as they are.
+    ``skip(page, end)`` returns the first page from ``page`` on that may hold anything, at
+    most ``end``: where millions of tables are empty, not one of them is loaded.
     """
 
     __slots__ = (
@@ -45,6 +47,7 @@ class BlockMap:
         "_keep",
         "_load",
         "_lock",
+        "_skip",
         "block",
         "file",
         "per_page",
@@ -62,6 +65,7 @@ class BlockMap:
         file: int = 0,
         verbatim: bool = True,
         keep: int = 64,
+        skip: Callable[[int, int], int] | None = None,
     ) -> None:
         self.size = size
         self.block = block
@@ -70,6 +74,7 @@ class BlockMap:
         self.verbatim = verbatim
         self._load = load
         self._keep = keep
+        self._skip = skip
         self._cache: OrderedDict[int, Seq[int] | None] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -116,6 +121,12 @@ class BlockMap:
         while position < end:
             index = position // block
             number, within = divmod(index, per_page)
+            if self._skip is not None:
+                used = self._skip(number, -(-end // (per_page * block)))
+                if used > number:
+                    yield position, Kind.HOLE, -1
+                    position = min(used * per_page * block, end)
+                    continue
             page = self.page(number)
             page_end = min((number + 1) * per_page * block, end)
             if page is None:

@@ -16,7 +16,7 @@ from kensho.model.extent import Kind
 
 if TYPE_CHECKING:
     import array
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from kensho.model.extent import Extent
     from kensho.model.finding import Finding
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _MAX_CAPACITY = 1 << 37  # sectors: 64 TiB, what VMware allows
 _MAX_GRAIN = 1 << 14  # sectors: 8 MiB
+_TABLE_TYPE = 1 << 28  # of a directory entry: 1 in the upper four bits, then 28 bits never used
 
 
 class EsxExtent:
@@ -89,7 +90,8 @@ def open_cowd(source: ByteSource, file: int) -> EsxExtent:
                 out[i] = _checked(source, entry * s.SECTOR, length, first + i, place + 4 * i)
         return out
 
-    return EsxExtent(source, BlockMap(size, grain, s.COWD_ENTRIES, load, file=file))
+    skip = _skip_empty(source, directory, lambda entry: entry * s.SECTOR, 4 * s.COWD_ENTRIES)
+    return EsxExtent(source, BlockMap(size, grain, s.COWD_ENTRIES, load, file=file, skip=skip))
 
 
 def open_sesparse(source: ByteSource, file: int) -> EsxExtent:
@@ -116,7 +118,7 @@ def open_sesparse(source: ByteSource, file: int) -> EsxExtent:
         table = directory[number]
         if table == 0:
             return None
-        if table >> 32 != 1 << 28:  # type 1 in the upper four bits, then 28 bits never used
+        if table >> 32 != _TABLE_TYPE:
             raise CorruptError(
                 f"directory entry {table:#x}",
                 path=source.name,
@@ -148,7 +150,13 @@ def open_sesparse(source: ByteSource, file: int) -> EsxExtent:
                 )
         return out
 
-    return EsxExtent(source, BlockMap(size, grain, per_table, load, file=file))
+    def place_of(entry: int) -> int | None:
+        if entry >> 32 != _TABLE_TYPE:
+            return None
+        return header.tables_offset * s.SECTOR + (entry & 0xFFFF_FFFF) * per_table * 8
+
+    skip = _skip_empty(source, directory, place_of, per_table * 8)
+    return EsxExtent(source, BlockMap(size, grain, per_table, load, file=file, skip=skip))
 
 
 def _sesparse_header(source: ByteSource) -> s.SeSparseHeader:
@@ -186,6 +194,38 @@ def _sesparse_header(source: ByteSource) -> s.SeSparseHeader:
             hint="power the machine on and off once on the host",
         )
     return header
+
+
+def _skip_empty(
+    source: ByteSource,
+    directory: array.array[int],
+    place_of: Callable[[int], int | None],
+    length: int,
+) -> Callable[[int, int], int]:
+    """Return what finds the next table of ``length`` bytes that may not be empty.
+
+    ESX reserves the tables of the whole disk: those of 62 TiB are 130 GB, most of them
+    holes of the file, which are not read.
+    """
+
+    def skip(number: int, end: int) -> int:
+        begin = finish = 0  # of the hole of the file that was found last
+        for at in range(number, min(end, len(directory))):
+            entry = directory[at]
+            if not entry:
+                continue
+            place = place_of(entry)
+            if place is None or place + length > source.size:
+                return at  # reading it says what is wrong
+            if begin <= place and place + length <= finish:
+                continue
+            first = next(source.extents(place), None)
+            if first is None or first.kind is not Kind.HOLE or first.end < place + length:
+                return at
+            begin, finish = first.start, first.end
+        return end
+
+    return skip
 
 
 def _checked(source: ByteSource, place: int, length: int, number: int, at: int) -> int:

@@ -126,6 +126,7 @@ def make_plan(request: Request, *, out: Path | None = None) -> Plan:
             hint="name its URL or save it first; a disk alone goes through a pipe:"
             " tar -xOf - DISK.vmdk | kensho disk convert - disk.qcow2",
         )
+    request = _for_target(request, platform)
     given = resolve(request.deployment.settings)
     with opened(request.source, with_values(request.selection, given)) as package:
         assigned, whole = settle(package.appliance, request.deployment, given)
@@ -149,11 +150,11 @@ def make_plan(request: Request, *, out: Path | None = None) -> Plan:
         return Plan(
             request=_without_passwords(request, assigned),
             source_kind=package.kind,
-            identity=_identities(package, before, opened_files),
+            identity=_identities(package, before, opened_files, request.source),
             target=platform.name,
             form=form.name,
             name=name,
-            timestamp=identify(package.path).mtime_ns // 1_000_000_000,
+            timestamp=_when(package, request.source),
             before=shown(before, assigned),
             after=shown(placed.after, assigned),
             disks=disks,
@@ -163,6 +164,12 @@ def make_plan(request: Request, *, out: Path | None = None) -> Plan:
             space_needed=journey.space_needed,
             environments=placed.environments,
         )
+
+
+def _for_target(request: Request, platform: Platform) -> Request:
+    """Return the request with what the target likes of hardware the package may offer."""
+    selection = msgspec.structs.replace(request.selection, families=platform.hardware)
+    return msgspec.structs.replace(request, selection=selection)
 
 
 def check_runnable(plan: Plan) -> None:
@@ -294,7 +301,8 @@ def _format_name(reader: DiskReader) -> str:
 
 def with_values(selection: Selection, given: tuple[Given, ...]) -> Selection:
     """Return the selection to open the source with: sizes may be said to be ``${property}``."""
-    pairs = tuple((one.key, one.value) for one in given)
+    # The reader knows no MACHINE: in front of a key.
+    pairs = tuple((one.key.rpartition(":")[2], one.value) for one in given)
     return msgspec.structs.replace(selection, properties=pairs) if pairs else selection
 
 
@@ -359,14 +367,22 @@ def _free(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def _identities(package: Package, appliance: Appliance, files: list[Path]) -> tuple[Identity, ...]:
+def _when(package: Package, locator: str) -> int:
+    """Return the seconds since 1970 at which the descriptor or container was changed."""
+    is_file = Path(package.path).exists()
+    return identify(package.path if is_file else locator).mtime_ns // 1_000_000_000
+
+
+def _identities(
+    package: Package, appliance: Appliance, files: list[Path], locator: str
+) -> tuple[Identity, ...]:
     """Return the identities of the descriptor or container and of every file beside it.
 
     On a server, where each file is watched while it is read, that of the former only.
     """
     main = Path(package.path)
     if not main.exists():
-        return (identify(package.path),)
+        return (identify(locator),)
     paths = [main]
     if package.kind != "ova":
         paths.extend(files)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from lxml import etree
 
-from kensho.appliances.ovf.elements import attribute, children, is_true, local
+from kensho.appliances.ovf.elements import attribute, attributes, children, is_true, local
 from kensho.appliances.ovf.texts import Texts
 from kensho.model.machine import Eula, Product, Property
 
@@ -49,7 +49,9 @@ def _property(
         value=value,
         user_configurable=is_true(attribute(element, "userConfigurable")),
         password=is_true(attribute(element, "password")),
-        qualifiers=attribute(element, "qualifiers"),
+        qualifiers=" ".join(  # OVF's own and VMware's, which the field has side by side
+            value.strip() for _, name, value in attributes(element) if name == "qualifiers"
+        ),
         label=texts.of(element, "Label"),
         description=texts.of(element, "Description"),
         category=category,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -17,7 +17,7 @@ from kensho.model.finding import Finding, Severity
 from kensho.packages.edit.apply import Edited, apply_edits
 from kensho.packages.edit.edits import Edits
 from kensho.packages.edit.textual import unified
-from kensho.packages.edit.write import write_edited
+from kensho.packages.edit.write import lost_signature, write_edited
 from kensho.packages.source import OvfPackage, opened_ovf
 
 Texts = Annotated[tuple[str, ...], Parameter(negative="", show_default=False)]
@@ -80,6 +80,8 @@ class Changes:
         Remove all licence agreements.
     startup
         Start order of a collection: db+30,app+guest,web.
+    ovf_version
+        Write the descriptor in this version of OVF; findings say what it cannot express.
     script
         YAML file with the same names, instead of options.
     """
@@ -111,6 +113,7 @@ class Changes:
     add_eula: Texts = ()
     remove_eulas: Annotated[bool, Flag] = False
     startup: str | None = None
+    ovf_version: Annotated[Literal[1, 2] | None, Parameter(name="--ovf-version")] = None
     script: Path | None = None
 
     def edits(self) -> tuple[Edits, Path]:
@@ -172,11 +175,11 @@ def edit(
     with opened_ovf(package) as opened:
         edited = apply_edits(opened, edits, base)
         diff = unified(edited.before, edited.after, opened.name)
-        if dry_run:
-            _show_dry(edited, diff, as_json=json)
-            return exits.OK
         sign, judged = writing.signer()
         findings = _findings(opened, edited, signed=sign is not None, in_place=in_place)
+        if dry_run:
+            _show_dry(edited, findings, diff, as_json=json)
+            return exits.OK
         written = write_edited(
             opened,
             edited,
@@ -208,8 +211,8 @@ def _settings(texts: tuple[str, ...]) -> dict[str, str]:
 def _findings(
     package: OvfPackage, edited: Edited, *, signed: bool, in_place: bool
 ) -> tuple[Finding, ...]:
-    """Return what the edit found, without the lost signature when there is a new one."""
-    findings = [f for f in edited.findings if not (signed and f.code == "KF-740")]
+    """Return what the edit found, and what is lost by writing it."""
+    findings = [*edited.findings, *(() if signed else lost_signature(package))]
     if in_place and package.kind == "ovf":
         findings += [
             Finding(
@@ -225,9 +228,9 @@ def _findings(
     return tuple(findings)
 
 
-def _show_dry(edited: Edited, diff: str, *, as_json: bool) -> None:
+def _show_dry(edited: Edited, findings: tuple[Finding, ...], diff: str, *, as_json: bool) -> None:
     if as_json:
-        print_json({"diff": diff, "files": list(edited.payload.files), "findings": edited.findings})
+        print_json({"diff": diff, "files": list(edited.payload.files), "findings": findings})
         return
     print(diff, end="")
-    print_findings(edited.findings)
+    print_findings(findings)

@@ -31,6 +31,7 @@ from kensho.packages.edit.tree import declare_vmware
 from kensho.packages.edit.values import pairs
 from kensho.packages.rewrite import serialise_descriptor
 from kensho.packages.source import OvfPackage
+from kensho.packages.version import convert_version
 
 _MAX_TEXT = 4 * 1024 * 1024  #: of a licence or a router's configuration
 _TYPED = re.compile(r"(.*)\+([a-z]+\d*)", re.DOTALL)
@@ -59,17 +60,13 @@ def apply_edits(package: OvfPackage, edits: Edits, base: Path = Path()) -> Edite
     before = serialise_descriptor(package.root)
     notes = Notes(package.path)
     payload = payload_of(package)
-    change(package.root, payload, edits, notes, base)
-    if package.certificate is not None:
-        notes.add(
-            "KF-740",
-            Severity.WARNING,
-            "the package is signed, and an edit makes the signature void",
-            subject=package.path,
-            action="left out; sign again with --key",
-        )
-    after = merged(package.data, before, serialise_descriptor(package.root))
-    return Edited(package.root, payload, package.data, before, after, tuple(notes.findings))
+    root = package.root
+    if edits.ovf_version is not None:
+        root, findings = convert_version(root, edits.ovf_version, path=package.name)
+        notes.findings.update(dict.fromkeys(findings))
+    change(root, payload, edits, notes, base)
+    after = merged(package.data, before, serialise_descriptor(root))
+    return Edited(root, payload, package.data, before, after, tuple(notes.findings))
 
 
 def change(
@@ -127,7 +124,14 @@ def _change_networks(scope: Scope, edits: Edits) -> None:
     for name in edits.remove_network:
         networks.remove_network(scope, name)
     if edits.prune_networks:
-        networks.prune_networks(scope)
+        for name in networks.prune_networks(scope.root):
+            scope.notes.add(
+                "KF-743",
+                Severity.NOTE,
+                f"no adapter is on the network {name!r}",
+                subject=name,
+                action="left out",
+            )
 
 
 def _change_properties(scope: Scope, edits: Edits, base: Path) -> None:

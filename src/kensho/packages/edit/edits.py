@@ -6,6 +6,8 @@ order given, texts, and configurations removed; a later step can use what an ear
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 Texts = tuple[str, ...]
@@ -39,3 +41,4 @@ class Edits(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
     add_eula: Texts = ()
     remove_eulas: bool = False
     startup: Texts = ()
+    ovf_version: Literal[1, 2] | None = None

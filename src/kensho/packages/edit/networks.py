@@ -9,7 +9,6 @@ from lxml import etree
 from kensho.appliances.ovf.elements import attribute, children, text
 from kensho.appliances.ovf.items import ITEMS
 from kensho.model.errors import UsageError
-from kensho.model.finding import Severity
 from kensho.packages.edit.items import set_field
 from kensho.packages.edit.scope import Scope, machines, sections
 from kensho.packages.edit.tree import add, remove, section, set_attribute, set_text
@@ -95,19 +94,15 @@ def remove_network(scope: Scope, name: str) -> None:
     remove(element)
 
 
-def prune_networks(scope: Scope) -> None:
-    """Remove the networks that no adapter is on."""
-    for element in networks(scope.root):
+def prune_networks(root: etree._Element) -> list[str]:
+    """Remove the networks that no adapter is on; return their names."""
+    pruned = []
+    for element in networks(root):
         name = attribute(element, "name")
-        if not any(True for _ in _connected(scope.root, name)):
+        if not any(True for _ in _connected(root, name)):
             remove(element)
-            scope.notes.add(
-                "KF-743",
-                Severity.NOTE,
-                f"no adapter is on the network {name!r}",
-                subject=name,
-                action="left out",
-            )
+            pruned.append(name)
+    return pruned
 
 
 def _connected(root: etree._Element, name: str) -> Iterator[etree._Element]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,10 +23,16 @@ STREAM_URI = "http://www.vmware.com/interfaces/specifications/vmdk.html#streamOp
 
 @dataclass(frozen=True, slots=True)
 class NewFile:
-    """A file to put into the package; a disk in another form becomes a streamOptimized VMDK."""
+    """A file to put into the package; a disk in another form becomes a streamOptimized VMDK.
+
+    ``opener`` gives the bytes of a file that no locator names, such as one of another package;
+    ``digests`` are what that package says they hash to.
+    """
 
     locator: str
     convert: bool = False
+    opener: Callable[[], ByteSource] | None = None
+    digests: Mapping[str, str] | None = None
 
 
 @dataclass(slots=True)
@@ -35,17 +41,21 @@ class Payload:
 
     files: dict[str, NewFile | None] = field(default_factory=dict)
 
-    def add(self, name: str, file: NewFile) -> str:
-        """Take in a file; its name is numbered when there is one like it."""
+    def free(self, name: str) -> str:
+        """Return ``name``, numbered when there is one like it; case is ignored."""
+        taken = {known.lower() for known in self.files}
         stem, dot, suffix = name.rpartition(".")
-        taken = {n.lower() for n in self.files}
-        base = stem if dot else name
-        number, candidate = 1, name
+        candidate, number = name, 1
         while candidate.lower() in taken:
             number += 1
-            candidate = f"{base}-{number}{dot}{suffix}" if dot else f"{base}-{number}"
-        self.files[candidate] = file
+            candidate = f"{stem}-{number}.{suffix}" if dot else f"{name}-{number}"
         return candidate
+
+    def add(self, name: str, file: NewFile) -> str:
+        """Take in a file and return the name it has from now on."""
+        name = self.free(name)
+        self.files[name] = file
+        return name
 
     def remove(self, name: str) -> None:
         """Leave a file out, and its chunks (``name.000000000`` …)."""
@@ -80,7 +90,10 @@ def look_at_disk(locator: str) -> DiskFacts:
 
 @contextmanager
 def materialised(
-    payload: Payload, package: OvfPackage | None, beside: Path, digests: dict[str, dict[str, str]]
+    payload: Payload,
+    package: OvfPackage | None,
+    beside: Path,
+    digests: Mapping[str, Mapping[str, str]],
 ) -> Iterator[list[PackageFile]]:
     """Open all files; disks are converted into a hidden folder in ``beside``, removed afterwards.
 
@@ -94,6 +107,8 @@ def materialised(
                 if package is None:
                     raise UsageError(f"there is no file {name!r}")
                 source: ByteSource = package.store.open(name)
+            elif new.opener is not None:
+                source = new.opener()
             elif not new.convert:
                 source = open_source(new.locator)
             else:
@@ -102,7 +117,8 @@ def materialised(
                     folder = Path(stack.enter_context(hidden))
                 source = _converted(new.locator, folder / f"{len(result)}.vmdk")
             stack.callback(source.close)
-            result.append(PackageFile(name, source, digests.get(name) if new is None else None))
+            known = digests.get(name) if new is None else new.digests
+            result.append(PackageFile(name, source, known))
         yield result
 
 

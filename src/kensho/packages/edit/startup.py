@@ -10,7 +10,7 @@ from kensho.packages.edit.scope import SYSTEMS, Scope, contents, kind, sections
 from kensho.packages.edit.tree import add, remove, section, set_attribute
 from kensho.packages.edit.values import count, unknown
 
-_PLACE = ("Info", "Name", "ResourceAllocationSection", "ProductSection", "Section")
+PLACE = ("Info", "Name", "ResourceAllocationSection", "ProductSection", "Section")
 
 
 def set_start_order(scope: Scope, steps: Sequence[str]) -> None:
@@ -26,7 +26,7 @@ def set_start_order(scope: Scope, steps: Sequence[str]) -> None:
     into = (
         found[0]
         if found
-        else section(top, "StartupSection", "The order in which the machines start", _PLACE)
+        else section(top, "StartupSection", "The order in which the machines start", PLACE)
     )
     there = {attribute(i, "id"): i for i in children(into, "Item")}
     for order, step in enumerate(steps, 1):

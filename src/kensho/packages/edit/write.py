@@ -9,8 +9,9 @@ from pathlib import Path
 from kensho.appliances.ovf.manifest import read_manifest
 from kensho.appliances.package import Digest
 from kensho.model.errors import ManifestMismatchError
+from kensho.model.finding import Finding, Severity
 from kensho.packages.edit.apply import Edited
-from kensho.packages.edit.payload import materialised
+from kensho.packages.edit.payload import Payload, materialised
 from kensho.packages.edit.textual import merged
 from kensho.packages.rewrite import (
     PackageFile,
@@ -44,31 +45,76 @@ def write_edited(
     they differ.
     """
     place = package.path if target is None else target
-    path = Path(place)
-    beside = Path(tempfile.gettempdir()) if place == "-" else _folder(path)
+    name = (
+        package.name if target is None or not place.lower().endswith(".ova") else Path(place).stem
+    )
+    return write_payload(
+        place,
+        name=name,
+        descriptor=lambda files: _descriptor(edited, files),
+        payload=edited.payload,
+        package=package,
+        algorithm=algorithm,
+        sign=sign,
+        overwrite=overwrite or target is None,
+        on_bytes=on_bytes,
+    )
+
+
+def write_payload(
+    place: str,
+    *,
+    name: str,
+    descriptor: Callable[[list[PackageFile]], bytes],
+    payload: Payload,
+    package: OvfPackage | None = None,
+    algorithm: str | None = None,
+    sign: Signer | None = None,
+    overwrite: bool = False,
+    on_bytes: Callable[[int], None] | None = None,
+) -> WrittenPackage:
+    """Write a package of these files; ``descriptor`` is asked for when they are all made.
+
+    See `write_edited` for ``algorithm``; ``package`` is where the files that stay come from.
+    """
+    beside = Path(tempfile.gettempdir()) if place == "-" else _folder(Path(place))
     beside.mkdir(parents=True, exist_ok=True)
-    before = _digests(package)
+    before = {} if package is None else manifest_digests(package)
     wanted = _algorithm(package, algorithm, place, before)
     if sign is not None and wanted is None:
         wanted = "sha256"
     known = {
-        name: {d.algorithm: d.hex for d in digests}
-        for name, digests in before.items()
+        file: {d.algorithm: d.hex for d in digests}
+        for file, digests in before.items()
         if any(d.algorithm == wanted for d in digests)
     }
-    with materialised(edited.payload, package, beside, known) as files:
-        if wanted is not None:
-            _check(package, edited, files, before, wanted)
+    with materialised(payload, package, beside, known) as files:
+        if wanted is not None and package is not None:
+            _check(package, payload, files, before, wanted)
         return write_package(
             place,
-            name=package.name if target is None or path.suffix.lower() != ".ova" else path.stem,
-            descriptor=_descriptor(edited, files),
+            name=name,
+            descriptor=descriptor(files),
             files=files,
             algorithm=wanted,
             sign=sign,
-            overwrite=overwrite or target is None,
+            overwrite=overwrite,
             on_bytes=on_bytes,
         )
+
+
+def lost_signature(package: OvfPackage) -> tuple[Finding, ...]:
+    """Return what to say of a package whose bytes change: nothing unless it is signed."""
+    if package.certificate is None:
+        return ()
+    finding = Finding(
+        "KF-740",
+        Severity.WARNING,
+        "the package is signed, and its signature does not fit the result",
+        subject=package.path,
+        action="left out; sign again with --key",
+    )
+    return (finding,)
 
 
 def _descriptor(edited: Edited, files: list[PackageFile]) -> bytes:
@@ -84,14 +130,15 @@ def _folder(path: Path) -> Path:
     return path.parent if path.suffix.lower() in {".ova", ".ovf"} else path
 
 
-def _digests(package: OvfPackage) -> dict[str, tuple[Digest, ...]]:
+def manifest_digests(package: OvfPackage) -> dict[str, tuple[Digest, ...]]:
+    """Return what a package's manifest says of each file, nothing without one."""
     if package.manifest is None:
         return {}
     return dict(read_manifest(package.manifest, path=package.path)[0])
 
 
 def _algorithm(
-    package: OvfPackage, asked: str | None, place: str, before: dict[str, tuple[Digest, ...]]
+    package: OvfPackage | None, asked: str | None, place: str, before: dict[str, tuple[Digest, ...]]
 ) -> str | None:
     if asked is not None:
         return None if asked == NO_MANIFEST else asked
@@ -99,13 +146,13 @@ def _algorithm(
     if used:
         return max(used, key=lambda a: int(a.removeprefix("sha")) if a != "sha1" else 160)
     # A folder without a manifest is one somebody works in; it does not get one behind his back.
-    in_folder = package.manifest is None and not place.lower().endswith(".ova") and place != "-"
+    in_folder = package is not None and not place.lower().endswith(".ova") and place != "-"
     return None if in_folder else "sha256"
 
 
 def _check(
     package: OvfPackage,
-    edited: Edited,
+    payload: Payload,
     files: list[PackageFile],
     before: dict[str, tuple[Digest, ...]],
     wanted: str,
@@ -113,7 +160,7 @@ def _check(
     """Compare files that stay with a manifest whose digests cannot be taken over."""
     for file in files:
         digests = before.get(file.name, ())
-        if edited.payload.files.get(file.name) is not None or not digests:
+        if payload.files.get(file.name) is not None or not digests:
             continue
         if any(d.algorithm == wanted for d in digests):
             continue

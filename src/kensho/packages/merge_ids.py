@@ -1,0 +1,143 @@
+"""Ids and names of one package made different from another's, wherever they are referred to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from urllib.parse import quote, unquote
+
+from lxml import etree
+
+from kensho.appliances.names import unique
+from kensho.appliances.ovf.elements import Notes, attribute, children, local
+from kensho.model.finding import Severity
+from kensho.packages.edit.files import host_resource, references
+from kensho.packages.edit.payload import NewFile, Payload
+from kensho.packages.edit.scope import contents, kind, machines, sections
+from kensho.packages.edit.tree import set_attribute
+from kensho.packages.edit.write import manifest_digests
+from kensho.packages.source import OvfPackage
+from kensho.storage import ByteSource
+
+
+def make_unique(
+    root: etree._Element,
+    more: etree._Element,
+    package: OvfPackage,
+    payload: Payload,
+    notes: Notes,
+) -> None:
+    """Rename in ``more`` what ``root`` has already, wherever it is referred to."""
+    rename = partial(_renamed, package=package, notes=notes)
+    files = rename(_ids(references(root), "id"), _ids(references(more), "id"), "file")
+    disks = rename(_ids(_disks(root), "diskId"), _ids(_disks(more), "diskId"), "disk")
+    systems = rename(
+        _ids([*contents(root), *machines(root)], "id"), _ids(machines(more), "id"), "machine"
+    )
+    strings = _texts(root, more)
+    names: dict[str, str] = {}
+    for element in references(more):
+        old = unquote(attribute(element, "href"))
+        stored = next((n for n in (attribute(element, "href"), old) if n in package.files), None)
+        if stored is not None:
+            names[stored] = new = payload.free(stored)
+            if new != stored:
+                set_attribute(element, "href", quote(new))
+                notes.add("KF-747", Severity.NOTE, f"the file {stored} is called {new} now",
+                          subject=package.path)  # fmt: skip
+    take_files(package, names, payload)
+    for element in more.iter("{*}*"):
+        _follow(element, files, disks, systems, strings)
+
+
+def _follow(
+    element: etree._Element,
+    files: dict[str, str],
+    disks: dict[str, str],
+    systems: dict[str, str],
+    strings: dict[str, str],
+) -> None:
+    what = kind(element)
+    for key, value in list(element.attrib.items()):
+        name, old = str(key).rpartition("}")[2], str(value).strip()
+        new = None
+        if name == "fileRef" or (name == "id" and what == "File"):
+            new = files.get(old)
+        elif name in {"diskId", "parentRef"}:
+            new = disks.get(old)
+        elif name == "id" and (what == "VirtualSystem" or what == "Item"):
+            new = systems.get(old)
+        elif name == "msgid":
+            new = strings.get(old)
+        else:
+            new = _followed(old, files, disks)
+        if new is not None and new != old:
+            element.set(key, new)
+    if element.text:
+        followed = _followed(element.text, files, disks)
+        if followed is not None:
+            element.text = followed
+        elif local(element) == "VirtualSystemIdentifier" and element.text.strip() in systems:
+            element.text = systems[element.text.strip()]
+
+
+def _followed(value: str, files: dict[str, str], disks: dict[str, str]) -> str | None:
+    """Return a reference such as ``ovf:/disk/x`` with the new id, None for any other text."""
+    what, ident = host_resource(value) if "/" in value and len(value) < 4096 else ("", "")
+    new = {"file": files, "disk": disks}.get(what, {}).get(ident)
+    return None if new is None else f"{value.strip()[: -len(ident)]}{new}"
+
+
+def _texts(root: etree._Element, more: etree._Element) -> dict[str, str]:
+    """Return new names for message ids of ``more`` that mean something else in ``root``."""
+    known = {attribute(m, "msgid") for m in root.iter("{*}Msg")}
+    return {
+        ident: unique(ident, {k.lower() for k in known})
+        for ident in {attribute(m, "msgid") for m in more.iter("{*}Msg")}
+        if ident in known
+    }
+
+
+def _ids(elements: Sequence[etree._Element], key: str) -> list[str]:
+    return [attribute(e, key) for e in elements]
+
+
+def _disks(root: etree._Element) -> list[etree._Element]:
+    found = sections(root, "DiskSection", "SharedDiskSection")
+    return [d for s in found for d in children(s) if attribute(d, "diskId")]
+
+
+def _renamed(
+    known: list[str], own: list[str], what: str, *, package: OvfPackage, notes: Notes
+) -> dict[str, str]:
+    taken = {k.lower() for k in known}
+    clash = [ident for ident in own if ident.lower() in taken]
+    taken |= {ident.lower() for ident in own}
+    result = {ident: unique(ident, taken) for ident in clash}
+    if what == "machine":
+        for old, new in result.items():
+            notes.add(
+                "KF-747",
+                Severity.NOTE,
+                f"the machine {old} is called {new} now",
+                subject=package.path,
+            )
+    return result
+
+
+def take_files(package: OvfPackage, names: dict[str, str], payload: Payload) -> None:
+    """Take in all files of a package, under new names where ``names`` has them."""
+    known = manifest_digests(package)
+    for name in package.files:
+        digests = {d.algorithm: d.hex for d in known.get(name, ())}
+        new = names.get(name) or _chunk_name(name, names) or payload.free(name)
+        payload.files[new] = NewFile(name, opener=_opener(package, name), digests=digests)
+
+
+def _chunk_name(name: str, names: dict[str, str]) -> str | None:
+    base, _, number = name.rpartition(".")
+    return f"{names[base]}.{number}" if base in names and number.isdigit() else None
+
+
+def _opener(package: OvfPackage, name: str) -> Callable[[], ByteSource]:
+    return lambda: package.store.open(name)

@@ -11,7 +11,9 @@ from test_readers import GUID, dirty_vhdx, log_entry
 from test_vhdx_chains import by_hand, link
 
 from kensho.disks._structs import vhdx as s
+from kensho.disks.vhdx_log import OverlaySource, _Write
 from kensho.model.errors import CorruptError, FormatError, TruncatedError
+from kensho.storage import MemorySource
 
 CONTENT = make_content(3 * MIB, [(0, 3 * MIB)])
 PAGES = [bytes([n]) * 4096 for n in range(1, 9)]
@@ -115,3 +117,26 @@ def test_a_region_of_no_length():
         blob[place : place + 64 * KIB] = s.with_checksum(bytes(blob[place : place + 64 * KIB]))
     with pytest.raises(CorruptError, match="aligned"):
         open_bytes(blob)
+
+
+WRITES = st.lists(
+    st.tuples(st.integers(0, 40), st.integers(0, 12), st.one_of(st.none(), st.integers(1, 255))),
+    max_size=14,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(writes=WRITES, offset=st.integers(0, 60), length=st.integers(0, 60))
+def test_what_lies_over_the_file_is_what_was_written_last(writes, offset, length):
+    below = bytes(range(1, 51))
+    size = 60
+    expected = bytearray(below.ljust(size, b"\0"))
+    given_writes = []
+    for at, count, value in writes:
+        data = None if value is None else bytes([value]) * count
+        given_writes.append(_Write(at, count, data))
+        expected[at : at + count] = data if data is not None else bytes(count)
+    over = OverlaySource(MemorySource(below), tuple(given_writes), size)
+    assert over.read_at(0, size) == expected
+    length = min(length, size - offset)
+    assert over.read_at(offset, length) == expected[offset : offset + length]

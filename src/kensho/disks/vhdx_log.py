@@ -6,7 +6,9 @@ the source like a sheet of paper.
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
+import heapq
 from typing import TYPE_CHECKING
 
 from kensho.disks._blocks import fill_zero
@@ -45,11 +47,12 @@ class _Entry:
 class OverlaySource:
     """A ByteSource that shows ``source`` as it is after some writes."""
 
-    __slots__ = ("_source", "_writes", "name", "size")
+    __slots__ = ("_pieces", "_source", "_starts", "name", "size")
 
     def __init__(self, source: ByteSource, writes: tuple[_Write, ...], size: int) -> None:
         self._source = source
-        self._writes = writes
+        self._pieces = _visible(writes)
+        self._starts = [start for start, _, _ in self._pieces]
         self.name = source.name
         self.size = size
 
@@ -69,8 +72,12 @@ class OverlaySource:
         if inside:
             self._source.read_into(offset, view[:inside])
         fill_zero(view[inside:])
-        for write in self._writes:
-            low, high = max(offset, write.offset), min(end, write.offset + write.length)
+        first = max(bisect.bisect_right(self._starts, offset) - 1, 0)
+        for number in range(first, len(self._pieces)):
+            start, stop, write = self._pieces[number]
+            if start >= end:
+                return
+            low, high = max(offset, start), min(end, stop)
             if low >= high:
                 continue
             part = view[low - offset : high - offset]
@@ -99,6 +106,33 @@ class OverlaySource:
 
     def close(self) -> None:
         """Do nothing; the source below belongs to whoever opened it."""
+
+
+def _visible(writes: tuple[_Write, ...]) -> list[tuple[int, int, _Write]]:
+    """Return what of ``writes`` is seen after all of them, as ascending (start, end, write)."""
+    order = sorted(range(len(writes)), key=lambda n: writes[n].offset)
+    open_writes: list[tuple[int, int]] = []  # (-number, end): the last one hides the others
+    pieces: list[tuple[int, int, _Write]] = []
+    at = taken = 0
+    while taken < len(order) or open_writes:
+        if not open_writes:
+            at = max(at, writes[order[taken]].offset)
+        while taken < len(order) and writes[order[taken]].offset <= at:
+            number = order[taken]
+            heapq.heappush(open_writes, (-number, writes[number].offset + writes[number].length))
+            taken += 1
+        while open_writes and open_writes[0][1] <= at:
+            heapq.heappop(open_writes)
+        if not open_writes:
+            continue
+        number, stop = -open_writes[0][0], open_writes[0][1]
+        if taken < len(order):
+            stop = min(stop, writes[order[taken]].offset)
+        if pieces and pieces[-1][1] == at and pieces[-1][2] is writes[number]:
+            at = pieces.pop()[0]
+        pieces.append((at, stop, writes[number]))
+        at = stop
+    return pieces
 
 
 def replay_log(source: ByteSource, header: s.Header) -> OverlaySource:

@@ -115,3 +115,28 @@ def test_a_pipe_is_not_converted() -> None:
     with pytest.raises(UnsupportedError) as caught:
         make_plan(Request("-", "kvm"))
     assert "kensho disk convert -" in caught.value.hint
+
+
+def test_hardware_that_the_target_likes(tmp_path: Path) -> None:
+    raw_disk(tmp_path / "a.img", size=SIZE)
+    text = ovf({"a.img": SIZE})
+    start = text.index("<VirtualHardwareSection")
+    end = text.index("</VirtualHardwareSection>") + len("</VirtualHardwareSection>")
+    typed = "</Info><System><VirtualSystemType>vmx-10</VirtualSystemType></System>"
+    ours = text[start:end].replace("</Info>", typed, 1)
+    other = ours.replace("vmx-", "hvm-")
+    path = tmp_path / "a.ovf"
+    path.write_text(text[:start] + ours + other + text[end:])
+    for target, first in (("vmware", "vmx-"), ("xen", "hvm-"), ("kvm", "vmx-")):
+        plan = make_plan(Request(str(path), target))
+        assert plan.before.machines[0].hardware_versions[0].startswith(first)
+        assert plan.request.selection.families
+
+
+def test_secrets_in_a_url_are_not_shown(tmp_path: Path) -> None:
+    files = {"/p/web.ovf": ovf({"a.img": SIZE}).encode(), "/p/a.img": bytes(SIZE)}
+    with serving(files) as web:
+        url = web.url.replace("://", "://me:secret@")
+        package = open_package(f"{url}/p/web.ovf?signature=hidden")
+        assert package.path == f"{web.url}/p/web.ovf"
+        package.close()

@@ -12,7 +12,7 @@ from kensho.appliances.folder import descriptor_in
 from kensho.appliances.store import Store, folder_store, web_store
 from kensho.model.errors import LocatorError
 from kensho.storage import ByteSource, FileSource
-from kensho.storage.locator import open_source, scheme_of, split_locator
+from kensho.storage.locator import open_source, scheme_of, shown, split_locator
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,8 @@ def find_origin(locator: str | Path) -> Origin:
 def _distant(text: str, path: str) -> Origin:
     name = PurePosixPath(path).name
     if not name:
-        raise LocatorError("names no file", path=text.partition("?")[0])
-    return Origin(text, name, lambda: open_source(text), lambda: web_store(text, name))
+        raise LocatorError("names no file", path=shown(text))
+    return Origin(shown(text), name, lambda: open_source(text), lambda: web_store(text, name))
 
 
 def _local(text: str) -> Origin:

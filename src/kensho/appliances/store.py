@@ -18,7 +18,7 @@ from kensho.model.errors import (
     UnsupportedError,
 )
 from kensho.storage import ByteSource, FileSource, TarMember, WindowSource
-from kensho.storage.locator import open_source, sibling_opener
+from kensho.storage.locator import open_source, shown, sibling_opener
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,21 +83,22 @@ def _close_all(opened: list[ByteSource]) -> None:
 def web_store(locator: str, name: str) -> Store:
     """Return the files beside a URL or an archive's member; ``name`` is that file's own."""
     beside = sibling_opener(locator)
+    path = shown(locator)
     sizes: dict[str, int | None] = {}
     opened: list[ByteSource] = []
 
     def open_name(wanted: str) -> ByteSource:
-        safe = safe_name(wanted, locator)
+        safe = safe_name(wanted, path)
         try:
             source = open_source(locator) if safe == name else beside(safe)
         except (NotFoundError, PackageError):
-            raise missing(wanted, locator) from None
+            raise missing(wanted, path) from None
         sizes[safe] = source.size
         opened.append(source)
         return source
 
     def size_of(wanted: str) -> int | None:
-        safe = safe_name(wanted, locator)
+        safe = safe_name(wanted, path)
         if safe not in sizes:
             try:
                 open_name(safe).close()
@@ -106,8 +107,8 @@ def web_store(locator: str, name: str) -> Store:
         return sizes[safe]
 
     is_plain = is_web_address(locator) and "#" not in locator
-    base = locator.partition("?")[0].rpartition("/")[0] if is_plain else ""
-    return Store(locator, size_of, open_name, lambda: _close_all(opened), base=base)
+    base = path.rpartition("/")[0] if is_plain else ""
+    return Store(path, size_of, open_name, lambda: _close_all(opened), base=base)
 
 
 def fetching(store: Store) -> Store:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from kensho.cli import exits
+from kensho.cli.flags import Locator
 from kensho.cli.options import Flag, Json, Wishes
 from kensho.cli.plan import show_plan
 from kensho.cli.progress import shown
@@ -31,7 +32,7 @@ from kensho.platforms import find_form, find_platform
 
 
 def convert(
-    source: str,
+    source: Locator,
     /,
     *,
     to: Annotated[str | None, Parameter(name="--to")] = None,
@@ -56,7 +57,8 @@ def convert(
     Parameters
     ----------
     source
-        OVA, OVF descriptor, VMX, a folder with one of them, a disk image, or a plan.
+        OVA, OVF descriptor, VMX, a folder with one of them, a disk image, or a plan: a path,
+        a URL or ARCHIVE#MEMBER.
     to
         Target platform; `kensho platforms` lists them. Not needed with a plan.
     output

@@ -2,32 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
-
+from kensho.cli.flags import Flag, OptionalLocator
 from kensho.cli.render import console, print_findings, print_json, table
 from kensho.model.appliance import Appliance, json_schema
 from kensho.model.errors import UsageError
 from kensho.model.machine import Cdrom, Disk, Machine
+from kensho.model.selection import Selection
 from kensho.model.units import format_bytes
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def inspect(
-    source: str | None = None,
+    source: OptionalLocator = None,
     /,
     *,
-    json: Annotated[bool, Parameter(negative="")] = False,
-    schema: Annotated[bool, Parameter(negative="")] = False,
+    configuration: str | None = None,
+    hardware: str | None = None,
+    locale: str | None = None,
+    fetch: Annotated[bool, Flag] = False,
+    json: Annotated[bool, Flag] = False,
+    schema: Annotated[bool, Flag] = False,
 ) -> None:
     """Show the machines, disks and networks of an appliance, and what is odd about it.
 
     Parameters
     ----------
     source
-        OVA, OVF descriptor, VMX, a folder with one of them, or a disk image.
+        OVA, OVF descriptor, VMX, a folder with one of them, or a disk image: a path, a URL,
+        ARCHIVE#MEMBER, or - for standard input, of which only the descriptor is read.
+    configuration
+        Deployment option to read, where a package has several; its default otherwise.
+    hardware
+        Hardware section to read, by id or type such as vmx-10, where a machine has several.
+    locale
+        Language of the texts, such as de-DE.
+    fetch
+        Look at files at web addresses that a package names outside its own place.
     json
-        Print one JSON object: kind, findings, appliance.
+        Print one JSON object: kind, selection, manifest, findings, appliance.
     schema
         Print the JSON Schema of the appliance and stop.
     """
@@ -38,12 +54,16 @@ def inspect(
         raise UsageError("nothing to inspect", hint="kensho inspect app.ova")
     from kensho.convert.source import opened
 
-    with opened(source) as package:
+    selection = Selection(
+        configuration=configuration, hardware=hardware, locale=locale, fetch=fetch
+    )
+    with opened(source, selection) as package:
         if json:
             print_json(
                 {
                     "kind": package.kind,
                     "path": package.path,
+                    "selection": selection,
                     "manifest": package.manifest,
                     "findings": package.findings,
                     "appliance": package.appliance,
@@ -67,6 +87,7 @@ def _show(appliance: Appliance, kind: str) -> None:
             f"guest {escape(machine.guest.description or machine.guest.id)}"
         )
         out.print(_devices(machine, appliance))
+    _show_choices(appliance, out)
     products = [*appliance.products, *(p for m in appliance.machines for p in m.products)]
     for product in products:
         if product.name:
@@ -75,6 +96,26 @@ def _show(appliance: Appliance, kind: str) -> None:
     if eulas:
         out.print(f"licence agreements: {len(eulas)}")
     out.print()
+
+
+def _show_choices(appliance: Appliance, out: Console) -> None:
+    """Show what can be chosen: deployment options, hardware, languages."""
+    from rich.markup import escape
+
+    if appliance.configurations:
+        out.print("\nconfigurations (--configuration):")
+    for option in appliance.configurations:
+        mark = "*" if option.id == appliance.configuration else " "
+        words = ", ".join(word for word in (option.label, option.description) if word)
+        out.print(escape(f" {mark} {option.id}{': ' if words else ''}{words}"))
+    for machine in appliance.machines:
+        if machine.hardware_sections:
+            out.print(f"\nhardware of {escape(machine.name)} (--hardware):")
+        for section in machine.hardware_sections:
+            names = " ".join(word for word in (section.id, *section.types) if word)
+            out.print(escape(f" {'*' if section.chosen else ' '} {names or section.info or '-'}"))
+    if len(appliance.languages) > 1:
+        out.print(escape(f"\nlanguages (--locale): {', '.join(appliance.languages)}"))
 
 
 def _devices(machine: Machine, appliance: Appliance) -> object:

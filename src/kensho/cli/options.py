@@ -41,6 +41,12 @@ class Wishes:
         native: best performance; compatible: fewest drivers; auto: by guest.
     configuration
         Deployment option, where a package has several.
+    hardware
+        Hardware section by id or type, such as vmx-10, where a machine has several.
+    locale
+        Language of the package's texts, such as de-DE.
+    fetch
+        Read files from web addresses that a package names outside its own place.
     property
         KEY=VALUE, KEY=@env:NAME or KEY=@file:PATH; KEY also as class.key.instance. Repeatable.
     properties
@@ -58,6 +64,9 @@ class Wishes:
     guest: str | None = None
     devices: Devices = Devices.AUTO
     configuration: str | None = None
+    hardware: str | None = None
+    locale: str | None = None
+    fetch: Annotated[bool, Flag] = False
     property: tuple[str, ...] = ()
     properties: Path | None = None
     network: tuple[str, ...] = ()
@@ -83,7 +92,12 @@ class Wishes:
             firmware=self.firmware,
             guest=self.guest,
             devices=self.devices,
-            selection=Selection(configuration=self.configuration),
+            selection=Selection(
+                configuration=self.configuration,
+                hardware=self.hardware,
+                locale=self.locale,
+                fetch=self.fetch,
+            ),
             deployment=Deployment(
                 settings=self.settings(),
                 networks=tuple(map(read_network, self.network)),

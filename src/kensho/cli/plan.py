@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from kensho.cli.flags import Locator
 from kensho.cli.options import Json, Wishes
 from kensho.cli.render import console, print_findings, print_json, table
 from kensho.convert.plan import Plan, make_plan, write_plan
@@ -16,7 +17,7 @@ from kensho.platforms import find_platform
 
 
 def plan(
-    source: str,
+    source: Locator,
     /,
     *,
     to: Annotated[str, Parameter(name="--to")],
@@ -32,7 +33,8 @@ def plan(
     Parameters
     ----------
     source
-        OVA, OVF descriptor, VMX, a folder with one of them, or a disk image.
+        OVA, OVF descriptor, VMX, a folder with one of them, or a disk image: a path, a URL or
+        ARCHIVE#MEMBER.
     to
         Target platform; `kensho platforms` lists them.
     output

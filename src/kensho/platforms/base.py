@@ -129,6 +129,8 @@ class Platform(msgspec.Struct, frozen=True, kw_only=True):
     most_cpus: int
     most_memory: int
     most_nics: int
+    #: VirtualSystemTypes an OVF package may have for it, best first; see `Selection.families`.
+    hardware: tuple[str, ...] = ()
     untested: str  #: what could not be tried, in words for the user
 
     def form(self, name: str | None = None) -> Form | None:

@@ -73,5 +73,6 @@ PLATFORM = Platform(
     most_memory=12 * TIB,
     most_nics=8,
     memory_step=2 * MIB,
+    hardware=("hyperv", "microsoft", "301", "vmx"),
     untested="no Hyper-V host and no PowerShell was at hand: the script has not been run",
 )

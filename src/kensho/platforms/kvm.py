@@ -84,5 +84,6 @@ PLATFORM = Platform(
     most_cpus=288,
     most_memory=4 * TIB,
     most_nics=24,
+    hardware=("kvm", "qemu", "engine", "vmx"),
     untested="booted under QEMU without KVM; not defined in a running libvirt",
 )

@@ -66,5 +66,6 @@ PLATFORM = Platform(
     most_memory=2 * TIB,
     most_nics=8,
     memory_step=4 * MIB,
+    hardware=("vmx", "virtualbox"),
     untested="no importer was at hand: checked against the DMTF schema and the profile's rules",
 )

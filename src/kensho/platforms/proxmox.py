@@ -80,5 +80,6 @@ PLATFORM = Platform(
     most_cpus=512,
     most_memory=4 * TIB,
     most_nics=32,
+    hardware=("kvm", "qemu", "engine", "vmx"),
     untested="no Proxmox host was at hand: the script was run against a stand-in for qm",
 )

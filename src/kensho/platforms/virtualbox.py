@@ -70,5 +70,6 @@ PLATFORM = Platform(
     most_cpus=64,
     most_memory=2 * TIB,
     most_nics=8,
+    hardware=("virtualbox", "vmx"),
     untested="VirtualBox was not at hand: checked against the DMTF schema and its importer's rules",
 )

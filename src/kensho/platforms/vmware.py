@@ -104,5 +104,6 @@ PLATFORM = Platform(
     most_memory=24 * TIB,
     most_nics=10,
     memory_step=4 * MIB,
+    hardware=("vmx",),
     untested="no VMware product was at hand: read back and checked against the DMTF schema",
 )

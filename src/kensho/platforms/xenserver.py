@@ -62,5 +62,6 @@ PLATFORM = Platform(
     most_cpus=64,
     most_memory=1536 * GIB,
     most_nics=7,
+    hardware=("hvm", "xen", "dmtf:xen", "301", "vmx"),
     untested="no XenServer was at hand: the XVA was unpacked and compared, not imported",
 )

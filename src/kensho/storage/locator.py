@@ -97,6 +97,16 @@ def is_pipe(fd: int = 0) -> bool:
     return not stat.S_ISREG(os.fstat(fd).st_mode)
 
 
+def shown(locator: str) -> str:
+    """Return a locator as messages show it: a URL without login and query, which may be secrets."""
+    if scheme_of(locator) is None:
+        return locator
+    place, mark, member = locator.partition("#")
+    parts = urllib.parse.urlsplit(place)
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="")
+    return f"{urllib.parse.urlunsplit(bare)}{mark}{member}"
+
+
 def sibling_opener(locator: str | os.PathLike[str]) -> Callable[[str], ByteSource]:
     """Return what opens a file beside ``locator`` by its relative name.
 

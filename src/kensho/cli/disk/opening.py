@@ -7,10 +7,11 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from cyclopts import Parameter
 
+from kensho.cli import flags
 from kensho.disks import DiskReader, detect, open_disk
 from kensho.disks.chain import links_of
 from kensho.disks.from_pipe import open_pipe
@@ -22,14 +23,7 @@ from kensho.storage.pipe import PipeReader
 #: Text, an archive, compressed or a byte order mark, by the first byte; boot code has other ones.
 _MAYBE_PACKAGE = re.compile(rb"[\t\n\r -~]|\x1f\x8b|\xfd7z|\xef\xbb|\xff\xfe|\xfe\xff")
 
-
-def _no_option(_: type, value: str) -> None:
-    if value.startswith("-") and value != "-":
-        raise ValueError(f"unknown option {value}")
-
-
-#: A path, archive.ova#member or URL; ``-`` is one too and no option.
-Locator = Annotated[str, Parameter(allow_leading_hyphen=True, validator=_no_option)]
+Locator: TypeAlias = flags.Locator
 FormatOption = Annotated[
     str | None,
     Parameter(

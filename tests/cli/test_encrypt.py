@@ -78,7 +78,7 @@ def test_without_a_secret(kensho: Kensho, tmp_path: Path, word: Path, pki: Path)
 
 
 def test_into_a_pipe_and_back_in_constant_memory(tmp_path: Path, word: Path) -> None:
-    size = 160 << 20
+    size = 96 << 20
     with (tmp_path / "disk.vmdk").open("wb") as file:
         file.write(DISK)
         file.truncate(size)

@@ -147,6 +147,7 @@ def _write(
     dry_run: bool,
     json: bool,
 ) -> int:
+    from kensho.packages.files import complete_files
     from kensho.packages.signing.sign import write_manifest_anew
     from kensho.packages.source import opened_ovf
 
@@ -155,7 +156,8 @@ def _write(
     with opened_ovf(locator) as package:
         target = output or _in_place(package.path, package.kind)
         if dry_run:
-            _plan(package.path, target, algorithm, (package.name, *package.files), json=json)
+            names = (package.name, *complete_files(package))
+            _plan(package.path, target, algorithm, names, json=json)
             return exits.OK
         written = write_manifest_anew(
             package,

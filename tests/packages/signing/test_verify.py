@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import gzip
 import io
 import tarfile
+import tempfile
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from kensho.model.errors import CorruptError, KenshoError, LimitError, PackageError, UnsafePathError
 from kensho.packages.signing.certificate import read_certificate
@@ -23,6 +29,7 @@ from tests.packages.signing.conftest import (
     ova,
     signed_ova,
 )
+from tests.storage.web import serving
 
 NOW = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)  # the certificates are made later
 CORPUS = Path(__file__).parents[4] / "shared/corpus"
@@ -170,7 +177,7 @@ def test_a_file_nobody_vouches_for_is_named(tmp_path, pki):
     members = {"app.ovf": DESCRIPTOR, "app.mf": manifest, "disk.vmdk": DISK, "extra.iso": b"x"}
     found = verdict(ova(tmp_path / "x.ova", members))
     assert [f.state for f in found.files] == ["ok", "ok", "not covered"]
-    assert "KF-712" in codes(found)
+    assert "KF-212" in codes(found)
 
 
 @pytest.mark.parametrize(
@@ -337,3 +344,49 @@ def test_every_archive_of_the_corpus_gets_a_verdict():
     assert others == [
         ("testserver-no-ovf.ova", "PackageError"), ("testserver-not-tar.ova", "UnsupportedError"),
     ]  # fmt: skip
+
+
+def test_a_package_at_a_url(tmp_path, pki):
+    manifest = manifest_of()
+    files = {
+        "/x.ova": signed_ova(tmp_path / "x.ova", pki, "rsa").read_bytes(),
+        "/app.ovf": DESCRIPTOR,
+        "/app.mf": manifest,
+        "/app.cert": certificate_of(pki, "rsa", manifest),
+        "/disk.vmdk": DISK,
+    }
+    with serving(files) as web:
+        for name in ("x.ova", "app.ovf"):
+            assert verdict(f"{web.url}/{name}", root(pki)).trusted
+
+
+def test_a_package_packed_as_a_whole(tmp_path, pki):
+    path = signed_ova(tmp_path / "x.ova", pki, "rsa")
+    (tmp_path / "x.ova.gz").write_bytes(gzip.compress(path.read_bytes()))
+    assert verdict(tmp_path / "x.ova.gz", root(pki)).trusted
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.integers(0, 4000), st.binary(max_size=3), st.booleans())
+def test_damage_is_a_verdict_or_a_typed_error(pki, at, new, cut):
+    manifest = manifest_of()
+    cert = certificate(pki, manifest)
+    damaged = cert[:at] + new + (b"" if cut else cert[at + len(new) :])
+    with suppress(KenshoError), tempfile.TemporaryDirectory() as folder:
+        members = {
+            "app.ovf": DESCRIPTOR,
+            "app.mf": manifest,
+            "app.cert": damaged,
+            "disk.vmdk": DISK,
+        }
+        found = verdict(ova(Path(folder) / "x.ova", members), root(pki))
+        assert found.digests == "match"
+        if damaged.partition(b"\n-----END")[0] == cert.partition(b"\n-----END")[0]:
+            assert found.signature.state == "valid"
+
+
+@cache
+def certificate(pki, manifest):
+    return certificate_of(pki, "ec", manifest)

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from lxml import etree
 
 from kensho.appliances.ovf.elements import attribute, child, children
-from kensho.appliances.paths import candidates
-from kensho.appliances.store import missing
+from kensho.appliances.store import absent, find
 from kensho.model.errors import DecryptionError, UnsupportedError, UsageError
 from kensho.model.finding import Finding, Severity
 from kensho.packages.encryption.ciphers import (
@@ -35,6 +34,7 @@ from kensho.packages.encryption.section import (
     write_data,
     write_keys,
 )
+from kensho.packages.files import complete_files
 from kensho.packages.rewrite import (
     PackageFile,
     WrittenPackage,
@@ -152,7 +152,7 @@ def _write(
     stated = stated_digests(package)
     sources = [
         PackageFile(name, change(name, package.store.open(name), stated.get(name, {})))
-        for name in package.files
+        for name in complete_files(package)
     ]
     with_sizes(root, {file.name: file.source.size for file in sources})
     return write_package(
@@ -219,10 +219,10 @@ def _name(package: OvfPackage, file: etree._Element) -> str:
             path=package.path,
             hint="join them first",
         )
-    for name in candidates(href, package.path):
-        if name in package.files:
-            return name
-    raise missing(href, package.path)
+    name = find(package.store, href)
+    if name is None:
+        raise absent(package.store, href)
+    return name
 
 
 def _new_keys(

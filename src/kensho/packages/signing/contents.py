@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlsplit
+from pathlib import PurePosixPath
+from urllib.parse import unquote
 
-from kensho.appliances.folder import descriptor_in
+from kensho.appliances.origin import find_origin
 from kensho.appliances.ovf.elements import attribute, children
 from kensho.appliances.ovf.manifest import MAX_MANIFEST, read_manifest
 from kensho.appliances.package import Digest
-from kensho.appliances.paths import candidates
-from kensho.appliances.sniff import is_tar
+from kensho.appliances.packed import unpacked
+from kensho.appliances.sniff import is_tar, is_xml
+from kensho.appliances.store import Store, find, read_text_file
 from kensho.appliances.xmlsafe import MAX_XML, parse_xml
-from kensho.model.errors import KenshoError, LocatorError, PackageError, UnsupportedError
+from kensho.model.errors import KenshoError, PackageError, UnsupportedError
 from kensho.packages.copying import copy_source
 from kensho.packages.signing.certificate import MAX_CERTIFICATE
 from kensho.storage import ByteSource, MemorySource, WindowSource
 from kensho.storage.forward import ForwardSource
-from kensho.storage.locator import open_source, scheme_of, sibling_opener
+from kensho.storage.locator import is_pipe
 from kensho.storage.pipe import PipeReader
 from kensho.storage.tar import iterate_members
 
@@ -68,20 +67,24 @@ def read_contents(locator: str, on_bytes: Callable[[int], None] | None = None) -
     algorithm a manifest may have. LocatorError, PackageError without a descriptor, and what reading
     a tar archive raises.
     """
-    if locator == "-" and not stat.S_ISREG(os.fstat(0).st_mode):
-        return _archive(ForwardSource(PipeReader(0, "-")), on_bytes)
-    if scheme_of(locator) is None and Path(locator).is_dir():
-        locator = os.fspath(descriptor_in(Path(locator)))
-    with closing(open_source(locator)) as source:
-        if is_tar(source):
+    if locator == "-" and is_pipe():
+        return _archive(ForwardSource(PipeReader()), on_bytes)
+    origin = find_origin(locator)
+    with closing(origin.open()) as source:
+        origin, head = unpacked(origin, source) or (origin, source)
+        archive, xml = is_tar(head), is_xml(head)
+    if archive:
+        with closing(origin.open()) as source:
             return _archive(source, on_bytes)
-        path = urlsplit(locator).path if scheme_of(locator) else locator
-        name = PurePosixPath(unquote(path) if scheme_of(locator) else path).name
-        if not name.lower().endswith(".ovf"):
-            raise UnsupportedError(
-                "is no OVF package", path=locator, hint="name an OVA or an OVF descriptor"
-            )
-    return _folder(locator, name, on_bytes)
+    if not xml:
+        raise UnsupportedError(
+            "is no OVF package", path=origin.path, hint="name an OVA or an OVF descriptor"
+        )
+    store = origin.beside()
+    try:
+        return _folder(store, origin.name, on_bytes)
+    finally:
+        store.close()
 
 
 def _archive(source: ByteSource, on_bytes: Callable[[int], None] | None) -> Contents:
@@ -126,52 +129,37 @@ def _is_descriptor(name: str) -> bool:
     return name.lower().endswith(".ovf") and not PurePosixPath(name).name.startswith("._")
 
 
-def _folder(locator: str, name: str, on_bytes: Callable[[int], None] | None) -> Contents:
-    opener = sibling_opener(locator)
+def _folder(store: Store, name: str, on_bytes: Callable[[int], None] | None) -> Contents:
     texts: dict[str, bytes] = {}
     stem = PurePosixPath(name).stem
     for text, suffix in ((name, ".ovf"), (f"{stem}.mf", ".mf"), (f"{stem}.cert", ".cert")):
-        try:
-            source = opener(text)
-        except LocatorError:
-            if text == name:
-                raise
-            continue
-        with closing(source):
-            if source.size <= _TEXTS[suffix]:
-                texts[text] = source.read_at(0, source.size)
+        if text == name or store.size_of(text) is not None:
+            texts[text] = read_text_file(store, text, _TEXTS[suffix])
     manifest = _relative("", texts.get(f"{stem}.mf", b""))
     files: dict[str, Held] = {}
-    for wanted in dict.fromkeys((name, *texts, *manifest, *_references(texts.get(name, b"")))):
-        held = _hash(wanted, opener, _algorithms(manifest, wanted), on_bytes)
+    for wanted in dict.fromkeys((*texts, *manifest, *_references(texts[name]))):
+        held = _hash(store, wanted, _algorithms(manifest, wanted), on_bytes)
         if held is not None:
             files[held.name] = held
-    return _contents(locator, name, files, texts)
+    return _contents(store.path, name, files, texts)
 
 
 def _hash(
+    store: Store,
     name: str,
-    opener: Callable[[str], ByteSource],
     algorithms: Iterable[str],
     on_bytes: Callable[[int], None] | None,
 ) -> Held | None:
     """Hash a file beside the descriptor; None when it is not there or not of the package."""
-    for candidate in _candidates(name):
-        try:
-            source = opener(candidate)
-        except (LocatorError, PackageError, UnsupportedError):
-            continue
-        with closing(source):
-            digests = copy_source(source, None, algorithms=algorithms, on_bytes=on_bytes)
-            return Held(candidate, source.size, None, digests)
-    return None
-
-
-def _candidates(name: str) -> tuple[str, ...]:
     try:
-        return candidates(name, "manifest")
-    except (PackageError, UnsupportedError):  # outside the package, or at a URL
-        return ()
+        found = find(store, name)
+    except (PackageError, UnsupportedError):  # outside the package, or at a web address
+        return None
+    if found is None:
+        return None
+    with closing(store.open(found)) as source:
+        digests = copy_source(source, None, algorithms=algorithms, on_bytes=on_bytes)
+        return Held(found, source.size, None, digests)
 
 
 def _contents(

@@ -12,6 +12,7 @@ from kensho.appliances.ovf.manifest import read_manifest
 from kensho.model.errors import UsageError
 from kensho.model.finding import Finding, Severity
 from kensho.packages.copying import check_digests, copy_source
+from kensho.packages.files import complete_files
 from kensho.packages.rewrite import PackageFile, Signer, WrittenPackage, write_package
 from kensho.packages.signing import chain, keys
 from kensho.packages.signing.certificate import write_certificate
@@ -114,7 +115,7 @@ def write_manifest_anew(
     """
     stated = stated_digests(package)
     files = []
-    for name in package.files:
+    for name in complete_files(package):
         digests = stated.get(name, {})
         known = digests if believe else None
         expected = None if changed or believe else digests

@@ -82,7 +82,7 @@ def _check_files(contents: Contents, findings: list[Finding]) -> tuple[FileCheck
             continue
         checks.append(_uncovered(held))
         if contents.manifest is not None and held.name != contents.descriptor:
-            _add(findings, "KF-712", Severity.WARNING, "the manifest does not vouch for this file",
+            _add(findings, "KF-212", Severity.WARNING, "the manifest does not vouch for this file",
                  held.name, "its bytes could be anybody's; sign the package again")  # fmt: skip
     return tuple(checks)
 

@@ -11,6 +11,10 @@ import random
 import shutil
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MIB = 1 << 20
 TREES = ("/usr/share", "/usr/lib/x86_64-linux-gnu", "/usr/bin", "/usr/lib/python3")
@@ -56,14 +60,41 @@ def hole(path: Path, size: int) -> None:
 
 
 def fragments(path: Path, size: int, donor: Path) -> None:
-    """A disk 16 times ``size`` MiB with a quarter of that in pieces of 256 KiB."""
+    """A disk of 64 times ``size`` MiB with ``size`` MiB of the donor's data in pieces of 256 KiB."""
     rng = random.Random(2)
     with donor.open("rb") as source, path.open("wb") as out:
-        out.truncate(16 * size * MIB)
-        for _ in range(size):
-            source.seek(rng.randrange(0, donor.stat().st_size // 4096 - 64) * 4096)
-            out.seek(rng.randrange(0, (16 * size * MIB) // 4096 - 64) * 4096)
-            out.write(source.read(256 << 10))
+        out.truncate(64 * size * MIB)
+        for piece in _pieces(source.fileno(), size, rng):
+            out.seek(rng.randrange(0, (64 * size * MIB) // 4096 - 64) * 4096)
+            out.write(piece)
+
+
+def huge(path: Path, size: int, donor: Path) -> None:
+    """A QCOW2 of 64 TiB with ``size`` MiB of the donor's data in pieces of 256 KiB."""
+    from kensho.disks import create_disk
+    from kensho.storage import FileSink
+
+    rng = random.Random(3)
+    count = 4 * size
+    step = (64 << 40) // count
+    with donor.open("rb") as source, FileSink(path) as sink:
+        writer = create_disk("qcow2", None, sink, 64 << 40)
+        for number, piece in enumerate(_pieces(source.fileno(), size, rng)):
+            at = number * step + rng.randrange(0, step - MIB) // 65536 * 65536
+            writer.commit(writer.encode(at, memoryview(piece)))
+        writer.finish()
+
+
+def _pieces(source: int, size: int, rng: random.Random) -> Iterator[bytes]:
+    """Yield ``size`` MiB in pieces of 256 KiB out of what is no hole."""
+    end = os.fstat(source).st_size - (256 << 10)
+    for _ in range(4 * size):
+        at = rng.randrange(0, end // 4096) * 4096
+        try:
+            at = min(os.lseek(source, at, os.SEEK_DATA), end)
+        except OSError:
+            at = os.lseek(source, 0, os.SEEK_DATA)
+        yield os.pread(source, 256 << 10, at)
 
 
 def main() -> None:

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 from tests.appliances.ovf_samples import (
+    BASE,
     DISKS,
     NETWORKS,
     codes,
     envelope,
+    hardware,
+    item,
     package_folder,
     system,
     tar,
@@ -372,3 +375,32 @@ def test_two_machines_in_one_package(tmp_path: Path) -> None:
     )
     package = open_package(package_folder(tmp_path, text))
     assert [m.name for m in package.appliance.machines] == ["a", "b"]
+
+
+def test_what_a_missing_file_means_depends_on_what_it_is_for(tmp_path: Path) -> None:
+    cd = item(9, 15, Parent=3, AddressOnParent=1, HostResource="ovf:/file/cd")
+    nvram = '<vmw:Config ovf:required="false" vmw:key="nvram" vmw:value="ovf:/file/nv"/>'
+    text = envelope(
+        system(hardware(BASE + cd, after=nvram)),
+        references=references(
+            '<File ovf:id="file1" ovf:href="disk1.vmdk"/>',
+            '<File ovf:id="cd" ovf:href="tools.iso"/>',
+            '<File ovf:id="nv" ovf:href="a.nvram"/>',
+            '<File ovf:id="icon" ovf:href="a.png"/>',
+        ),
+    )
+    package = open_package(package_folder(tmp_path, text))
+    found = {f.subject: f.severity for f in package.findings if f.code == "KF-201"}
+    assert found == {"file1": "error", "cd": "note", "nv": "note", "icon": "warning"}
+    package.close()
+
+
+def test_drives_that_are_not_required_are_left_out_with_a_note(tmp_path: Path) -> None:
+    lost = {"Parent": 3, "AddressOnParent": 1, "HostResource": "ovf:/disk/none"}
+    optional = item(9, 17, more='ovf:required="false"', **lost)
+    for text, severity in ((optional, "note"), (optional.replace("false", "true"), "error")):
+        described = envelope(system(hardware(BASE + text)))
+        package = open_package(package_folder(tmp_path, described, {"disk1.vmdk": DISK}))
+        (finding,) = [f for f in package.findings if f.code == "KF-116"]
+        assert (finding.severity, len(package.appliance.machines[0].disks)) == (severity, 1)
+        package.close()

@@ -16,6 +16,7 @@ from kensho.model.errors import (
     UnsupportedError,
 )
 from kensho.model.finding import Finding, Severity
+from kensho.model.machine import Disk
 from kensho.storage import ByteSource
 
 
@@ -50,15 +51,38 @@ def assemble(
 
 
 def _check_files(appliance: Appliance, store: Store) -> list[Finding]:
+    uses = _uses(appliance)
     findings = []
     for file in appliance.files:
-        finding = _check_file(file, store)
+        finding = _check_file(file, store, uses.get(file.id, ""))
         if finding is not None:
             findings.append(finding)
     return findings
 
 
-def _check_file(file: File, store: Store) -> Finding | None:
+def _uses(appliance: Appliance) -> dict[str, str]:
+    """Return what the files are for, by id: ``disk``, ``medium`` or ``nvram``; others are not in."""
+    uses: dict[str, str] = {}
+    images = {i.id: i for i in appliance.images}
+    for machine in appliance.machines:
+        if machine.firmware.nvram:
+            uses[machine.firmware.nvram] = "nvram"
+        for drive in machine.drives:
+            if not isinstance(drive, Disk) and drive.file:
+                uses.setdefault(drive.file, "medium")
+    wanted = [d.image for m in appliance.machines for d in m.disks]
+    seen: set[str] = set()
+    while wanted:
+        image = images.get(wanted.pop())
+        if image is not None and image.id not in seen:
+            seen.add(image.id)
+            wanted.extend([image.parent] if image.parent else [])
+            if image.file:
+                uses[image.file] = "disk"
+    return uses
+
+
+def _check_file(file: File, store: Store, use: str) -> Finding | None:
     try:
         size = _stored_size(file, store)
     except UnsafePathError as error:
@@ -94,7 +118,7 @@ def _check_file(file: File, store: Store) -> Finding | None:
             action="the machine can be inspected; what is in the file cannot be read",
         )
     if size is None:
-        return None if store.beyond else _missing(file)
+        return None if store.beyond else _missing(file, use)
     if file.size is not None and size != file.size:
         return Finding(
             "KF-205",
@@ -106,13 +130,19 @@ def _check_file(file: File, store: Store) -> Finding | None:
     return None
 
 
-def _missing(file: File) -> Finding:
+#: What it means that a file is missing, by what it is for.
+_WITHOUT = {
+    "disk": (Severity.ERROR, "the machine can be inspected; what is in the file cannot be read"),
+    "medium": (Severity.NOTE, "the drive is empty; a conversion does not need the medium"),
+    "nvram": (Severity.NOTE, "the firmware starts with its defaults"),
+    "": (Severity.WARNING, "nothing of the machines is in it; a conversion does not need it"),
+}
+
+
+def _missing(file: File, use: str) -> Finding:
+    severity, action = _WITHOUT[use]
     return Finding(
-        "KF-201",
-        Severity.ERROR,
-        f"the file {file.href} is missing",
-        subject=file.id,
-        action="the machine can be inspected; what is in the file cannot be read",
+        "KF-201", severity, f"the file {file.href} is missing", subject=file.id, action=action
     )
 
 

@@ -200,7 +200,9 @@ def _by_ovirt_path(item: Item, target: str, content: Content) -> DiskImage | Non
 
 def _dangling(item: Item, target: str, action: str, notes: Notes) -> None:
     what = f"refers to {target!r}, which is not in the package" if target else "refers to nothing"
-    notes.add("KF-116", Severity.ERROR, f"drive {item.id} {what}", subject=item.id, action=action)
+    severity = Severity.ERROR if item.required else Severity.NOTE
+    action = action if item.required else f"{action}; the package does not require it"
+    notes.add("KF-116", severity, f"drive {item.id} {what}", subject=item.id, action=action)
 
 
 def _boot_order(item: Item) -> int | None:

@@ -147,7 +147,7 @@ def read_item(element: etree._Element, number: int, where: str, notes: Notes) ->
     if type_ is None:
         notes.add(
             "KF-121",
-            Severity.WARNING,
+            Severity.WARNING if required(element) else Severity.NOTE,
             f"item {instance} says {kind!r} as its ResourceType"
             if kind
             else f"item {instance} has no ResourceType",

@@ -91,14 +91,33 @@ def _json(data: bytes, path: Path) -> object:
         raise UsageError(f"not JSON: {error}", path=path) from None
 
 
-def _yaml(text: str, path: Path) -> object:
+def _yaml(text: str, path: Path) -> dict[str, str]:
+    """Read one flat mapping, event by event: whatever is nested is refused before it is built.
+
+    Every scalar is as it is written: no ``yes`` becomes true, no 010 becomes 8.
+    """
     import yaml
 
+    found: dict[str, str] = {}
+    key: str | None = None
+    inside = False
     try:
-        # Every scalar as it is written: no `yes` becomes True, no 010 becomes 8.
-        return yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - makes texts only
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        for event in yaml.parse(text, Loader=yaml.BaseLoader):
+            if isinstance(event, yaml.ScalarEvent) and inside:
+                if key is None:
+                    key = event.value
+                else:
+                    found[key], key = event.value, None
+            elif isinstance(event, yaml.MappingStartEvent) and not inside and not found:
+                inside = True
+            elif isinstance(event, yaml.MappingEndEvent):
+                inside = False
+            elif isinstance(event, yaml.NodeEvent):
+                line = event.start_mark.line + 1 if event.start_mark else 0
+                raise UsageError("nested, or a list", path=path, field=f"line {line}")
+    except (yaml.YAMLError, ValueError) as error:
         raise UsageError(f"not YAML: {error}", path=path) from None
+    return found
 
 
 def _from_mapping(value: object, path: Path) -> tuple[Setting, ...]:

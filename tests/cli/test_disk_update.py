@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -92,3 +95,29 @@ def test_events_and_an_interrupted_run(
     assert '"finished":true' in text.replace(" ", "")
     assert "interrupted" in text
     assert out.read_bytes() == disk.read_bytes()
+
+
+def test_a_pipe_can_be_the_source(disk: Path, kensho: Kensho, tmp_path: Path) -> None:
+    stream, out = tmp_path / "s.vmdk", tmp_path / "out.qcow2"
+    for at in (None, MIB):
+        if at is not None:
+            change(disk, at, b"new")
+        assert kensho("disk", "convert", disk, stream, "--overwrite")[0] == 0
+        command = [sys.executable, "-m", "kensho", "disk", "convert", "-", out, "--update"]
+        done = subprocess.run(
+            [*map(str, command), "--verify"], input=stream.read_bytes(), capture_output=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert b"identical" in done.stdout
+    assert b" written of" in done.stdout
+    assert kensho("disk", "compare", disk, out)[0] == 0
+    # damage that the file's time does not show is found, and said to be that
+    before = out.stat()
+    change(out, before.st_size // 2, b"rot")
+    os.utime(out, ns=(before.st_atime_ns, before.st_mtime_ns))
+    done = subprocess.run(
+        [*map(str, command), "--verify"], input=stream.read_bytes(), capture_output=True
+    )
+    assert done.returncode == 11
+    assert b"write it anew" in done.stderr
+    assert out.exists()

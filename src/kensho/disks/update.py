@@ -25,6 +25,7 @@ from kensho.disks._journal import Journal
 from kensho.disks.compare import compare, content_root, each_span, read_padded, union_spans
 from kensho.disks.content import LEAF, MerkleTree, leaf_digests
 from kensho.disks.copy import BATCH, batches
+from kensho.disks.from_pipe import PipedDisk
 from kensho.disks.hashes import (
     CHANGEABLE_NAMES,
     HashFile,
@@ -122,7 +123,7 @@ def update_disk(
             run.check(on_check)
             run.apply(on_bytes)
             if verify:
-                _verify(reader, run.place, facts, threads, on_verify)
+                _verify(reader, run.place, facts, run.root, threads, on_verify)
             run.publish()
         except KenshoError as error:
             if run.is_hidden:
@@ -310,15 +311,29 @@ def _demand_same(facts: Facts, target: Target, path: Path) -> None:
 
 
 def _verify(
-    reader: DiskReader, place: Path, facts: Facts, threads: int | None, on_bytes: OnBytes | None
+    reader: DiskReader,
+    place: Path,
+    facts: Facts,
+    root: str,
+    threads: int | None,
+    on_bytes: OnBytes | None,
 ) -> None:
     with FileSource(place) as source:
         made = open_disk(source, format=facts.format)
         try:
-            offset = compare(reader, made, threads=threads, on_bytes=on_bytes)
+            if isinstance(reader, PipedDisk):  # which cannot be read again
+                where = (
+                    "" if content_root(made, threads=threads, on_bytes=on_bytes) == root else "?"
+                )
+            else:
+                offset = compare(reader, made, threads=threads, on_bytes=on_bytes)
+                where = "" if offset is None else f", first at byte {offset}"
         finally:
             made.close()
-    if offset is not None:
+    if where:
         raise VerificationError(
-            f"what was written does not equal its source, first at byte {offset}", path=place
+            "the disk does not equal its source" + where.rstrip("?"),
+            path=place,
+            hint="it was damaged since it was written, behind the back of its file's time:"
+            " write it anew with --overwrite --hash",
         )

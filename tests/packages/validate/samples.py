@@ -144,8 +144,8 @@ def vmdk(path: Path, size: int = SIZE) -> bytes:
     from kensho.disks.transfer import How, Target, write_disk
     from kensho.storage import MemorySource
 
-    with open_disk(MemorySource(b"\x55" * 512 + bytes(size - 512)), format="raw") as reader:
-        write_disk(reader, path, Target("vmdk", "streamOptimized", size), How(identity=b"x"))
+    reader = open_disk(MemorySource(b"\x55" * 512 + bytes(size - 512)), format="raw")
+    write_disk(reader, path, Target("vmdk", "streamOptimized", size), How(identity=b"x"))
     data = path.read_bytes()
     path.unlink()
     return data

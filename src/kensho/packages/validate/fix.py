@@ -134,7 +134,7 @@ def without_prefix(root: etree._Element) -> etree._Element:
     Unchanged when elements inside declare another default namespace.
     """
     prefix, uri = root.prefix, root.nsmap.get(root.prefix)
-    if prefix is None or uri is None or any(None in e.nsmap for e in root.iter("*")):
+    if prefix is None or uri is None or any(e.nsmap.get(None, uri) != uri for e in root.iter("*")):
         return root
     wanted = prefix.encode()
 
@@ -142,8 +142,9 @@ def without_prefix(root: etree._Element) -> etree._Element:
         return b"<" + match["end"] if match["prefix"] == wanted else match[0]
 
     data = _TAG.sub(plain, serialise_descriptor(root))
-    start = data.index(b"<Envelope") + len(b"<Envelope")
-    data = data[:start] + f' xmlns="{uri}"'.encode() + data[start:]
+    if None not in root.nsmap:
+        start = data.index(b"<Envelope") + len(b"<Envelope")
+        data = data[:start] + f' xmlns="{uri}"'.encode() + data[start:]
     return parse_xml(data, path="descriptor")[0]
 
 

@@ -124,12 +124,20 @@ def _taken(profile: Profile) -> str:
 
 
 def put_family(subject: Subject, fault: Fault) -> str | None:
-    """Write the profile's family in place of what it does not take."""
+    """Write a family that the profile takes: the newest of a too new one, else its own choice.
+
+    What a machine of a newer version has and an older one has not are devices, which are judged
+    and mended by themselves.
+    """
     if fault.element is None:
         return None
-    before, fault.element.text = fault.element.text, fault.data.family
+    before, profile = (fault.element.text or "").strip(), fault.data
+    named = [m[1].lower() for m in map(_VMX.fullmatch, before.replace(",", " ").split()) if m]
+    newest = [f for f in profile.families if f.newest is not None and f.prefix in named]
+    after = f"{newest[0].prefix}-{newest[0].newest:02d}" if newest else profile.family
+    fault.element.text = after
     del subject
-    return f"hardware family {(before or '').strip()} became {fault.data.family}"
+    return f"hardware family {before} became {after}"
 
 
 def _device(item: Item, profile: Profile) -> Iterator[Finding]:
@@ -144,15 +152,15 @@ def _device(item: Item, profile: Profile) -> Iterator[Finding]:
             mend = skip if effect is Effect.REFUSE else None
             yield Finding(_DEVICE, effect, Fault(item.element, item.name, item.id), why, mend)
         return
-    effect, what = _subtype(item, device)
+    (effect, what), why = _subtype(item, device), device.why
     if effect is Effect.REFUSE and device.replacement is None and not required(item.element):
-        effect = Effect.LOSS  # what may be left out is
+        effect, why = Effect.LOSS, f"{device.why}; it may be left out, and is"
     if effect is not Effect.ACCEPT:
         mend = None
         if effect is Effect.REFUSE:
             mend = replace if device.replacement is not None else skip
         fault = Fault(item.element, f"{item.name}{what}", item.id, data=device.replacement)
-        yield Finding(_DEVICE, effect, fault, device.why, mend)
+        yield Finding(_DEVICE, effect, fault, why, mend)
 
 
 def _subtype(item: Item, device: Device) -> tuple[Effect, str]:

@@ -67,6 +67,21 @@ def mixed_versions(subject: Subject) -> Iterator[Fault]:
             return
 
 
+def said_version(subject: Subject) -> Iterator[Fault]:
+    """A version that the envelope gives itself (0.9, VirtualBox) is that of its namespace."""
+    said = attribute(subject.root, "version")
+    if said and subject.version and not said.startswith(subject.version):
+        yield Fault(
+            subject.root, f"the envelope says version {said}, its namespace {subject.version}"
+        )
+
+
+def versions(subject: Subject) -> Iterator[Fault]:
+    """All say the same version."""
+    yield from mixed_versions(subject)
+    yield from said_version(subject)
+
+
 def section_types(subject: Subject) -> Iterator[Fault]:
     """Where a section's kind is an attribute (0.9, oVirt), that attribute is xsi:type."""
     for parent in (subject.root, *subject.contents):
@@ -218,7 +233,7 @@ RULES = (
     ),
     Rule(
         "KF-614", MUST, "one version", clause("6"),
-        "use one OVF namespace throughout", mixed_versions,
+        "use one OVF namespace throughout", versions,
     ),
     Rule(
         "KF-615", MUST, "xsi:type", "XML Schema 1.0 part 1 §2.6",

@@ -51,7 +51,7 @@ def packed_copy(reader: DiskReader, writer: DiskWriter, passthrough: str, *, fil
         raise UsageError(
             f"{codec} blocks of {block} bytes do not fit {writer.format} {writer.subformat}"
             f" with {writer.codec} blocks of {writer.granularity}",
-            hint="leave out the passthrough",
+            hint="choose a subformat with the same codec, or leave out the passthrough",
         )
     if passthrough not in PASSTHROUGH:
         raise UsageError(f"no passthrough {passthrough!r}", hint="known: " + ", ".join(PASSTHROUGH))

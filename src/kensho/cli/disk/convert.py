@@ -48,6 +48,7 @@ def convert(
     subformat: str | None = None,
     cloud: Annotated[Literal["azure", "gcp", "aws"] | None, Parameter(name="--for")] = None,
     compression: Literal["fast", "balanced", "small"] | None = None,
+    passthrough: Literal["checked", "blind"] | None = None,
     format: FormatOption = None,  # noqa: A002
     snapshot: SnapshotOption = None,
     size: str | None = None,
@@ -82,6 +83,9 @@ def convert(
         aws (raw, VMDK, VHD or VHDX).
     compression
         Speed against size, for formats that compress; makes a QCOW2 a compressed one.
+    passthrough
+        Carry compressed blocks over as they are, between streamOptimized VMDK and QCOW2: with
+        every checksum verified, or not looked into. QEMU reads such a QCOW2, some others do not.
     size
         Size of a raw disk that comes from a pipe, such as 10G.
     threads
@@ -109,7 +113,7 @@ def convert(
     if target == "-" and (json or events):
         raise UsageError("standard output cannot hold both the disk and JSON", path="-")
     if to == "qcow2" or (to is None and target.endswith((".qcow2", ".qcow"))):
-        subformat = subformat or ("compressed" if compression else None)
+        subformat = subformat or ("compressed" if compression or passthrough else None)
     with opened_once(source, format, snapshot, _bytes(size)) as reader:
         how = How(
             compression=compression or "fast",
@@ -119,7 +123,10 @@ def convert(
             root=hash or update,
             identity=_identity(reader, target),
             key=source_key(reader),
+            passthrough=passthrough,
         )
+        if passthrough and (update or chain == "keep"):
+            raise UsageError("--passthrough goes without --update and --chain keep")
         if chain == "keep" and len(links_of(reader)) > 1:
             from kensho.cli.disk import keeping  # others need not wait for it
 

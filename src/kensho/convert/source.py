@@ -21,11 +21,16 @@ from kensho.model.errors import (
     KenshoError,
     LimitError,
     LocatorError,
+    UnsupportedError,
     UsageError,
 )
 from kensho.model.finding import Finding
 from kensho.model.selection import Selection
+from kensho.storage import ByteSource
 from kensho.storage.locator import open_source, scheme_of, split_locator
+
+#: DMU_BACKUP_MAGIC in the first record of ``zfs send``, in both byte orders.
+_ZFS_MAGIC = frozenset({0x2F5BACBAC, int.from_bytes((0x2F5BACBAC).to_bytes(8, "big"), "little")})
 
 
 class Identity(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -123,6 +128,7 @@ def _open_image(
         return BlankDisk(image.capacity)
     source = package.open_file(image.file)
     stack.callback(source.close)
+    _refuse_zfs(source)
     if below is None:
         reader = open_disk(source, sibling=package.open_sibling)
         stack.callback(reader.close)
@@ -133,6 +139,17 @@ def _open_image(
     if isinstance(layer, Layer) and layer.parent is not None:
         findings = layer.check_parent(below)
     return ChainDisk(layer, below, None, findings, (image_id, image.parent or ""))
+
+
+def _refuse_zfs(source: ByteSource) -> None:
+    """Raise UnsupportedError for a ZFS stream, as in Solaris archives: it would pass for a raw disk."""
+    head = source.read_at(0, min(16, source.size))
+    if len(head) == 16 and int.from_bytes(head[8:], "little") in _ZFS_MAGIC:
+        raise UnsupportedError(
+            "holds a ZFS stream, not a disk",
+            path=source.name,
+            hint="deploy the archive with Solaris and export the machine's disks",
+        )
 
 
 def check_digests(package: Package, on_bytes: Callable[[int, int], None]) -> tuple[Finding, ...]:

@@ -27,6 +27,8 @@ _DIALECTS = (
     ("http://www.citrix.com/xenclient", "xenclient"),
     ("http://schemas.dmtf.org/ovf", "ovf"),
     ("http://schemas.dmtf.org/wbem", "cim"),
+    ("http://www.ovirt.org/ovf", "ovirt"),
+    ("http://ganeti", "gnt"),
     ("ibmpvc", "ibmpvc"),
 )
 MAX_KEPT = 64 * 1024 * 1024

@@ -10,6 +10,7 @@ from lxml import etree
 
 from kensho.appliances.ovf.devices import read_devices
 from kensho.appliances.ovf.dialects import xen
+from kensho.appliances.ovf.dialects.scvmm import with_disks
 from kensho.appliances.ovf.dialects.virtualbox import VboxMachine, read_vbox_machine
 from kensho.appliances.ovf.dialects.vmware import is_taken, read_boot_order, read_config
 from kensho.appliances.ovf.drives import read_storage, with_boot_order
@@ -80,7 +81,7 @@ def read_machine(
     hardware, extras, choices = _hardware(system, where, shared, notes)
     place = f"{where}/VirtualHardwareSection"
     picked = Picked() if hardware is None else pick(hardware, shared.configuration, place, notes)
-    items = read_items(picked.items, place, notes)
+    items = with_disks(read_items(picked.items, place, notes), shared.content.images, notes)
     item_extras = [*picked.others, *(e for item in items for e in item.extras)]
     types = system_types(hardware)
     vbox = read_vbox_machine(system)

@@ -70,8 +70,14 @@ def package(
     options: str = "",
     siblings: int = 0,
     items: str = "",
+    disk: str = "",
 ) -> Path:
-    """Write a package with a blank disk of ``${disksize}`` MiB; return its descriptor."""
+    """Write a package; return its descriptor.
+
+    Its disk is the VMDK ``disk`` beside it, or a blank one of ``${disksize}`` MiB.
+    """
+    file = f'<File ovf:id="f1" ovf:href="{disk}"/>' if disk else ""
+    reference = ' ovf:fileRef="f1"' if disk else ""
     systems = _system("web", transport, products, eula, items)
     if siblings:
         port = '<Property ovf:key="port" ovf:type="uint16" ovf:userConfigurable="true"'
@@ -91,8 +97,8 @@ def package(
  xmlns:ovf="http://schemas.dmtf.org/ovf/envelope/1"
  xmlns:rasd="http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData"
  xmlns:vmw="http://www.vmware.com/schema/ovf">
-<References/>
-<DiskSection><Info/><Disk ovf:diskId="d1" ovf:capacity="{size}"
+<References>{file}</References>
+<DiskSection><Info/><Disk ovf:diskId="d1"{reference} ovf:capacity="{size}"
  ovf:capacityAllocationUnits="byte * 2^20"
  ovf:format="http://www.vmware.com/interfaces/specifications/vmdk.html#streamOptimized"/>
 </DiskSection>

@@ -296,3 +296,35 @@ def test_tar_reads_what_is_piped(tmp_path: Path) -> None:
 
 def test_a_pipe_cannot_hold_json_too(kensho: Kensho, tmp_path: Path) -> None:
     assert kensho("manifest", unsigned(tmp_path / "in.ova"), "-o", "-", "--json")[0] == 2
+
+
+def test_a_package_out_of_a_pipe_is_not_written_in_place(tmp_path: Path) -> None:
+    source = unsigned(tmp_path / "in.ova")
+    for more, code in (((), 2), (("-o", str(tmp_path / "out.ova")), 12)):
+        done = subprocess.run(
+            [sys.executable, "-m", "kensho", "manifest", "-", *more],
+            input=source.read_bytes(), capture_output=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == code, done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["in.ova"]
+
+
+def test_chunks_stay_chunks(kensho: Kensho, tmp_path: Path) -> None:
+    text = DESCRIPTOR.replace(b'ovf:href="disk.vmdk"', b'ovf:href="disk.vmdk" ovf:chunkSize="7000"')
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "app.ovf").write_bytes(text)
+    for number, at in enumerate((0, 7000)):
+        (folder / f"disk.vmdk.{number:09d}").write_bytes(DISK[at : at + 7000])
+    assert kensho("manifest", folder, "-o", tmp_path / "out.ova")[0] == 0
+    names = ["app.ovf", "app.mf", "disk.vmdk.000000000", "disk.vmdk.000000001"]
+    assert list(members(tmp_path / "out.ova")) == names
+    assert kensho("verify", tmp_path / "out.ova")[0] == 0
+    (folder / "disk.vmdk.000000000").unlink()
+    assert kensho("manifest", folder)[0] == 1
+
+
+def test_a_missing_disk_is_not_signed_away(kensho: Kensho, tmp_path: Path) -> None:
+    source = ova(tmp_path / "in.ova", {"app.ovf": DESCRIPTOR})
+    code, _, err = kensho("manifest", source)
+    assert (code, "disk.vmdk" in err) == (1, True)

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from kensho.cli import exits
 from kensho.cli.flags import Flag, Json
+from kensho.cli.progress import counted
 from kensho.cli.render import print_findings, print_json
 from kensho.cli.secrets import read_secret
 from kensho.model.errors import UnsupportedError, UsageError
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
     from kensho.packages.rewrite import WrittenPackage
 
 Out = Annotated[str, Parameter(name=["-o", "--output"], allow_leading_hyphen=True)]
+Locator = Annotated[str, Parameter(allow_leading_hyphen=True)]
 _VARIABLE = "KENSHO_PASSPHRASE"
 
 
 def encrypt(
-    package: str,
+    package: Locator,
     /,
     *,
     output: Out,
@@ -59,6 +61,7 @@ def encrypt(
         Show what would be encrypted and stop.
     """
     from kensho.packages.encryption.package import chosen_files, encrypt_package
+    from kensho.packages.files import stored_size
     from kensho.packages.signing.chain import read_certificates
     from kensho.packages.source import opened_ovf
 
@@ -74,19 +77,22 @@ def encrypt(
         secret = None
         if not certificates:
             secret = read_secret(passphrase_file, _VARIABLE, "the passphrase", again=True)
-        written, findings = encrypt_package(
-            opened,
-            output,
-            passphrase=secret,
-            recipients=certificates,
-            ids=files or (),
-            overwrite=overwrite,
-        )
+        total = stored_size(opened)
+        with counted(opened.name, "encrypt", total, quiet=json or output == "-") as on_bytes:
+            written, findings = encrypt_package(
+                opened,
+                output,
+                passphrase=secret,
+                recipients=certificates,
+                ids=files or (),
+                overwrite=overwrite,
+                on_bytes=on_bytes,
+            )
     return _show(written, findings, json=json)
 
 
 def decrypt(
-    package: str,
+    package: Locator,
     /,
     *,
     output: Out,
@@ -116,6 +122,7 @@ def decrypt(
         Replace a result that is there already.
     """
     from kensho.packages.encryption.package import decrypt_package
+    from kensho.packages.files import stored_size
     from kensho.packages.source import opened_ovf
 
     if key and passphrase_file:
@@ -123,9 +130,15 @@ def decrypt(
     with opened_ovf(package) as opened:
         private = None if key is None else _private(key, key_password_file)
         secret = read_secret(passphrase_file, _VARIABLE, "the passphrase") if key is None else None
-        written, findings = decrypt_package(
-            opened, output, passphrase=secret, private=private, overwrite=overwrite
-        )
+        with counted(opened.name, "decrypt", stored_size(opened), quiet=json) as on_bytes:
+            written, findings = decrypt_package(
+                opened,
+                output,
+                passphrase=secret,
+                private=private,
+                overwrite=overwrite,
+                on_bytes=on_bytes,
+            )
     return _show(written, findings, json=json)
 
 

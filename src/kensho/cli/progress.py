@@ -9,6 +9,7 @@ from typing import Any
 
 from kensho.cli.render import print_json_line
 from kensho.convert.events import Event, Listener, Message, Moved, Step, ignore
+from kensho.model.progress import Meter
 
 
 @contextmanager
@@ -23,6 +24,29 @@ def shown(*, events: bool, quiet: bool) -> Iterator[Listener]:
             yield listener
     else:
         yield _lines
+
+
+@contextmanager
+def counted(
+    subject: str, phase: str, total: int, *, quiet: bool = False
+) -> Iterator[Callable[[int], None]]:
+    """Give what takes the bytes done since the last call; shown on a terminal only.
+
+    ``total`` is 0 when it is not known.
+    """
+    if quiet or total <= 0 or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    with shown(events=False, quiet=False) as listener:
+        meter = Meter(subject, phase, lambda progress: listener(Moved(progress)))
+        done = 0
+
+        def count(more: int) -> None:
+            nonlocal done
+            done += more
+            meter(min(done, total), total)
+
+        yield count
 
 
 def _lines(event: Event) -> None:

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from kensho.cli import exits
 from kensho.cli.flags import Flag, Json
+from kensho.cli.progress import counted
 from kensho.cli.render import print_findings, print_json
 from kensho.model.errors import LocatorError, UsageError
 from kensho.model.finding import Finding
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
 
 Sha = Annotated[Literal["1", "256", "384", "512"], Parameter(name="--sha")]
 Out = Annotated[str | None, Parameter(name=["-o", "--output"], allow_leading_hyphen=True)]
+Locator = Annotated[str, Parameter(allow_leading_hyphen=True)]
 _NOTHING = "standard output cannot hold both the package and JSON"
 
 
 def sign(
-    package: str,
+    package: Locator,
     /,
     *,
     key: Path,
@@ -81,7 +83,7 @@ def sign(
 
 
 def manifest(
-    package: str,
+    package: Locator,
     /,
     *,
     output: Out = None,
@@ -147,7 +149,7 @@ def _write(
     dry_run: bool,
     json: bool,
 ) -> int:
-    from kensho.packages.files import complete_files
+    from kensho.packages.files import complete_files, stored_size
     from kensho.packages.signing.sign import write_manifest_anew
     from kensho.packages.source import opened_ovf
 
@@ -159,15 +161,18 @@ def _write(
             names = (package.name, *complete_files(package))
             _plan(package.path, target, algorithm, names, json=json)
             return exits.OK
-        written = write_manifest_anew(
-            package,
-            target,
-            algorithm=algorithm,
-            sign=make,
-            changed=changed,
-            believe=believe,
-            overwrite=overwrite or output is None,
-        )
+        total = stored_size(package)
+        with counted(package.name, "write", total, quiet=json or target == "-") as on_bytes:
+            written = write_manifest_anew(
+                package,
+                target,
+                algorithm=algorithm,
+                sign=make,
+                changed=changed,
+                believe=believe,
+                overwrite=overwrite or output is None,
+                on_bytes=on_bytes,
+            )
     if json:
         print_json(
             {

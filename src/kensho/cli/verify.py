@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from kensho.cli import exits
 from kensho.cli.flags import Flag, Json
+from kensho.cli.progress import counted
 from kensho.cli.render import console, print_findings, print_json, table
 from kensho.model.errors import UsageError, VerificationError
 
@@ -56,7 +57,9 @@ def verify(
 
     day = _time(at)
     store = _store(ca)
-    verdict = verify_contents(read_contents(package), store, day)
+    with counted(package, "verify", _size(package), quiet=quiet) as on_bytes:
+        contents = read_contents(package, on_bytes)
+    verdict = verify_contents(contents, store, day)
     if json:
         print_json(verdict)
     elif not quiet:
@@ -65,6 +68,12 @@ def verify(
         return VerificationError.exit_code
     warned = any(f.severity != "note" for f in verdict.findings)
     return exits.WARNINGS if strict and warned else exits.OK
+
+
+def _size(locator: str) -> int:
+    """Return the bytes of an archive; 0 for what only reading tells."""
+    path = Path(locator)
+    return path.stat().st_size if path.is_file() and path.suffix.lower() == ".ova" else 0
 
 
 def _time(text: str | None) -> dt.datetime:

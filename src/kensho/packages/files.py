@@ -33,6 +33,11 @@ def complete_files(package: OvfPackage) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*others, *listed)))
 
 
+def stored_size(package: OvfPackage) -> int:
+    """Return how many bytes the files beside the descriptor have."""
+    return sum(package.store.size_of(name) or 0 for name in complete_files(package))
+
+
 def _stored(package: OvfPackage, file: File) -> tuple[str, ...]:
     try:
         name = find(package.store, file.href)

@@ -392,3 +392,24 @@ def test_damage_is_a_verdict_or_a_typed_error(pki, at, new, cut):
 @cache
 def certificate(pki, manifest):
     return certificate_of(pki, "ec", manifest)
+
+
+def test_another_manifest_in_the_archive_confuses_nobody(tmp_path):
+    other = manifest_of(algorithm="SHA1", disk=b"other")
+    members = {"a.mf": other, "app.ovf": DESCRIPTOR, "disk.vmdk": DISK, "app.mf": manifest_of()}
+    found = verdict(ova(tmp_path / "x.ova", members))
+    assert (found.manifest, found.digests) == ("app.mf", "match")
+
+
+def test_md5_is_named(tmp_path):
+    members = {"app.ovf": DESCRIPTOR, "disk.vmdk": DISK, "app.mf": manifest_of(algorithm="MD5")}
+    found = verdict(ova(tmp_path / "x.ova", members))
+    assert found.digests == "match"
+    assert "KF-213" in codes(found)
+
+
+@pytest.mark.parametrize("name", ["app.mf", "app.cert"])
+def test_a_manifest_of_megabytes_is_not_taken_for_none(tmp_path, name):
+    members = {"app.ovf": DESCRIPTOR, name: b"\n" * (5 << 20), "disk.vmdk": DISK}
+    with pytest.raises(LimitError):
+        verdict(ova(tmp_path / "x.ova", members))

@@ -16,7 +16,7 @@ from kensho.appliances.packed import unpacked
 from kensho.appliances.sniff import is_tar, is_xml
 from kensho.appliances.store import Store, find, read_text_file
 from kensho.appliances.xmlsafe import MAX_XML, parse_xml
-from kensho.model.errors import KenshoError, PackageError, UnsupportedError
+from kensho.model.errors import KenshoError, LimitError, PackageError, UnsupportedError
 from kensho.packages.copying import copy_source
 from kensho.packages.signing.certificate import MAX_CERTIFICATE
 from kensho.storage import ByteSource, MemorySource, WindowSource
@@ -98,11 +98,17 @@ def _archive(source: ByteSource, on_bytes: Callable[[int], None] | None) -> Cont
             source, member.offset, member.size, f"{source.name}#{member.name}"
         )
         limit = _TEXTS.get(PurePosixPath(member.name).suffix.lower(), -1)
+        if member.size > limit >= 0 and limit != MAX_XML:
+            raise LimitError(
+                f"{member.size} bytes; at most {limit} are read",
+                path=window.name,
+                offset=member.offset,
+            )
         if member.size <= limit:
             texts[member.name] = window.read_at(0, member.size)
             window = MemorySource(texts[member.name], window.name)
-            if ahead is None and member.name.lower().endswith(".mf"):
-                ahead = _relative(member.name, texts[member.name])
+            if member.name.lower().endswith(".mf"):
+                ahead = _merged(ahead, _relative(member.name, texts[member.name]))
         algorithms = _algorithms(ahead, member.name)
         digests = copy_source(window, None, algorithms=algorithms, on_bytes=on_bytes)
         files[member.name] = Held(member.name, member.size, member.offset, digests)
@@ -182,11 +188,21 @@ def _own(texts: Mapping[str, bytes], stem: str, suffix: str) -> str | None:
 
 
 def _manifest_ahead(source: ByteSource) -> Digests | None:
-    """Find the manifest wherever it is in the archive, so that each file is hashed once."""
+    """Find the manifest wherever it is in the archive, so that each file is hashed once.
+
+    All of them, as which one counts depends on the descriptor.
+    """
+    found: Digests | None = None
     for member in iterate_members(source):
         if member.name.lower().endswith(".mf") and member.size <= MAX_MANIFEST:
-            return _relative(member.name, source.read_at(member.offset, member.size))
-    return None
+            data = source.read_at(member.offset, member.size)
+            found = _merged(found, _relative(member.name, data))
+    return found
+
+
+def _merged(one: Digests | None, other: Digests) -> Digests:
+    names = {*(one or {}), *other}
+    return {name: ((one or {}).get(name, ()) + other.get(name, ())) for name in names}
 
 
 def _relative(name: str, data: bytes) -> Digests:

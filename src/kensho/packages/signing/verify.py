@@ -75,6 +75,9 @@ def _check_files(contents: Contents, findings: list[Finding]) -> tuple[FileCheck
         held = _find(contents, name)
         if held is not None:
             seen.add(held.name)
+        if {d.algorithm for d in digests} == {"md5"}:
+            _add(findings, "KF-213", Severity.WARNING, "the manifest vouches with MD5 only", name,
+                 "checked; MD5 shows damage, not tampering")  # fmt: skip
         checks.append(_check_file(name, digests, held))
     aside = {contents.manifest, contents.certificate}
     for held in contents.files.values():

@@ -27,11 +27,14 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from kensho.model.errors import KenshoError
 from kensho.packages.source import opened_ovf
 from kensho.packages.validate.engine import validate
 from kensho.packages.validate.rule import Mode, Violation
 from kensho.packages.validate.subject import package_subject, read_subject
+from kensho.packages.validate.table import RULES
 
 _HREF = re.compile(rb'(href|size)="[^"]*"')
 _COT = """
@@ -115,13 +118,26 @@ def look(row: Row) -> Outcome:
         if row.kind == "ova":
             with opened_ovf(row.path) as package:
                 subject = package_subject(package)
-                return Outcome("", "", {mode: validate(subject, mode) for mode in Mode})
+                return Outcome("", "", in_modes(validate(subject, Mode.STRICT)))
         subject = read_subject(row.path.read_bytes(), row.path.name)
-        return Outcome("", "", {mode: validate(subject, mode) for mode in Mode})
+        return Outcome("", "", in_modes(validate(subject, Mode.STRICT)))
     except KenshoError as error:
         return Outcome(f"{type(error).__name__}: {error.message}", "", {})
     except Exception:  # noqa: BLE001 - the point of the report
         return Outcome("", traceback.format_exc(), {})
+
+
+def in_modes(strict: tuple[Violation, ...]) -> dict[Mode, tuple[Violation, ...]]:
+    """Return what the modes make of it; strict mode reports every rule."""
+    grades = {rule.code: rule.grade for rule in RULES}
+    return {
+        mode: tuple(
+            msgspec.structs.replace(v, severity=severity)
+            for v in strict
+            if (severity := grades[v.code].at(mode)) is not None
+        )
+        for mode in Mode
+    }
 
 
 def ask_cot(python: str, found: list[Row]) -> dict[str, str]:

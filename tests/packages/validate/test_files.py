@@ -24,7 +24,7 @@ def test_a_good_package_has_no_fault(tmp_path, ova):
 
 
 def test_a_wrong_size(tmp_path):
-    path = package(tmp_path, changed().replace('ovf:size="4096"', 'ovf:size="77"'), manifest=None)
+    path = package(tmp_path, changed(("@SIZE@", "77")), manifest=None)
     assert found(path)["KF-624"].severity == "error"
 
 

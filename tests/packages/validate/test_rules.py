@@ -44,7 +44,7 @@ FAULTS: dict[str, tuple[tuple[str, str], ...]] = {
     "KF-605": ((' ovf:name="lan"', ' name="lan"'),),
     "KF-606": (('<VirtualSystem ovf:id="web01">', "<Other>"), ("</VirtualSystem>", "</Other>")),
     "KF-607": ((SYSTEM_END, SYSTEM_END + '<VirtualSystem ovf:id="b"><Info/></VirtualSystem>'),),
-    "KF-608": (("<References>", "<Refs>"), ("</References>", "</Refs>")),
+    "KF-608": ((f"<References>\n    {FILE}\n  </References>", ""),),
     "KF-609": (("</Envelope>", "<NetworkSection><Info/></NetworkSection></Envelope>"),),
     "KF-610": ((' ovf:href="disk1.vmdk"', ""),),
     "KF-611": ((FILE, FILE + FILE.replace("disk1", "disk2")),),

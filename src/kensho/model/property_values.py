@@ -198,8 +198,11 @@ def _choices(text: str) -> tuple[str, ...]:
 def _faults(kind: ValueType, value: str) -> Iterator[str]:
     if kind.kind == "expression" or _COMPUTED.fullmatch(value):
         return
-    yield from _CHECKS[kind.kind](kind, value)
-    if kind.choices and value not in kind.choices and not _same_number(kind, value):
+    found = tuple(_CHECKS[kind.kind](kind, value))
+    yield from found
+    if found or not kind.choices:
+        return
+    if value not in kind.choices and not _same_number(kind, value):
         yield f"\0 is not {describe(kind)}"
 
 

@@ -22,9 +22,8 @@ def conform(envelope: Envelope, version: Version, notes: Notes) -> Envelope:
 
     UnsupportedError when the package is encrypted and ``version`` is 1: its disks would be noise.
     """
-    envelope = with_structure(envelope, notes)
+    envelope = with_ids(with_structure(envelope, notes), notes)
     envelope = with_sections_of(envelope, version, notes)
     envelope = with_items_of(envelope, version, notes)
     envelope = with_properties_of(envelope, version, notes)
-    envelope = with_names_of_files(envelope, notes)
-    return with_ids(envelope, notes)
+    return with_names_of_files(envelope, notes)

@@ -10,7 +10,6 @@ from kensho.appliances.ovf.envelope import Envelope
 from kensho.appliances.ovf.sections.items import AnyItem
 from kensho.appliances.ovf.sections.parts import OVF, Part, UnknownAttribute, Version
 from kensho.appliances.ovf.sections.plan import plan_of
-from kensho.appliances.ovf.sections.product import Property
 from kensho.appliances.ovf.sections.system import System
 from kensho.model.finding import Severity
 
@@ -41,8 +40,7 @@ def _without_new(part: Part, notes: Notes) -> Part:
     lost = {
         slot.field: slot
         for slot in plan_of(type(part)).slots
-        if (slot.since_2 or (isinstance(part, Property) and slot.field == "configuration"))
-        and getattr(part, slot.field) != slot.default
+        if slot.since_2 and getattr(part, slot.field) != slot.default
     }
     if not lost:
         return part

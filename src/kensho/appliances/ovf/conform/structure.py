@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import re
+from collections.abc import Mapping
+
 import msgspec
 from lxml import etree
 
@@ -9,8 +13,14 @@ from kensho.appliances.names import dns_name
 from kensho.appliances.ovf.conform.walk import changed
 from kensho.appliances.ovf.elements import Notes, local
 from kensho.appliances.ovf.envelope import Envelope
-from kensho.appliances.ovf.sections.content import VirtualSystem, VirtualSystemCollection
+from kensho.appliances.ovf.sections.content import (
+    AnySection,
+    VirtualSystem,
+    VirtualSystemCollection,
+)
 from kensho.appliances.ovf.sections.deployment_option import DeploymentOptionSection
+from kensho.appliances.ovf.sections.disks import SharedDiskSection
+from kensho.appliances.ovf.sections.encryption import EncryptionSection
 from kensho.appliances.ovf.sections.keeping import namespace_of, parse_kept
 from kensho.appliances.ovf.sections.parts import (
     OVF,
@@ -20,13 +30,21 @@ from kensho.appliances.ovf.sections.parts import (
     message,
 )
 from kensho.appliances.ovf.sections.plan import plan_of
+from kensho.appliances.ovf.sections.scale_out import ScaleOutSection
+from kensho.appliances.ovf.sections.strings import Strings
 from kensho.model.finding import Severity
 
 _XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 #: Unknown XML has the document's own namespace as `OVF`; OVF 2's is that of extensions there.
 _DMTF = frozenset({OVF, *PREFIXES.values()})
-#: Names that the schemas have in other places; others in DMTF's namespaces are vendors' additions.
-_GENERAL = frozenset({"Section", "Content", "Info", "Name", "License", "References", "Label"})
+#: What the schema wants at least one of.
+_NEVER_EMPTY: Mapping[type[Part], str] = {
+    DeploymentOptionSection: "configurations",
+    EncryptionSection: "keys",
+    ScaleOutSection: "counts",
+    SharedDiskSection: "disks",
+}
+_LANGUAGE = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")
 
 
 def with_structure(envelope: Envelope, notes: Notes) -> Envelope:
@@ -34,7 +52,9 @@ def with_structure(envelope: Envelope, notes: Notes) -> Envelope:
 
     def change(part: Part) -> Part:
         if isinstance(part, (Envelope, VirtualSystem)):
-            part = _without_empty_options(part, notes)
+            part = _without_empty(part, notes)
+        if isinstance(part, (Envelope, Strings)) and not _LANGUAGE.fullmatch(part.language or "x"):
+            part = _without_language(part, notes)
         if part.unknown:
             part = msgspec.structs.replace(
                 part, unknown=tuple(_allowed(u, part, notes) for u in part.unknown)
@@ -71,21 +91,50 @@ def _with_one_content(envelope: Envelope, notes: Notes) -> Envelope:
     )
 
 
-def _without_empty_options(part: Envelope | VirtualSystem, notes: Notes) -> Part:
-    full = tuple(
-        s
-        for s in part.sections
-        if not isinstance(s, DeploymentOptionSection) or s.configurations or s.unknown
-    )
+def _without_empty(part: Envelope | VirtualSystem, notes: Notes) -> Part:
+    full: list[AnySection] = []
+    for section in part.sections:
+        content = _NEVER_EMPTY.get(type(section))
+        if content is None or getattr(section, content):
+            full.append(section)
+            continue
+        notes.add(
+            "KF-729",
+            Severity.NOTE,
+            f"an empty {type(section).ELEMENT}, which the schema does not allow",
+            action="left out",
+        )
     if len(full) == len(part.sections):
         return part
+    return msgspec.structs.replace(part, sections=tuple(full))
+
+
+def _without_language(part: Envelope | Strings, notes: Notes) -> Part:
     notes.add(
-        "KF-729",
-        Severity.NOTE,
-        "a DeploymentOptionSection without a Configuration, which the schema does not allow",
+        "KF-721",
+        Severity.WARNING,
+        f"{type(part).ELEMENT}@xml:lang is {part.language[:200]!r}, which is no language",
         action="left out",
     )
-    return msgspec.structs.replace(part, sections=full)
+    return msgspec.structs.replace(part, language="")
+
+
+@functools.cache
+def _names(cls: type[Part]) -> frozenset[str]:
+    """Return the names of all elements that may be somewhere in a ``cls``.
+
+    Other names in DMTF's namespaces are vendors' additions, which stay.
+    """
+    found: set[str] = set()
+    waiting = [cls]
+    seen = set(waiting)
+    while waiting:
+        plan = plan_of(waiting.pop())
+        found.update(plan.elements)
+        below = {part for slot in plan.slots for part in slot.parts.values()} - seen
+        seen |= below
+        waiting.extend(below)
+    return frozenset(found)
 
 
 def _allowed(unknown: Unknown, parent: Part, notes: Notes) -> Unknown:
@@ -104,7 +153,7 @@ def _allowed(unknown: Unknown, parent: Part, notes: Notes) -> Unknown:
         del node.attrib[_XSI_TYPE]
         node.tag = f"{{{namespace}}}{kind.removesuffix('_Type')}"
         return Unknown(etree.tostring(node, encoding="unicode", with_tail=False), unknown.after)
-    if name in _GENERAL or name in plan_of(type(parent)).elements:
+    if name in {"Section", "Content"} or name in _names(Envelope):
         notes.add(
             "KF-730",
             Severity.WARNING,

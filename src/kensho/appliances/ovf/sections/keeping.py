@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from xml.sax.saxutils import quoteattr
 
 from lxml import etree
 
@@ -15,6 +17,7 @@ _NAME = re.compile(r"<[^\s/>]+")
 _DECLARED = re.compile(r'(?:\sxmlns(?::[\w.-]+)?="[^"]*")+')
 _UNDEFINED = re.compile(r"Namespace prefix (\S+) .*not defined")
 _MOST_UNBOUND = 100
+_LONGEST_NAME = 1000
 _USUAL = {
     "ovf": OVF,
     "rasd": RASD,
@@ -32,31 +35,45 @@ def keep(node: etree._Element, own: str, notes: Notes) -> str:
     ``own`` is the namespace of the document's envelope, written as `OVF`. LimitError when all
     that a document keeps gets too long.
     """
-    text = serialise(node)
-    if isinstance(node.tag, str):
-        alone = parse_kept(_bound(text))
-        if None not in alone.nsmap and not all(namespace_of(e) for e in alone.iter(etree.Element)):
-            # Without a namespace means OVF's, see `elements.dialect`.
-            alone = parse_kept(_NAME.sub(rf'\g<0> xmlns="{OVF}"', _bound(text), count=1))
-        alone = _with_usual_prefixes(parse_kept(renamed(serialise(alone), own, OVF)))
-        etree.cleanup_namespaces(alone, keep_ns_prefixes=sorted(used_prefixes(alone)))
-        text = _DECLARED.sub(_sorted, serialise(alone), count=1)
+    text = _alone(node, own) if isinstance(node.tag, str) else serialise(node)
     notes.kept += len(text)
     if notes.kept > MAX_KEPT:
         raise LimitError(f"more than {MAX_KEPT} characters of unknown XML", path=notes.path)
     return text
 
 
+def _alone(node: etree._Element, own: str) -> str:
+    # A copy declares what its names use. All that is in scope would make a small document huge.
+    text = _bound(serialise(copy.deepcopy(node)))
+    in_values = {p: uri for p, uri in _in_values(node).items() if f" xmlns:{p}=" not in text}
+    text = renamed(_declaring(text, in_values), own, OVF)
+    element = parse_kept(text)
+    if None not in element.nsmap and not all(map(namespace_of, element.iter(etree.Element))):
+        # Without a namespace means OVF's, see `elements.dialect`.
+        element = parse_kept(_declaring(text, {"": OVF}))
+    # Call OVF's and CIM's namespaces what the writer calls them.
+    holder = etree.Element("_", nsmap={None: OVF, "ovf": OVF, **PREFIXES})  # type: ignore[dict-item]
+    holder.append(element)
+    element = parse_kept(serialise(element))
+    etree.cleanup_namespaces(element, keep_ns_prefixes=sorted(_in_values(element)))
+    return _DECLARED.sub(_sorted, serialise(element), count=1)
+
+
+def _declaring(xml: str, namespaces: Mapping[str, str]) -> str:
+    """Add namespace declarations to the first tag."""
+    name = _NAME.match(xml)
+    if not name or not namespaces:
+        return xml
+    declared = "".join(
+        f" xmlns{':' if prefix else ''}{prefix}={quoteattr(uri)}"
+        for prefix, uri in sorted(namespaces.items())
+    )
+    return f"{name[0]}{declared}{xml[name.end() :]}"
+
+
 def _sorted(declarations: re.Match[str]) -> str:
     """Return namespace declarations in an order that does not depend on what is around."""
     return "".join(sorted(re.findall(r'\sxmlns(?::[\w.-]+)?="[^"]*"', declarations[0])))
-
-
-def _with_usual_prefixes(element: etree._Element) -> etree._Element:
-    """Return the element with OVF's and CIM's namespaces called what the writer calls them."""
-    holder = etree.Element("_", nsmap={None: OVF, "ovf": OVF, **PREFIXES})  # type: ignore[dict-item]
-    holder.append(element)
-    return parse_kept(serialise(element))
 
 
 def namespace_of(element: etree._Element) -> str:
@@ -74,9 +91,7 @@ def _bound(xml: str) -> str:
     """Declare the prefixes that the document uses and never declared."""
     prefixes: set[str] = set()
     for _ in range(_MOST_UNBOUND):
-        declared = "".join(f' xmlns:{p}="{unbound(p)}"' for p in sorted(prefixes))
-        name = _NAME.match(xml)
-        text = f"{name[0]}{declared}{xml[name.end() :]}" if name else xml
+        text = _declaring(xml, {p: unbound(p) for p in prefixes})
         parser = etree.XMLParser(resolve_entities=False, no_network=True)
         try:
             etree.fromstring(text, parser)
@@ -100,8 +115,7 @@ def parse_kept(xml: str) -> etree._Element:
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, recover=True, strip_cdata=False
     )
-    node: etree._Element = etree.fromstring(f"<_>{xml}</_>", parser)[0]
-    return node
+    return etree.fromstring(f"<_>{xml}</_>", parser)[0]
 
 
 def renamed(xml: str, old: str, new: str) -> str:
@@ -113,9 +127,14 @@ def renamed(xml: str, old: str, new: str) -> str:
 
 def used_prefixes(element: etree._Element) -> set[str]:
     """Return the declared prefixes that attribute values and texts begin with, like xsi:type's."""
-    found: set[str] = set()
+    return set(_in_values(element))
+
+
+def _in_values(element: etree._Element) -> dict[str, str]:
+    found: dict[str, str] = {}
     for node in element.iter(etree.Element):
         texts: Iterable[object] = (*node.attrib.values(), node.text or "")
-        for value in texts:
-            found.update(p for p in _PREFIXED.findall(str(value)[:1000]) if p in node.nsmap)
+        words = {p for t in texts for p in _PREFIXED.findall(str(t)[:_LONGEST_NAME])}
+        if words:
+            found.update((p, uri) for p, uri in node.nsmap.items() if p and p in words)
     return found

@@ -26,7 +26,7 @@ class Kind(Enum):
     RAW = auto()  #: a child element kept word for word
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Slot:
     """One field: its names, what it holds, and how often."""
 

@@ -60,7 +60,7 @@ class Property(Part, frozen=True, kw_only=True):
     user_configurable: bool = field(default=False, name="userConfigurable")
     value: str = ""
     password: bool = False
-    configuration: str = ""  #: in OVF 2: the deployment options that have the property
+    configuration: str = ""  #: the deployment options that have it; OVF 2, VMware too
 
     @property
     def vmw_qualifiers(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from lxml import etree
@@ -57,7 +58,7 @@ def _read(cls: type[P], element: etree._Element, own: str, notes: Notes, depth: 
     counts: Counter[str] = Counter()
     anchor, last = "", -1
     if plan.content is not None:
-        values[plan.content.field] = _text_of(element)
+        values[plan.content.field] = _joined(element.xpath("text()"))
     for node in element:
         slot, child = _slot_for(plan, node, own, cls)
         if slot is None or (not slot.many and slot.field in values):
@@ -114,7 +115,7 @@ def _attribute_name(key: str) -> str:
         is_ovf = namespace.startswith(("http://schemas.dmtf.org/ovf/envelope", _DRAFT))
         return name if is_ovf else ""
     prefix, _, name = key.rpartition(":")
-    return name if prefix in {"", "ovf"} else ""
+    return name if not prefix or prefix.startswith("ovf") else ""
 
 
 _DRAFT = "http://www.vmware.com/schema/ovf/1/envelope"
@@ -153,6 +154,8 @@ def _slot_for(
     slot = plan.elements.get(name)
     if slot is None:
         return None, name
+    if slot.kind is Kind.TEXT and next(node.iterchildren(etree.Element), None) is not None:
+        return None, name
     namespace = namespace_of(node)
     if slot.kind is Kind.PART and namespace == slot.parts[name].NAMESPACE:
         return slot, name
@@ -176,7 +179,7 @@ def _value(
         case Kind.RAW:
             return Raw(keep(node, own, notes))
         case _:
-            return _scalar(slot, _text_of(node), where, notes)
+            return _scalar(slot, _joined(node.xpath("text()")), where, notes)
 
 
 def _scalar(slot: Slot, text: str, where: str, notes: Notes) -> Any:
@@ -202,8 +205,8 @@ def _scalar(slot: Slot, text: str, where: str, notes: Notes) -> Any:
     return number
 
 
-def _text_of(element: etree._Element) -> str:
-    text = str(element.xpath("string()"))
+def _joined(texts: Iterable[object]) -> str:
+    text = "".join(map(str, texts))
     return text if text.strip() else ""
 
 

@@ -173,7 +173,7 @@ def _text(value: object) -> str:
 
 
 def _indent(element: etree._Element, kept: set[etree._Element], level: int) -> None:
-    if element in kept or not len(element):
+    if element in kept or not len(element) or (element.text or "").strip():
         return
     element.text = "\n" + "  " * (level + 1)
     for child in element:

@@ -76,3 +76,36 @@ def test_a_fault_in_one_document_does_not_show_in_the_next() -> None:
 def test_anything_is_parsed_or_refused(data: bytes) -> None:
     with contextlib.suppress(KenshoError):
         parse_xml(data, path="x.ovf")
+
+
+@pytest.mark.parametrize("declaration", ["", '<?xml version="1.0" encoding="UTF-8"?>'])
+def test_latin_letters_that_are_called_utf8(declaration: str) -> None:
+    data = f"{declaration}<a>Zürich € ok</a>\n".encode("cp1252")
+    root, findings = parse_xml(data, path="a.ovf")
+    assert root.text == "Zürich € ok"
+    assert [f.code for f in findings] == ["KF-101"]
+    assert "Windows-1252" in findings[0].message
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "windows-1252", "iso-8859-1", "utf-16", "koi8-r"])
+def test_true_declarations(encoding: str) -> None:
+    word = "Привет" if encoding == "koi8-r" else "Zürich"
+    data = f'<?xml version="1.0" encoding="{encoding}"?><a>{word}</a>'.encode(encoding)
+    root, findings = parse_xml(data, path="a.ovf")
+    assert (root.text, findings) == (word, ())
+
+
+BEFORE = [b"\n", b" \r\n\t", b"\xef\xbb\xbf\xef\xbb\xbf", b"\n\xef\xbb\xbf"]
+
+
+@pytest.mark.parametrize(("before", "after"), [*((b, b"") for b in BEFORE), (b"", bytes(100))])
+def test_what_stands_around_the_document(before: bytes, after: bytes) -> None:
+    data = before + '<?xml version="1.0"?><a>ü</a>'.encode() + after
+    root, findings = parse_xml(data, path="a.ovf")
+    assert (root.text, [f.code for f in findings]) == ("ü", ["KF-103"])
+
+
+@pytest.mark.parametrize("data", [b"\xff\xfe<a", b"<a>\xe4", b"\0\0<a/>x", b"\n\n<a>", b" ", b"\0"])
+def test_what_stays_no_xml(data: bytes) -> None:
+    with pytest.raises(CorruptError):
+        parse_xml(data, path="a.ovf")

@@ -37,7 +37,7 @@ def is_xml(source: ByteSource) -> bool:
     """Tell whether the first character that is no blank is ``<``; a VDI begins with one too."""
     head = source.read_at(0, min(1024, source.size))
     for bom in _BOMS:
-        head = head.removeprefix(bom)
+        head = head.replace(bom, b"")  # some write it twice, or behind a blank
     text = head.replace(b"\0", b"").lstrip()  # UTF-16 of ASCII has a zero in each pair
     return text.startswith(b"<") and not is_surely_disk(source)
 

@@ -1,8 +1,9 @@
 """The only door through which XML comes in.
 
-No DTD, no entities, no network, bounded size and depth. Two faults that real
+No DTD, no entities, no network, bounded size and depth. Three faults that real
 exporters make are read all the same and reported: a namespace prefix that was
-never declared, and an encoding declaration that is not true.
+never declared, an encoding declaration that is not true, and blanks or zeros
+around the document.
 """
 
 from __future__ import annotations
@@ -35,20 +36,30 @@ def parse_xml(data: bytes, *, path: object) -> tuple[etree._Element, tuple[Findi
         )
     findings: list[Finding] = []
     root, problems = _parse(data, path, encoding=None)
-    if root is None and _encoding_is_false(data):
-        declared = _DECLARED.match(data.removeprefix(codecs.BOM_UTF8))
-        root, problems = _parse(data, path, encoding="utf-8")
-        if root is not None:
-            name = declared.group(1).decode() if declared else "UTF-16"
-            findings.append(
-                Finding(
-                    "KF-101",
-                    Severity.WARNING,
-                    f"the file declares the encoding {name} and is UTF-8",
-                    subject=str(path),
-                    action="read as UTF-8",
-                )
+    if root is None and (bare := _bare(data)) != data:
+        root, problems = _parse(bare, path, encoding=None)
+        data = bare
+        findings.append(
+            Finding(
+                "KF-103",
+                Severity.WARNING,
+                "something stands before or after the document: blanks, zeros or a second mark",
+                subject=str(path),
+                action="left out",
             )
+        )
+    if root is None and (read := _as_utf8(data)) is not None:
+        declared, real, text = read
+        root, problems = _parse(text, path, encoding="utf-8")
+        findings.append(
+            Finding(
+                "KF-101",
+                Severity.WARNING,
+                f"the file declares the encoding {declared} and is {real}",
+                subject=str(path),
+                action=f"read as {real}",
+            )
+        )
     if root is None:
         raise CorruptError(
             f"not well-formed XML: {problems[0] if problems else 'no root element'}",
@@ -100,16 +111,34 @@ def _parser(encoding: str | None, *, recover: bool) -> etree.XMLParser:
     )
 
 
-def _encoding_is_false(data: bytes) -> bool:
-    """Tell whether the text is valid UTF-8 although something else is declared."""
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return False
+def _bare(data: bytes) -> bytes:
+    """Return the document without what exporters and copies leave around it."""
+    bare = data.rstrip(b"\0 \t\r\n")
+    if b"\0" not in data[len(bare) :]:
+        bare = data
+    while bare[:1] in {b" ", b"\t", b"\r", b"\n"} or bare.startswith(codecs.BOM_UTF8):
+        bare = bare.lstrip(b" \t\r\n").removeprefix(codecs.BOM_UTF8)
+    return bare
+
+
+def _as_utf8(data: bytes) -> tuple[str, str, bytes] | None:
+    """Return (encoding declared, encoding it has, the text as UTF-8) when the two differ.
+
+    None when the declaration may be true. Text that is called UTF-8 and is not is taken for
+    Windows-1252, which most of it is; every byte is a letter there, so that is a guess.
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in data:
+        return None
+    match = _DECLARED.match(data.removeprefix(codecs.BOM_UTF8))
+    declared = match[1].decode() if match is not None else "UTF-8"
+    says_utf8 = declared.lower() in {"utf-8", "utf8"}
     try:
         data.decode("utf-8")
     except UnicodeDecodeError:
-        return False
-    declared = _DECLARED.match(data.removeprefix(codecs.BOM_UTF8))
-    return declared is not None and declared.group(1).lower() not in {b"utf-8", b"utf8"}
+        if not says_utf8:
+            return None
+        return declared, "Windows-1252", data.decode("cp1252", errors="replace").encode()
+    return None if says_utf8 else (declared, "UTF-8", data)
 
 
 def _refuse_dtd(root: etree._Element, path: object) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.cli.conftest import Kensho
 from tests.cli.test_sign import command
+from tests.images import ovf, tar
 from tests.packages.encryption.test_encryption import DISK, ISO, WORD, descriptor, members, package
 from tests.packages.signing.conftest import pki
 
@@ -111,3 +112,18 @@ def test_bytes_from_outside_the_archive_are_not_read(kensho: Kensho, tmp_path: P
         tar.addfile(info, io.BytesIO(text))
     code, _, err = kensho("encrypt", tmp_path / "a.ova", "-o", tmp_path / "b.ova", "--dry-run")
     assert (code, "KE-201" in err) == (1, True)
+
+
+def test_an_encrypted_disk_is_not_taken_for_a_raw_one(
+    kensho: Kensho, tmp_path: Path, word: Path, disk: Path
+) -> None:
+    files = {"app.ovf": ovf({"web01.img": disk.stat().st_size}).encode()}
+    source = tar(tmp_path / "a.ova", files | {"web01.img": disk.read_bytes()})
+    sealed, back = tmp_path / "b.ova", tmp_path / "c.ova"
+    assert kensho("encrypt", source, "-o", sealed, "--passphrase-file", word)[0] == 0
+    code, _, err = kensho("convert", sealed, "--to", "kvm", "-o", tmp_path / "out")
+    assert (code, "kensho decrypt" in err) == (10, True), err
+    _, text, _ = kensho("inspect", sealed, "--json")
+    assert "KF-718" in {f["code"] for f in json.loads(text)["findings"]}
+    assert kensho("decrypt", sealed, "-o", back, "--passphrase-file", word)[0] == 0
+    assert kensho("convert", back, "--to", "kvm", "-o", tmp_path / "out")[0] == 0

@@ -119,6 +119,14 @@ def _check_file(file: File, store: Store, use: str) -> Finding | None:
         )
     if size is None:
         return None if store.beyond else _missing(file, use)
+    if file.encryption:
+        return Finding(
+            "KF-718",
+            Severity.ERROR,
+            f"{file.href} is encrypted",
+            subject=file.id,
+            action="the machine can be inspected; `kensho decrypt` opens its files",
+        )
     if file.size is not None and size != file.size:
         return Finding(
             "KF-205",

@@ -39,6 +39,13 @@ def open_content(store: Store, file: File, capacity: int | None) -> ByteSource:
     the file or a chunk is missing, UnsupportedError for another compression, and what `GzipSource`
     raises.
     """
+    if file.encryption:
+        raise UnsupportedError(
+            f"{file.href} is encrypted",
+            path=store.path,
+            field="EncryptedData",
+            hint="decrypt the package first: kensho decrypt",
+        )
     if not is_packed(file):
         return _open_stored(store, file)
     if file.compression.lower() not in _GZIP:

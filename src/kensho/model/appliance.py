@@ -13,7 +13,8 @@ class File(msgspec.Struct, frozen=True, omit_defaults=True):
     """A file of the package. ``href`` is relative to the descriptor, or a URL.
 
     ``size`` is what the descriptor says, in bytes; ``compression`` is OVF's word
-    (``gzip``) and ``chunk_size`` OVF's ``ovf:chunkSize``.
+    (``gzip``) and ``chunk_size`` OVF's ``ovf:chunkSize``; ``encryption`` is the URI of the
+    cipher the bytes are encrypted with, empty when they are not.
     """
 
     id: str
@@ -21,6 +22,7 @@ class File(msgspec.Struct, frozen=True, omit_defaults=True):
     size: int | None = None
     compression: str = ""
     chunk_size: int | None = None
+    encryption: str = ""
 
 
 class DiskImage(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -12,6 +12,7 @@ from kensho.appliances.ovf.elements import (
     Notes,
     attribute,
     attributes,
+    child,
     children,
     extra,
     is_true,
@@ -75,8 +76,17 @@ def read_files(root: etree._Element, notes: Notes) -> list[File]:
                 size if size is not None and 0 <= size < 1 << 63 else None,
                 attribute(element, "compression"),
                 chunk if chunk and chunk > 0 else None,
+                _encryption(element),
             )
     return list(files.values())
+
+
+def _encryption(element: etree._Element) -> str:
+    """Return the cipher of an encrypted file (DSP0243 2.1 §9.16), empty when it is plain."""
+    data = child(element, "EncryptedData")
+    if data is None:
+        return ""
+    return attribute(child(data, "EncryptionMethod"), "Algorithm") or "unnamed"
 
 
 def _is_duplicate(

@@ -26,6 +26,7 @@ VERBS = {
     "convert": ("kensho.cli.convert:convert", "Convert a machine, or run a plan."),
     "validate": ("kensho.cli.validate:validate", "Check an OVF package, and who will take it."),
     "fix": ("kensho.cli.fix:fix", "Mend an OVF package, for some targets too."),
+    "pack": ("kensho.cli.pack:pack", "Make an OVF package from a YAML file or disk images."),
     "edit": ("kensho.cli.edit:edit", "Change an OVF package without converting it."),
     "diff": ("kensho.cli.diff:diff", "Show what differs between two OVF packages."),
     "split": ("kensho.cli.split:split", "Make a package of each machine in a collection."),

@@ -119,7 +119,7 @@ class Changes:
     def edits(self) -> tuple[Edits, Path]:
         """Return the edits and the folder that file names in them are relative to."""
         own = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        own["set"] = _settings(own.pop("set_"))
+        own["set"] = settings(own.pop("set_"))
         own["property"] = own.pop("property_")
         own["startup"] = tuple(part for part in (self.startup or "").split(",") if part)
         del own["script"]
@@ -197,7 +197,8 @@ def edit(
     return exits.OK
 
 
-def _settings(texts: tuple[str, ...]) -> dict[str, str]:
+def settings(texts: tuple[str, ...]) -> dict[str, str]:
+    """Return NAME=VALUE options as a dictionary, in the order given."""
     result: dict[str, str] = {}
     for text in texts:
         name, sign, value = text.partition("=")

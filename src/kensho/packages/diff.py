@@ -39,6 +39,7 @@ _KEYS = {
     "Value": "configuration",
     "Strings": "lang",
 }
+_DIALECTS = frozenset({"vmw", "vcloud", "vbox", "xenovf", "xenclient", "ibmpvc"})
 _MOST_SHOWN = 200  #: characters of a text
 
 
@@ -110,7 +111,7 @@ def _node(element: etree._Element) -> _Node:
         node.fields["namespace"] = namespace(element)
     for who, name, value in attributes(element):
         if name != key:
-            node.fields[f"@{name}" if who == "ovf" or not who else f"@{who}:{name}"] = value
+            node.fields["@" + _qualified(who, name, who)] = value
     own = (element.text or "").strip()
     if own:
         node.fields["text"] = own
@@ -133,7 +134,7 @@ def _node(element: etree._Element) -> _Node:
 def _label(element: etree._Element) -> str:
     """Return an element's name and what it is called by: ``Item[3]``, ``Property[port]``."""
     name, who = _name(element), dialect(element)
-    shown = name if who in {"ovf", "cim"} else f"{who}:{name}"
+    shown = _qualified(who, name, namespace(element))
     found = {n: v for _, n, v in attributes(element)}
     key = found.get(_KEYS.get(name, ""), "")
     if name in ITEMS and text(element, "InstanceID", "InstanceId"):
@@ -147,6 +148,13 @@ def _label(element: etree._Element) -> str:
     elif name == "Item":  # of a StartupSection
         key = found.get("id", "")
     return f"{shown}[{key}]" if key else shown
+
+
+def _qualified(who: str, name: str, uri: str) -> str:
+    """Return a name as people know it; what nobody knows goes by its namespace, not its prefix."""
+    if who in {"", "ovf", "cim"}:
+        return name
+    return f"{who}:{name}" if who in _DIALECTS or not uri else f"{{{uri}}}{name}"
 
 
 def _name(element: etree._Element) -> str:

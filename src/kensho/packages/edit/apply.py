@@ -140,16 +140,21 @@ def _change_properties(scope: Scope, edits: Edits, base: Path) -> None:
         lines = read_text(base / name).splitlines()
         properties.from_config_file(scope, lines, options.get("prefix") or "config")
     for text in edits.property:
-        key, sign, value = text.partition("=")
-        if not sign:
-            raise UsageError(f"--property {text!r}: no value", hint="KEY=VALUE or KEY=VALUE+TYPE")
-        typed = _TYPED.fullmatch(value)
-        if typed is not None and typed[2] in properties.TYPES:
-            properties.set_property(scope, key, typed[1], typed[2])
-        else:
-            properties.set_property(scope, key, value)
+        set_typed_property(scope, text)
     for key in edits.remove_property:
         properties.remove_property(scope, key)
+
+
+def set_typed_property(scope: Scope, text: str) -> None:
+    """Set a property from ``KEY=VALUE`` or ``KEY=VALUE+TYPE``, COT's spelling."""
+    key, sign, value = text.partition("=")
+    if not sign:
+        raise UsageError(f"--property {text!r}: no value", hint="KEY=VALUE or KEY=VALUE+TYPE")
+    typed = _TYPED.fullmatch(value)
+    if typed is not None and typed[2] in properties.TYPES:
+        properties.set_property(scope, key, typed[1], typed[2])
+    else:
+        properties.set_property(scope, key, value)
 
 
 def _change_files(scope: Scope, payload: Payload, edits: Edits, base: Path) -> None:

@@ -58,13 +58,13 @@ def add_disk(scope: Scope, payload: Payload, locator: str, options: dict[str, st
         ident = options.get("file-id", "")
         host = f"file/{add_file(scope, payload, locator, '', ident)}" if locator else ""
     else:
-        host = f"disk/{_add_image(scope, payload, locator, options)}"
+        host = f"disk/{add_image(scope, payload, locator, options)}"
     for found in hardware(scope):
         _add_drive(scope, found, kind, host, options)
 
 
-def _add_image(scope: Scope, payload: Payload, locator: str, options: dict[str, str]) -> str:
-    """Add the entries of References and DiskSection; return the diskId."""
+def add_image(scope: Scope, payload: Payload, locator: str, options: dict[str, str]) -> str:
+    """Add an image, or an empty disk of ``size``, without a drive; return the diskId."""
     taken = {attribute(d, "diskId").lower() for d in disks(scope.root)}
     disk_id = options.get("id") or unique(f"vmdisk{len(taken) + 1}", taken)
     if options.get("id", "").lower() in taken:
@@ -83,12 +83,16 @@ def _add_image(scope: Scope, payload: Payload, locator: str, options: dict[str, 
         _describe(element, capacity, None)
         return disk_id
     facts = look_at_disk(locator)
-    name = payload.add(facts.name, NewFile(locator, convert=not facts.ready))
-    file_id = refer(scope, name, options.get("file-id", ""))
-    element = add(into, "Disk", after=("Info", "Disk"), diskId=disk_id, fileRef=file_id)
     capacity = facts.capacity
     if options.get("size"):
-        capacity = _enlarged(scope, disk_id, typed.size(options["size"], "size"), capacity)
+        capacity = typed.size(options["size"], "size")
+        if capacity < facts.capacity:
+            raise _too_small(disk_id, capacity, facts.capacity)
+    convert = not facts.ready or capacity > facts.capacity
+    size = capacity if capacity > facts.capacity else None
+    name = payload.add(facts.name, NewFile(locator, convert=convert, size=size))
+    file_id = refer(scope, name, options.get("file-id", ""))
+    element = add(into, "Disk", after=("Info", "Disk"), diskId=disk_id, fileRef=file_id)
     _describe(element, capacity, facts.populated)
     return disk_id
 
@@ -237,25 +241,25 @@ def set_capacity(scope: Scope, which: str, size: int) -> None:
     factor = unit.factor if unit is not None and unit.base == "byte" else 1
     old = attribute(disk, "capacity")
     if attribute(disk, "fileRef") and old.isdigit():
-        size = _enlarged(scope, attribute(disk, "diskId"), size, int(old) * factor)
+        now = int(old) * factor
+        if size < now:
+            raise _too_small(attribute(disk, "diskId"), size, now)
+        if size > now:
+            scope.notes.add(
+                "KF-742",
+                Severity.WARNING,
+                f"the capacity says {format_bytes(size)}, the image has {format_bytes(now)}",
+                subject=attribute(disk, "diskId"),
+                action="set; importers that believe the image make the smaller disk",
+            )
     if size % factor:
         set_attribute(disk, "capacityAllocationUnits", None)
         factor = 1
     set_attribute(disk, "capacity", str(size // factor))
 
 
-def _enlarged(scope: Scope, disk_id: str, size: int, now: int) -> int:
-    if size < now:
-        raise UsageError(
-            f"disk {disk_id!r} holds {format_bytes(now)}; it cannot become {format_bytes(size)}",
-            hint="shrink the file systems and the image first, then replace the disk",
-        )
-    if size > now:
-        scope.notes.add(
-            "KF-742",
-            Severity.WARNING,
-            f"the capacity says {format_bytes(size)}, the image has {format_bytes(now)}",
-            subject=disk_id,
-            action="set; importers that believe the image make the smaller disk",
-        )
-    return size
+def _too_small(disk_id: str, size: int, now: int) -> UsageError:
+    return UsageError(
+        f"disk {disk_id!r} holds {format_bytes(now)}; it cannot become {format_bytes(size)}",
+        hint="shrink the file systems and the image first, then replace the disk",
+    )

@@ -25,12 +25,13 @@ STREAM_URI = "http://www.vmware.com/interfaces/specifications/vmdk.html#streamOp
 class NewFile:
     """A file to put into the package; a disk in another form becomes a streamOptimized VMDK.
 
-    ``opener`` gives the bytes of a file that no locator names, such as one of another package;
+    ``size`` is what a converted disk shall have, in bytes, at least what it has. ``opener`` gives the bytes of a file that no locator names, such as one of another package;
     ``digests`` are what that package says they hash to.
     """
 
     locator: str
     convert: bool = False
+    size: int | None = None
     opener: Callable[[], ByteSource] | None = None
     digests: Mapping[str, str] | None = None
 
@@ -115,16 +116,16 @@ def materialised(
                 if folder is None:
                     hidden = TemporaryDirectory(prefix=".kensho-", dir=beside)
                     folder = Path(stack.enter_context(hidden))
-                source = _converted(new.locator, folder / f"{len(result)}.vmdk")
+                source = _converted(new, folder / f"{len(result)}.vmdk")
             stack.callback(source.close)
             known = digests.get(name) if new is None else new.digests
             result.append(PackageFile(name, source, known))
         yield result
 
 
-def _converted(locator: str, path: Path) -> FileSource:
-    with _opened(locator) as (_, reader):
-        target = Target("vmdk", "streamOptimized", reader.virtual_size)
+def _converted(new: NewFile, path: Path) -> FileSource:
+    with _opened(new.locator) as (_, reader):
+        target = Target("vmdk", "streamOptimized", new.size or reader.virtual_size)
         write_disk(reader, path, target, How(identity=path.name.encode()))
     return FileSource(path)
 

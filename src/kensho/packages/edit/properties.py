@@ -15,7 +15,7 @@ from kensho.appliances.ovf.write_xml import VMW
 from kensho.model.errors import UsageError
 from kensho.model.machine import Property
 from kensho.model.property_values import check_value, describe, value_type
-from kensho.packages.edit.products import product_section, product_sections
+from kensho.packages.edit.products import product_section, product_sections, section_name
 from kensho.packages.edit.scope import Scope, hardware
 from kensho.packages.edit.tree import add, insert, remove, set_attribute, set_text, settle
 from kensho.packages.edit.values import switch, unknown
@@ -37,10 +37,15 @@ _OWN = "Property"
 _COMMENT = "!"  # of Cisco's configuration files
 
 
-def properties(scope: Scope) -> dict[str, etree._Element]:
-    """Return the properties by key; those of a class also as ``class.key.instance``."""
+def properties(scope: Scope, product: str = "") -> dict[str, etree._Element]:
+    """Return the properties by key; those of a class also as ``class.key.instance``.
+
+    ``product`` names a ProductSection (``class#instance``); all of them without.
+    """
     found: dict[str, etree._Element] = {}
     for section in product_sections(scope):
+        if product and section_name(section) != product:
+            continue
         class_, instance = attribute(section, "class"), attribute(section, "instance")
         for element in children(section, "Property"):
             key = attribute(element, "key")
@@ -50,13 +55,15 @@ def properties(scope: Scope) -> dict[str, etree._Element]:
     return found
 
 
-def set_property(scope: Scope, key: str, value: str, type_: str | None = None) -> None:
+def set_property(
+    scope: Scope, key: str, value: str, type_: str | None = None, product: str = ""
+) -> None:
     """Set a property's default value, or that of the scope's configurations; it may be new."""
-    element = properties(scope).get(key)
+    element = properties(scope, product).get(key)
     if element is None:
-        element = _new(scope, key)
+        element = _new(scope, key, product)
     if type_ is not None:
-        set_property_field(scope, key, "type", type_)
+        set_property_field(scope, key, "type", type_, product)
     _check(element, value)
     if not scope.configurations:
         set_attribute(element, "value", value)
@@ -65,14 +72,14 @@ def set_property(scope: Scope, key: str, value: str, type_: str | None = None) -
         _set_for(element, name, value)
 
 
-def set_property_field(scope: Scope, key: str, field: str, value: str) -> None:
+def set_property_field(scope: Scope, key: str, field: str, value: str, product: str = "") -> None:
     """Set one of `FIELDS` of a property that is there."""
-    known = properties(scope)
+    known = properties(scope, product)
     element = known.get(key)
     if element is None:
         raise unknown(f"there is no property {key!r}", key, known)
     if field == "value":
-        set_property(scope, key, value)
+        set_property(scope, key, value, product=product)
     elif field == "type":
         if not value_type(value).known:
             raise unknown(f"there is no property type {value!r}", value, TYPES)
@@ -125,10 +132,10 @@ def from_config_file(scope: Scope, lines: Iterable[str], prefix: str = "config")
         set_property(scope, f"{prefix}-{number:04d}", text, "string")
 
 
-def _new(scope: Scope, key: str) -> etree._Element:
+def _new(scope: Scope, key: str, product: str) -> etree._Element:
     if _KEY.fullmatch(key) is None:
         raise UsageError(f"not a property key: {key!r}", hint="no blanks, no colon")
-    section = product_section(scope)
+    section = product_section(scope, product)
     # A Category holds until the next one: what has none comes before the first.
     first = next(children(section, "Category"), None)
     if first is None:

@@ -1,6 +1,7 @@
 """Small files to begin with: from kensho's own writers, by hand for formats it only reads."""
 
 import functools
+import gzip
 import hashlib
 import io
 import struct
@@ -156,6 +157,12 @@ def tar_seeds():
                 archive.addfile(info, io.BytesIO(b"hello"))
         for flags in (0, REPAIR):
             yield pack(blob.getvalue()[:6144], flags).dump()
+
+
+def gzip_seeds():
+    one, two = gzip.compress(b"hello " * 50, mtime=0), gzip.compress(bytes(3000), 1, mtime=0)
+    yield one
+    yield one + two + bytes(512)
 
 
 def ovf_seeds():

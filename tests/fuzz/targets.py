@@ -138,6 +138,14 @@ def _vmx(data):
     read_vmx(dictionary, path="a.vmx", fallback="a", locate=lambda name: (name, True))
 
 
+def _gzip(data):
+    from kensho.storage.gzip import GzipSource
+
+    source = GzipSource(MemorySource(data, "a.gz"), 64 * MIB)
+    for start in {0, source.size // 2, max(0, source.size - 100)}:
+        source.read_at(start, min(100, source.size - start))
+
+
 def _manifest(data):
     from kensho.appliances.ovf.manifest import read_manifest
 
@@ -150,6 +158,7 @@ TARGETS = {
     "tar": Target(_tar, seeds.tar_seeds, packed=True),
     "ovf": Target(_ovf, seeds.ovf_seeds, packed=False),
     "vmx": Target(_vmx, seeds.vmx_seeds, packed=False),
+    "gzip": Target(_gzip, seeds.gzip_seeds, packed=False),
     "manifest": Target(_manifest, seeds.manifest_seeds, packed=False),
 }
 

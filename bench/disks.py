@@ -19,6 +19,7 @@ Pairs with vmdk-convert are left out unless it is installed (package open-vmdk).
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import shutil
@@ -321,7 +322,8 @@ def _shared(bench: Bench, folder: Path) -> None:
             new = (shutil.disk_usage(name).used - before) >> 20
             target.unlink()
             print(f"{row}: {new} MiB of new blocks (goal 20)", file=sys.stderr)
-            bench.pair(f"{row}+reflink", writer, Path(name), goal=SHARED_GOAL)
+            pair = dataclasses.replace(writer, limit="")
+            bench.pair(f"{row}+reflink", pair, Path(name), goal=SHARED_GOAL)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ import contextlib
 import errno
 import fcntl
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kensho.model.errors import NoSpaceError, TruncatedError
@@ -110,11 +109,14 @@ def _ways(source: int, sink: int) -> list[_Way]:
 def _file_system(device: int) -> str:
     """Return the type of the file system with this device number, empty if unknown."""
     number = f"{os.major(device)}:{os.minor(device)}"
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/self/mountinfo").read_text(errors="replace").splitlines():
-            fields = line.split()
-            if fields[2] == number:
-                return fields[fields.index("-") + 1]
+    try:
+        with open("/proc/self/mountinfo", errors="replace") as mounts:  # noqa: PTH123 - starts faster
+            for line in mounts:
+                fields = line.split()
+                if fields[2] == number:
+                    return fields[fields.index("-") + 1]
+    except OSError:
+        return ""
     return ""
 
 

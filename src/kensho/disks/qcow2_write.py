@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kensho.disks._blocks import ZEROS
-from kensho.disks._codec import window_4k_compressor, zstd_compressor
 from kensho.disks._placing import write_placed
 from kensho.disks._sectors import Owned
 from kensho.disks._structs import qcow2 as s
@@ -201,6 +200,8 @@ def create_qcow2_compressed(
     identity: bytes | None = None,  # noqa: ARG001
 ) -> Qcow2CompressedWriter:
     """Begin a QCOW2 whose clusters are deflated, within the 4 KiB window strict readers need."""
+    from kensho.disks._codec import window_4k_compressor  # a plain one needs no codecs
+
     compress = window_4k_compressor(compression)
     return Qcow2CompressedWriter(sink, virtual_size, compress, Kind(parent=parent), "compressed")
 
@@ -214,6 +215,8 @@ def create_qcow2_zstd(
     identity: bytes | None = None,  # noqa: ARG001
 ) -> Qcow2CompressedWriter:
     """Begin a QCOW2 whose clusters are zstd frames, which QEMU reads from 5.1 on."""
+    from kensho.disks._codec import zstd_compressor
+
     kind = Kind(compression=s.ZSTD, parent=parent)
     return Qcow2CompressedWriter(
         sink, virtual_size, zstd_compressor(compression), kind, "compressed-zstd"
@@ -241,6 +244,8 @@ def create_qcow2_v2_compressed(
     identity: bytes | None = None,  # noqa: ARG001
 ) -> Qcow2CompressedWriter:
     """Begin a QCOW2 of version 2 whose clusters are deflated."""
+    from kensho.disks._codec import window_4k_compressor
+
     compress = window_4k_compressor(compression)
     kind = Kind(version=2, parent=parent)
     return Qcow2CompressedWriter(sink, virtual_size, compress, kind, "v2-compressed")

@@ -7,10 +7,11 @@ from chain_helpers import opener
 from disk_helpers import MIB, Qemu, make_content, make_disk, read_all
 
 from kensho.disks import create_disk, open_disk
-from kensho.disks._qemu_names import file_of
+from kensho.disks._qemu_names import Backing, file_of
 from kensho.disks.base import ParentRef
-from kensho.model.errors import UnsafePathError, UnsupportedError
+from kensho.model.errors import TruncatedError, UnsafePathError, UnsupportedError
 from kensho.storage import FileSource, MemorySink, MemorySource
+from kensho.storage.locator import sibling_opener
 
 BASE = make_content(MIB, [(0, 5000), (300_000, 70_000)])
 
@@ -127,5 +128,41 @@ def qemu(tmp_path):
 
 
 def test_drive_letters_are_no_protocols():
-    assert file_of("C:\\disks\\base.raw", "x") == ("C:\\disks\\base.raw", None)
-    assert file_of("./a:b", "x") == ("./a:b", None)
+    assert file_of("C:\\disks\\base.raw", "x") == Backing("C:\\disks\\base.raw")
+    assert file_of("./a:b", "x") == Backing("./a:b")
+
+
+PART = {"driver": "raw", "file": {"driver": "raw", "offset": 512, "size": MIB,
+        "file": {"driver": "file", "filename": "box"}}}  # fmt: skip
+
+
+def test_a_part_of_a_file():
+    box = b"x" * 512 + BASE + b"y" * 700
+    assert read_all(opened("json:" + json.dumps(PART), {"box": box})) == BASE
+    with pytest.raises(TruncatedError):
+        read_all(opened("json:" + json.dumps(PART), {"box": box[:-800]}))
+    for bad in ({"offset": -1}, {"size": True}, {"size": None}, {"offset": "512"}):
+        odd = PART | {"file": PART["file"] | bad}
+        with pytest.raises(UnsupportedError, match="part of a file"):
+            opened("json:" + json.dumps(odd), {"box": box})
+
+
+def test_absolute_names_in_the_folder_of_the_disk(tmp_path):
+    # As libvirt records them.
+    folder = tmp_path / "images"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "sub" / "base.raw").write_bytes(BASE)
+    (tmp_path / "outside.raw").write_bytes(BASE)
+    top = folder / "top.qcow2"
+    for name in (f"{folder}/sub/base.raw", f"{folder}/../images/sub/base.raw",
+                 "json:" + json.dumps({"file": {"filename": f"{folder}/sub/base.raw"}})):  # fmt: skip
+        top.write_bytes(over(name))
+        with FileSource(top) as source:
+            disk = open_disk(source, sibling=sibling_opener(top))
+            assert read_all(disk) == BASE
+            disk.close()
+    (folder / "link").symlink_to(tmp_path / "outside.raw")
+    for name in (f"{tmp_path}/outside.raw", f"{folder}/../outside.raw", f"{folder}/link"):
+        top.write_bytes(over(name))
+        with FileSource(top) as source, pytest.raises(UnsafePathError):
+            open_disk(source, sibling=sibling_opener(top))

@@ -7,7 +7,9 @@ are taken from the folder of the disk here, always.
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
 from kensho.model.errors import UnsupportedError
@@ -24,20 +26,40 @@ _IDLE = {
 }
 
 
-def file_of(name: str, path: str) -> tuple[str, str | None]:
-    """Return the file that ``name`` means and the format it names, in QEMU's words.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Backing:
+    """A file, the format it is in by QEMU's name if that is said, and which bytes of it."""
 
-    UnsupportedError, which names what is in the way, for all that is no plain file;
-    ``path`` is the disk's, for the message.
+    name: str
+    format: str | None = None
+    window: tuple[int, int] | None = None  # offset and size, as of a disk in an archive
+
+
+def file_of(name: str, path: str) -> Backing:
+    """Return what ``name``, recorded in the disk at ``path``, means.
+
+    An absolute name of a file in the folder of the disk or below becomes a relative one.
+    UnsupportedError, which names what is in the way, for all that is no file.
     """
     if name.startswith("json:"):
-        return _from_json(name[5:], path)
-    if name.startswith("file:"):
-        return name[5:], None
-    head = name.partition("/")[0]
-    if ":" in head and not _is_drive(name):
+        backing = _from_json(name[5:], path)
+    elif name.startswith("file:"):
+        backing = Backing(name[5:])
+    elif ":" in name.partition("/")[0] and not _is_drive(name):
         raise _refused(f"{name!r}, which is no file", path)
-    return name, None
+    else:
+        backing = Backing(name)
+    return dataclasses.replace(backing, name=_relative(backing.name, path))
+
+
+def _relative(name: str, path: str) -> str:
+    if not name.startswith("/"):
+        return name
+    try:
+        folder = Path(path).resolve().parent
+        return Path(name).resolve().relative_to(folder).as_posix()
+    except (OSError, RuntimeError, ValueError):
+        return name  # elsewhere: refused later
 
 
 def _is_drive(name: str) -> bool:
@@ -45,7 +67,7 @@ def _is_drive(name: str) -> bool:
     return name[1:2] == ":" and name[:1].isalpha()
 
 
-def _from_json(text: str, path: str) -> tuple[str, str | None]:
+def _from_json(text: str, path: str) -> Backing:
     try:
         options = json.loads(text)
     except (ValueError, RecursionError):
@@ -57,6 +79,11 @@ def _from_json(text: str, path: str) -> tuple[str, str | None]:
     driver, filename = flat.pop("driver", None), flat.pop("file.filename", None)
     if driver == "file" and filename is None:
         driver, filename = None, flat.pop("filename", None)
+    window = None
+    if flat.get("file.driver") == "raw" and filename is None:  # a part of a file
+        window = (flat.pop("file.offset", None), flat.pop("file.size", None))
+        filename = flat.pop("file.file.filename", None)
+        flat["file.driver"] = flat.pop("file.file.driver", "file")
     if flat.pop("file.driver", "file") != "file":
         raise _refused("json: with another protocol than file", path)
     odd = [key for key in flat if key.removeprefix("file.").partition(".")[0] not in _IDLE]
@@ -64,7 +91,9 @@ def _from_json(text: str, path: str) -> tuple[str, str | None]:
         raise _refused(f"json: with the option {odd[0]!r}", path)
     if not isinstance(filename, str) or not isinstance(driver, str | None):
         raise _refused("json: without a file name", path)
-    return filename, driver
+    if window is not None and not all(type(n) is int and n >= 0 for n in window):
+        raise _refused("json: with a part of a file that it does not say", path)
+    return Backing(filename, driver, window)
 
 
 def _flatten(options: dict[str, Any], prefix: str, into: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ from kensho.model.errors import (
     UnsupportedError,
 )
 from kensho.model.extent import Extent, Kind, coalesce
+from kensho.storage.locator import ArchiveMember
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -204,11 +205,14 @@ def _open_parent(opened: list[_Opened], child: Layer, sibling: SiblingOpener | N
     if len(opened) >= MAX_DEPTH:
         raise LimitError(f"more than {MAX_DEPTH} disks on top of each other", path=path)
     names, recorded = child.parent_names, child.parent.format if child.parent else None
+    window = None
     if child.format in _NAMED_BY_QEMU:
-        plain, driver = file_of(names[0], path)
-        names, recorded = (plain,), driver or recorded
+        backing = file_of(names[0], path)
+        names, window, recorded = (backing.name,), backing.window, backing.format or recorded
     name, file = _find(opened[-1].name, names, sibling, path)
     try:
+        if window is not None:
+            file = ArchiveMember(file, *window, f"{file.name}#{window[0]}")
         _check_loop(opened, name)
         layer = open_layer(
             file,

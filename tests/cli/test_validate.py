@@ -119,5 +119,15 @@ def test_fix_without_a_place_for_the_result(kensho: Kensho, tmp_path: Path) -> N
     assert kensho("fix", package(tmp_path))[0] == 2
 
 
+def test_fix_writes_no_package_without_its_files(kensho: Kensho, tmp_path: Path) -> None:
+    path = package(tmp_path / "in", files={}, manifest=None)
+    code, _, err = kensho("fix", path, "-o", tmp_path / "out.ova")
+    assert code == 1
+    assert "disk1.vmdk is missing" in err
+    assert not (tmp_path / "out.ova").exists()
+    assert kensho("fix", path, "--dry-run")[0] == 0
+    assert kensho("fix", "-", "-o", tmp_path / "out.ova")[0] == 2
+
+
 def test_the_verbs_are_there() -> None:
     assert {"validate", "fix"} <= set(VERBS)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from kensho.cli.flags import Flag, Json
+from kensho.cli.flags import Flag, Json, Locator
 from kensho.cli.render import print_findings, print_json
 from kensho.cli.validate import For, exit_code, show_verdicts, show_violations
 from kensho.cli.writing import Out, Writing
@@ -21,7 +21,7 @@ from kensho.packages.validate.write_fixed import algorithm_for, write_fixed
 
 
 def fix(
-    package: str,
+    package: Locator,
     /,
     *,
     output: Out = None,
@@ -41,7 +41,7 @@ def fix(
     Parameters
     ----------
     package
-        OVA, OVF descriptor, or the folder with it.
+        OVA, OVF descriptor, the folder with it, or a URL.
     for_
         Targets that shall take it, divided by commas, as for `kensho validate`.
     mode
@@ -57,6 +57,8 @@ def fix(
         raise UsageError("where should the result go?", hint="-o NEW.ova, or --dry-run")
     if output == "-" and json:
         raise UsageError("standard output cannot hold both the package and JSON", path="-")
+    if package == "-":
+        raise UsageError("mending needs the whole package, a pipe has it once", path="-")
     profiles = profiles_of(for_)
     with opened_ovf(package) as opened:
         mended = mend(opened, profiles, mode)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from kensho.cli import exits
-from kensho.cli.flags import Flag, Json
+from kensho.cli.flags import Flag, Json, OptionalLocator
 from kensho.cli.render import console, print_json, table
 from kensho.model.errors import PlanBlockedError, UsageError
 from kensho.model.finding import Severity
@@ -29,7 +28,7 @@ For = Annotated[str, Parameter(name="--for")]
 
 
 def validate(
-    package: str | None = None,
+    package: OptionalLocator = None,
     /,
     *,
     mode: Mode = Mode.SPEC,
@@ -47,7 +46,7 @@ def validate(
     Parameters
     ----------
     package
-        OVA, OVF descriptor, or the folder with it.
+        OVA, OVF descriptor, the folder with it, or a URL; - reads the descriptor from a pipe.
     mode
         strict: the standard to the letter; spec: with patience for what importers forgive; lax:
         only what cannot be read is an error.
@@ -68,25 +67,14 @@ def validate(
         raise UsageError("nothing to check", hint="kensho validate app.ova")
     profiles = profiles_of(for_)
     from kensho.packages.source import opened_ovf
-    from kensho.packages.validate.subject import package_subject, read_subject
+    from kensho.packages.validate.subject import package_subject, subject_of
 
-    if descriptor and Path(package).is_file() and not package.lower().endswith(".ova"):
-        from kensho.appliances.xmlsafe import MAX_XML
-        from kensho.storage import FileSource
-
-        source = FileSource(package)
-        try:
-            data = source.read_at(0, min(source.size, MAX_XML + 1))
-        finally:
-            source.close()
-        subject = read_subject(data, Path(package).name)
+    with opened_ovf(package) as opened:
+        # Of a pipe only the front is read: what stands behind it is not known.
+        only = subject_of(opened.root, opened.name, notes=opened.findings)
+        subject = only if descriptor or package == "-" else package_subject(opened)
         violations = run_rules(subject, mode)
         verdicts = tuple(judge(subject, profile) for profile in profiles)
-    else:
-        with opened_ovf(package) as opened:
-            subject = package_subject(opened)
-            violations = run_rules(subject, mode)
-            verdicts = tuple(judge(subject, profile) for profile in profiles)
     if json:
         print_json({"path": package, "mode": mode, "violations": violations, "verdicts": verdicts})
     else:

@@ -9,6 +9,7 @@ from kensho.packages.validate.judge import judge
 from kensho.packages.validate.profile import Effect
 from kensho.packages.validate.profiles.table import PROFILES, profiles_of
 from kensho.packages.validate.questions.table import QUESTIONS
+from kensho.packages.validate.subject import read_subject
 from tests.packages.validate.samples import changed, item, subject, with_items
 
 ACCEPT, LOSS, REFUSE = Effect.ACCEPT, Effect.LOSS, Effect.REFUSE
@@ -136,6 +137,13 @@ CASES = [
         changed((' ovf:fileRef="file1"', "")),
         {"kvm": REFUSE, "xcp-ng": REFUSE, "proxmox": LOSS, "workstation": ACCEPT},
     ),
+    ("129 processors", changed(("y>2<", "y>129<")), {"esxi-6.7": REFUSE, "esxi-7": LOSS}),
+    ("65 processors", changed(("y>2<", "y>65<")), {"virtualbox-7": REFUSE, "kvm": LOSS}),
+    (
+        "nine adapters",
+        changed(with_items(*(item(20 + n, 10, "Connection=lan") for n in range(8)))),
+        {"virtualbox-6": REFUSE, "esxi-7": LOSS},
+    ),
     (
         "a file name with a blank",
         changed(("disk1.vmdk", "disk 1.vmdk")),
@@ -147,6 +155,12 @@ CASES = [
 @pytest.mark.parametrize(("what", "text", "wanted"), CASES, ids=[c[0] for c in CASES])
 def test_verdicts(what, text, wanted):
     assert {target: verdict(text, target).verdict for target in wanted} == wanted
+
+
+def test_a_descriptor_in_utf_16_is_read_and_not_portable():
+    data = changed(('encoding="UTF-8"', 'encoding="UTF-16"')).encode("utf-16")
+    answer = judge(read_subject(data, "test.ovf"), PROFILES["portable-1"])
+    assert any("UTF-16" in reason.message for reason in answer.reasons)
 
 
 def test_reasons_say_where_and_why():

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from kensho.appliances.ovf.elements import attribute, children, required
 from kensho.appliances.ovf.resources import alternatives
 from kensho.appliances.ovf.units import parse_unit
+from kensho.model.units import format_bytes
 from kensho.packages.validate.engine import line_of
 from kensho.packages.validate.profile import Device, Effect, Profile, Reason, Verdict
 from kensho.packages.validate.questions.devices import into_mib
@@ -16,9 +17,10 @@ from kensho.packages.validate.questions.table import QUESTIONS
 from kensho.packages.validate.rule import Fault, Mend, OnWriting
 from kensho.packages.validate.rules import manifest
 from kensho.packages.validate.rules.firmware import skip_device
-from kensho.packages.validate.rules.hardware import MEMORY
+from kensho.packages.validate.rules.hardware import CPU, MEMORY
 from kensho.packages.validate.rules.items import put
-from kensho.packages.validate.subject import Item, Subject
+from kensho.packages.validate.rules.networks import NICS
+from kensho.packages.validate.subject import Hardware, Item, Subject
 
 REMOVABLE = (14, 15, 16)  #: an empty drive is no loss
 _FAMILY, _DEVICE, _FILES = "KF-696", "KF-697", "KF-698"
@@ -67,6 +69,7 @@ def reasons(subject: Subject, profile: Profile) -> Iterator[Finding]:
     for _, _, item in subject.items():
         yield from _device(item, profile)
         yield from _memory(item, profile)
+    yield from _limits(subject, profile)
     yield from _formats(subject, profile)
     yield from _digests(subject, profile)
     for name, feature in profile.features.items():
@@ -210,6 +213,36 @@ def _memory(item: Item, profile: Profile) -> Iterator[Finding]:
         )
         why = f"only {', '.join(sorted(profile.memory_units))} are read"
         yield Finding(_DEVICE, profile.memory_effect, fault, why, into_mib)
+
+
+def _limits(subject: Subject, profile: Profile) -> Iterator[Finding]:
+    for system in subject.systems:
+        for hardware in system.hardware[:1]:
+            for what, most in profile.limits.items():
+                found, item = _amount(hardware, what)
+                if item is not None and found > most:
+                    shown = format_bytes if what == "memory" else str
+                    fault = Fault(item.element, f"{shown(found)} {_WORDS[what]}", system.id)
+                    why = f"it has at most {shown(most)} in a machine"
+                    yield Finding(_DEVICE, Effect.REFUSE, fault, why)
+
+
+_WORDS = {"cpus": "processors", "memory": "of memory", "nics": "adapters"}
+
+
+def _amount(hardware: Hardware, what: str) -> tuple[int, Item | None]:
+    """Return how much of something a machine has by default, and the item that says so."""
+    items = [i for i in hardware.items if i.bound == "normal" and not i.configurations]
+    if what == "nics":
+        nics = [i for i in items if i.type in NICS]
+        return len(nics), nics[-1] if nics else None
+    wanted = CPU if what == "cpus" else MEMORY
+    item = next((i for i in items if i.type == wanted), None)
+    text = "" if item is None else item.get("VirtualQuantity")
+    if item is None or not (text.isascii() and text.isdigit() and len(text) < 20):
+        return 0, None
+    unit = parse_unit(item.get("AllocationUnits")) if what == "memory" else None
+    return int(text) * (unit.factor if unit else 1), item
 
 
 def _formats(subject: Subject, profile: Profile) -> Iterator[Finding]:

@@ -58,7 +58,8 @@ class Profile:
     ``families`` None takes any, ``family`` is written in place of others. ``unknown_device`` and
     ``unknown_optional`` are what happens to ResourceTypes that are not in ``devices``, required
     and not. ``memory_units`` are the spellings taken, None for all of DSP0004's. ``digests``
-    are the manifest's algorithms, ``digest`` is the one to write.
+    are the manifest's algorithms. ``limits`` are the most ``cpus``, ``memory`` (bytes) and
+    ``nics`` of a machine.
     """
 
     name: str
@@ -76,7 +77,7 @@ class Profile:
     memory_effect: Effect = Effect.REFUSE
     disk_formats: frozenset[str] | None = None
     digests: frozenset[str] | None = None
-    digest: str = "sha256"
+    limits: Mapping[str, int] = field(default_factory=dict)
     hint: str = ""
 
 

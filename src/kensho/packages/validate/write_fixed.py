@@ -10,7 +10,7 @@ from pathlib import Path
 from kensho.appliances.ovf.elements import attribute, children
 from kensho.appliances.ovf.manifest import read_manifest
 from kensho.appliances.packed import unpack_limit
-from kensho.model.errors import ManifestMismatchError
+from kensho.model.errors import ManifestMismatchError, PackageError
 from kensho.packages.rewrite import (
     ALGORITHMS,
     PackageFile,
@@ -23,7 +23,7 @@ from kensho.packages.rewrite import (
 from kensho.packages.source import OvfPackage
 from kensho.packages.validate.fix import Mended
 from kensho.packages.validate.profile import Profile
-from kensho.packages.validate.rules.references import stored
+from kensho.packages.validate.rules.references import absent, chunks, stored
 from kensho.packages.validate.subject import package_subject, subject_of
 from kensho.storage import ByteSource
 from kensho.storage.digest import digest_source
@@ -61,8 +61,9 @@ def write_fixed(
     """Write ``mended`` to ``target`` with a new manifest.
 
     What the manifest before vouches for is compared first: ManifestMismatchError when it differs,
-    so that a damaged package does not get a good manifest.
+    so that a damaged package does not get a good manifest. PackageError when a file is missing.
     """
+    _refuse_missing(package)
     with ExitStack() as stack:
         files: list[PackageFile] = []
         for entry in _sources(package, mended):
@@ -84,6 +85,18 @@ def write_fixed(
             sign=sign,
             overwrite=overwrite,
             on_bytes=on_bytes,
+        )
+
+
+def _refuse_missing(package: OvfPackage) -> None:
+    """Raise PackageError when a file is not there: a package without it would look complete."""
+    subject = package_subject(package)
+    for fault in (*absent(subject), *chunks(subject)):
+        raise PackageError(
+            fault.message,
+            path=package.path,
+            field="ovf:href",
+            hint="put all files of the package into one folder; --dry-run shows the descriptor",
         )
 
 

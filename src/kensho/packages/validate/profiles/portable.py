@@ -53,6 +53,7 @@ PROFILES = (
             "variable-capacity": Feature(_REFUSE, "it is resolved by VMware only"),
             "file-names": Feature(_LOSS, "Proxmox and tar of old want plain names"),
             "disk-ids": Feature(_LOSS, "Proxmox leaves such disks out"),
+            "encoding": Feature(_LOSS, "not everybody reads other encodings than UTF-8"),
             "no-sizes": Feature(_LOSS, "progress and space are unknown to the importer"),
             "no-name": Feature(_LOSS, "Proxmox names the machine as it likes"),
             "drive-parents": Feature(_REFUSE, "VirtualBox refuses, Proxmox leaves it out"),

@@ -39,6 +39,7 @@ _SIX = Profile(
     devices=_DEVICES,
     memory_units=frozenset({"MegaBytes", "MB", "byte * 2^20"}),
     disk_formats=frozenset({"vmdk", "iso"}),
+    limits={"cpus": 64, "nics": 8},  # as platforms/virtualbox.py
     features={
         "collection": Feature(_LOSS, "the machines are imported one by one"),
         "start-order": Feature(_LOSS, "not read"),

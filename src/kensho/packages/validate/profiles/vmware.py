@@ -13,6 +13,7 @@ what VMware's own exporters write into the fixtures of vmware/govmomi.
 
 from dataclasses import replace
 
+from kensho.model.units import GIB, TIB
 from kensho.packages.validate.profile import Device, Effect, Family, Feature, Profile
 
 _ACCEPT, _LOSS, _REFUSE = Effect.ACCEPT, Effect.LOSS, Effect.REFUSE
@@ -69,6 +70,7 @@ _HOST = Profile(
     devices=DEVICES,
     disk_formats=frozenset({"vmdk", "iso"}),
     digests=frozenset({"sha1", "sha256", "sha512"}),
+    limits={"cpus": 128, "memory": 6128 * GIB, "nics": 10},  # [D] of hardware version 14
     features={
         **_COMMON,
         "collection": Feature(_REFUSE, "a bare host refuses it; vCenter makes a vApp of it"),
@@ -83,6 +85,7 @@ PROFILES = (
         title="VMware ESXi and vCenter 7.0",
         families=(Family("vmx", 17),),  # [D] Update 1 takes 18, Update 2 takes 19
         family="vmx-17",
+        limits={"cpus": 256, "memory": 6128 * GIB, "nics": 10},  # [D] of version 17
     ),
     replace(
         _HOST,
@@ -91,6 +94,7 @@ PROFILES = (
         families=(Family("vmx", 20),),  # [D] Update 2 takes 21
         family="vmx-19",
         digests=frozenset({"sha256", "sha512"}),  # [I] SHA-1 is refused
+        limits={"cpus": 768, "memory": 24 * TIB, "nics": 10},  # [D] of version 20
     ),
     replace(
         _HOST,
@@ -99,6 +103,7 @@ PROFILES = (
         families=(Family("vmx", 21),),  # [D] Workstation 17.5, Fusion 13.5
         family="vmx-19",
         digests=None,
+        limits={"nics": 10},
         features=_COMMON,
     ),
 )

@@ -174,6 +174,13 @@ def no_sizes(subject: Subject) -> Iterator[Fault]:
             yield Fault(file, f"the size of {attribute(file, 'href')} is not given")
 
 
+def encodings(subject: Subject) -> Iterator[Fault]:
+    """Find descriptors that are not in UTF-8."""
+    said = subject.root.getroottree().docinfo.encoding or "UTF-8"
+    if said.upper() not in {"UTF-8", "ASCII", "US-ASCII"}:
+        yield Fault(subject.root, f"the descriptor is in {said}")
+
+
 def no_disks(subject: Subject) -> Iterator[Fault]:
     """Find that there is no DiskSection."""
     if not any(section_kind(s) == "DiskSection" for s in children(subject.root)):

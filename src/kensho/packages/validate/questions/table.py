@@ -46,6 +46,7 @@ QUESTIONS: Mapping[str, Question] = {
     "file-names": Question(_STRUCTURE, package.file_names),
     "disk-ids": Question(_STRUCTURE, package.disk_ids),
     "no-sizes": Question(_STRUCTURE, package.no_sizes, set_size),
+    "encoding": Question(_STRUCTURE, package.encodings, OnWriting("written as UTF-8")),
     "no-disks": Question(_STRUCTURE, package.no_disks),
     "no-system": Question(_STRUCTURE, package.no_system),
     "no-name": Question(_STRUCTURE, package.no_name, package.name_it),

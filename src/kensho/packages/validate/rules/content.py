@@ -223,7 +223,7 @@ RULES = (
         "join the two", once,
     ),
     Rule(
-        "KF-674", COMMON, "no OVF 2 in OVF 1", "DSP0243 2.1 §8.3, §9.11 to §9.17",
+        "KF-674", COMMON, "no OVF 2 in OVF 1", "DSP0243 2.1 §8.3, §9.11 to §9.16",
         "write the descriptor as OVF 2, or leave this out", second_in_first,
     ),
     Rule(

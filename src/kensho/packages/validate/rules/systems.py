@@ -135,7 +135,7 @@ RULES = (
         "declare the group; affinity or availability", placements,
     ),
     Rule(
-        "KF-685", MUST, "encrypted files", "DSP0243 2.1 §9.11",
+        "KF-685", MUST, "encrypted files", "DSP0243 2.1 §9.16",
         "name a file of References", encryption,
     ),
 )  # fmt: skip

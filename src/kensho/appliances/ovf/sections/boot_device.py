@@ -11,10 +11,11 @@ from kensho.appliances.ovf.elements import Notes
 from kensho.appliances.ovf.sections.parts import (
     BOOT_CONFIG,
     BOOT_SOURCE,
+    OneOf3,
+    OneOf4,
     Part,
     Raw,
     Section,
-    UInt16,
     UInt64,
     Version,
 )
@@ -32,12 +33,12 @@ class BootSource(Part, frozen=True, kw_only=True):
     biosboot_string: str = field(default="", name="BIOSBootString")
     boot_string: str = field(default="", name="BootString")
     caption: str = field(default="", name="Caption")
-    changeable_type: UInt16 | None = field(default=None, name="ChangeableType")
+    changeable_type: OneOf4 | None = field(default=None, name="ChangeableType")
     component_setting: tuple[Raw, ...] = field(default=(), name="ComponentSetting")
     configuration_name: str = field(default="", name="ConfigurationName")
     description: str = field(default="", name="Description")
     element_name: str = field(name="ElementName")
-    fail_through_supported: UInt16 | None = field(default=None, name="FailThroughSupported")
+    fail_through_supported: OneOf3 | None = field(default=None, name="FailThroughSupported")
     generation: UInt64 | None = field(default=None, name="Generation")
     instance_id: str = field(name="InstanceID")
     so_id: str = field(default="", name="SoID")
@@ -53,7 +54,7 @@ class BootConfig(Part, frozen=True, kw_only=True):
     PROPERTIES: ClassVar[str] = BOOT_CONFIG
 
     caption: str = field(default="", name="Caption")
-    changeable_type: UInt16 | None = field(default=None, name="ChangeableType")
+    changeable_type: OneOf4 | None = field(default=None, name="ChangeableType")
     component_setting: tuple[Raw, ...] = field(default=(), name="ComponentSetting")
     configuration_name: str = field(default="", name="ConfigurationName")
     description: str = field(default="", name="Description")

@@ -15,6 +15,7 @@ from kensho.appliances.ovf.sections.parts import (
     EPASD,
     RASD,
     SASD,
+    OneOf4,
     Part,
     Raw,
     UInt8,
@@ -51,7 +52,7 @@ class Item(AnyItem, frozen=True, kw_only=True):
     automatic_allocation: bool | None = field(default=None, name="AutomaticAllocation")
     automatic_deallocation: bool | None = field(default=None, name="AutomaticDeallocation")
     caption: str = field(default="", name="Caption")
-    changeable_type: UInt16 | None = field(default=None, name="ChangeableType")
+    changeable_type: OneOf4 | None = field(default=None, name="ChangeableType")
     component_setting: tuple[Raw, ...] = field(default=(), name="ComponentSetting")
     configuration_name: str = field(default="", name="ConfigurationName")
     connection: tuple[str, ...] = field(default=(), name="Connection")
@@ -89,7 +90,7 @@ class StorageItem(AnyItem, frozen=True, kw_only=True):
     automatic_allocation: bool | None = field(default=None, name="AutomaticAllocation")
     automatic_deallocation: bool | None = field(default=None, name="AutomaticDeallocation")
     caption: str = field(default="", name="Caption")
-    changeable_type: UInt16 | None = field(default=None, name="ChangeableType")
+    changeable_type: OneOf4 | None = field(default=None, name="ChangeableType")
     component_setting: tuple[Raw, ...] = field(default=(), name="ComponentSetting")
     configuration_name: str = field(default="", name="ConfigurationName")
     connection: tuple[str, ...] = field(default=(), name="Connection")
@@ -147,7 +148,7 @@ class EthernetPortItem(AnyItem, frozen=True, kw_only=True):
     automatic_allocation: bool | None = field(default=None, name="AutomaticAllocation")
     automatic_deallocation: bool | None = field(default=None, name="AutomaticDeallocation")
     caption: str = field(default="", name="Caption")
-    changeable_type: UInt16 | None = field(default=None, name="ChangeableType")
+    changeable_type: OneOf4 | None = field(default=None, name="ChangeableType")
     component_setting: tuple[Raw, ...] = field(default=(), name="ComponentSetting")
     configuration_name: str = field(default="", name="ConfigurationName")
     connection: tuple[str, ...] = field(default=(), name="Connection")

@@ -55,7 +55,9 @@ def _alone(node: etree._Element, own: str) -> str:
     holder = etree.Element("_", nsmap={None: OVF, "ovf": OVF, **PREFIXES})  # type: ignore[dict-item]
     holder.append(element)
     element = parse_kept(serialise(element))
-    etree.cleanup_namespaces(element, keep_ns_prefixes=sorted(_in_values(element)))
+    etree.cleanup_namespaces(
+        element, top_nsmap=hoisted(element), keep_ns_prefixes=sorted(_in_values(element))
+    )
     return _DECLARED.sub(_sorted, serialise(element), count=1)
 
 
@@ -123,6 +125,19 @@ def renamed(xml: str, old: str, new: str) -> str:
     if old == new or not old:
         return xml
     return re.sub(rf'(\sxmlns(?::[\w.-]+)?="){re.escape(old)}"', rf'\g<1>{new}"', xml)
+
+
+def hoisted(element: etree._Element) -> dict[str, str]:
+    """Return the namespaces that have one prefix everywhere below, to be declared once."""
+    prefixes: dict[str, set[str | None]] = {}
+    for node in element.iter(etree.Element):
+        for prefix, uri in node.nsmap.items():
+            prefixes.setdefault(uri, set()).add(prefix)
+    return {
+        prefix: uri
+        for uri, found in prefixes.items()
+        if len(found) == 1 and (prefix := min(found, key=str))
+    }
 
 
 def used_prefixes(element: etree._Element) -> set[str]:

@@ -41,6 +41,10 @@ PREFIXES = {
     "boots": BOOT_SOURCE,
 }
 
+#: Enumerations of CIM that begin with 0, by how many values they have.
+OneOf3 = Annotated[int, Meta(ge=0, lt=3)]
+OneOf4 = Annotated[int, Meta(ge=0, lt=4)]
+OneOf5 = Annotated[int, Meta(ge=0, lt=5)]
 UInt8 = Annotated[int, Meta(ge=0, lt=1 << 8)]
 UInt16 = Annotated[int, Meta(ge=0, lt=1 << 16)]
 UInt32 = Annotated[int, Meta(ge=0, lt=1 << 32)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from lxml import etree
@@ -58,7 +57,7 @@ def _read(cls: type[P], element: etree._Element, own: str, notes: Notes, depth: 
     counts: Counter[str] = Counter()
     anchor, last = "", -1
     if plan.content is not None:
-        values[plan.content.field] = _joined(element.xpath("text()"))
+        values[plan.content.field] = _text_of(element)
     for node in element:
         slot, child = _slot_for(plan, node, own, cls)
         if slot is None or (not slot.many and slot.field in values):
@@ -74,6 +73,8 @@ def _read(cls: type[P], element: etree._Element, own: str, notes: Notes, depth: 
             if slot.kind is Kind.TEXT
             else ()
         )
+        if slot.many and value == ():
+            continue  # no number
         if slot.many:
             many[slot.field].append(value)
         else:
@@ -179,7 +180,7 @@ def _value(
         case Kind.RAW:
             return Raw(keep(node, own, notes))
         case _:
-            return _scalar(slot, _joined(node.xpath("text()")), where, notes)
+            return _scalar(slot, _text_of(node), where, notes)
 
 
 def _scalar(slot: Slot, text: str, where: str, notes: Notes) -> Any:
@@ -205,8 +206,8 @@ def _scalar(slot: Slot, text: str, where: str, notes: Notes) -> Any:
     return number
 
 
-def _joined(texts: Iterable[object]) -> str:
-    text = "".join(map(str, texts))
+def _text_of(element: etree._Element) -> str:
+    text = (element.text or "") + "".join(child.tail or "" for child in element)
     return text if text.strip() else ""
 
 

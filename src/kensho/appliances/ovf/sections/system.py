@@ -7,7 +7,16 @@ from typing import ClassVar
 from msgspec import field
 
 from kensho.appliances.ovf.sections.items import NEW_PROPERTIES
-from kensho.appliances.ovf.sections.parts import CIM, VSSD, Part, Raw, UInt16, UInt64
+from kensho.appliances.ovf.sections.parts import (
+    CIM,
+    VSSD,
+    OneOf4,
+    OneOf5,
+    Part,
+    Raw,
+    UInt16,
+    UInt64,
+)
 
 
 class DateTime(Part, frozen=True, kw_only=True):
@@ -33,9 +42,9 @@ class System(Part, frozen=True, kw_only=True):
     PROPERTIES: ClassVar[str] = VSSD
     SINCE_2: ClassVar[frozenset[str]] = NEW_PROPERTIES
 
-    automatic_recovery_action: UInt16 | None = field(default=None, name="AutomaticRecoveryAction")
-    automatic_shutdown_action: UInt16 | None = field(default=None, name="AutomaticShutdownAction")
-    automatic_startup_action: UInt16 | None = field(default=None, name="AutomaticStartupAction")
+    automatic_recovery_action: OneOf5 | None = field(default=None, name="AutomaticRecoveryAction")
+    automatic_shutdown_action: OneOf5 | None = field(default=None, name="AutomaticShutdownAction")
+    automatic_startup_action: OneOf5 | None = field(default=None, name="AutomaticStartupAction")
     automatic_startup_action_delay: DateTime | None = field(
         default=None, name="AutomaticStartupActionDelay"
     )
@@ -43,7 +52,7 @@ class System(Part, frozen=True, kw_only=True):
         default=None, name="AutomaticStartupActionSequenceNumber"
     )
     caption: str = field(default="", name="Caption")
-    changeable_type: UInt16 | None = field(default=None, name="ChangeableType")
+    changeable_type: OneOf4 | None = field(default=None, name="ChangeableType")
     component_setting: tuple[Raw, ...] = field(default=(), name="ComponentSetting")
     configuration_data_root: str = field(default="", name="ConfigurationDataRoot")
     configuration_file: str = field(default="", name="ConfigurationFile")

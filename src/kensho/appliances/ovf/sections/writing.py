@@ -8,7 +8,7 @@ from typing import Any
 
 from lxml import etree
 
-from kensho.appliances.ovf.sections.keeping import restore, used_prefixes
+from kensho.appliances.ovf.sections.keeping import hoisted, restore, used_prefixes
 from kensho.appliances.ovf.sections.parts import (
     OVF,
     OVF_NAMESPACES,
@@ -36,16 +36,8 @@ def tidy(element: etree._Element, kept: Iterable[etree._Element]) -> None:
     """Drop declarations that nothing uses, and indent what is not in ``kept``."""
     nodes = set(kept)
     in_values = {p for n in nodes if isinstance(n.tag, str) for p in used_prefixes(n)}
-    prefixes: dict[str, set[str | None]] = {}
-    for node in element.iter(etree.Element):
-        for prefix, uri in node.nsmap.items():
-            prefixes.setdefault(uri, set()).add(prefix)
-    # What has one prefix everywhere is declared once; OVF's own namespaces are already.
-    top = {
-        p: uri for uri, found in prefixes.items() if len(found) == 1 and (p := min(found, key=str))
-    }
     keep = ["ovf", *sorted(in_values)]
-    etree.cleanup_namespaces(element, top_nsmap=top, keep_ns_prefixes=keep)
+    etree.cleanup_namespaces(element, top_nsmap=hoisted(element), keep_ns_prefixes=keep)
     _indent(element, nodes, 0)
 
 
@@ -173,8 +165,10 @@ def _text(value: object) -> str:
 
 
 def _indent(element: etree._Element, kept: set[etree._Element], level: int) -> None:
-    if element in kept or not len(element) or (element.text or "").strip():
+    if element in kept or (element.text or "").strip():
         return
+    if next(element.iterchildren(etree.Element), None) is None:
+        return  # a comment alone; an empty type does not even bear white space
     element.text = "\n" + "  " * (level + 1)
     for child in element:
         child.tail = "\n" + "  " * (level + 1)

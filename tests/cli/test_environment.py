@@ -134,3 +134,13 @@ def test_a_wrong_network_is_an_error(kensho: Kensho, source: Path) -> None:
 
 def test_a_wrong_configuration_is_an_error(kensho: Kensho, source: Path) -> None:
     assert kensho("plan", source, "--to", "kvm", "--configuration", "huge")[0] == 2
+
+
+def test_inspect_lists_what_can_be_set_and_no_password(kensho: Kensho, source: Path) -> None:
+    code, out, _ = kensho("inspect", source)
+    assert code == 0
+    assert "com.example.port.1" in out
+    assert "(needed)" in out
+    assert "(hidden)" in out
+    assert "factory-default" not in out
+    assert "com.example.build.1" not in out  # the vendor's own

@@ -20,7 +20,7 @@ from kensho.convert.plan import with_values
 from kensho.convert.source import opened, select_machine
 from kensho.model.errors import LocatorError, UsageError
 from kensho.model.selection import Selection
-from kensho.storage.atomic import PendingFile
+from kensho.storage.atomic import PendingFile, partial_path
 
 if TYPE_CHECKING:
     from kensho.model.appliance import Appliance
@@ -138,8 +138,8 @@ def _write(name: str, data: bytes, *, overwrite: bool, private: bool) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with PendingFile(path) as pending:
-            pending.sink.append(data)
             if private:
-                path.with_name(f".{path.name}.kensho-partial").chmod(0o600)
+                partial_path(path).chmod(0o600)
+            pending.sink.append(data)
     except OSError as error:
         raise LocatorError(f"cannot be written: {error.strerror}", path=path) from None

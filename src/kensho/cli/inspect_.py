@@ -75,6 +75,7 @@ def inspect(
 
 
 def _show(appliance: Appliance, kind: str) -> None:
+    from kensho.cli.properties import properties_table
     from rich.markup import escape
 
     out = console()
@@ -94,8 +95,11 @@ def _show(appliance: Appliance, kind: str) -> None:
             out.print(escape(f"\nproduct: {product.name} {product.version} {product.vendor}"))
     eulas = [*appliance.eulas, *(e for m in appliance.machines for e in m.eulas)]
     if eulas:
-        out.print(f"licence agreements: {len(eulas)}")
+        out.print(f"licence agreements: {len(eulas)}; `kensho eula` shows them")
     out.print()
+    properties = properties_table(appliance)
+    if properties is not None:
+        out.print(properties)
 
 
 def _show_choices(appliance: Appliance, out: Console) -> None:

@@ -24,7 +24,7 @@ from kensho.appliances.package import PlacedDisk
 from kensho.convert.plan import JOURNAL, LOCK, Plan
 from kensho.disks.resume import is_resumable, leftovers
 from kensho.model.errors import FormatError, LocatorError, UsageError, VerificationError
-from kensho.storage.atomic import PendingFile
+from kensho.storage.atomic import PendingFile, partial_path
 
 
 class Journal(msgspec.Struct, frozen=True):
@@ -63,9 +63,9 @@ class Workspace:
         self, name: str, data: bytes, *, executable: bool = False, private: bool = False
     ) -> None:
         """Write a small file into the staging folder; ``private`` ones only the owner can read."""
-        _replace_bytes(self.folder / name, data)
-        if executable or private:
-            (self.folder / name).chmod(0o755 if executable else 0o600)
+        _replace_bytes(self.folder / name, data, private=private)
+        if executable:
+            (self.folder / name).chmod(0o755)
 
     def publish(self, names: tuple[str, ...]) -> None:
         """Make files visible in the output folder, in this order, durably."""
@@ -195,8 +195,10 @@ def _clear(folder: Path, *, keep: set[str]) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _replace_bytes(path: Path, data: bytes) -> None:
+def _replace_bytes(path: Path, data: bytes, *, private: bool = False) -> None:
     with PendingFile(path) as pending:
+        if private:
+            partial_path(path).chmod(0o600)
         pending.sink.append(data)
 
 

@@ -92,7 +92,7 @@ def image_names(name: str, machines: Sequence[str]) -> dict[str, str]:
     if len(machines) == 1:
         return {machines[0]: f"{name}-ovf-env.iso"}
     taken: set[str] = set()
-    return {m: f"{name}-{unique(file_stem(m)[:30], taken)}-ovf-env.iso" for m in machines}
+    return {m: f"{name}-{unique(file_stem(m)[:20], taken)}-ovf-env.iso" for m in machines}
 
 
 def image_documents(

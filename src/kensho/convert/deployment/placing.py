@@ -66,7 +66,7 @@ def place(
             drive = moved.cdroms[-1]
             rows.append(DeviceRow("cdrom", drive.name, "", place_of(moved, drive)))
         if way is not None:
-            steps.append(_step(before, machine, way, names[machine.id], assigned))
+            steps.append(_step(machine, way, names[machine.id], assigned))
     after = msgspec.structs.replace(after, machines=tuple(machines))
     for step in steps:
         if step.way is Way.CD:
@@ -85,18 +85,15 @@ def _moved(
     return move(machine), way
 
 
-def _step(
-    before: Appliance, machine: Machine, way: Way, filename: str, assigned: Assigned
-) -> EnvironmentStep:
-    theirs = {"", machine.id}
+def _step(machine: Machine, way: Way, filename: str, assigned: Assigned) -> EnvironmentStep:
     return EnvironmentStep(
         machine=machine.id,
         way=way,
         filename="" if way is Way.GUESTINFO else filename,
         stated=bool({ISO, GUESTINFO} & set(machine.transports)),
+        # Siblings' properties are in it, too.
         secrets=any(
             place in assigned.secrets and prop.value
-            for place, prop in all_properties(before)
-            if place.machine in theirs
+            for place, prop in all_properties(assigned.appliance)
         ),
     )

@@ -189,7 +189,8 @@ def _names(appliance: Appliance) -> dict[str, list[Place]]:
         for prefix in ("", f"{place.machine}:") if place.machine else ("",):
             names.setdefault(prefix + place.name, []).append(place)
             plain.setdefault(prefix + prop.key, []).append(place)
-    return plain | names
+    # Some packages have a property twice.
+    return {name: list(dict.fromkeys(places)) for name, places in (plain | names).items()}
 
 
 def _unknown(key: str, places: list[Place], names: dict[str, list[Place]]) -> str:

@@ -96,7 +96,7 @@ def _environment(journey: Journey, step: EnvironmentStep) -> Iterator[Finding]:
                 "KF-763",
                 f"the guest gets its properties on a CD-ROM: ovf-env.xml in {step.filename}",
                 machine.name,
-                "attached; detach it when the guest is set up",
+                "attached; copy it with the disks, and detach it when the guest is set up",
             )
         case Way.BESIDE:
             how = _HOW.get(journey.platform.name, "attach it to the machine as a CD-ROM")

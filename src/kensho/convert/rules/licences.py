@@ -27,7 +27,7 @@ def check(journey: Journey) -> Iterator[Finding]:
         yield warning(
             "KF-366",
             f"{len(properties)} OVF properties ({keys}) do not reach the guest",
-            action="they are in the report; configure the guest by hand",
+            action="--property hands them to it, `kensho environment` writes them in other forms",
         )
     elif products and not carries.products:
         yield note("KF-367", "product information is not carried over", action="in the report")

@@ -75,8 +75,9 @@ def inspect(
 
 
 def _show(appliance: Appliance, kind: str) -> None:
-    from kensho.cli.properties import properties_table
     from rich.markup import escape
+
+    from kensho.cli.properties import properties_table
 
     out = console()
     out.print(f"[bold]{escape(appliance.name)}[/] ({kind})")

@@ -88,6 +88,9 @@ def test_ansible_50299_properties_reach_the_guest_on_a_cd_rom(
     run_plan(made, tmp_path / "out")
     text = (tmp_path / "out" / document).read_text(encoding="utf-8-sig")
     assert says in text
+    checker = {"kvm": "virt-xml-validate", "proxmox": "bash -n"}.get(target, "").split()
+    if checker and shutil.which(checker[0]):
+        subprocess.run([*checker, tmp_path / "out" / document], check=True, capture_output=True)
     found = on_image(tmp_path / "out/web-ovf-env.iso")
     assert found["com.example.hostname.1"] == "web"
     assert found["com.example.root_password.1"] == SECRET
@@ -219,6 +222,9 @@ def test_adapters_are_plugged_into_the_network_that_was_named(
     run_plan(made, tmp_path / "out")
     text = (tmp_path / "out" / document).read_text(encoding="utf-8-sig")
     assert says.replace("'vmbr7", "vmbr7") in text.replace("bridge='", "bridge=")
+    if target == "kvm" and shutil.which("virt-xml-validate"):
+        line = ["virt-xml-validate", str(tmp_path / "out" / document)]
+        subprocess.run(line, check=True, capture_output=True)
 
 
 def test_a_plan_cannot_name_a_file_elsewhere(tmp_path: Path) -> None:

@@ -50,6 +50,13 @@ def test_govmomi_1659_all_that_is_missing_or_wrong_is_said_at_once(tmp_path: Pat
     assert "com.example.port.1" in error.value.hint
 
 
+def test_a_file_of_nonsense_is_told_in_short(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as error:
+        plan(package(tmp_path), *(f"nonsense{n}=x" for n in range(3000)))
+    assert "more" in error.value.message
+    assert len(error.value.message) < 10_000
+
+
 def test_govmomi_1617_without_any_property_the_missing_ones_are_a_finding(tmp_path: Path) -> None:
     made = plan(package(tmp_path))
     finding = next(f for f in made.findings if f.code == "KF-761")

@@ -20,6 +20,9 @@ from kensho.model.machine import Product, Property
 from kensho.model.property_values import check_value, is_required, value_type
 
 
+_MOST = 50  #: faults told in full; a file of nonsense has thousands
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Which property: its machine's id ("" for the appliance's own) and its full name."""
@@ -75,7 +78,7 @@ def assign(appliance: Appliance, given: Sequence[Given]) -> Assigned:
     for one in given:
         places = names.get(one.key, [])
         if len(places) != 1:
-            faults.append(_unknown(one.key, places, names))
+            faults.append(_unknown(one.key, places, names, suggest=len(faults) < _MOST))
             continue
         place = places[0]
         prop = known[place]
@@ -149,17 +152,19 @@ def demand(assigned: Assigned, deployed: Appliance | None = None) -> None:
     """
     faults = list(assigned.faults)
     if deployed is not None:
+        given = set(assigned.keys.values())
         faults += [
             f"{place.name}: {fault}"
             for place, prop in all_properties(deployed)
-            if is_required(prop) and place not in assigned.keys.values()
+            if is_required(prop) and place not in given
             for fault in check_value(prop, "")
         ]
     if faults:
         several = len(faults) > 1
         raise UsageError(
             (f"{len(faults)} properties are wrong or missing: " if several else "")
-            + "; ".join(faults),
+            + "; ".join(faults[:_MOST])
+            + (f"; and {len(faults) - _MOST} more" if len(faults) > _MOST else ""),
             field="--property",
             hint=_hint(_names(assigned.appliance)),
         )
@@ -193,12 +198,12 @@ def _names(appliance: Appliance) -> dict[str, list[Place]]:
     return {name: list(dict.fromkeys(places)) for name, places in (plain | names).items()}
 
 
-def _unknown(key: str, places: list[Place], names: dict[str, list[Place]]) -> str:
+def _unknown(key: str, places: list[Place], names: dict[str, list[Place]], *, suggest: bool) -> str:
     if places:
         options = " or ".join(f"{p.machine}:{p.name}" if p.machine else p.name for p in places)
         return f"{key}: there are several; say {options}"
     folded = {name.casefold(): name for name in names}
-    close = difflib.get_close_matches(key.casefold(), list(folded), n=1)
+    close = difflib.get_close_matches(key.casefold(), list(folded), n=1) if suggest else []
     meant = f", did you mean {folded[close[0]]}?" if close else ""
     return f"{key}: there is no such property{meant}"
 

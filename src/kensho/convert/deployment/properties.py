@@ -19,7 +19,6 @@ from kensho.model.errors import UsageError
 from kensho.model.machine import Product, Property
 from kensho.model.property_values import check_value, is_required, value_type
 
-
 _MOST = 50  #: faults told in full; a file of nonsense has thousands
 
 

@@ -51,3 +51,17 @@ def test_what_is_no_package(tmp_path):
     (tmp_path / "disk.img").write_bytes(bytes(512))
     with pytest.raises(UnsupportedError), opened_ovf(tmp_path / "disk.img"):
         pass
+
+
+def test_chunks_are_files_and_web_addresses_are_not(tmp_path):
+    files = (
+        b'<File ovf:id="a" ovf:href="a.vmdk" ovf:chunkSize="2" ovf:size="3"/>'
+        b'<File ovf:id="b" ovf:href="http://127.0.0.1:1/b.vmdk"/>'
+    )
+    text = DESCRIPTOR.replace(b"<References>", b"<References>" + files)
+    (tmp_path / "app.ovf").write_bytes(text)
+    (tmp_path / "a.vmdk.000000000").write_bytes(b"12")
+    (tmp_path / "a.vmdk.000000001").write_bytes(b"3")
+    (tmp_path / "b.vmdk").write_bytes(b"22")
+    with opened_ovf(tmp_path) as package:
+        assert package.files == ("a.vmdk.000000000", "a.vmdk.000000001", "b.vmdk")

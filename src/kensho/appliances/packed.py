@@ -132,15 +132,8 @@ def _open_stored(store: Store, file: File) -> ByteSource:
         if find(store, file.href) is None:
             raise
         return open_file(store, file.href)  # somebody joined them and left the descriptor
-    parts: list[ByteSource] = []
-    try:
-        for name in names:
-            parts.append(store.open(name))  # noqa: PERF401 - those opened are closed on errors
-        return JoinedSource(parts, f"{store.path}#{file.href}")
-    except BaseException:
-        for part in parts:
-            part.close()
-        raise
+    sizes = [store.size_of(name) or 0 for name in names]
+    return JoinedSource(sizes, lambda n: store.open(names[n]), f"{store.path}#{file.href}")
 
 
 def unpacked(origin: Origin, source: ByteSource) -> tuple[Origin, ByteSource] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -17,11 +17,14 @@ from kensho.appliances.ova.read import open_archive
 from kensho.appliances.ovf.elements import attribute, children, local
 from kensho.appliances.ovf.manifest import MAX_MANIFEST
 from kensho.appliances.ovf.open import refuse_other
-from kensho.appliances.packed import unpacked
+from kensho.appliances.ovf.quantities import to_int
+from kensho.appliances.packed import chunk_names, unpacked
+from kensho.appliances.paths import is_web_address
 from kensho.appliances.sniff import is_tar, is_xml
 from kensho.appliances.store import Store, fetching, find, read_text_file
 from kensho.appliances.xmlsafe import MAX_XML, parse_xml
-from kensho.model.errors import PackageError, UnsupportedError
+from kensho.model.appliance import File
+from kensho.model.errors import KenshoError, UnsupportedError
 from kensho.model.finding import Finding
 from kensho.storage.locator import is_pipe
 from kensho.storage.pipe import PipeReader
@@ -33,7 +36,8 @@ class OvfPackage:
 
     ``data`` is the descriptor byte for byte, ``root`` the same parsed: it belongs to the caller,
     who may change it. ``files`` are the others in the order of the archive, or of References in a
-    folder: without descriptor, manifest and certificate, and without what is missing.
+    folder: without descriptor, manifest and certificate, and without what is missing or at other
+    web addresses. A split file is its chunks.
     """
 
     kind: Literal["ova", "ovf"]
@@ -117,6 +121,18 @@ def _read(
     )
 
 
+def _stored(element: etree._Element, store: Store) -> Sequence[str]:
+    """Return the stored names of what a File means: one, its chunks, or none of this package."""
+    href = attribute(element, "href")
+    name = find(store, href)
+    if name is not None:
+        return () if is_web_address(name) else (name,)
+    chunk, size = to_int(attribute(element, "chunkSize")), to_int(attribute(element, "size"))
+    if not chunk or chunk < 0:
+        return ()
+    return chunk_names(store, File("", href, size, attribute(element, "compression"), chunk))
+
+
 def _listed(root: etree._Element, store: Store) -> tuple[str, ...]:
     """Return the files of a folder that References names and that are there."""
     names = []
@@ -125,9 +141,7 @@ def _listed(root: etree._Element, store: Store) -> tuple[str, ...]:
             if local(element) != "File":
                 continue
             try:
-                name = find(store, attribute(element, "href"))
-            except (PackageError, UnsupportedError):
+                names.extend(_stored(element, store))
+            except KenshoError:
                 continue
-            if name is not None:
-                names.append(name)
     return tuple(dict.fromkeys(names))

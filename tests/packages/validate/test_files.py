@@ -56,6 +56,12 @@ def test_the_image_is_larger_than_said(tmp_path):
     assert str(2 * SIZE) in violation.message
 
 
+def test_a_compressed_image_is_larger_than_said(tmp_path):
+    disk = zipped(vmdk(tmp_path / "x.vmdk", 2 * SIZE))
+    text = changed((FILE, FILE.replace("/>", ' ovf:compression="gzip"/>')))
+    assert "KF-635" in found(package(tmp_path, text, files={"disk1.vmdk": disk}))
+
+
 def test_the_image_is_of_another_format(tmp_path):
     qcow = b"QFI\xfb\0\0\0\3" + bytes(12) + b"\0\0\0\x10" + (1 << 20).to_bytes(8, "big")
     path = package(tmp_path, files={"disk1.vmdk": qcow + bytes(200_000)})

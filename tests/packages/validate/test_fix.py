@@ -32,6 +32,7 @@ from tests.packages.validate.samples import (
     item,
     package,
     subject,
+    vmdk,
     with_items,
 )
 from tests.packages.validate.test_rules import FAULTS
@@ -158,6 +159,24 @@ def test_chunks_are_taken_along(tmp_path):
     with opened_ovf(path) as opened:
         write_fixed(opened, mend(opened, [PROFILES["esxi-7"]]), str(tmp_path / "out/new.ovf"))
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"new.ovf", "new.mf", *chunks}
+
+
+@pytest.mark.parametrize("ova", [False, True])
+def test_chunks_are_joined_for_those_who_do_not(tmp_path, ova):
+    disk = vmdk(tmp_path / "x.vmdk")
+    size = len(disk) // 2 + 1
+    text = changed(('ovf:size="@SIZE@"', f'ovf:size="{len(disk)}" ovf:chunkSize="{size}"'))
+    chunks = {"disk1.vmdk.000000000": disk[:size], "disk1.vmdk.000000001": disk[size:]}
+    path = package(tmp_path / "in", text, files=chunks, ova=ova)
+    out = tmp_path / "out/new.ovf"
+    with opened_ovf(path) as opened:
+        assert judge(package_subject(opened), PROFILES["proxmox"]).verdict == "refuse"
+        write_fixed(opened, mend(opened, [PROFILES["proxmox"]]), str(out))
+    assert {p.name for p in out.parent.iterdir()} == {"new.ovf", "new.mf", "disk1.vmdk"}
+    assert (out.parent / "disk1.vmdk").read_bytes() == disk
+    with opened_ovf(out) as opened:
+        assert judge(package_subject(opened), PROFILES["proxmox"]).verdict != "refuse"
+        assert validate(package_subject(opened), Mode.STRICT) == ()
 
 
 def test_the_package_itself_stays(tmp_path):

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
 from lxml import etree
 
@@ -66,9 +67,10 @@ def mend(package: OvfPackage, profiles: Sequence[Profile] = (), mode: Mode = Mod
     serialised = serialise_descriptor(root)
     changes: dict[tuple[str, str, str], Change] = {}
     root, findings = _whole(root, package, profiles, changes)
+    looks: dict[str, Any] = {}
     for _ in range(_ROUNDS):
         known = len(changes)
-        subject = _subject(package, root, notes)
+        subject = _subject(package, root, notes, looks)
         for code, fault, how in _mendable(subject, mode, profiles):
             _apply(subject, code, fault, how, changes)
         if len(changes) == known:
@@ -78,7 +80,7 @@ def mend(package: OvfPackage, profiles: Sequence[Profile] = (), mode: Mode = Mod
     again, _ = parse_xml(after, path=package.path)
     final = subject_of(again, package.name)
     left = validate(final, mode)
-    verdicts = tuple(judge(_subject(package, again, ()), profile) for profile in profiles)
+    verdicts = tuple(judge(_subject(package, again, (), looks), profile) for profile in profiles)
     still = {(v.code, v.message) for v in left}
     still |= {(r.code, r.message) for v in verdicts for r in v.reasons}
     return Mended(
@@ -97,11 +99,12 @@ def changes_all(changes: dict[tuple[str, str, str], Change]) -> bool:
     return any(change.done.startswith("OVF's elements lost") for change in changes.values())
 
 
-def _subject(package: OvfPackage, root: etree._Element, notes: tuple[Finding, ...]) -> Subject:
+def _subject(
+    package: OvfPackage, root: etree._Element, notes: tuple[Finding, ...], looks: dict[str, Any]
+) -> Subject:
     """Index the mended tree with the package's files; its manifest is to be written anew."""
-    findings = tuple(f for f in (*package.findings, *notes))
-    there = replace(package, root=root, manifest=None, findings=findings)
-    return replace(package_subject(there), notes=())
+    there = replace(package, root=root, manifest=None, findings=(*package.findings, *notes))
+    return replace(package_subject(there), notes=(), looks=looks)
 
 
 def _whole(

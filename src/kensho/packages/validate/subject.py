@@ -7,7 +7,8 @@ finding and not fifty. Nothing here judges.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from lxml import etree
 
@@ -95,6 +96,7 @@ class Subject:
     networks: tuple[etree._Element, ...]
     contents: tuple[etree._Element, ...]  #: VirtualSystems and collections, nested ones too
     systems: tuple[System, ...]
+    looks: dict[str, Any] = field(default_factory=dict, compare=False)  #: disk images looked at
 
     def items(self) -> Iterator[tuple[System, Hardware, Item]]:
         """Yield every hardware item with where it is."""

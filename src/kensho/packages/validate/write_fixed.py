@@ -7,9 +7,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from kensho.appliances.ovf.elements import attribute, children
+from kensho.appliances.ovf.elements import Notes, attribute, children
 from kensho.appliances.ovf.manifest import read_manifest
-from kensho.appliances.packed import unpack_limit
+from kensho.appliances.ovf.references import read_files
+from kensho.appliances.packed import open_content
+from kensho.model.appliance import File
 from kensho.model.errors import ManifestMismatchError, PackageError
 from kensho.packages.rewrite import (
     ALGORITHMS,
@@ -27,16 +29,15 @@ from kensho.packages.validate.rules.references import absent, chunks, stored
 from kensho.packages.validate.subject import package_subject, subject_of
 from kensho.storage import ByteSource
 from kensho.storage.digest import digest_source
-from kensho.storage.gzip import GzipSource
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """A file of the result: its name, its name in the package, whether it is unpacked."""
+    """A file of the result: its name, its names in the package, what is unpacked or joined."""
 
     name: str
-    stored: str
-    unpack: bool = False
+    stored: tuple[str, ...]
+    content: File | None = None
 
 
 def algorithm_for(profiles: Sequence[Profile]) -> str:
@@ -67,11 +68,14 @@ def write_fixed(
     with ExitStack() as stack:
         files: list[PackageFile] = []
         for entry in _sources(package, mended):
-            _check(package, entry.stored)
-            source: ByteSource = package.store.open(entry.stored)
+            for name in entry.stored:
+                _check(package, name)
+            source: ByteSource = (
+                package.store.open(entry.stored[0])
+                if entry.content is None
+                else open_content(package.store, entry.content, None)
+            )
             stack.callback(source.close)
-            if entry.unpack:
-                source = GzipSource(source, unpack_limit(source.size, None))
             files.append(PackageFile(entry.name, source))
         descriptor = _descriptor(mended, files)
         path = Path(target)
@@ -116,23 +120,27 @@ def _descriptor(mended: Mended, files: Sequence[PackageFile]) -> bytes:
 
 
 def _sources(package: OvfPackage, mended: Mended) -> Iterator[_Source]:
-    """Yield the files in the order of the package; unpacked ones under their new names."""
+    """Yield the files in the order of the package; unpacked and joined ones by their new names."""
     before = package_subject(package)
     after = subject_of(mended.root, package.name)
-    unpacked: dict[str, str] = {}
-    for old, new in zip(before.files, after.files, strict=False):
-        was, now = attribute(old, "compression"), attribute(new, "compression")
-        name = stored(before, old)
-        if was == "gzip" and not now and name is not None:
-            href = attribute(new, "href")
-            unpacked[name] = name if href == attribute(old, "href") else href
+    models = {f.href: f for f in read_files(package.root, Notes(package.path))}
+    changed: dict[str, _Source] = {}
     names = list(package.files)
-    for file in before.files:  # chunks in a folder, where package.files has only whole files
-        href = attribute(file, "href")
-        if attribute(file, "chunkSize") and package.kind == "ovf":
-            names += _chunks(package, href)
+    for old, new in zip(before.files, after.files, strict=False):
+        href = attribute(old, "href")
+        parts = tuple(_chunks(package, href)) if attribute(old, "chunkSize") else ()
+        parts = parts or tuple(n for n in (stored(before, old),) if n is not None)
+        same = all(attribute(old, n) == attribute(new, n) for n in ("compression", "chunkSize"))
+        if not same and parts and href in models:
+            made = _Source(attribute(new, "href"), parts, models[href])
+            changed.update(dict.fromkeys(parts, made))
+        names += [p for p in parts if p not in names]  # chunks: package.files has whole files
+    done: set[str] = set()
     for name in dict.fromkeys(names):
-        yield _Source(unpacked.get(name, name), name, unpack=name in unpacked)
+        entry = changed.get(name, _Source(name, (name,)))
+        if entry.name not in done:
+            done.add(entry.name)
+            yield entry
 
 
 def _chunks(package: OvfPackage, href: str) -> Iterator[str]:

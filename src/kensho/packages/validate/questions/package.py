@@ -17,9 +17,8 @@ from kensho.appliances.ovf.elements import (
 )
 from kensho.appliances.ovf.units import parse_unit
 from kensho.packages.validate.rule import Fault
-from kensho.packages.validate.rules import content, disk_images, disks
+from kensho.packages.validate.rules import content, disk_images, disks, references
 from kensho.packages.validate.rules import manifest as manifests
-from kensho.packages.validate.rules.references import stored
 from kensho.packages.validate.subject import Subject, content_kind, namespace
 
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]+")
@@ -72,7 +71,7 @@ def unpack(subject: Subject, fault: Fault) -> str | None:
     file = fault.element
     if file is None or attribute(file, "compression") != "gzip" or attribute(file, "chunkSize"):
         return None
-    if stored(subject, file) is None:
+    if references.stored(subject, file) is None:
         return None
     href = attribute(file, "href")
     plain = href.removesuffix(".gz")
@@ -91,6 +90,19 @@ def chunks(subject: Subject) -> Iterator[Fault]:
     for file in subject.files:
         if attribute(file, "chunkSize").strip("0"):
             yield Fault(file, f"{attribute(file, 'href')} is cut into chunks")
+
+
+def join(subject: Subject, fault: Fault) -> str | None:
+    """Take the chunks away; they are joined where the package is written."""
+    file = fault.element
+    if file is None or subject.package is None or any(references.chunks(subject)):
+        return None
+    if attribute(file, "compression") not in {"", "identity"}:
+        return None  # the target that joins nothing unpacks nothing either: one mend at a time
+    for key in list(file.attrib):
+        if str(key).rpartition("}")[2] == "chunkSize":
+            del file.attrib[key]
+    return f"the chunks of {attribute(file, 'href')} are joined"
 
 
 def urls(subject: Subject) -> Iterator[Fault]:
@@ -123,15 +135,11 @@ def no_capacity(subject: Subject) -> Iterator[Fault]:
 
 def capacity_from_image(subject: Subject, fault: Fault) -> str | None:
     """Write the capacity of the disk image."""
-    disk = fault.element
-    for found, name in disk_images.images(subject):
-        if found is disk:
-            with disk_images.image(subject, name) as (_, reader, _why):
-                if reader is None:
-                    return None
-                uri = namespace(found)
-                found.set(f"{{{uri}}}capacity" if uri else "capacity", str(reader.virtual_size))
-                return f"the capacity of {disks.name_of(found)} is that of its image"
+    for disk, look in disk_images.images(subject):
+        if disk is fault.element and not look.why:
+            uri = namespace(disk)
+            disk.set(f"{{{uri}}}capacity" if uri else "capacity", str(look.size))
+            return f"the capacity of {disks.name_of(disk)} is that of its image"
     return None
 
 

@@ -36,7 +36,7 @@ QUESTIONS: Mapping[str, Question] = {
     "ranges": Question(_STRUCTURE, package.ranges),
     "doubled": Question(_DEVICES, devices.doubled),
     "gzip": Question(_STRUCTURE, package.gzip, package.unpack),
-    "chunks": Question(_STRUCTURE, package.chunks),
+    "chunks": Question(_STRUCTURE, package.chunks, package.join),
     "urls": Question(_STRUCTURE, package.urls),
     "parents": Question(_STRUCTURE, package.parents),
     "empty-disks": Question(_STRUCTURE, package.empty_disks),

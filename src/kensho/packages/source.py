@@ -135,7 +135,7 @@ def _stored(element: etree._Element, store: Store) -> Sequence[str]:
 
 def _listed(root: etree._Element, store: Store) -> tuple[str, ...]:
     """Return the files of a folder that References names and that are there."""
-    names = []
+    names: list[str] = []
     for references in children(root, "References"):
         for element in children(references):
             if local(element) != "File":

@@ -158,6 +158,14 @@ def test_same_input_same_bytes_and_rules_all_dialects_share(name):
     assert len(set(places)) == len(places)
 
 
+def test_an_adapter_with_a_long_name_does_not_make_a_caption_longer_than_cim_allows(schema):
+    name = "nic-" * 30
+    appliance = with_machine(BASES["portable-1"], nics=(Nic("nic0", NicModel.E1000, name=name),))
+    root = rendered(appliance, PORTABLE)
+    assert [i["ElementName"] for i in items(root, 10)] == [name]
+    assert schema.validate(root), schema.error_log
+
+
 def test_portable_rules():
     root = rendered(BASES["portable-1"], PORTABLE)
     assert [etree.QName(e).localname for e in root] == [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import csv
+import os
 import random
 import sys
 from collections.abc import Iterator
@@ -16,11 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from kensho.appliances.ovf.elements import attribute, children, local, text
+from kensho.appliances.ovf.elements import MAX_KEPT, Notes, attribute, children, local, text
 from kensho.appliances.ovf.envelope import read_envelope_model, version_of, write_envelope
 from kensho.appliances.ovf.sections.parts import OVF_NAMESPACES, RASD, Version
 from kensho.appliances.xmlsafe import parse_xml
-from kensho.model.errors import CorruptError, UnsupportedError
+from kensho.model.errors import CorruptError, LimitError, UnsupportedError
 from kensho.packages.version import convert_version, manifest_algorithm
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -35,7 +36,8 @@ from ovf_section_samples import (  # type: ignore[import-not-found]  # noqa: E40
 
 from corpus_report import corpus_folder  # type: ignore[import-not-found]  # noqa: E402
 
-XSD = TESTS.parents[1] / "shared/xsd"
+#: The DMTF schemas are not part of the repository; KENSHO_SHARED says where they are.
+XSD = Path(os.environ.get("KENSHO_SHARED", TESTS.parents[1] / "shared")) / "xsd"
 FILES: dict[Version, str] = {1: "ovf1/dsp8023_1.1.1.xsd", 2: "ovf2/dsp8023_2.0.1.xsd"}
 ONE = OVF_NAMESPACES[1]
 
@@ -329,6 +331,22 @@ def test_damaged_documents_keep_what_they_have_and_are_written_as_the_schema_wan
         result, _ = convert_version(root, target)
         if XSD.exists():
             assert_valid(result, target, seed)
+
+
+def test_more_unknown_xml_than_a_descriptor_has_is_refused() -> None:
+    root, _ = parse_xml(f"<Envelope><References/>{'<x/>' * 100}</Envelope>".encode(), path="x")
+    notes = Notes("x", kept=MAX_KEPT - 100_000)
+    with pytest.raises(LimitError, match="pieces"):
+        read_envelope_model(root, notes)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((TESTS / "data/golden").glob("*.ovf")), ids=lambda p: p.name
+)
+def test_what_conversions_write_passes_the_schema_as_it_is(path: Path) -> None:
+    root = etree.parse(str(path)).getroot()
+    assert_valid(root, 1, path)
+    assert not convert_version(root, 1)[1]
 
 
 def test_thousands_of_namespaces_around_unknown_xml() -> None:

@@ -28,6 +28,7 @@ from kensho.model.units import KIB, MIB
 MOST_VIDEO_MEMORY, MOST_DISPLAYS = 128 * MIB, 10
 
 _BUS_TITLE = {Bus.IDE: "IDE", Bus.SATA: "SATA", Bus.SCSI: "SCSI", Bus.NVME: "NVMe"}
+_MOST_CAPTION = 64  #: CIM_ManagedElement.Caption
 #: VMware numbers adapters from here on; others ignore it.
 _FIRST_NIC_ADDRESS = 7
 
@@ -248,7 +249,7 @@ def _slot(element: etree._Element, slot: int | None, d: Dialect) -> None:
 def _head(number: int, name: str, description: str, device: Device) -> dict[str, str | int | None]:
     """Return what every item has. Some importers want ElementName, some Caption: both are there."""
     return {
-        "Caption": name,
+        "Caption": name[:_MOST_CAPTION],
         "Description": description,
         "ElementName": name,
         "InstanceID": number,

@@ -16,6 +16,7 @@ from kensho.model.errors import LimitError
 _NAME = re.compile(r"<[^\s/>]+")
 _DECLARED = re.compile(r'(?:\sxmlns(?::[\w.-]+)?="[^"]*")+')
 _UNDEFINED = re.compile(r"Namespace prefix (\S+) .*not defined")
+_LEAST_COST = 2048  #: of one piece, in characters: many small ones take time, not memory
 _MOST_UNBOUND = 100
 _LONGEST_NAME = 1000
 _USUAL = {
@@ -36,9 +37,12 @@ def keep(node: etree._Element, own: str, notes: Notes) -> str:
     that a document keeps gets too long.
     """
     text = _alone(node, own) if isinstance(node.tag, str) else serialise(node)
-    notes.kept += len(text)
+    notes.kept += max(len(text), _LEAST_COST)
     if notes.kept > MAX_KEPT:
-        raise LimitError(f"more than {MAX_KEPT} characters of unknown XML", path=notes.path)
+        raise LimitError(
+            f"more unknown XML than {MAX_KEPT} characters or {MAX_KEPT // _LEAST_COST} pieces",
+            path=notes.path,
+        )
     return text
 
 

@@ -10,7 +10,13 @@ import tarfile
 import pytest
 from lxml import etree
 
-from kensho.model.errors import LocatorError, TruncatedError, UnsafePathError, UsageError
+from kensho.model.errors import (
+    LocatorError,
+    ManifestMismatchError,
+    TruncatedError,
+    UnsafePathError,
+    UsageError,
+)
 from kensho.packages.rewrite import PackageFile, serialise_descriptor, with_sizes, write_package
 from kensho.packages.source import opened_ovf
 from kensho.storage import FileSource, MemorySource
@@ -264,3 +270,15 @@ def test_a_hole_at_the_end_of_a_folder_file(tmp_path):
     with FileSource(disk) as source:
         write_package(tmp_path / "out", name="x", descriptor=OVF, files=[PackageFile("d", source)])
     assert (tmp_path / "out" / "d").read_bytes() == disk.read_bytes()
+
+
+def test_a_failure_leaves_the_folder_as_it_was(tmp_path):
+    write_package(tmp_path, name="app", descriptor=OVF, files=two(), sign=sign)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    files = [
+        memory("a b.vmdk", b"new"),
+        PackageFile("c.iso", MemorySource(b"x"), None, {"md5": ""}),
+    ]
+    with pytest.raises(ManifestMismatchError):
+        write_package(tmp_path, name="app", descriptor=b"<x/>", files=files, overwrite=True)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 from cyclopts import Parameter
 
 from kensho.cli import exits
@@ -61,7 +62,8 @@ def verify(
         contents = read_contents(package, on_bytes)
     verdict = verify_contents(contents, store, day)
     if json:
-        print_json(verdict)
+        answers = msgspec.structs.asdict(verdict)
+        print_json({**answers, "intact": verdict.intact, "trusted": verdict.trusted})
     elif not quiet:
         _show(verdict)
     if not verdict.intact or ((trusted or ca is not None) and not verdict.trusted):

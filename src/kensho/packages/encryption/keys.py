@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kensho.model.errors import CorruptError, DecryptionError, LimitError, UnsupportedError
+from kensho.model.errors import DecryptionError, LimitError, UnsupportedError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.padding import AsymmetricPadding
@@ -90,15 +90,12 @@ class WrappedKey:
 
     def is_for(self, private: RSAPrivateKey) -> bool:
         """Tell whether the certificate is the private key's, or there is none."""
-        from cryptography import x509
+        from kensho.packages.signing.chain import load_certificate
 
         if not self.certificate:
             return True
-        try:
-            public = x509.load_der_x509_certificate(self.certificate).public_key()
-        except ValueError as error:
-            raise CorruptError(f"is no certificate: {error}", field="X509Certificate") from None
-        return public == private.public_key()
+        certificate = load_certificate(self.certificate, path="X509Certificate")
+        return certificate.public_key() == private.public_key()
 
     def _padding(self) -> AsymmetricPadding:
         from cryptography.hazmat.primitives.asymmetric import padding

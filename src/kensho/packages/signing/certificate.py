@@ -51,20 +51,25 @@ def read_certificate(data: bytes, *, path: str) -> CertificateFile:
         raise LimitError(f"{len(data)} bytes; at most {MAX_CERTIFICATE} are read", path=path)
     text, mark, _ = data.partition(b"-----BEGIN")
     algorithm, manifest, signature = _line(text.strip(b"\0 \t\r\n"), path)
-    certificates: list[bytes] = []
-    cms = False
-    for match in _PEM.finditer(data):
-        cms = cms or match[1] in _CMS
-        if match[1] in _CERTIFICATES:
-            if len(certificates) == MAX_CHAIN:
-                raise LimitError(f"more than {MAX_CHAIN} certificates", path=path)
-            certificates.append(_der(match[2], path, match.start()))
+    certificates = pem_certificates(data, path=path)
+    cms = any(match[1] in _CMS for match in _PEM.finditer(data))
+    if len(certificates) > MAX_CHAIN:
+        raise LimitError(f"more than {MAX_CHAIN} certificates", path=path)
     if signature is None and not certificates and not cms:
         raise CorruptError("neither a signature nor a certificate is in this file", path=path)
     if mark and not certificates and not cms:
         raise CorruptError("a PEM block has no end", path=path, offset=len(text))
     padding = len(data) - len(data.rstrip(b"\0 \t\r\n"))
-    return CertificateFile(algorithm, manifest, signature, tuple(certificates), cms, padding)
+    return CertificateFile(algorithm, manifest, signature, certificates, cms, padding)
+
+
+def pem_certificates(data: bytes, *, path: str) -> tuple[bytes, ...]:
+    """Return the certificates among PEM blocks, in DER; CorruptError for broken base64."""
+    return tuple(
+        _der(match[2], path, match.start())
+        for match in _PEM.finditer(data)
+        if match[1] in _CERTIFICATES
+    )
 
 
 def write_certificate(

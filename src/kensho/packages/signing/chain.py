@@ -11,13 +11,14 @@ import datetime as dt
 import ssl
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from kensho.model.errors import CorruptError, LocatorError
-from kensho.packages.signing.certificate import MAX_CERTIFICATE
+from kensho.packages.signing.certificate import MAX_CERTIFICATE, pem_certificates
 from kensho.packages.signing.keys import describe
 
 if TYPE_CHECKING:
@@ -60,16 +61,39 @@ class Dates(msgspec.Struct, frozen=True):
     subject: str = ""
 
 
-def load_certificates(data: bytes, *, path: str) -> tuple[x509.Certificate, ...]:
-    """Load PEM certificates, or one in DER. CorruptError when there is none."""
+def load_certificate(der: bytes, *, path: str) -> x509.Certificate:
+    """Load a certificate in DER; CorruptError when it is none."""
     from cryptography import x509
 
     try:
-        if b"-----BEGIN" in data:
-            return tuple(x509.load_pem_x509_certificates(data))
-        return (x509.load_der_x509_certificate(data),)
+        with _quietly():
+            certificate = x509.load_der_x509_certificate(der)
+            # Read on demand only: what cannot be read shows here, not in the middle of a verdict.
+            certificate_name(certificate)
+            certificate.issuer.rfc4514_string()
+            _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+            _ = certificate.serial_number, certificate.version
     except ValueError as error:
         raise CorruptError(f"is no certificate: {error}", path=path) from None
+    return certificate
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep the library from warning of serial numbers that RFC 5280 forbids and people use."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def load_certificates(data: bytes, *, path: str) -> tuple[x509.Certificate, ...]:
+    """Load PEM certificates, or one in DER. CorruptError when there is none."""
+    if b"-----BEGIN" not in data:
+        return (load_certificate(data, path=path),)
+    ders = pem_certificates(data, path=path)
+    if not ders:
+        raise CorruptError("holds no certificate", path=path)
+    return tuple(load_certificate(der, path=path) for der in ders)
 
 
 def read_certificates(path: Path) -> tuple[x509.Certificate, ...]:
@@ -84,8 +108,6 @@ def read_certificates(path: Path) -> tuple[x509.Certificate, ...]:
 
 def system_store() -> tuple[x509.Certificate, ...]:
     """Return the certificates this computer trusts, those that can be read."""
-    from cryptography import x509
-
     paths = ssl.get_default_verify_paths()
     context = ssl.create_default_context()
     if not context.get_ca_certs() and paths.capath:  # a folder is loaded on demand only
@@ -94,13 +116,9 @@ def system_store() -> tuple[x509.Certificate, ...]:
     else:
         found = context.get_ca_certs(binary_form=True)
     certificates = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # roots with odd serial numbers
-        for der in found:
-            try:
-                certificates.append(x509.load_der_x509_certificate(der))
-            except ValueError:
-                continue  # one bad root in the system's store concerns nobody here
+    for der in found:
+        with suppress(CorruptError):  # one bad root in the system's store concerns nobody here
+            certificates.append(load_certificate(der, path="the system's certificates"))
     return tuple(certificates)
 
 
@@ -155,24 +173,22 @@ def is_self_signed(certificate: x509.Certificate) -> bool:
 
 
 def certificate_name(certificate: x509.Certificate) -> str:
-    """Return the subject in RFC 4514 form, or what the certificate says that is no name."""
-    try:
-        return certificate.subject.rfc4514_string()
-    except ValueError as error:
-        return f"(unreadable name: {error})"
+    """Return the subject in RFC 4514 form."""
+    return certificate.subject.rfc4514_string()
 
 
 def describe_certificate(certificate: x509.Certificate) -> Certificate:
     """Return a certificate for people to read."""
     try:
-        issuer = certificate.issuer.rfc4514_string()
         key = describe(certificate.public_key())
-    except Exception as error:  # noqa: BLE001 - damaged names and strange keys raise many kinds
-        issuer, key = "", f"unreadable: {error}"
+    except Exception as error:  # noqa: BLE001 - strange keys raise many kinds
+        key = f"unreadable: {error}"
+    with _quietly():
+        serial = f"{certificate.serial_number:x}"
     return Certificate(
         certificate_name(certificate),
-        issuer,
-        f"{certificate.serial_number:x}",
+        certificate.issuer.rfc4514_string(),
+        serial,
         certificate.not_valid_before_utc.isoformat(),
         certificate.not_valid_after_utc.isoformat(),
         key,

@@ -71,14 +71,22 @@ def _check_files(contents: Contents, findings: list[Finding]) -> tuple[FileCheck
         _judge_manifest(contents, stated.keys(), data, findings)
     checks = []
     seen = set()
+    weak: set[str] = set()
     for name, digests in stated.items():
         held = _find(contents, name)
         if held is not None:
             seen.add(held.name)
+        if _WEAK.issuperset(d.algorithm for d in digests):
+            weak.add(name)
         if {d.algorithm for d in digests} == {"md5"}:
             _add(findings, "KF-213", Severity.WARNING, "the manifest vouches with MD5 only", name,
                  "checked; MD5 shows damage, not tampering")  # fmt: skip
         checks.append(_check_file(name, digests, held))
+    if weak:
+        _add(findings, "KF-719", Severity.NOTE,
+             f"the manifest has no digest above SHA-1 of {len(weak)} files",
+             contents.manifest or "",
+             "the newest importers refuse that, the oldest nothing else: kensho manifest --sha 256")  # fmt: skip
     aside = {contents.manifest, contents.certificate}
     for held in contents.files.values():
         if held.name in seen or held.name in aside:
@@ -137,24 +145,23 @@ def _origin(
         _add(findings, "KF-703", Severity.NOTE, "the package is not signed", contents.descriptor,
              "nobody vouches for the manifest")  # fmt: skip
         return SignatureCheck("absent"), None, None, None
-    from cryptography.x509 import load_der_x509_certificate
-
     from kensho.packages.signing import chain
 
     name = contents.certificate
     try:
         file = read_certificate(contents.texts[name], path=name)
-        certificates = [load_der_x509_certificate(der) for der in file.certificates]
-    except (CorruptError, LimitError, ValueError) as error:
+        certificates = [chain.load_certificate(der, path=name) for der in file.certificates]
+    except (CorruptError, LimitError) as error:
         return SignatureCheck("invalid", name, reason=str(error)), None, None, None
-    signature = _check_signature(contents, file, certificates, findings)
-    if not certificates:
+    signature, signer = _check_signature(contents, file, certificates, findings)
+    if signer is None:
         return signature, None, None, None
     store = trusted()
-    path = chain.build_chain(certificates[0], certificates[1:], store)
+    others = [certificate for certificate in certificates if certificate is not signer]
+    path = chain.build_chain(signer, others, store)
     judged, dates = chain.judge_chain(path, store), chain.judge_dates(path, at)
-    self_signed = chain.is_self_signed(path[0])
-    _judge_origin(name, judged, dates, at, path[0], findings)
+    self_signed = chain.is_self_signed(signer)
+    _judge_origin(name, judged, dates, at, signer, findings)
     return signature, judged, dates, self_signed
 
 
@@ -163,33 +170,45 @@ def _check_signature(
     file: CertificateFile,
     certificates: Sequence[x509.Certificate],
     findings: list[Finding],
-) -> SignatureCheck:
-    from kensho.packages.signing import keys
-
+) -> tuple[SignatureCheck, x509.Certificate | None]:
+    """Judge the signature, and return whose certificate it is: the first that fits, or the first."""
     name = contents.certificate or ""
     if file.cms:
         _add(findings, "KF-709", Severity.WARNING, "VirtualBox's CMS signature is not checked",
              name, "openssl cms -verify -inform PEM -binary -content FILE.mf does")  # fmt: skip
-    if file.signature is None or not certificates:
+    first = certificates[0] if certificates else None
+    if file.signature is None or first is None:
         reason = "no signature over the manifest" if certificates else "no certificate"
         state = "not checked" if file.cms else "invalid"
-        return SignatureCheck(state, name, reason=f"{reason} is in the file")  # type: ignore[arg-type]
+        check = SignatureCheck(state, name, reason=f"{reason} is in the file")  # type: ignore[arg-type]
+        return check, first
     if contents.manifest is None:
-        return SignatureCheck("invalid", name, reason="the manifest that was signed is missing")
+        reason = "the manifest that was signed is missing"
+        return SignatureCheck("invalid", name, stated=file.algorithm, reason=reason), first
+    manifest = contents.texts[contents.manifest]
+    for signer in certificates:
+        check = _check_signer(name, file, signer, manifest)
+        if check.state == "valid":
+            _judge_form(name, file, check.algorithm, manifest, findings)
+            return check, signer
+    return _check_signer(name, file, first, manifest), first
+
+
+def _check_signer(
+    name: str, file: CertificateFile, signer: x509.Certificate, manifest: bytes
+) -> SignatureCheck:
+    from kensho.packages.signing import keys
+
     try:
-        key = keys.public_key(certificates[0].public_key(), path=name)
+        key = keys.public_key(signer.public_key(), path=name)
     except (UnsupportedError, ValueError, TypeError, _unsupported()) as error:
         return SignatureCheck("invalid", name, stated=file.algorithm, reason=str(error))
-    manifest = contents.texts[contents.manifest]
-    order = dict.fromkeys((file.algorithm, *keys.HASHES))
-    over = next((a for a in order if keys.verifies(key, a, file.signature, manifest)), "")
-    if not over:
-        return SignatureCheck(
-            "invalid", name, stated=file.algorithm, key=keys.describe(key),
-            reason="the signature is not this key's over this manifest",
-        )  # fmt: skip
-    _judge_form(name, file, over, manifest, findings)
-    return SignatureCheck("valid", name, over, file.algorithm, keys.describe(key))
+    kind = keys.describe(key)
+    for algorithm in dict.fromkeys((file.algorithm, *keys.HASHES)):
+        if keys.verifies(key, algorithm, file.signature or b"", manifest):
+            return SignatureCheck("valid", name, algorithm, file.algorithm, kind)
+    reason = "the signature is not this key's over this manifest"
+    return SignatureCheck("invalid", name, stated=file.algorithm, key=kind, reason=reason)
 
 
 def _unsupported() -> type[Exception]:

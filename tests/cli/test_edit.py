@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 import subprocess
 import tarfile
 from pathlib import Path
@@ -201,3 +202,16 @@ def test_a_folder_in_place_keeps_removed_files(tmp_path, as_json):
     assert [f["code"] for f in result["findings"]] == ["KF-744"]
     assert (tmp_path / "readme.txt").exists()
     assert not (tmp_path / "web.mf").exists()
+
+
+def test_injected_files_are_on_the_cd(ova, kensho, tmp_path):
+    if shutil.which("isoinfo") is None:
+        pytest.skip("needs isoinfo")
+    (tmp_path / "boot.cfg").write_text("hostname r1\n")
+    option = f"{tmp_path / 'boot.cfg'},name=iosxe_config.txt"
+    assert kensho("edit", ova, "--inject", option, "--in-place")[0] == 0
+    files = members(ova)
+    check_manifest(files, "web.mf")
+    (tmp_path / "c.iso").write_bytes(files["config.iso"])
+    command = ["isoinfo", "-R", "-i", tmp_path / "c.iso", "-x", "/iosxe_config.txt"]
+    assert subprocess.run(command, check=True, capture_output=True).stdout == b"hostname r1\n"

@@ -70,6 +70,8 @@ class Changes:
         FILE[,name=…,id=…].
     replace_file
         ID=FILE.
+    inject
+        FILE[,name=iosxe_config.txt] on a CD-ROM of its own; may be repeated.
     remove_file
         A file by id or name, with the disk and drive it is in.
     eula
@@ -108,6 +110,7 @@ class Changes:
     remove_disk: Texts = ()
     add_file: Texts = ()
     replace_file: Texts = ()
+    inject: Texts = ()
     remove_file: Texts = ()
     eula: str | None = None
     add_eula: Texts = ()

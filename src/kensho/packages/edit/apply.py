@@ -9,6 +9,7 @@ from pathlib import Path
 from lxml import etree
 
 from kensho.appliances.ovf.elements import Notes
+from kensho.appliances.ovf.envelope import version_of
 from kensho.model.errors import LocatorError, UsageError
 from kensho.model.finding import Finding, Severity
 from kensho.packages.edit import (
@@ -61,7 +62,8 @@ def apply_edits(package: OvfPackage, edits: Edits, base: Path = Path()) -> Edite
     notes = Notes(package.path)
     payload = payload_of(package)
     root = package.root
-    if edits.ovf_version is not None:
+    if edits.ovf_version not in {None, version_of(root)}:
+        assert edits.ovf_version is not None
         root, findings = convert_version(root, edits.ovf_version, path=package.name)
         notes.findings.update(dict.fromkeys(findings))
     change(root, payload, edits, notes, base)
@@ -176,6 +178,8 @@ def _change_files(scope: Scope, payload: Payload, edits: Edits, base: Path) -> N
         files.add_file(
             scope, payload, _locator(base, name), options.get("name", ""), options.get("id", "")
         )
+    if edits.inject:
+        disks.inject_files(scope, payload, [_injected(text, base) for text in edits.inject])
     for name in edits.remove_controller:
         controllers.remove_controller(scope, name)
 
@@ -194,15 +198,25 @@ def _change_texts(scope: Scope, edits: Edits, base: Path) -> None:
 def read_text(path: Path) -> str:
     """Return a UTF-8 text file's content; LocatorError when it cannot be read as one."""
     try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_TEXT + 1)
-        if len(data) > _MAX_TEXT:
-            raise LocatorError(f"a text of more than {_MAX_TEXT} bytes", path=path)
-        return data.decode("utf-8-sig")
-    except OSError as error:
-        raise LocatorError(error.strerror or "cannot be read", path=path) from None
+        return _read(path).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise LocatorError("is no UTF-8 text", path=path, hint="save it as UTF-8") from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_TEXT + 1)
+    except OSError as error:
+        raise LocatorError(error.strerror or "cannot be read", path=path) from None
+    if len(data) > _MAX_TEXT:
+        raise LocatorError(f"a file of more than {_MAX_TEXT} bytes", path=path)
+    return data
+
+
+def _injected(text: str, base: Path) -> tuple[str, bytes]:
+    name, options = _split(text, ("name",), "--inject")
+    return options.get("name") or Path(name).name, _read(base / name)
 
 
 def _split(text: str, known: tuple[str, ...], what: str) -> tuple[str, dict[str, str]]:

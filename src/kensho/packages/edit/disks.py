@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import unquote
 
 from lxml import etree
@@ -10,6 +11,7 @@ from kensho.appliances.names import unique
 from kensho.appliances.ovf.elements import attribute, text
 from kensho.appliances.ovf.items import Resource
 from kensho.appliances.ovf.units import parse_unit
+from kensho.appliances.ovfenv.iso import write_iso
 from kensho.model.errors import UsageError
 from kensho.model.finding import Severity
 from kensho.model.units import format_bytes
@@ -34,11 +36,12 @@ from kensho.packages.edit.files import (
     references,
     remove_file,
 )
-from kensho.packages.edit.items import instance, items, new_item
+from kensho.packages.edit.items import instance, items, new_item, set_field
 from kensho.packages.edit.payload import STREAM_URI, NewFile, Payload, look_at_disk
 from kensho.packages.edit.scope import Scope, hardware, sections
 from kensho.packages.edit.tree import add, remove, section, set_attribute
 from kensho.packages.edit.values import unknown
+from kensho.storage import MemorySource
 
 OPTIONS = ("controller", "unit", "type", "name", "id", "file-id", "size", "description")
 _DRIVES = {"disk": (Resource.DISK, "Hard disk"), "cdrom": (Resource.CD, "CD-ROM drive")}
@@ -61,6 +64,22 @@ def add_disk(scope: Scope, payload: Payload, locator: str, options: dict[str, st
         host = f"disk/{add_image(scope, payload, locator, options)}"
     for found in hardware(scope):
         _add_drive(scope, found, kind, host, options)
+
+
+def inject_files(
+    scope: Scope, payload: Payload, files: Sequence[tuple[str, bytes]], name: str = "config.iso"
+) -> None:
+    """Put files on a CD-ROM, into an empty drive or a new one: how routers take their set-up."""
+    data = write_iso(files, "CONFIG")
+    name = payload.add(name, NewFile(name, opener=lambda: MemorySource(data, name)))
+    host = f"file/{refer(scope, name, size=len(data))}"
+    for found in hardware(scope):
+        drives = [i for i in items(found, Resource.CD) if not text(i, "HostResource")]
+        empty = [i for i in drives if not attribute(i, "configuration")]
+        if empty:
+            set_field(empty[0], "HostResource", f"ovf:/{host}")
+        else:
+            _add_drive(scope, found, "cdrom", host, {})
 
 
 def add_image(scope: Scope, payload: Payload, locator: str, options: dict[str, str]) -> str:

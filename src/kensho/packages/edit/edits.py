@@ -36,6 +36,7 @@ class Edits(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
     remove_disk: Texts = ()
     add_file: Texts = ()
     replace_file: Texts = ()
+    inject: Texts = ()
     remove_file: Texts = ()
     eula: str | None = None
     add_eula: Texts = ()

@@ -12,6 +12,7 @@ from lxml import etree
 
 from kensho.appliances.ovf.elements import attribute, child, children, local
 from kensho.appliances.ovf.write_xml import VMW, clean
+from kensho.model.errors import CorruptError
 
 _STEP = "  "
 #: Attributes that every descriptor has some of; they show how the document qualifies its own.
@@ -61,7 +62,14 @@ def insert(
     uri, _, name = tag[1:].rpartition("}") if tag.startswith("{") else ("", "", tag)
     known = uri in parent.nsmap.values()
     nsmap = {prefix: uri} if uri and prefix and not known else None
-    element = etree.SubElement(parent, tag if uri else name, nsmap=nsmap)
+    try:
+        element = etree.SubElement(parent, tag if uri else name, nsmap=nsmap)
+    except ValueError as error:  # a namespace that is no URI, a prefix that was never declared
+        raise CorruptError(
+            f"nothing can be added to this XML: {error}",
+            field=str(parent.tag),
+            hint="`kensho fix` mends namespaces",
+        ) from None
     parent.remove(element)
     settle(parent, index, element)
     return element
@@ -114,9 +122,20 @@ def set_attribute(element: etree._Element, name: str, value: str | None) -> None
     """Set an attribute by its local name, whatever its prefix; None removes it."""
     key = next((k for k in element.attrib if _local(str(k)) == name), None)
     if value is not None:
-        element.set(key if key is not None else _attribute_key(element, name), clean(value))
+        _set(element, key if key is not None else _attribute_key(element, name), value)
     elif key is not None:
         del element.attrib[key]
+
+
+def _set(element: etree._Element, key: str | bytes, value: str) -> None:
+    try:
+        element.set(key, clean(value))
+    except ValueError as error:
+        raise CorruptError(
+            f"no attribute can be set in this XML: {error}",
+            field=str(element.tag),
+            hint="`kensho fix` mends namespaces",
+        ) from None
 
 
 def vendor(

@@ -282,3 +282,16 @@ def test_a_failure_leaves_the_folder_as_it_was(tmp_path):
     with pytest.raises(ManifestMismatchError):
         write_package(tmp_path, name="app", descriptor=b"<x/>", files=files, overwrite=True)
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("there", ["c.iso", "app.mf", "app.ovf"])
+def test_nothing_is_read_when_a_file_is_in_the_way(tmp_path, there):
+    class Unread(MemorySource):
+        def read_into(self, offset, buffer):
+            raise AssertionError
+
+    (tmp_path / there).write_bytes(b"mine")
+    files = [PackageFile("a", Unread(b"1")), PackageFile("c.iso", MemorySource(b"2"))]
+    with pytest.raises(LocatorError):
+        write_package(tmp_path, name="app", descriptor=OVF, files=files)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {there: b"mine"}

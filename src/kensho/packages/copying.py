@@ -43,6 +43,9 @@ def copy_source(
     """
     hashes = {name: hashlib.new(name, usedforsecurity=False) for name in dict.fromkeys(algorithms)}
     done = on_bytes or (lambda _: None)
+    if sink is None and not hashes:
+        done(source.size)
+        return {}
     with ExitStack() as stack:
         sunk = None if hashes else _kernel_file(sink)
         mover = None if sunk is None else stack.enter_context(KernelMover(sunk[0]))

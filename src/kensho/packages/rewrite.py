@@ -295,6 +295,12 @@ def _place(job: _Job, file: PackageFile, tar: TarWriter, sink: object) -> str:
 def _to_folder(job: _Job, folder: Path, *, overwrite: bool) -> WrittenPackage:
     with ExitStack() as stack:
         into = stack.enter_context(Folder(folder, overwrite=overwrite))
+        own = (
+            [job.name]
+            + [job.named(".mf")] * bool(job.algorithm)
+            + [job.named(".cert")] * bool(job.sign)
+        )
+        into.refuse([*((f.name, f.source) for f in job.files), *((name, None) for name in own)])
         digests = []
         for file in job.files:
             copy = partial(

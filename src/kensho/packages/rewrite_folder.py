@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -35,6 +35,13 @@ class Folder:
         self._pending: list[PendingFile] = []
         self._obsolete: list[Path] = []
         self._made: list[Path] = []
+
+    def refuse(self, names: Iterable[tuple[str, ByteSource | None]]) -> None:
+        """Raise LocatorError if a file would be replaced that must not; before anything is read."""
+        for name, source in names:
+            path = self._folder / name
+            if source is None or not _is_same(path, source):
+                self._refuse(path)
 
     def add(self, name: str, source: ByteSource, copy: Copy) -> dict[str, str]:
         """Write a file by ``copy``; one that is ``source`` itself stays and is only hashed."""

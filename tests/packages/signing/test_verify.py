@@ -434,3 +434,22 @@ def test_the_signer_need_not_come_first(tmp_path, pki):
 def test_sha1_alone_is_named(tmp_path):
     members = {"app.ovf": DESCRIPTOR, "disk.vmdk": DISK, "app.mf": manifest_of(algorithm="SHA1")}
     assert "KF-719" in codes(verdict(ova(tmp_path / "x.ova", members)))
+
+
+@pytest.mark.parametrize("files", [("disk.vmdk",), ("app.ovf",)])
+def test_what_the_manifest_does_not_cover_is_not_trusted(tmp_path, pki, files):
+    """A valid signature says nothing about a descriptor that the manifest leaves out (ovftool 4.0)."""
+    lines = manifest_of().splitlines(keepends=True)
+    manifest = b"".join(line for line in lines if any(f.encode() in line for f in files))
+    members = {"app.ovf": DESCRIPTOR, "app.mf": manifest,
+               "app.cert": certificate_of(pki, "rsa", manifest), "disk.vmdk": DISK}  # fmt: skip
+    found = verdict(ova(tmp_path / "x.ova", members), root(pki))
+    assert (found.signature.state, found.chain.state, found.intact) == ("valid", "trusted", True)
+    assert not found.trusted
+
+
+def test_a_file_that_is_listed_and_nowhere(tmp_path):
+    found = verdict(ova(tmp_path / "x.ova", {"app.ovf": DESCRIPTOR}))
+    assert "KF-201" in codes(found)
+    found = verdict(ova(tmp_path / "x.ova", {"app.ovf": DESCRIPTOR, "disk.vmdk.000000000": DISK}))
+    assert "KF-201" not in codes(found)

@@ -75,9 +75,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def trusted(self) -> bool:
-        """Tell that the package is what a trusted signer signed, on the day asked for."""
+        """Tell that all of the package is what a trusted signer signed, on the day asked for."""
         return (
-            self.digests == "match"
+            all(file.state == "ok" for file in self.files)
+            and self.digests == "match"
             and self.signature.state == "valid"
             and self.chain is not None
             and self.chain.state == "trusted"

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from kensho.appliances.ovf.manifest import read_manifest
 from kensho.appliances.package import Digest
+from kensho.appliances.paths import is_web_address
 from kensho.model.errors import CorruptError, LimitError, UnsupportedError
 from kensho.model.finding import Finding, Severity
 from kensho.packages.signing.certificate import CertificateFile, read_certificate
@@ -37,6 +38,7 @@ def verify_contents(
     """
     findings: list[Finding] = []
     files = _check_files(contents, findings)
+    _judge_references(contents, findings)
     states = {file.state for file in files}
     signature, chain, dates, self_signed = _origin(contents, trusted, at, findings)
     return Verdict(
@@ -96,6 +98,17 @@ def _check_files(contents: Contents, findings: list[Finding]) -> tuple[FileCheck
             _add(findings, "KF-212", Severity.WARNING, "the manifest does not vouch for this file",
                  held.name, "its bytes could be anybody's; sign the package again")  # fmt: skip
     return tuple(checks)
+
+
+def _judge_references(contents: Contents, findings: list[Finding]) -> None:
+    """Name files that the descriptor lists and that are not there, whole or in chunks."""
+    for href in contents.wanted:
+        if is_web_address(href) or _find(contents, href) is not None:
+            continue
+        chunks = f"{href.removeprefix('./')}."
+        if not any(name.startswith(chunks) for name in contents.files):
+            _add(findings, "KF-201", Severity.ERROR, f"the file {href} is missing",
+                 contents.descriptor, "the package is not complete; fetch it again")  # fmt: skip
 
 
 def _judge_manifest(

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 MAGIC = b"\x1f\x8b"
 _GZIP = 31  # zlib's wbits: a gzip header, the largest window
-_INPUT = 1 << 18
+_INPUT = 1 << 15  # what is left of it stays with every point
 _OUTPUT = 1 << 20  # also the least distance between points
-_MOST_POINTS = 512  # about 48 KiB each
+_MOST_POINTS = 512  # less than 80 KiB each
 
 
 @dataclass(slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import importlib
 import random
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,12 +14,13 @@ from kensho.appliances import open_package
 from kensho.convert.plan import Request, make_plan
 from kensho.convert.run import run_plan
 from kensho.convert.source import identify, opened_image
-from kensho.disks import create_disk
+from kensho.disks import create_disk, open_disk
+from kensho.disks.compare import compare
 from kensho.disks.copy import copy_disk
 from kensho.model.errors import CorruptError, UnsupportedError
 from kensho.model.extent import Extent, Kind
-from kensho.storage import FileSink
-from tests.images import MIB, ovf, raw_disk
+from kensho.storage import FileSink, FileSource
+from tests.images import MIB, ovf, raw_disk, tar
 from tests.storage.web import serving
 
 SIZE = 2 * MIB
@@ -140,3 +143,37 @@ def test_secrets_in_a_url_are_not_shown(tmp_path: Path) -> None:
         package = open_package(f"{url}/p/web.ovf?signature=hidden")
         assert package.path == f"{web.url}/p/web.ovf"
         package.close()
+
+
+def test_an_archive_on_a_server_and_a_packed_disk(tmp_path: Path) -> None:
+    disk = raw_disk(tmp_path / "a.img", size=SIZE).read_bytes()
+    text = ovf({"a.img": SIZE}).replace(
+        'ovf:href="a.img"', 'ovf:href="a.img" ovf:compression="gzip"'
+    )
+    path = tar(tmp_path / "web.ova", {"web.ovf": text.encode(), "a.img": gzip.compress(disk)})
+    with serving({"/web.ova": path.read_bytes()}) as web:
+        result = run_plan(make_plan(Request(f"{web.url}/web.ova", "kvm")), tmp_path / "out")
+    assert result.check == "ok"
+    made = tmp_path / "out" / result.disks[0].filename
+    with FileSource(made) as a, FileSource(tmp_path / "a.img") as b:
+        assert compare(open_disk(a), open_disk(b, format="raw")) is None
+    assert result.disks[0].data_size < SIZE  # zeros were found to be none
+
+
+def test_a_package_in_an_object_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("obstore")
+    stores = importlib.import_module("obstore.store")
+    store = stores.MemoryStore()
+    store.put("web.ovf", ovf({"a.img": SIZE, "gone.img": SIZE}).encode())
+    store.put("a.img", raw_disk(tmp_path / "a.img", size=SIZE).read_bytes())
+
+    def from_url(url: str) -> object:
+        assert url == "s3://bucket/app"
+        return store
+
+    monkeypatch.setattr(stores, "from_url", from_url)
+    package = open_package("s3://bucket/app/web.ovf")
+    assert [(f.code, f.subject) for f in package.findings] == [("KF-201", "f1")]
+    assert package.open_file("f0").size == SIZE
+    assert identify("s3://bucket/app/web.ovf").mtime_ns > 0
+    package.close()

@@ -404,3 +404,35 @@ def test_drives_that_are_not_required_are_left_out_with_a_note(tmp_path: Path) -
         (finding,) = [f for f in package.findings if f.code == "KF-116"]
         assert (finding.severity, len(package.appliance.machines[0].disks)) == (severity, 1)
         package.close()
+
+
+def test_a_disk_that_is_neither_required_nor_there_is_left_out(tmp_path: Path) -> None:
+    optional = item(
+        9, 17, more='ovf:required="false"', Parent=3, AddressOnParent=1,
+        HostResource="ovf:/disk/extra",
+    )  # fmt: skip
+    more = '<Disk ovf:diskId="extra" ovf:fileRef="file2" ovf:capacity="5"/></DiskSection>'
+    text = envelope(
+        system(hardware(BASE + optional)),
+        references=references(
+            '<File ovf:id="file1" ovf:href="disk1.vmdk"/>',
+            '<File ovf:id="file2" ovf:href="extra.vmdk"/>',
+        ),
+        sections=DISKS.replace("</DiskSection>", more) + NETWORKS,
+    )
+    files = {"disk1.vmdk": DISK}
+    package = open_package(package_folder(tmp_path / "a", text, files))
+    (machine,) = package.appliance.machines
+    assert [d.image for d in machine.disks] == ["vmdisk1"]
+    (finding,) = package.findings
+    assert (finding.code, finding.severity) == ("KF-221", "note")
+    assert "extra.vmdk is missing" in finding.message
+    package.close()
+    required = text.replace('ovf:required="false"', "")
+    package = open_package(package_folder(tmp_path / "b", required, files))
+    assert [f.code for f in package.findings] == ["KF-201"]
+    assert len(package.appliance.machines[0].disks) == 2
+    package.close()
+    package = open_package(package_folder(tmp_path / "c", text, {**files, "extra.vmdk": DISK}))
+    assert [d.required for d in package.appliance.machines[0].disks] == [True, False]
+    package.close()

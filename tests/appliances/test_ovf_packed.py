@@ -93,7 +93,7 @@ def test_a_missing_chunk_is_named(tmp_path: Path, lost: int, stated: bool) -> No
     del files[f"disk1.vmdk.{lost:09d}"]
     more = 'ovf:chunkSize="100000"' + (f' ovf:size="{len(DISK)}"' if stated else "")
     package = open_package(package_folder(tmp_path, envelope(references=file(more)), files))
-    assert codes(package.findings) == {"KF-218"}
+    assert codes(package.findings) == {"KF-220"}
     with pytest.raises(PackageError, match=rf"disk1\.vmdk\.{lost:09d}"):
         package.open_file("file1")
     package.close()
@@ -104,7 +104,7 @@ def test_a_chunk_that_is_too_short(tmp_path: Path) -> None:
     files["disk1.vmdk.000000001"] = b"short"
     text = envelope(references=file('ovf:chunkSize="100000"'))
     package = open_package(package_folder(tmp_path, text, files))
-    assert codes(package.findings) == {"KF-218"}
+    assert codes(package.findings) == {"KF-220"}
     with pytest.raises(PackageError, match="has 5 bytes, not 100000"):
         package.open_file("file1")
     package.close()
@@ -113,7 +113,7 @@ def test_a_chunk_that_is_too_short(tmp_path: Path) -> None:
 def test_more_chunks_than_any_package_has(tmp_path: Path) -> None:
     text = envelope(references=file('ovf:chunkSize="1" ovf:size="9999999999"'))
     package = open_package(package_folder(tmp_path, text, chunks(b"ab", 1)))
-    assert codes(package.findings) == {"KF-218"}
+    assert codes(package.findings) == {"KF-220"}
     with pytest.raises(LimitError):
         package.open_file("file1")
     package.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from kensho.appliances.optional import without_optional
 from kensho.appliances.package import Digest, Package
 from kensho.appliances.packed import chunk_names, open_content
 from kensho.appliances.store import Store, find, open_file
@@ -44,7 +45,8 @@ def assemble(
     def open_sibling(name: str) -> ByteSource:
         return open_file(store, name)
 
-    checked = (*findings, *_check_files(appliance, store), *_extra_files(appliance, store, own))
+    appliance, about_files = without_optional(appliance, _check_files(appliance, store))
+    checked = (*findings, *about_files, *_extra_files(appliance, store, own))
     return Package(
         kind, path, appliance, open_one, open_sibling, checked, manifest, close=store.close
     )
@@ -103,7 +105,7 @@ def _check_file(file: File, store: Store, use: str) -> Finding | None:
         )
     except (PackageError, LimitError) as error:
         return Finding(
-            "KF-218",
+            "KF-220",
             Severity.ERROR,
             error.message,
             subject=file.id,

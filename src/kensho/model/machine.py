@@ -177,6 +177,7 @@ class Disk(msgspec.Struct, frozen=True, omit_defaults=True, tag="disk"):
     independent: bool = False
     shared: bool = False
     solid_state: bool = False
+    required: bool = True  #: the source cannot do without it (ovf:required)
 
 
 class Cdrom(msgspec.Struct, frozen=True, omit_defaults=True, tag="cdrom"):

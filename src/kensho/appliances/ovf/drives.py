@@ -82,6 +82,7 @@ def read_storage(items: Sequence[Item], content: Content, notes: Notes) -> Stora
                 boot_order=_boot_order(item),
                 name=item.name,
                 read_only=item.value("isreadonly").lower() == "true",
+                required=item.required,
             )
     drives = [read[number] for number in sorted(read)]
     kept = tuple(_with_boot_disks(drives, content.infos))

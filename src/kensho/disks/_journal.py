@@ -19,7 +19,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from kensho.disks._tables import read_table, write_table
-from kensho.model.errors import UsageError
+from kensho.model.errors import LocatorError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ _MAX_RUNS = 1 << 20  # per checkpoint; more are written as several
 class Journal:
     """The open journal of one disk; holds a lock so that no other run touches the disk.
 
-    UsageError when another run holds it. ``has_runs`` tells whether a journal of this
+    UsageError when another run holds it, LocatorError when it cannot be made. ``has_runs`` tells whether a journal of this
     very ``key`` with at least one checkpoint was there.
     """
 
@@ -43,7 +43,11 @@ class Journal:
     def __init__(self, path: Path, key: bytes) -> None:
         self.path = path
         self._runs = array.array("Q")
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            self._fd = os.open(path, flags, 0o666)
+        except OSError as error:
+            raise LocatorError(f"cannot be created: {error.strerror}", path=path) from None
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -21,7 +21,7 @@ from kensho.disks.compare import compare, content_root
 from kensho.disks.hashes import forget_hashes
 from kensho.disks.registry import create_disk, descriptor_of, open_disk
 from kensho.disks.resume import leftovers
-from kensho.disks.transfer import Written, check_destination
+from kensho.disks.transfer import Written, check_destination, check_unchanged
 from kensho.disks.vdi_write import uuid_for
 from kensho.model.errors import UsageError, VerificationError
 from kensho.storage.atomic import PendingFile, partial_path
@@ -145,9 +145,7 @@ def write_chain(
             )
 
         results = copy_chain(reader, make, threads=how.threads, on_bytes=on_copy)
-        for source in reader.sources:
-            if isinstance(source, FileSource):
-                source.check_unchanged()
+        check_unchanged(reader)
         if how.verify:
             _verify(reader, path, target, how, on_verify)
         leftovers(path)[1].unlink(missing_ok=True)  # a journal would vouch for bytes that go now

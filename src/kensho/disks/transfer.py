@@ -24,6 +24,7 @@ from kensho.disks.resume import leftovers, pending_disk
 from kensho.model.errors import LocatorError, UsageError, VerificationError
 from kensho.storage.atomic import PendingFile, partial_path
 from kensho.storage.file import FileSource
+from kensho.storage.locator import ArchiveMember
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -240,11 +241,16 @@ def write_stream(
 def check_destination(reader: DiskReader, path: Path, *, overwrite: bool) -> None:
     """Raise UsageError when ``path`` is a file ``reader`` reads, or is there and may not be.
 
-    LocatorError for what is no plain file, as a device is: it would be replaced.
+    LocatorError for what is no plain file, as a device is: it would be replaced; and when
+    there is no folder for it.
     """
     try:
         status = path.stat()
     except FileNotFoundError:
+        if not path.parent.is_dir():
+            raise LocatorError(
+                "there is no such folder", path=path.parent, hint="make it first"
+            ) from None
         return
     except (OSError, ValueError) as error:
         raise LocatorError(f"cannot be written: {error}", path=path) from None
@@ -261,6 +267,13 @@ def check_destination(reader: DiskReader, path: Path, *, overwrite: bool) -> Non
         )
     if not overwrite:
         raise UsageError("is there already", path=path, hint="add --overwrite to replace it")
+
+
+def check_unchanged(reader: DiskReader) -> None:
+    """Raise CorruptError if a file ``reader`` reads was written to since it was opened."""
+    for source in reader.sources:
+        if isinstance(source, FileSource | ArchiveMember):
+            source.check_unchanged()
 
 
 def begin_disk(
@@ -307,9 +320,7 @@ def _copy(
         start=start,
         passthrough=how.passthrough,
     )
-    for source in reader.sources:
-        if isinstance(source, FileSource):
-            source.check_unchanged()  # before the result gets its name
+    check_unchanged(reader)  # before the result gets its name
     return result
 
 

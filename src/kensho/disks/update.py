@@ -37,7 +37,7 @@ from kensho.disks.hashes import (
 from kensho.disks.in_place import open_in_place, rounded_size
 from kensho.disks.registry import open_disk
 from kensho.disks.resume import leftovers
-from kensho.disks.transfer import check_destination
+from kensho.disks.transfer import check_destination, check_unchanged
 from kensho.model.errors import CorruptError, KenshoError, UsageError, VerificationError
 from kensho.storage.atomic import partial_path
 from kensho.storage.file import FileSource
@@ -189,9 +189,7 @@ class _Update:
         self._log = HashLog(self._path)
         tree = MerkleTree(self._log.add)
         each_span(spans, self._look, tree, self._threads, on_bytes, size)
-        for source in self._reader.sources:
-            if isinstance(source, FileSource):
-                source.check_unchanged()
+        check_unchanged(self._reader)
         self.root = tree.root()
         self._disk.changes.flush()
         self._disk.changes.close()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from kensho.model.errors import LocatorError, PackageError, UnsafePathError, UnsupportedError
+from kensho.storage import gzip
 from kensho.storage.file import FileSource
 from kensho.storage.tar import read_members
 from kensho.storage.window import WindowSource
@@ -34,6 +35,8 @@ SCHEMES = {
 }
 
 
+_MAX_UNPACKED = 4 << 40  # of a tar.gz; Google Cloud's have a disk of at most 2 TiB
+
 #: Files that stand for the whole folder they are in: that of a Parallels ``.hdd``.
 MAIN_FILES = ("DiskDescriptor.xml",)
 
@@ -47,6 +50,11 @@ class ArchiveMember(WindowSource):
     def stamp(self) -> str:
         """What changes when the archive does, for places that say so."""
         return getattr(self._source, "stamp", "")
+
+    def check_unchanged(self) -> None:
+        """Raise CorruptError if the archive, a file here, was written to since it was opened."""
+        if isinstance(self._source, FileSource):
+            self._source.check_unchanged()
 
     def close(self) -> None:
         """Close the archive; closing twice is allowed."""
@@ -161,6 +169,8 @@ def _standard_input() -> ByteSource:
 
 def _member(source: ByteSource, name: str) -> ByteSource:
     try:
+        if source.read_at(0, min(len(gzip.MAGIC), source.size)) == gzip.MAGIC:  # a tar.gz
+            source = gzip.GzipSource(source, _MAX_UNPACKED)
         members = read_members(source)
         for member in members:
             if member.name == name and member.type == "file":

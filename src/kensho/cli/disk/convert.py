@@ -112,6 +112,8 @@ def convert(
     """
     if target == "-" and (json or events):
         raise UsageError("standard output cannot hold both the disk and JSON", path="-")
+    if threads is not None and threads < 1:
+        raise UsageError(f"--threads {threads}: at least one is needed")
     if to == "qcow2" or (to is None and target.endswith((".qcow2", ".qcow"))):
         subformat = subformat or ("compressed" if compression or passthrough else None)
     with opened_once(source, format, snapshot, _bytes(size)) as reader:

@@ -15,9 +15,9 @@ from kensho.cli import flags
 from kensho.disks import DiskReader, detect, open_disk
 from kensho.disks.chain import links_of
 from kensho.disks.from_pipe import open_pipe
-from kensho.model.errors import KenshoError, UnsupportedError
+from kensho.model.errors import KenshoError, UnsupportedError, UsageError
 from kensho.storage import ByteSource, FileSource, read_members
-from kensho.storage.locator import open_source, sibling_opener
+from kensho.storage.locator import ArchiveMember, open_source, sibling_opener
 from kensho.storage.pipe import PipeReader
 
 #: Text, an archive, compressed or a byte order mark, by the first byte; boot code has other ones.
@@ -58,7 +58,7 @@ def opened_disk(
             yield reader
         finally:
             reader.close()
-        if isinstance(source, FileSource):
+        if isinstance(source, FileSource | ArchiveMember):
             source.check_unchanged()
     finally:
         source.close()
@@ -76,6 +76,11 @@ def opened_once(
         yield open_pipe(PipeReader(), size=size, format=format)
         return
     with opened_disk(locator, format, snapshot) as reader:
+        if size is not None and size != reader.virtual_size:
+            raise UsageError(
+                f"--size is for raw disks from a pipe; this one has {reader.virtual_size} bytes",
+                path=locator,
+            )
         yield reader
 
 
@@ -100,6 +105,12 @@ def refuse_packages(source: ByteSource) -> None:
     from kensho.appliances.registry import REFUSED
     from kensho.appliances.sniff import is_tar, is_xml
 
+    if head.startswith(b"\x1f\x8b") and source.name.lower().endswith((".tar.gz", ".tgz")):
+        raise UnsupportedError(
+            "is an archive, not a disk",
+            path=source.name,
+            hint=f"name the disk in it, such as {source.name}#disk.raw",
+        )
     for refused in REFUSED:
         if head.startswith(refused.magic):
             raise UnsupportedError(f"is {refused.title}", path=source.name, hint=refused.hint)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
@@ -19,114 +18,32 @@ from urllib.parse import unquote
 from lxml import etree
 
 from kensho.appliances.ovf.elements import attribute, children
-from kensho.appliances.ovf.manifest import write_manifest
-from kensho.appliances.package import Digest
-from kensho.appliances.paths import safe_name
-from kensho.model.errors import LocatorError, UsageError
-from kensho.packages.copying import check_digests, copy_source
+from kensho.model.errors import LocatorError
+from kensho.packages.copying import copy_source
 from kensho.packages.rewrite_folder import Folder
-from kensho.storage import ByteSource, FileSource, PendingFile, TarWriter
+from kensho.packages.rewrite_job import (
+    ALGORITHMS,
+    Job,
+    PackageFile,
+    Signer,
+    WrittenFile,
+    WrittenPackage,
+    check,
+)
+from kensho.storage import FileSource, PendingFile, TarWriter
 from kensho.storage.pipe import PipeSink
 
-#: Digest algorithms a manifest may have (DSP0243 2.1 §6.4.2 and its successors), hashlib's names.
-ALGORITHMS = ("sha1", "sha256", "sha384", "sha512")
+__all__ = [
+    "ALGORITHMS",
+    "PackageFile",
+    "Signer",
+    "WrittenFile",
+    "WrittenPackage",
+    "serialise_descriptor",
+    "with_sizes",
+    "write_package",
+]
 _SLACK = 64  # ECDSA signatures differ by a few bytes from one to the next
-
-#: From the manifest's file name and bytes to the certificate file's bytes.
-Signer = Callable[[str, bytes], bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class PackageFile:
-    """A file beside the descriptor.
-
-    ``name`` is relative to the descriptor's folder. ``source`` is opened by the caller, read once
-    from front to back and not closed here. ``digests`` (algorithm → hex) are believed: a file that
-    has one of the wanted algorithm is not hashed. ``expected`` are compared with what the bytes
-    give, and a difference is a ManifestMismatchError that leaves nothing.
-    """
-
-    name: str
-    source: ByteSource
-    digests: Mapping[str, str] | None = None
-    expected: Mapping[str, str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenFile:
-    """A file of the package: its name, size in bytes, and digest, None without a manifest."""
-
-    name: str
-    size: int
-    digest: Digest | None
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenPackage:
-    """What was written, in the manifest's order: the descriptor first, then the files."""
-
-    path: str
-    files: tuple[WrittenFile, ...]
-    manifest: bytes | None
-    certificate: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """A package to write, checked."""
-
-    stem: str
-    name: str  #: of the descriptor
-    descriptor: bytes
-    files: Sequence[PackageFile]
-    algorithm: str | None
-    sign: Signer | None
-    on_bytes: Callable[[int], None] | None
-
-    def named(self, suffix: str) -> str:
-        return f"{self.stem}{suffix}"
-
-    def manifest(self, digests: Sequence[str]) -> bytes | None:
-        """Return the manifest; ``digests`` are the files' in order, the descriptor's is added."""
-        if self.algorithm is None:
-            return None
-        rows = [(self.name, self.own_digest()), *self.rows(digests)]
-        return write_manifest((name, Digest(self.algorithm, value)) for name, value in rows)
-
-    def own_digest(self) -> str:
-        running = hashlib.new(self.algorithm or "sha1", self.descriptor, usedforsecurity=False)
-        return running.hexdigest()
-
-    def rows(self, digests: Sequence[str]) -> list[tuple[str, str]]:
-        return list(zip((file.name for file in self.files), digests, strict=True))
-
-    def signed(self, manifest: bytes | None) -> bytes | None:
-        if self.sign is None or manifest is None:
-            return None
-        return self.sign(self.named(".mf"), manifest)
-
-    def known(self, file: PackageFile) -> str | None:
-        return (file.digests or {}).get(self.algorithm or "")
-
-    def wanted(self, file: PackageFile) -> tuple[str, ...]:
-        own = () if self.algorithm is None or self.known(file) else (self.algorithm,)
-        return (*own, *(file.expected or {}))
-
-    def settled(self, file: PackageFile, found: Mapping[str, str]) -> str:
-        """Compare a file's digests and return the one for the manifest, empty without one."""
-        check_digests(file.name, found, file.expected or {}, file.source.size, file.source.name)
-        return self.known(file) or found.get(self.algorithm or "", "")
-
-    def result(
-        self, path: str, digests: Sequence[str], manifest: bytes | None, cert: bytes | None
-    ) -> WrittenPackage:
-        sizes = [len(self.descriptor), *(file.source.size for file in self.files)]
-        rows = [(self.name, self.own_digest()), *self.rows(digests)]
-        files = tuple(
-            WrittenFile(name, size, Digest(self.algorithm, value) if self.algorithm else None)
-            for (name, value), size in zip(rows, sizes, strict=True)
-        )
-        return WrittenPackage(path, files, manifest, cert)
 
 
 def write_package(
@@ -160,8 +77,8 @@ def write_package(
         name = PurePosixPath(place).name
     stem = name[:-4] if name.lower().endswith(".ovf") else name
     own = name if stem != name else f"{name}.ovf"
-    job = _Job(stem, own, descriptor, files, algorithm, sign, on_bytes)
-    _check(job)
+    job = Job(stem, own, descriptor, files, algorithm, sign, on_bytes)
+    check(job)
     if place == "-":
         return _to_pipe(job, mtime)
     path = Path(place)
@@ -202,27 +119,7 @@ def _attribute_name(element: etree._Element, name: str) -> str:
     return like.removesuffix("href") + name
 
 
-def _check(job: _Job) -> None:
-    if job.algorithm is not None and job.algorithm not in ALGORITHMS:
-        raise UsageError(
-            f"no manifest has digests of the kind {job.algorithm!r}",
-            hint=f"one of {', '.join(ALGORITHMS)}",
-        )
-    if job.sign is not None and job.algorithm is None:
-        raise UsageError("a signature is over the manifest, so there has to be one")
-    if "/" in job.stem:
-        raise UsageError(f"not the name of a descriptor: {job.stem!r}")
-    names = [job.name, job.named(".mf"), job.named(".cert")]
-    names += [file.name for file in job.files]
-    for name in names:
-        if safe_name(name, job.stem) != name:
-            raise UsageError(f"not a name for a file of a package: {name!r}")
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise UsageError(f"two files of the package would be called {', '.join(sorted(twice))}")
-
-
-def _to_archive(job: _Job, path: Path, mtime: int, *, overwrite: bool) -> WrittenPackage:
+def _to_archive(job: Job, path: Path, mtime: int, *, overwrite: bool) -> WrittenPackage:
     _refuse(path, overwrite=overwrite)
     with PendingFile(path) as pending:
         tar = TarWriter(pending.sink, mtime=mtime)
@@ -249,7 +146,7 @@ def _to_archive(job: _Job, path: Path, mtime: int, *, overwrite: bool) -> Writte
     return job.result(str(path), digests, manifest, certificate)
 
 
-def _to_pipe(job: _Job, mtime: int) -> WrittenPackage:
+def _to_pipe(job: Job, mtime: int) -> WrittenPackage:
     pipe = PipeSink()
     tar = TarWriter(pipe, mtime=mtime)
     tar.add(job.name, job.descriptor)
@@ -267,7 +164,7 @@ def _to_pipe(job: _Job, mtime: int) -> WrittenPackage:
 
 
 def _add_manifest(
-    job: _Job, tar: TarWriter, digests: Sequence[str]
+    job: Job, tar: TarWriter, digests: Sequence[str]
 ) -> tuple[bytes | None, bytes | None]:
     manifest = job.manifest(digests)
     certificate = job.signed(manifest)
@@ -278,7 +175,7 @@ def _add_manifest(
     return manifest, certificate
 
 
-def _place(job: _Job, file: PackageFile, tar: TarWriter, sink: object) -> str:
+def _place(job: Job, file: PackageFile, tar: TarWriter, sink: object) -> str:
     """Write a member and return its digest, which is empty when none is wanted."""
     at = tar.place(file.name, file.source.size)
     found = copy_source(
@@ -292,15 +189,11 @@ def _place(job: _Job, file: PackageFile, tar: TarWriter, sink: object) -> str:
     return job.settled(file, found)
 
 
-def _to_folder(job: _Job, folder: Path, *, overwrite: bool) -> WrittenPackage:
+def _to_folder(job: Job, folder: Path, *, overwrite: bool) -> WrittenPackage:
     with ExitStack() as stack:
         into = stack.enter_context(Folder(folder, overwrite=overwrite))
-        own = (
-            [job.name]
-            + [job.named(".mf")] * bool(job.algorithm)
-            + [job.named(".cert")] * bool(job.sign)
-        )
-        into.refuse([*((f.name, f.source) for f in job.files), *((name, None) for name in own)])
+        into.refuse([(file.name, file.source) for file in job.files])
+        into.refuse([(name, None) for name in job.own_names()])
         digests = []
         for file in job.files:
             copy = partial(
@@ -317,7 +210,7 @@ def _to_folder(job: _Job, folder: Path, *, overwrite: bool) -> WrittenPackage:
     return job.result(str(folder / job.name), digests, manifest, certificate)
 
 
-def _check_sources(job: _Job) -> None:
+def _check_sources(job: Job) -> None:
     for file in job.files:
         if isinstance(file.source, FileSource):
             file.source.check_unchanged()

@@ -144,3 +144,11 @@ def test_inspect_lists_what_can_be_set_and_no_password(kensho: Kensho, source: P
     assert "(hidden)" in out
     assert "factory-default" not in out
     assert "com.example.build.1" not in out  # the vendor's own
+
+
+def test_a_property_takes_one_word_wherever_it_stands(kensho: Kensho, source: Path) -> None:
+    code, out, _ = kensho("environment", *GOOD, source)
+    assert code == 0
+    assert "web" in out
+    code, out, _ = kensho("convert", "--help")
+    assert "--empty-" not in out

@@ -38,7 +38,7 @@ def environment(
     ] = None,
     machine: str | None = None,
     configuration: str | None = None,
-    property: tuple[str, ...] = (),  # noqa: A002
+    property: Annotated[tuple[str, ...], Flag] = (),  # noqa: A002
     properties: Path | None = None,
     platform: str = "kensho",
     overwrite: Annotated[bool, Flag] = False,

@@ -67,9 +67,9 @@ class Wishes:
     hardware: str | None = None
     locale: str | None = None
     fetch: Annotated[bool, Flag] = False
-    property: tuple[str, ...] = ()
+    property: Annotated[tuple[str, ...], Flag] = ()
     properties: Path | None = None
-    network: tuple[str, ...] = ()
+    network: Annotated[tuple[str, ...], Flag] = ()
     accept_eula: Annotated[bool, Flag] = False
 
     def settings(self) -> tuple[Setting, ...]:

@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -215,3 +216,28 @@ def test_injected_files_are_on_the_cd(ova, kensho, tmp_path):
     (tmp_path / "c.iso").write_bytes(files["config.iso"])
     command = ["isoinfo", "-R", "-i", tmp_path / "c.iso", "-x", "/iosxe_config.txt"]
     assert subprocess.run(command, check=True, capture_output=True).stdout == b"hostname r1\n"
+
+
+def test_in_place_needs_a_package_by_name(ova, kensho, tmp_path):
+    other = ova.rename(tmp_path / "web.bin")
+    before = other.read_bytes()
+    code, _, err = kensho("edit", other, "--set", "cpus=4", "--in-place")
+    assert (code, "-o" in err) == (2, True)
+    assert other.read_bytes() == before
+
+
+def test_into_a_pipe(ova):
+    command = ["python", "-m", "kensho", "edit", ova, "--set", "cpus=4", "-o", "-"]
+    command[0] = sys.executable
+    made = subprocess.run(command, check=True, capture_output=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(made)) as archive:
+        names = archive.getnames()
+    assert names == ["web.ovf", "web.mf", "a.img", "extra.txt"]
+
+
+def test_a_link_is_followed(ova, kensho, tmp_path):
+    link = tmp_path / "link.ova"
+    link.symlink_to(ova)
+    assert kensho("edit", link, "--set", "cpus=4", "--in-place")[0] == 0
+    assert link.is_symlink()
+    check_manifest(members(ova), "web.mf")

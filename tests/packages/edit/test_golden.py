@@ -59,6 +59,10 @@ CASES = {
     "--set os.id=101 --set os.vmw=debian12_64Guest",
     "disk-add": "--add-disk disk.img --add-disk size=20GiB,controller=scsi1",
     "disk-add-cd": "--add-disk seed.iso",
+    "disk-add-nvme": "--add-disk size=1GiB,controller=nvme0,id=fast,name=Fast,description=Scratch "
+    "--add-disk size=2GiB,controller=scsi1,subtype=VirtualSCSI,unit=3",
+    "disk-add-cd-into": "--add-disk seed.iso,controller=ide0,unit=0,file-id=seed",
+    "property-type": "--property token+string",
     "disk-remove": "--remove-disk vmdisk1",
     "disk-replace": "--replace-disk vmdisk1=disk.img",
     "disk-capacity": "--set disk.vmdisk1.capacity=16MiB",
@@ -80,6 +84,15 @@ def files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.fixture
+def with_empty_drive(base, request):
+    """An empty CD drive on ide0:0 for the one case that fills it."""
+    if "disk-add-cd-into" in request.node.name:
+        _, after = difference(base, "--add-disk '',type=cdrom")
+        base.write_bytes(after)
+    return base
+
+
 def difference(base: Path, arguments: str) -> tuple[str, bytes]:
     from cyclopts import App
 
@@ -96,7 +109,7 @@ def difference(base: Path, arguments: str) -> tuple[str, bytes]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_golden(name, base):
+def test_golden(name, base, with_empty_drive):
     text, after = difference(base, CASES[name])
     version = "2" if b"envelope/2" in base.read_bytes() else "1"
     path = HERE / "golden" / f"{name}.{version}.diff"

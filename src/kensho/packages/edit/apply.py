@@ -150,6 +150,10 @@ def _change_properties(scope: Scope, edits: Edits, base: Path) -> None:
 def set_typed_property(scope: Scope, text: str) -> None:
     """Set a property from ``KEY=VALUE`` or ``KEY=VALUE+TYPE``, COT's spelling."""
     key, sign, value = text.partition("=")
+    alone = _TYPED.fullmatch(text)
+    if not sign and alone is not None and alone[2] in properties.TYPES:
+        properties.set_property(scope, alone[1], "", alone[2])  # no default value
+        return
     if not sign:
         raise UsageError(f"--property {text!r}: no value", hint="KEY=VALUE or KEY=VALUE+TYPE")
     typed = _TYPED.fullmatch(value)

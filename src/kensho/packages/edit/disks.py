@@ -16,54 +16,51 @@ from kensho.model.errors import UsageError
 from kensho.model.finding import Severity
 from kensho.model.units import format_bytes
 from kensho.packages.edit import values as typed
-from kensho.packages.edit.controllers import (
-    KINDS,
-    children_of,
-    controllers,
-    find_controller,
-    free_unit,
-    kind_of,
-    new_controller,
-)
+from kensho.packages.edit.drives import DRIVES, add_drive, empty_drive_at
 from kensho.packages.edit.files import (
     add_file,
     disks,
     disks_on,
     find_file,
-    host_resource,
     items_with,
     refer,
     references,
     remove_file,
 )
-from kensho.packages.edit.items import instance, items, new_item, set_field
+from kensho.packages.edit.items import items, set_field
 from kensho.packages.edit.payload import STREAM_URI, NewFile, Payload, look_at_disk
 from kensho.packages.edit.scope import Scope, hardware, sections
 from kensho.packages.edit.tree import add, remove, section, set_attribute
 from kensho.packages.edit.values import unknown
 from kensho.storage import MemorySource
 
-OPTIONS = ("controller", "unit", "type", "name", "id", "file-id", "size", "description")
-_DRIVES = {"disk": (Resource.DISK, "Hard disk"), "cdrom": (Resource.CD, "CD-ROM drive")}
+OPTIONS = (
+    *("controller", "unit", "subtype", "type", "name", "id", "file-id", "size", "description"),
+)
 
 
 def add_disk(scope: Scope, payload: Payload, locator: str, options: dict[str, str]) -> None:
     """Add a drive with an image of any format, or an empty disk of ``size`` without an image.
 
-    ``options`` are `OPTIONS`: controller (``scsi0``; the next one that is not there is made),
-    unit, type (``disk`` or ``cdrom``; an ISO is a CD), name and id.
+    ``options`` are `OPTIONS`: controller (``scsi0``; the next one that is not there is made, of
+    ``subtype``), unit, type (``disk`` or ``cdrom``; an ISO is a CD), name and id. A CD goes into
+    the drive that is there at that place when it is empty.
     """
     usual = "cdrom" if locator.lower().endswith(".iso") else "disk"
     kind = options.get("type") or usual
-    if kind not in _DRIVES:
-        raise unknown(f"there is no drive of type {kind!r}", kind, _DRIVES)
+    if kind not in DRIVES:
+        raise unknown(f"there is no drive of type {kind!r}", kind, DRIVES)
     if kind == "cdrom":
         ident = options.get("file-id", "")
         host = f"file/{add_file(scope, payload, locator, '', ident)}" if locator else ""
     else:
         host = f"disk/{add_image(scope, payload, locator, options)}"
     for found in hardware(scope):
-        _add_drive(scope, found, kind, host, options)
+        drive = empty_drive_at(found, options) if kind == "cdrom" and host else None
+        if drive is None:
+            add_drive(scope, found, kind, host, options)
+        else:
+            set_field(drive, "HostResource", f"ovf:/{host}")
 
 
 def inject_files(
@@ -79,7 +76,7 @@ def inject_files(
         if empty:
             set_field(empty[0], "HostResource", f"ovf:/{host}")
         else:
-            _add_drive(scope, found, "cdrom", host, {})
+            add_drive(scope, found, "cdrom", host, {})
 
 
 def add_image(scope: Scope, payload: Payload, locator: str, options: dict[str, str]) -> str:
@@ -121,83 +118,6 @@ def _describe(element: etree._Element, capacity: int, populated: int | None) -> 
     set_attribute(element, "capacityAllocationUnits", None)  # bytes: what all importers agree on
     set_attribute(element, "format", STREAM_URI)
     set_attribute(element, "populatedSize", None if populated is None else str(populated))
-
-
-def _add_drive(
-    scope: Scope, found: etree._Element, kind: str, host: str, options: dict[str, str]
-) -> None:
-    type_, title = _DRIVES[kind]
-    same = items(found, type_)
-    parent, unit = _place(found, kind, options)
-    drives = [host_resource(text(i, "HostResource")) for i in items(found)]
-    spelled = next(
-        (
-            text(i, "HostResource")
-            for i in items(found)
-            if host_resource(text(i, "HostResource"))[0]
-        ),
-        "ovf:/",
-    )
-    prefix = "ovf:/" if spelled.startswith("ovf:/") or not drives else ""
-    new_item(
-        found,
-        {
-            "AddressOnParent": unit,
-            "AutomaticAllocation": False if kind == "cdrom" and not host else None,
-            "Description": options.get("description") or None,
-            "ElementName": options.get("name") or f"{title} {len(same) + 1}",
-            "HostResource": f"{prefix}{host}" if host else None,
-            "Parent": instance(parent),
-            "ResourceType": int(type_),
-        },
-        configurations=scope.configurations,
-        required=kind == "disk",
-    )
-
-
-def _place(found: etree._Element, kind: str, options: dict[str, str]) -> tuple[etree._Element, int]:
-    """Return controller and unit for a new drive; the controller is made if it has to be."""
-    wanted = options.get("controller", "")
-    parent = _controller(found, kind, wanted)
-    unit = free_unit(found, parent)
-    if options.get("unit"):
-        unit = typed.count(options["unit"], "unit", 0)
-        if str(unit) in {text(i, "AddressOnParent") for i in children_of(found, parent)}:
-            raise UsageError(f"unit {unit} of the controller is taken")
-    if unit is None:
-        raise UsageError(f"the controller {wanted} is full", hint="name one more, such as scsi1")
-    return parent, unit
-
-
-def _controller(found: etree._Element, kind: str, wanted: str) -> etree._Element:
-    if wanted:
-        for name in KINDS:
-            # The next one in the row is made: scsi1 beside scsi0.
-            if wanted in {name, f"{name}{len(controllers(found, name))}"} and (
-                wanted != name or not controllers(found, name)
-            ):
-                return new_controller(found, name, _subtype(found, name))[1]
-        return find_controller(found, wanted)
-    there = [v[0] for v in controllers(found)]
-    order = ("ide", "sata", "scsi") if kind == "cdrom" else ("scsi", "sata", "nvme", "ide")
-    own = [text(i, "Parent") for i in items(found, _DRIVES[kind][0])]
-    there.sort(
-        key=lambda c: (
-            instance(c) not in own,
-            order.index(kind_of(c) or "ide") if kind_of(c) in order else 9,
-        )
-    )
-    for candidate in there:
-        if kind_of(candidate) in order and free_unit(found, candidate) is not None:
-            return candidate
-    first = order[0] if not there else kind_of(there[0]) or order[0]
-    return new_controller(found, first if first in order else order[0], _subtype(found, first))[1]
-
-
-def _subtype(found: etree._Element, kind: str) -> str | None:
-    """Return the subtype of the controllers that are there, so that drivers fit the new one."""
-    there = controllers(found, kind)
-    return text(there[0][0], "ResourceSubType") if there else None
 
 
 def find_disk(root: etree._Element, which: str) -> etree._Element:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kensho.appliances.ovf.manifest import read_manifest
 from kensho.appliances.package import Digest
-from kensho.model.errors import ManifestMismatchError
+from kensho.model.errors import ManifestMismatchError, UsageError
 from kensho.model.finding import Finding, Severity
 from kensho.packages.edit.apply import Edited
 from kensho.packages.edit.payload import Payload, materialised
@@ -44,7 +44,7 @@ def write_edited(
     bytes that nobody checked; ManifestMismatchError when another algorithm makes it look, and
     they differ.
     """
-    place = package.path if target is None else target
+    place = _own_place(package) if target is None else target
     name = (
         package.name if target is None or not place.lower().endswith(".ova") else Path(place).stem
     )
@@ -59,6 +59,16 @@ def write_edited(
         overwrite=overwrite or target is None,
         on_bytes=on_bytes,
     )
+
+
+def _own_place(package: OvfPackage) -> str:
+    """Return where a package is; UsageError for a URL, a pipe, or a name that is not a package's."""
+    file = Path(package.path)
+    if not file.is_file() or file.suffix.lower() != f".{package.kind}":
+        raise UsageError(
+            "cannot be written in place", path=package.path, hint="name the result with -o"
+        )
+    return package.path
 
 
 def write_payload(

@@ -116,37 +116,38 @@ class BlockMap:
         return Extent(start, end - start, kind, self.file if at >= 0 else -1, at)
 
     def _runs(self, start: int, end: int) -> Iterator[tuple[int, Kind, int]]:
-        block, per_page = self.block, self.per_page
+        """Yield (start, kind, place) of runs of blocks, those of one page that belong together."""
+        block, per_page, verbatim = self.block, self.per_page, self.verbatim
         position = start
         while position < end:
-            index = position // block
-            number, within = divmod(index, per_page)
-            if self._skip is not None:
-                used = self._skip(number, -(-end // (per_page * block)))
-                if used > number:
-                    yield position, Kind.HOLE, -1
-                    position = min(used * per_page * block, end)
-                    continue
+            number, i = divmod(position // block, per_page)
             page = self.page(number)
-            page_end = min((number + 1) * per_page * block, end)
+            first = number * per_page
+            page_end = min((first + per_page) * block, end)
             if page is None:
                 yield position, Kind.HOLE, -1
                 position = page_end
                 continue
-            while position < page_end:
-                location = page[within]
-                stop = min((index + 1) * block, page_end)
-                if location == HOLE:
-                    yield position, Kind.HOLE, -1
-                elif location == ZERO:
-                    yield position, Kind.ZERO, -1
-                elif location >= 0 and self.verbatim:
-                    yield position, Kind.DATA, location + position - index * block
+            stop = -(-page_end // block) - first
+            while i < stop:
+                location = page[i]
+                begin = max((first + i) * block, position)
+                i += 1
+                if location >= 0 and verbatim:
+                    yield begin, Kind.DATA, location + begin - (first + i - 1) * block
+                    location += block
+                    while i < stop and page[i] == location:
+                        location += block
+                        i += 1
+                elif location in {HOLE, ZERO}:
+                    yield begin, Kind.HOLE if location == HOLE else Kind.ZERO, -1
+                    while i < stop and page[i] == location:
+                        i += 1
                 else:
-                    yield position, Kind.DATA, -1
-                position = stop
-                index += 1
-                within += 1
+                    yield begin, Kind.DATA, -1
+                    while i < stop and (page[i] < ZERO or (not verbatim and page[i] >= 0)):
+                        i += 1
+            position = page_end
 
 
 def read_mapped(reader: Mapped, name: str, offset: int, buffer: WriteBuffer) -> None:

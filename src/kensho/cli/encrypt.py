@@ -60,7 +60,7 @@ def encrypt(
     dry_run
         Show what would be encrypted and stop.
     """
-    from kensho.packages.encryption.package import chosen_files, encrypt_package
+    from kensho.packages.encryption.encrypt import chosen_files, encrypt_package
     from kensho.packages.files import stored_size
     from kensho.packages.signing.chain import read_certificates
     from kensho.packages.source import opened_ovf
@@ -121,7 +121,7 @@ def decrypt(
     overwrite
         Replace a result that is there already.
     """
-    from kensho.packages.encryption.package import decrypt_package
+    from kensho.packages.encryption.decrypt import decrypt_package
     from kensho.packages.files import stored_size
     from kensho.packages.source import opened_ovf
 

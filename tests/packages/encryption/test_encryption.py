@@ -30,8 +30,9 @@ from kensho.model.errors import (
 )
 from kensho.packages.encryption import keys as key_module
 from kensho.packages.encryption.ciphers import AES256_GCM, checked, decrypted, encrypted
+from kensho.packages.encryption.decrypt import decrypt_package
+from kensho.packages.encryption.encrypt import encrypt_package
 from kensho.packages.encryption.keys import Derivation
-from kensho.packages.encryption.package import decrypt_package, encrypt_package
 from kensho.packages.signing.chain import read_certificates
 from kensho.packages.source import opened_ovf
 from kensho.storage import MemorySource
@@ -71,7 +72,7 @@ WORD = b"correct horse"
 @pytest.fixture(autouse=True)
 def fast(monkeypatch):
     """600 000 rounds are right for users and slow for tests."""
-    import kensho.packages.encryption.package as module
+    import kensho.packages.encryption.encrypt as module
 
     monkeypatch.setattr(module, "ITERATIONS", 1000)
 

@@ -256,6 +256,16 @@ def test_hashes_of_a_disk_that_was_replaced_are_forgotten(tmp_path):
     assert names(tmp_path) == ["disk"]
 
 
+def test_hashes_never_replace_a_source(tmp_path):
+    source = tmp_path / "disk.kensho-hashes"
+    source.write_bytes(content())
+    for how in (How(), How(root=True)):
+        with FileSource(source) as file, pytest.raises(UsageError, match="same file"):
+            write_disk(open_disk(file, format="raw"), tmp_path / "disk",
+                       Target("raw", "sparse", SIZE), how)  # fmt: skip
+    assert names(tmp_path) == ["disk.kensho-hashes"]
+
+
 def test_a_dynamic_disk_with_forged_hashes_is_refused(tmp_path):
     path = tmp_path / "disk"
     root = write(content(), path, ("vdi", "dynamic")).root

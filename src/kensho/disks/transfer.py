@@ -18,7 +18,7 @@ import msgspec
 from kensho.disks.compare import compare, content_root
 from kensho.disks.copy import copy_disk
 from kensho.disks.from_pipe import PipedDisk
-from kensho.disks.hashes import CHANGEABLE, HashLog, facts_of, forget_hashes
+from kensho.disks.hashes import CHANGEABLE, HashLog, facts_of, forget_hashes, hashes_path
 from kensho.disks.registry import FORMATS, create_disk, descriptor_of, open_disk
 from kensho.disks.resume import leftovers, pending_disk
 from kensho.model.errors import LocatorError, UsageError, VerificationError
@@ -114,6 +114,7 @@ def write_disk(
     VerificationError when ``how.verify`` finds that it does not read back the same.
     """
     check_destination(reader, path, overwrite=how.overwrite)
+    check_destination(reader, hashes_path(path), overwrite=True)
     is_folder = target.format != "gcp" and target.subformat in (
         descriptor_of(target.format).folder_writers
     )

@@ -33,6 +33,8 @@ def test_with_a_passphrase(kensho: Kensho, tmp_path: Path, word: Path) -> None:
     assert code == 0, err
     assert [f["size"] for f in json.loads(text)["files"]][1:] == [len(DISK) + 28, len(ISO) + 28]
     assert kensho("verify", out)[0] == 0
+    code, text, _ = kensho("decrypt", out, "-o", back, "--dry-run", "--json")
+    assert (code, json.loads(text)["files"]) == (0, ["disk.vmdk", "other.iso"])
     assert kensho("decrypt", out, "-o", back, "--passphrase-file", word)[0] == 0
     assert members(back)["disk.vmdk"] == DISK
     assert kensho("decrypt", out, "-o", back, "--passphrase-file", word)[0] == 2  # is there

@@ -100,6 +100,7 @@ def decrypt(
     key: Path | None = None,
     key_password_file: str | None = None,
     overwrite: Annotated[bool, Flag] = False,
+    dry_run: Annotated[bool, Flag] = False,
     json: Json = False,
 ) -> int:
     """Decrypt the files of a package with a passphrase or a private key.
@@ -120,14 +121,20 @@ def decrypt(
         File whose first line is the key's password; else KENSHO_KEY_PASSWORD, or typed.
     overwrite
         Replace a result that is there already.
+    dry_run
+        Show what would be decrypted, without the passphrase or the key, and stop.
     """
     from kensho.packages.encryption.decrypt import decrypt_package
+    from kensho.packages.encryption.section import encrypted_files
     from kensho.packages.files import stored_size
     from kensho.packages.source import opened_ovf
 
     if key and passphrase_file:
         raise UsageError("either a passphrase or a private key")
     with opened_ovf(package) as opened:
+        if dry_run:
+            names = tuple(file.href for file in encrypted_files(opened.root))
+            return _plan(opened.path, output, names, json=json)
         private = None if key is None else _private(key, key_password_file)
         secret = read_secret(passphrase_file, _VARIABLE, "the passphrase") if key is None else None
         with counted(opened.name, "decrypt", stored_size(opened), quiet=json) as on_bytes:

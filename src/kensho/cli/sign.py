@@ -102,7 +102,7 @@ def manifest(
     output
         Where the result goes: FILE.ova, FILE.ovf, a folder, or - for a pipe. In place by default.
     sha
-        Digest: 1 for old importers, 256 for all since 2015; none leaves the manifest out.
+        Digest; 1 for importers that know nothing else; none leaves the manifest out.
     changed
         The files were changed on purpose: do not compare them with the manifest there is.
     overwrite

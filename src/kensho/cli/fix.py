@@ -77,6 +77,9 @@ def fix(
         else:
             judged = ()
         name = opened.name
+    findings = mended.findings
+    if writing.key is not None:
+        findings = tuple(f for f in findings if f.code != "KF-740")
     difference = unified(mended.before, mended.after, name) if diff or json else ""
     if json:
         print_json(
@@ -84,7 +87,7 @@ def fix(
                 "path": package,
                 "output": None if dry_run else output,
                 "changes": mended.changes,
-                "findings": (*mended.findings, *judged),
+                "findings": (*findings, *judged),
                 "left": mended.left,
                 "verdicts": mended.verdicts,
                 "diff": difference,
@@ -92,7 +95,7 @@ def fix(
         )
     elif not quiet and output != "-":
         _show(mended, difference, "" if dry_run else str(Path(output or "")))
-        print_findings((*mended.findings, *judged))
+        print_findings((*findings, *judged))
     return exit_code(mended.left, mended.verdicts, mode)
 
 

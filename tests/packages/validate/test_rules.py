@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from kensho.packages.validate.judge import judge
+from kensho.packages.validate.profiles.table import PROFILES
 from kensho.packages.validate.rule import Mode
 from kensho.packages.validate.table import RULES
 from tests.packages.validate.samples import (
@@ -14,6 +16,7 @@ from tests.packages.validate.samples import (
     codes,
     found,
     item,
+    subject,
     with_items,
 )
 
@@ -242,6 +245,26 @@ def test_vendors_settings_are_not_judged_by_ovfs_rules():
 def test_thousands_of_faults_end():
     text = changed((FILE, "".join(f'<File ovf:href="{n}"/>' for n in range(3000))))
     assert sum(v.code == "KF-610" for v in found(text)) == 1000
+
+
+def test_many_items_of_one_id_and_place_end():
+    items = (
+        item(9, 15, "Parent=3|AddressOnParent=5", f'ovf:configuration="o{n}"') for n in range(2_000)
+    )
+    disks = "".join(f'<Disk ovf:diskId="d{n}" ovf:fileRef="f{n}"/>' for n in range(2_000))
+    files = "".join(f'<File ovf:id="f{n}" ovf:href="{n}"/>' for n in range(2_000))
+    text = changed(with_items(*items), (FILE, files), ("</DiskSection>", disks + "</DiskSection>"))
+    assert found(text)
+    assert all(len(v.message) < 1000 for v in found(text))
+    for target in ("portable-1", "xcp-ng"):
+        judge(subject(text), PROFILES[target])
+
+
+def test_thousands_of_collections_end():
+    text = changed(
+        (CONTENT, "<VirtualSystemCollection><Info/></VirtualSystemCollection>" * 5_000 + CONTENT)
+    )
+    assert found(text)
 
 
 def test_no_regular_expression_is_slow_on_hostile_text():

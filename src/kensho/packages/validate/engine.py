@@ -10,6 +10,7 @@ from kensho.packages.validate.subject import Subject
 from kensho.packages.validate.table import RULES
 
 _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
+_LONGEST = 400  #: characters of a message; values may be megabytes
 MOST_FAULTS = 1000  #: of one rule; a hostile descriptor could have millions
 
 
@@ -41,7 +42,7 @@ def as_violation(subject: Subject, rule: Rule, severity: Severity, fault: Fault)
     return Violation(
         code=rule.code,
         severity=severity,
-        message=fault.message,
+        message=cut(fault.message),
         file=fault.file or subject.name,
         line=line_of(fault),
         subject=fault.subject,
@@ -49,6 +50,11 @@ def as_violation(subject: Subject, rule: Rule, severity: Severity, fault: Fault)
         fix=rule.fix,
         mendable=rule.mend is not None,
     )
+
+
+def cut(text: str) -> str:
+    """Return a message without the middle of what is too long to be shown."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
 
 
 def line_of(fault: Fault) -> int:

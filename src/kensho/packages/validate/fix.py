@@ -20,7 +20,7 @@ from kensho.model.finding import Finding, Severity
 from kensho.packages.edit.textual import merged
 from kensho.packages.rewrite import serialise_descriptor
 from kensho.packages.source import OvfPackage
-from kensho.packages.validate.engine import broken, line_of, validate
+from kensho.packages.validate.engine import broken, cut, line_of, validate
 from kensho.packages.validate.judge import judge, reasons
 from kensho.packages.validate.profile import Effect, Profile, Verdict
 from kensho.packages.validate.rule import Fault, Mend, Mode, OnWriting, Violation
@@ -88,9 +88,23 @@ def mend(package: OvfPackage, profiles: Sequence[Profile] = (), mode: Mode = Mod
         before=package.data,
         after=after,
         changes=tuple(c for c in changes.values() if (c.code, c.problem) not in still),
-        findings=findings,
+        findings=(*findings, *_signed(package)),
         left=left,
         verdicts=verdicts,
+    )
+
+
+def _signed(package: OvfPackage) -> tuple[Finding, ...]:
+    if package.certificate is None:
+        return ()
+    return (
+        Finding(
+            "KF-740",
+            Severity.WARNING,
+            "the package is signed, and an edit makes the signature void",
+            subject=package.path,
+            action="left out; sign again with --key",
+        ),
     )
 
 
@@ -186,4 +200,5 @@ def _apply(
 def _note(
     changes: dict[tuple[str, str, str], Change], code: str, fault: Fault, problem: str, done: str
 ) -> None:
-    changes.setdefault((code, problem, done), Change(code, line_of(fault), problem, done))
+    change = Change(code, line_of(fault), cut(problem), cut(done))
+    changes.setdefault((code, change.problem, change.done), change)

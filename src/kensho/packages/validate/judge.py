@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from kensho.appliances.ovf.elements import attribute, children, required
 from kensho.appliances.ovf.resources import alternatives
 from kensho.appliances.ovf.units import parse_unit
 from kensho.model.units import format_bytes
-from kensho.packages.validate.engine import line_of
+from kensho.packages.validate.engine import MOST_FAULTS, cut, line_of
 from kensho.packages.validate.profile import Device, Effect, Profile, Reason, Verdict
 from kensho.packages.validate.questions.devices import into_mib
 from kensho.packages.validate.questions.table import QUESTIONS
@@ -51,7 +52,7 @@ def judge(subject: Subject, profile: Profile) -> Verdict:
             Reason(
                 code=f.code,
                 effect=f.effect,
-                message=f"{f.fault.message}: {f.why}" if f.why else f.fault.message,
+                message=cut(f"{f.fault.message}: {f.why}" if f.why else f.fault.message),
                 line=line_of(f.fault),
                 subject=f.fault.subject,
                 mendable=f.mend is not None,
@@ -74,7 +75,7 @@ def reasons(subject: Subject, profile: Profile) -> Iterator[Finding]:
     yield from _digests(subject, profile)
     for name, feature in profile.features.items():
         question = QUESTIONS[name]
-        for fault in question.find(subject):
+        for fault in islice(question.find(subject), MOST_FAULTS):
             yield Finding(question.code, feature.effect, fault, feature.why, question.mend)
 
 

@@ -127,10 +127,6 @@ class Subject:
             c for s in self.sections("DeploymentOptionSection") for c in children(s) if is_option(c)
         )
 
-    def file(self, file_id: str) -> etree._Element | None:
-        """Return the File with an id."""
-        return next((f for f in self.files if attribute(f, "id") == file_id), None)
-
 
 def is_option(element: etree._Element) -> bool:
     """Tell whether the element declares a deployment option."""
@@ -190,11 +186,13 @@ def content_kind(element: etree._Element) -> str:
 
 
 def _contents(parent: etree._Element) -> Iterator[etree._Element]:
-    pending = [parent]
+    """Yield contents in the order of the document, nested ones behind what they are in."""
+    pending = [c for c in reversed(parent) if local(c) and content_kind(c)]
     while pending:
-        found = [c for c in children(pending.pop(0)) if content_kind(c)]
-        yield from found
-        pending = [c for c in found if content_kind(c) == "VirtualSystemCollection"] + pending
+        element = pending.pop()
+        yield element
+        if content_kind(element) == "VirtualSystemCollection":
+            pending += [c for c in reversed(element) if local(c) and content_kind(c)]
 
 
 def _of(root: etree._Element, section: str, name: str) -> Iterator[etree._Element]:

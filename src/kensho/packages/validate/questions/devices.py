@@ -13,6 +13,7 @@ from kensho.packages.validate.rules.hardware import CPU, MEMORY, together
 from kensho.packages.validate.rules.networks import NICS
 from kensho.packages.validate.subject import Subject
 
+_WHOLE = re.compile(r"[0-9]{1,9}", re.ASCII)  #: 32 bits
 #: How Xen Orchestra reads a unit: the exponent at its end, or its first letter.
 _XO_UNIT = re.compile(r".*\^[0-9]+|[kKmMgGtT].*")
 
@@ -125,12 +126,12 @@ def allocate(subject: Subject, fault: Fault) -> str | None:
 
 
 def whole_ids(subject: Subject) -> Iterator[Fault]:
-    """Find InstanceIDs that are no numbers."""
-    for _, _, item in subject.items():
-        if item.id and not (
-            item.id.isascii() and item.id.isdigit() and int(item.id[:20]) < 1 << 32
-        ):
-            yield Fault(item.element, f"the InstanceID {item.id!r} is no number", item.id)
+    """Find sections with InstanceIDs that are no numbers."""
+    for hardware in places.hardwares(subject):
+        odd = [i for i in hardware.items if i.id and not _WHOLE.fullmatch(i.id)]
+        if odd:
+            message = f"{len(odd)} InstanceIDs such as {odd[0].id!r} are no numbers"
+            yield Fault(odd[0].element, message, odd[0].id)
 
 
 def number_ids(subject: Subject, fault: Fault) -> str | None:

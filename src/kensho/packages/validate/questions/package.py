@@ -235,9 +235,9 @@ def no_guest(subject: Subject) -> Iterator[Fault]:
 
 def disk_suffixes(subject: Subject) -> Iterator[Fault]:
     """Find disk images that are not called ``.vmdk``."""
+    names = {attribute(f, "id"): attribute(f, "href").lower() for f in reversed(subject.files)}
     for disk in subject.disks:
-        file = subject.file(attribute(disk, "fileRef"))
-        href = "" if file is None else attribute(file, "href").lower()
+        href = names.get(attribute(disk, "fileRef"), "")
         if href and not href.endswith((".vmdk", ".vmdk.gz")):
             yield Fault(disk, f"{href} is not called .vmdk")
 

@@ -135,6 +135,7 @@ def order(subject: Subject) -> Iterator[Fault]:
     for element in children(subject.root):
         if rank(element) < seen:
             yield Fault(element, f"{section_kind(element)} comes too late in the envelope")
+            return  # what follows may be right, once this one is
         seen = max(seen, rank(element))
 
 

@@ -54,14 +54,13 @@ def duplicates(subject: Subject) -> Iterator[Fault]:
 
 
 def _duplicates(hardware: Hardware) -> Iterator[Fault]:
-    by_id: dict[str, list[Item]] = {}
+    # An item for some options stands in for one that is for others as well (§9.8).
+    seen: set[tuple[str, str, frozenset[str]]] = set()
     for item in hardware.items:
-        for other in by_id.get(item.id, ()) if item.id else ():
-            # An item for some options stands in for one that is for others as well (§9.8).
-            if item.bound == other.bound and item.configurations == other.configurations:
-                yield Fault(item.element, f"two items have the InstanceID {item.id}", item.id)
-                break
-        by_id.setdefault(item.id, []).append(item)
+        key = item.id, item.bound, item.configurations
+        if item.id and key in seen:
+            yield Fault(item.element, f"two items have the InstanceID {item.id}", item.id)
+        seen.add(key)
 
 
 def one_of_each(subject: Subject) -> Iterator[Fault]:

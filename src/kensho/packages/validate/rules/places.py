@@ -16,6 +16,7 @@ from kensho.packages.validate.subject import Hardware, Item, Subject
 #: Floppy, CD, DVD, disk; and those disks that Xen and SCVMM use other numbers for.
 DISKS = (17,)
 DRIVES = (14, 15, 16, *DISKS)
+_MOST_COMPARED = 64  #: items in one place, for different options
 _SPELLED = re.compile(r"ovf:/(disk|file)/.+")
 _MEANT = re.compile(r"(?:ovf:)?/{0,2}/?(disk|file)/([^/]+)")
 
@@ -59,7 +60,7 @@ def same_place(subject: Subject) -> Iterator[Fault]:
             place = item.get("Parent"), item.get("AddressOnParent")
             if item.type not in DRIVES or not all(place):
                 continue
-            for other in taken.get(place, ()):
+            for other in taken.get(place, [])[:_MOST_COMPARED]:
                 if other.id != item.id and together(item, other):
                     yield Fault(
                         item.element,

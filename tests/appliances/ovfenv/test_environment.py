@@ -6,15 +6,18 @@ import json
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 from lxml import etree
-from ovfenv_samples import APPLIANCE, ODD, environment
+from ovfenv_samples import APPLIANCE, MACHINE, ODD, environment
 
 from kensho.appliances.ovfenv.environment import environment_of
 from kensho.appliances.ovfenv.guestinfo import render_guestinfo
 from kensho.appliances.ovfenv.xml import NAMESPACE, render_xml
 from kensho.appliances.vmx.parse import read_dictionary
+from kensho.model.appliance import Appliance
 from kensho.model.errors import UsageError
+from kensho.model.machine import Product, Property
 
 SCHEMA = Path(__file__).parents[4] / "shared/xsd/env1/dsp8027_1.0.0.xsd"
 OE = f"{{{NAMESPACE}}}"
@@ -37,6 +40,22 @@ def test_own_properties_then_those_of_each_sibling() -> None:
     assert entity.get(f"{OE}id") == "vm2"
     # What a machine says itself beats what the collection says.
     assert _properties(entity) == {"site": "lab", "port": "5432"}
+
+
+def test_a_macro_is_the_collections_property() -> None:
+    """ISO/IEC 17203 §11.1: a child's property may refer to its parent's by a macro."""
+    shared = Product(
+        "", class_="vami", instance="x", properties=(Property("ip0", value="10.0.0.7"),)
+    )
+    own = (
+        Property("ip", value="${vami.ip0.x} or ${ip0}, ${none} ${ ${ip0}"),
+        Property("ip0", value="1"),
+    )
+    machine = msgspec.structs.replace(MACHINE, products=(Product(properties=own),))
+    appliance = Appliance("app", (machine,), products=(shared,))
+    found = dict(environment_of(appliance, "vm1").properties)
+    assert found["ip"] == "10.0.0.7 or 10.0.0.7, ${none} ${ 10.0.0.7"
+    assert found["ip0"] == "1"  # another name than vami.ip0.x
 
 
 def _properties(parent: etree._Element) -> dict[str | None, str | None]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from kensho.model.appliance import Appliance
@@ -9,6 +11,7 @@ from kensho.model.errors import UsageError
 from kensho.model.machine import Machine, Product, Property
 
 Pairs = tuple[tuple[str, str], ...]
+_MACRO = re.compile(r"\$\{([^${}]+)\}")
 
 
 class PlatformFacts(msgspec.Struct, frozen=True):
@@ -56,13 +59,34 @@ def environment_of(
     return Environment(
         machine.id,
         platform,
-        _merged(shared, _of(machine)),
-        tuple((m.id, _merged(shared, _of(m))) for m in appliance.machines if m is not machine),
+        _merged(shared, _pairs(own_products(appliance, machine))),
+        tuple(
+            (m.id, _merged(shared, _pairs(own_products(appliance, m))))
+            for m in appliance.machines
+            if m is not machine
+        ),
     )
 
 
-def _of(machine: Machine) -> Pairs:
-    return _pairs(machine.products)
+def own_products(appliance: Appliance, machine: Machine) -> tuple[Product, ...]:
+    """Return a machine's products with ``${name}`` replaced by the collection's property.
+
+    The name is a key or ``class.key.instance``; what the collection does not have stays as it is.
+    """
+    values: dict[str, str] = {}
+    for product in appliance.products:
+        for prop in product.properties:
+            values.setdefault(prop.key, prop.value)
+    values |= dict(_pairs(appliance.products))
+
+    def resolved(prop: Property) -> Property:
+        value = _MACRO.sub(lambda m: values.get(m[1].strip(), m[0]), prop.value)
+        return prop if value == prop.value else msgspec.structs.replace(prop, value=value)
+
+    return tuple(
+        msgspec.structs.replace(p, properties=tuple(map(resolved, p.properties)))
+        for p in machine.products
+    )
 
 
 def _pairs(products: tuple[Product, ...]) -> Pairs:

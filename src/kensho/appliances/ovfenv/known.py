@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from kensho.appliances.names import dns_name
+from kensho.appliances.ovfenv.environment import own_products
 from kensho.model.addresses import is_ip, prefix_length, split_addresses
 from kensho.model.appliance import Appliance
 from kensho.model.machine import Machine, Nic, Property
@@ -125,7 +126,7 @@ def understand(appliance: Appliance, machine: Machine) -> Known:
 
 def _properties(appliance: Appliance, machine: Machine) -> Iterable[Property]:
     """Yield the machine's own properties first: they count before the collection's."""
-    for product in (*machine.products, *appliance.products):
+    for product in (*own_products(appliance, machine), *appliance.products):
         yield from product.properties
 
 

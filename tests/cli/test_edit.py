@@ -46,8 +46,8 @@ def check_manifest(files: dict[str, bytes], name: str) -> None:
 
 def test_in_place(ova, kensho):
     before = members(ova)
-    code, out, err = kensho("edit", ova, "--set", "cpus=4", "--in-place")
-    assert (code, err) == (0, ""), out
+    code, _, err = kensho("edit", ova, "--set", "cpus=4", "--in-place")
+    assert code == 0, err
     after = members(ova)
     check_manifest(after, "web.mf")
     assert list(after) == list(before)

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from kensho.cli import exits
 from kensho.cli.flags import Flag, Json
 from kensho.cli.render import print_findings, print_json
-from kensho.cli.writing import Out, Writing, record
+from kensho.cli.writing import Out, Writing, record, watched
 from kensho.model.errors import UsageError
 from kensho.model.finding import Finding, Severity
 from kensho.packages.edit.apply import Edited, apply_edits
@@ -183,14 +183,16 @@ def edit(
         if dry_run:
             _show_dry(edited, findings, diff, as_json=json)
             return exits.OK
-        written = write_edited(
-            opened,
-            edited,
-            output,
-            algorithm=writing.algorithm,
-            sign=sign,
-            overwrite=writing.overwrite,
-        )
+        with watched(quiet=quiet or json) as watch:
+            written = write_edited(
+                opened,
+                edited,
+                output,
+                algorithm=writing.algorithm,
+                sign=sign,
+                overwrite=writing.overwrite,
+                watch=watch,
+            )
     findings = (*findings, *judged)
     if json:
         print_json({**record(written, findings), "diff": diff})

@@ -12,7 +12,7 @@ from kensho.appliances.ovf.elements import Notes
 from kensho.cli import exits
 from kensho.cli.flags import Flag, Json
 from kensho.cli.render import print_findings, print_json
-from kensho.cli.writing import Writing, record
+from kensho.cli.writing import Writing, record, watched
 from kensho.model.errors import UsageError
 from kensho.packages.edit.scope import Scope
 from kensho.packages.edit.startup import set_start_order
@@ -65,15 +65,17 @@ def merge(
         if dry_run:
             print(merged.descriptor().decode(), end="")
             return exits.OK
-        written = write_payload(
-            output,
-            name=stem,
-            descriptor=lambda files: merged.descriptor(),  # noqa: ARG005
-            payload=merged.payload,
-            algorithm=writing.algorithm,
-            sign=sign,
-            overwrite=writing.overwrite,
-        )
+        with watched(quiet=quiet or json) as watch:
+            written = write_payload(
+                output,
+                name=stem,
+                descriptor=lambda files: merged.descriptor(),  # noqa: ARG005
+                payload=merged.payload,
+                algorithm=writing.algorithm,
+                sign=sign,
+                overwrite=writing.overwrite,
+                watch=watch,
+            )
     findings = (*merged.findings, *lost, *judged)
     if json:
         print_json(record(written, findings))

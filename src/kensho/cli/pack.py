@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from kensho.cli import exits
 from kensho.cli.flags import Flag, Json
 from kensho.cli.render import print_findings, print_json
-from kensho.cli.writing import Writing, record
+from kensho.cli.writing import Writing, record, watched
 from kensho.model.errors import PlanBlockedError, UsageError
 from kensho.model.finding import Finding, Severity, at_least
 from kensho.packages.edit.payload import payload_of
@@ -150,15 +150,17 @@ def pack(
         with_sizes(packed.root, {file.name: file.source.size for file in files})
         return serialise_descriptor(packed.root)
 
-    written = write_payload(
-        output,
-        name=packed.name if output == "-" or not output.lower().endswith(".ova") else stem,
-        descriptor=descriptor,
-        payload=packed.payload,
-        algorithm=writing.algorithm or "sha256",
-        sign=sign,
-        overwrite=writing.overwrite,
-    )
+    with watched(quiet=quiet or json) as watch:
+        written = write_payload(
+            output,
+            name=packed.name if output == "-" or not output.lower().endswith(".ova") else stem,
+            descriptor=descriptor,
+            payload=packed.payload,
+            algorithm=writing.algorithm or "sha256",
+            sign=sign,
+            overwrite=writing.overwrite,
+            watch=watch,
+        )
     _show(written, (*packed.findings, *judged), output, json=json, quiet=quiet)
     return exits.OK
 
@@ -177,16 +179,18 @@ def _wrap(
             print(descriptor.decode(errors="replace"), end="")
             return exits.OK
         findings = (*(() if sign else lost_signature(package)), *judged)
-        written = write_payload(
-            output,
-            name=Path(output if output.lower().endswith(_OVF) else package.name).stem,
-            descriptor=lambda files: descriptor,  # noqa: ARG005
-            payload=payload_of(package),
-            package=package,
-            algorithm=writing.algorithm,
-            sign=sign,
-            overwrite=writing.overwrite,
-        )
+        with watched(quiet=quiet or json) as watch:
+            written = write_payload(
+                output,
+                name=Path(output if output.lower().endswith(_OVF) else package.name).stem,
+                descriptor=lambda files: descriptor,  # noqa: ARG005
+                payload=payload_of(package),
+                package=package,
+                algorithm=writing.algorithm,
+                sign=sign,
+                overwrite=writing.overwrite,
+                watch=watch,
+            )
     _show(written, findings, output, json=json, quiet=quiet)
     return exits.OK
 

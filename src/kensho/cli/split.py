@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from kensho.cli import exits
 from kensho.cli.flags import Flag, Json
 from kensho.cli.render import print_findings, print_json
-from kensho.cli.writing import Writing, record
+from kensho.cli.writing import Writing, record, watched
 from kensho.model.errors import UsageError
 from kensho.packages.edit.payload import Payload
 from kensho.packages.edit.write import lost_signature, write_payload
@@ -69,16 +69,18 @@ def split(
             if dry_run:
                 results.append({"machine": part.machine, "path": target, "files": part.files})
                 continue
-            written = write_payload(
-                target,
-                name=part.name,
-                descriptor=_constant(part),
-                payload=Payload(dict.fromkeys(part.files)),
-                package=opened,
-                algorithm=writing.algorithm,
-                sign=sign,
-                overwrite=writing.overwrite,
-            )
+            with watched(quiet=quiet or json) as watch:
+                written = write_payload(
+                    target,
+                    name=part.name,
+                    descriptor=_constant(part),
+                    payload=Payload(dict.fromkeys(part.files)),
+                    package=opened,
+                    algorithm=writing.algorithm,
+                    sign=sign,
+                    overwrite=writing.overwrite,
+                    watch=watch,
+                )
             results.append({"machine": part.machine, **record(written, part.findings)})
     if json:
         print_json({"parts": results, "findings": findings})

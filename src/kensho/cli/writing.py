@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -13,6 +15,7 @@ from kensho.model.errors import UsageError
 
 if TYPE_CHECKING:
     from kensho.model.finding import Finding
+    from kensho.packages.edit.payload import Watch
     from kensho.packages.rewrite import Signer, WrittenPackage
 
 
@@ -74,6 +77,22 @@ Out = Annotated[
         help="NAME.ova, NAME.ovf, a folder, or - for an archive into a pipe.",
     ),
 ]
+
+
+@contextmanager
+def watched(*, quiet: bool) -> Iterator[Watch]:
+    """Give what shows the progress of writing a package, in the way that fits the terminal."""
+    from kensho.cli.progress import shown
+    from kensho.convert.events import Moved, Step
+    from kensho.model.progress import Meter
+
+    with shown(events=False, quiet=quiet) as listener:
+
+        def watch(phase: str, subject: str) -> Meter:
+            listener(Step(phase, subject))
+            return Meter(subject, phase, lambda progress: listener(Moved(progress)))
+
+        yield watch
 
 
 def record(written: WrittenPackage, findings: tuple[Finding, ...]) -> dict[str, Any]:

@@ -115,19 +115,19 @@ def _node(element: etree._Element) -> _Node:
     own = (element.text or "").strip()
     if own:
         node.fields["text"] = own
+    counts: dict[str, int] = {}
+    repeated: dict[str, list[str]] = {}
     for child in children(element):
         simple = not len(child) and not child.attrib and _name(child) not in _KEYS
         name = _label(child)
         if simple:
             value = (child.text or "").strip()
-            before = node.fields.get(name)
-            node.fields[name] = value if before is None else f"{before}\n{value}"
+            repeated.setdefault(name, []).append(value)
         else:
-            number, unique = 1, name
-            while unique in node.children:
-                number += 1
-                unique = f"{name}#{number}"
+            counts[name] = counts.get(name, 0) + 1
+            unique = name if counts[name] == 1 else f"{name}#{counts[name]}"
             node.children[unique] = _node(child)
+    node.fields.update((name, "\n".join(values)) for name, values in repeated.items())
     return node
 
 

@@ -58,14 +58,15 @@ def set_memory(scope: Scope, size: int) -> None:
         old = text(item, "VirtualQuantity")
         unit = parse_unit(text(item, "AllocationUnits") or "byte * 2^20")
         factor = unit.factor if unit is not None and unit.base == "byte" else 0
-        if not factor or size % factor:
+        same = bool(factor) and not size % factor
+        if not same:
             factor = MIB
             set_field(item, "AllocationUnits", "byte * 2^20")
         if size % factor:
             raise UsageError(f"memory: {size} bytes are no whole number of MiB")
         if not text(item, "ElementName"):
             set_field(item, "ElementName", f"{size // MIB} MB of memory")
-        if factor == MIB:
+        if same:
             rename(item, old, str(size // factor))
         set_field(item, "VirtualQuantity", size // factor)
 

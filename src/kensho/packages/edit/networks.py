@@ -8,6 +8,7 @@ from lxml import etree
 
 from kensho.appliances.ovf.elements import attribute, children, text
 from kensho.appliances.ovf.items import ITEMS
+from kensho.appliances.ovf.write_xml import clean
 from kensho.model.errors import UsageError
 from kensho.packages.edit.items import set_field
 from kensho.packages.edit.scope import Scope, machines, sections
@@ -76,9 +77,9 @@ def map_network(scope: Scope, old: str, new: str) -> None:
         remove(element)
     else:
         set_attribute(element, "name", new)
-    for item in _connected(scope.root, name):
+    for item, connection in _connected(scope.root, name):
+        connection.text = clean(new)
         description = text(item, "Description")
-        set_field(item, "Connection", new)
         if description.endswith(f" on {name}"):
             set_field(item, "Description", f"{description.removesuffix(name)}{new}")
 
@@ -97,20 +98,26 @@ def remove_network(scope: Scope, name: str) -> None:
 def prune_networks(root: etree._Element) -> list[str]:
     """Remove the networks that no adapter is on; return their names."""
     pruned = []
+    used = {(connection.text or "").strip() for _, connection in _connections(root)}
     for element in networks(root):
         name = attribute(element, "name")
-        if not any(True for _ in _connected(root, name)):
+        if name not in used:
             remove(element)
             pruned.append(name)
     return pruned
 
 
-def _connected(root: etree._Element, name: str) -> Iterator[etree._Element]:
+def _connected(root: etree._Element, name: str) -> Iterator[tuple[etree._Element, etree._Element]]:
+    """Yield the items on a network, each with its Connection; an item may name several."""
+    return ((i, c) for i, c in _connections(root) if (c.text or "").strip() == name)
+
+
+def _connections(root: etree._Element) -> Iterator[tuple[etree._Element, etree._Element]]:
     for machine in machines(root):
         for hardware in sections(machine, "VirtualHardwareSection"):
             for item in children(hardware, *ITEMS):
-                if text(item, "Connection") == name:
-                    yield item
+                for connection in children(item, "Connection"):
+                    yield item, connection
 
 
 def _find(root: etree._Element, name: str) -> etree._Element:

@@ -21,6 +21,16 @@ from kensho.storage.locator import open_source, sibling_opener
 STREAM_URI = "http://www.vmware.com/interfaces/specifications/vmdk.html#streamOptimized"
 
 
+#: From (phase, subject) to what is told (done, total) in bytes.
+Watch = Callable[[str, str], Callable[[int, int], None]]
+
+
+def nobody(phase: str, subject: str) -> Callable[[int, int], None]:
+    """Watch nothing."""
+    del phase, subject
+    return lambda done, total: None  # noqa: ARG005
+
+
 @dataclass(frozen=True, slots=True)
 class NewFile:
     """A file to put into the package; a disk in another form becomes a streamOptimized VMDK.
@@ -95,6 +105,7 @@ def materialised(
     package: OvfPackage | None,
     beside: Path,
     digests: Mapping[str, Mapping[str, str]],
+    watch: Watch = nobody,
 ) -> Iterator[list[PackageFile]]:
     """Open all files; disks are converted into a hidden folder in ``beside``, removed afterwards.
 
@@ -116,17 +127,24 @@ def materialised(
                 if folder is None:
                     hidden = TemporaryDirectory(prefix=".kensho-", dir=beside)
                     folder = Path(stack.enter_context(hidden))
-                source = _converted(new, folder / f"{len(result)}.vmdk")
+                source = _converted(new, folder / f"{len(result)}.vmdk", name, watch)
             stack.callback(source.close)
             known = digests.get(name) if new is None else new.digests
             result.append(PackageFile(name, source, known))
         yield result
 
 
-def _converted(new: NewFile, path: Path) -> FileSource:
+def _converted(new: NewFile, path: Path, name: str, watch: Watch) -> FileSource:
     with _opened(new.locator) as (_, reader):
         target = Target("vmdk", "streamOptimized", new.size or reader.virtual_size)
-        write_disk(reader, path, target, How(identity=path.name.encode()))
+        write_disk(
+            reader,
+            path,
+            target,
+            How(identity=path.name.encode(), verify=True),
+            on_copy=watch("convert", name),
+            on_verify=watch("verify", name),
+        )
     return FileSource(path)
 
 

@@ -22,6 +22,7 @@ from kensho.packages.edit.scope import Scope
 from kensho.packages.edit.values import unknown
 
 NIC_FIELDS = ("network", "type", "mac", "name", "connected")
+_MOST = 256  #: devices of a kind; no platform takes more
 #: Settings that make devices; all others come when devices and files are there.
 COUNTS = frozenset({"nics", "serial-ports"})
 
@@ -60,7 +61,7 @@ SETTINGS: Mapping[str, tuple[str, Setter]] = {
         "true or false, for all properties",
         lambda s, v: properties.set_user_configurable(s, on=typed.switch(v, "user-configurable")),
     ),
-    "nics": ("a number", lambda s, v: nics.set_nic_count(s, typed.count(v, "nics", 0))),
+    "nics": ("a number", lambda s, v: nics.set_nic_count(s, typed.count(v, "nics", 0, _MOST))),
     "nic-types": ("E1000, VmxNet3 …", nics.set_types),
     "nic-names": ("names, eth{0} counts up", lambda s, v: nics.set_names(s, _list(v))),
     "nic-networks": ("names, net{0} counts up", lambda s, v: nics.set_networks(s, _list(v))),
@@ -71,7 +72,7 @@ SETTINGS: Mapping[str, tuple[str, Setter]] = {
     ),
     "serial-ports": (
         "a number",
-        lambda s, v: serial.set_serial_ports(s, typed.count(v, "serial-ports", 0)),
+        lambda s, v: serial.set_serial_ports(s, typed.count(v, "serial-ports", 0, _MOST)),
     ),
     "serial-connectivity": ("URIs", lambda s, v: serial.set_connectivity(s, _list(v))),
     **{

@@ -37,11 +37,11 @@ def size(text: str, what: str) -> int:
     return result
 
 
-def count(text: str, what: str, least: int = 1) -> int:
+def count(text: str, what: str, least: int = 1, most: int = 2**31 - 1) -> int:
     """Return a number of things."""
     plain = text.strip()
-    if not (plain.isascii() and plain.isdigit()) or not least <= int(plain[:10]) < 2**31:
-        raise UsageError(f"{what}: not a number of {least} or more: {text!r}")
+    if not (plain.isascii() and plain.isdigit()) or not least <= int(plain[:11]) <= most:
+        raise UsageError(f"{what}: not a number from {least} to {most}: {text!r}")
     return int(plain)
 
 

@@ -11,7 +11,7 @@ from kensho.appliances.package import Digest
 from kensho.model.errors import ManifestMismatchError, UsageError
 from kensho.model.finding import Finding, Severity
 from kensho.packages.edit.apply import Edited
-from kensho.packages.edit.payload import Payload, materialised
+from kensho.packages.edit.payload import Payload, Watch, materialised, nobody
 from kensho.packages.edit.textual import merged
 from kensho.packages.rewrite import (
     PackageFile,
@@ -35,7 +35,7 @@ def write_edited(
     algorithm: str | None = None,
     sign: Signer | None = None,
     overwrite: bool = False,
-    on_bytes: Callable[[int], None] | None = None,
+    watch: Watch = nobody,
 ) -> WrittenPackage:
     """Write ``edited`` to ``target``, or in place of ``package`` when that is None.
 
@@ -57,8 +57,19 @@ def write_edited(
         algorithm=algorithm,
         sign=sign,
         overwrite=overwrite or target is None,
-        on_bytes=on_bytes,
+        watch=watch,
     )
+
+
+def _counter(meter: Callable[[int, int], None], total: int) -> Callable[[int], None]:
+    done = 0
+
+    def count(more: int) -> None:
+        nonlocal done
+        done += more
+        meter(done, total)
+
+    return count
 
 
 def _own_place(package: OvfPackage) -> str:
@@ -81,7 +92,7 @@ def write_payload(
     algorithm: str | None = None,
     sign: Signer | None = None,
     overwrite: bool = False,
-    on_bytes: Callable[[int], None] | None = None,
+    watch: Watch = nobody,
 ) -> WrittenPackage:
     """Write a package of these files; ``descriptor`` is asked for when they are all made.
 
@@ -98,7 +109,7 @@ def write_payload(
         for file, digests in before.items()
         if any(d.algorithm == wanted for d in digests)
     }
-    with materialised(payload, package, beside, known) as files:
+    with materialised(payload, package, beside, known, watch) as files:
         if wanted is not None and package is not None:
             _check(package, payload, files, before, wanted)
         return write_package(
@@ -109,7 +120,7 @@ def write_payload(
             algorithm=wanted,
             sign=sign,
             overwrite=overwrite,
-            on_bytes=on_bytes,
+            on_bytes=_counter(watch("write", place), sum(f.source.size for f in files)),
         )
 
 
@@ -156,8 +167,9 @@ def _algorithm(
     if used:
         return max(used, key=lambda a: int(a.removeprefix("sha")) if a != "sha1" else 160)
     # A folder without a manifest is one somebody works in; it does not get one behind his back.
-    in_folder = package is not None and not place.lower().endswith(".ova") and place != "-"
-    return None if in_folder else "sha256"
+    without = package is not None and package.manifest is None
+    in_folder = not place.lower().endswith(".ova") and place != "-"
+    return None if without and in_folder else "sha256"
 
 
 def _check(

@@ -160,7 +160,7 @@ class NoSpaceError(KenshoError):
 
     code = "KE-301"
     exit_code = 14
-    hint = "free space there or choose another folder with -o"
+    hint = "free space there, or write to another place"
 
 
 class ToolMissingError(KenshoError):

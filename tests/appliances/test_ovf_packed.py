@@ -10,7 +10,7 @@ import pytest
 from tests.appliances.ovf_samples import DISKS, codes, envelope, package_folder, tar
 
 from kensho.appliances import open_package
-from kensho.model.errors import LimitError, PackageError, UnsupportedError
+from kensho.model.errors import CorruptError, LimitError, PackageError, UnsupportedError
 
 DISK = b"KDMV" + random.Random(3).randbytes(250_000)
 PACKED = gzip.compress(DISK)
@@ -72,6 +72,15 @@ def test_chunks_in_an_archive_are_not_called_strangers(tmp_path: Path) -> None:
     package = open_package(tar(tmp_path / "a.ova", members))
     assert codes(package.findings) == set()
     assert package.open_file("file1").read_at(0, len(DISK)) == DISK
+    package.close()
+
+
+def test_a_disk_somebody_unpacked(tmp_path: Path) -> None:
+    assert read(tmp_path, 'ovf:compression="gzip"', {"disk1.vmdk": DISK}) == DISK
+    text = envelope(references=file('ovf:compression="gzip"'))
+    package = open_package(package_folder(tmp_path / "b", text, {"disk1.vmdk": b"no gzip" * 99}))
+    with pytest.raises(CorruptError, match="gzip"):
+        package.open_file("file1")
     package.close()
 
 

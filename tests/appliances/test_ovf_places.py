@@ -192,3 +192,34 @@ def test_standard_input_that_is_a_file(tmp_path: Path) -> None:
         os.dup2(before, 0)
         os.close(before)
         os.close(file)
+
+
+def test_a_file_that_a_server_does_not_give(tmp_path: Path) -> None:
+    with serving({"/x.vmdk": DISK}) as web:
+        web.login = "Basic nobody"
+        path = package_folder(tmp_path, described(f"{web.url}/x.vmdk").decode())
+        package = open_package(path, Selection(fetch=True))
+        (finding,) = package.findings
+        assert (finding.code, "401" in finding.message) == ("KF-219", True)
+        with pytest.raises(LocatorError, match="401"):
+            package.open_file("file1")
+        package.close()
+
+
+def test_a_descriptor_on_a_server_without_ranges() -> None:
+    with serving({"/a.ovf": described("disk1.vmdk"), "/disk1.vmdk": DISK}) as web:
+        web.ranges = False
+        package = open_package(f"{web.url}/a.ovf")
+        assert package.open_file("file1").read_at(4, 2) == b"dd"
+        package.close()
+
+
+def test_standard_input_that_is_closed() -> None:
+    before = os.dup(0)
+    try:
+        os.close(0)
+        with pytest.raises(LocatorError, match="closed"):
+            open_package("-")
+    finally:
+        os.dup2(before, 0)
+        os.close(before)

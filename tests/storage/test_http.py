@@ -95,8 +95,13 @@ def test_an_empty_file_and_a_name_with_a_blank(web: Web) -> None:
         source.close()
 
 
-def test_a_server_without_ranges(web: Web) -> None:
+def test_a_server_without_ranges(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     web.ranges = False
+    source = open_source(f"{web.url}/a.raw")  # small: it is had whole, once
+    assert (source.size, source.read_at(7, 9)) == (len(DATA), DATA[7:16])
+    assert len(web.log) == 1
+    source.close()
+    monkeypatch.setattr("kensho.storage.http._SMALL", 1000)
     with pytest.raises(UnsupportedError, match="whole") as caught:
         open_source(f"{web.url}/a.raw")
     assert "curl" in caught.value.hint

@@ -169,7 +169,7 @@ def _extra_files(appliance: Appliance, store: Store, own: Sequence[str]) -> list
     for file in appliance.files:
         try:
             name = find(store, file.href)
-        except (UnsafePathError, UnsupportedError):
+        except (UnsafePathError, UnsupportedError, LocatorError):
             continue
         wanted.add(name or file.href)
     chunked = tuple(f"{f.href}." for f in appliance.files if f.chunk_size is not None)

@@ -10,7 +10,7 @@ import zlib
 from pathlib import PurePosixPath
 
 from kensho.appliances.origin import Origin
-from kensho.appliances.sniff import is_tar, is_xml
+from kensho.appliances.sniff import is_surely_disk, is_tar, is_xml
 from kensho.appliances.store import Store, absent, find, open_file
 from kensho.model.appliance import File
 from kensho.model.errors import LimitError, PackageError, UnsupportedError
@@ -57,6 +57,8 @@ def open_content(store: Store, file: File, capacity: int | None) -> ByteSource:
         )
     source = _open_stored(store, file)
     try:
+        if source.read_at(0, min(2, source.size)) != MAGIC and is_surely_disk(source):
+            return source  # somebody unpacked it and left the descriptor
         return GzipSource(source, unpack_limit(source.size, capacity))
     except BaseException:
         source.close()

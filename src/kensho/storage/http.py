@@ -38,6 +38,7 @@ _MAX_PAUSE = 10.0
 _REDIRECTS = 5
 _TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _MOVED = frozenset({301, 302, 303, 307, 308})
+_SMALL = 8 << 20  # a descriptor, not a disk: read whole from servers that know no ranges
 _EXPIRED = frozenset({401, 403, 404, 410})
 
 
@@ -63,8 +64,11 @@ class _Version:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Answer:
+    """``body`` is there when the server sent a small file whole instead of a range."""
+
     status: int
     headers: http.client.HTTPMessage
+    body: bytes | None = None
 
 
 def open_http(url: str) -> HttpSource:
@@ -73,18 +77,19 @@ def open_http(url: str) -> HttpSource:
 
 
 class HttpSource:
-    """A file on a web server that answers range requests.
+    """A file on a web server that answers range requests, or a small one on any.
 
     A user name and password in the URL are sent as Basic authorization, to that host
     only; ``name`` has neither them nor the query, which may hold a signature.
     """
 
-    __slots__ = ("_cache", "_place", "_start", "_version", "_wires", "name", "size")
+    __slots__ = ("_cache", "_place", "_start", "_version", "_whole", "_wires", "name", "size")
 
     def __init__(self, url: str) -> None:
         self._start = _parse(url)
         self.name = _shown(self._start)
         self._wires = _Wires()
+        self._whole: bytes | None = None
         try:
             self._place, self._version = self._resolve()
         except BaseException:
@@ -135,6 +140,9 @@ class HttpSource:
         self._wires.close()
 
     def _fetch(self, offset: int, view: memoryview) -> None:
+        if self._whole is not None:
+            view[:] = self._whole[offset : offset + len(view)]
+            return
         answer = self._try(self._place, offset, view)
         if answer.status in _EXPIRED and self._place != self._start:
             # What a redirect led to was signed for a while only: ask the first place again.
@@ -174,6 +182,13 @@ class HttpSource:
                 continue
             if answer.status == 416:  # no first byte: the file is empty
                 return place, _version_of(answer, self.name)
+            if answer.status == 200 and answer.body is not None:
+                self._whole = answer.body
+                return place, _Version(
+                    len(answer.body),
+                    answer.headers.get("ETag", ""),
+                    answer.headers.get("Last-Modified", ""),
+                )
             if answer.status == 200:
                 raise UnsupportedError(
                     "the server sends the file only whole, not in ranges",
@@ -248,9 +263,12 @@ class _Wires:
                 if not got:
                     raise http.client.IncompleteRead(b"", len(view) - done)
                 done += got
+        body = None
+        if response.status == 200 and (response.length or _SMALL + 1) <= _SMALL:
+            body = response.read()
         if response.read(1) or response.will_close or response.status == 200:
             self.drop()  # more than was asked for: not read, and the connection with it
-        return _Answer(response.status, response.headers)
+        return _Answer(response.status, response.headers, body)
 
     def drop(self) -> None:
         """Close this thread's connection."""

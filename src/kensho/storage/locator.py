@@ -101,8 +101,14 @@ def scheme_of(locator: str) -> str | None:
 
 
 def is_pipe(fd: int = 0) -> bool:
-    """Tell whether a file descriptor, standard input by default, can only be read once."""
-    return not stat.S_ISREG(os.fstat(fd).st_mode)
+    """Tell whether a file descriptor, standard input by default, can only be read once.
+
+    LocatorError when it is closed.
+    """
+    try:
+        return not stat.S_ISREG(os.fstat(fd).st_mode)
+    except OSError:
+        raise LocatorError("standard input is closed", path="-") from None
 
 
 def shown(locator: str) -> str:

@@ -147,6 +147,12 @@ def test_targets_that_know_ovf_get_no_image(tmp_path: Path, target: str, form: s
     assert not list((tmp_path / "out").glob("*.iso"))
 
 
+def test_files_that_should_lie_beside_the_environment_are_missed_aloud(tmp_path: Path) -> None:
+    section = '<EnvironmentFilesSection ovf:required="false"><Info/></EnvironmentFilesSection>'
+    made = planned(package(tmp_path, eula=section), "kvm")
+    assert "KF-776" in {f.code for f in made.findings}
+
+
 def test_a_package_that_looks_for_nothing_gets_nothing_unless_asked(tmp_path: Path) -> None:
     source = package(tmp_path, transport="")
     assert planned(source, "kvm", settings=()).environments == ()

@@ -113,6 +113,13 @@ def _environment(journey: Journey, step: EnvironmentStep) -> Iterator[Finding]:
             machine.name,
             "they are there; whether the guest looks for them only its vendor knows",
         )
+    if any(extra.where.endswith("/EnvironmentFilesSection") for extra in machine.extras):
+        yield warning(
+            "KF-776",
+            "the guest expects files of the package beside its environment",
+            machine.name,
+            "not on the CD-ROM; they are in the package",
+        )
     if step.secrets:
         yield note(
             "KF-768",

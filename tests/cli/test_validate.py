@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,18 @@ def test_the_descriptor_alone(kensho: Kensho, tmp_path: Path) -> None:
     path = package(tmp_path, files={}, manifest=None)
     assert kensho("validate", path)[0] == 1
     assert kensho("validate", path, "--descriptor")[0] == 0
+
+
+def test_a_descriptor_from_a_pipe(tmp_path: Path) -> None:
+    path = package(tmp_path, changed((">lan<", ">wan<")), ova=True)
+    run = subprocess.run(
+        [sys.executable, "-m", "kensho", "validate", "-", "--json"],
+        input=path.read_bytes(),
+        capture_output=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert {v["code"] for v in json.loads(run.stdout)["violations"]} == {"KF-640"}
 
 
 def test_rules_are_listed(kensho: Kensho) -> None:

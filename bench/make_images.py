@@ -87,14 +87,23 @@ def huge(path: Path, size: int, donor: Path) -> None:
 
 def _pieces(source: int, size: int, rng: random.Random) -> Iterator[bytes]:
     """Yield ``size`` MiB in pieces of 256 KiB out of what is no hole."""
-    end = os.fstat(source).st_size - (256 << 10)
-    for _ in range(4 * size):
-        at = rng.randrange(0, end // 4096) * 4096
+    piece = 256 << 10
+    ranges = [(low, high) for low, high in _data(source) if high - low >= piece]
+    weights = [high - low for low, high in ranges]
+    for low, high in rng.choices(ranges, weights, k=4 * size):
+        yield os.pread(source, piece, rng.randrange(low, high - piece + 1) // 4096 * 4096)
+
+
+def _data(source: int) -> Iterator[tuple[int, int]]:
+    at, size = 0, os.fstat(source).st_size
+    while at < size:
         try:
-            at = min(os.lseek(source, at, os.SEEK_DATA), end)
+            at = os.lseek(source, at, os.SEEK_DATA)
         except OSError:
-            at = os.lseek(source, 0, os.SEEK_DATA)
-        yield os.pread(source, 256 << 10, at)
+            return
+        end = os.lseek(source, at, os.SEEK_HOLE)
+        yield at, end
+        at = end
 
 
 def main() -> None:

@@ -79,7 +79,7 @@ def pending_disk(
             yield PendingDisk(writer, start, done)
             sink.flush()
         partial.replace(path)
-        _sync_folder(path)
+        sync_folder(path)
         finished = True
     finally:
         if finished or not journal.has_runs:
@@ -255,7 +255,8 @@ def _replay(journal: Journal, writer: PlacingWriter) -> tuple[int, int]:
     return end, total
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
+    """Make the name ``path`` durable."""
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)

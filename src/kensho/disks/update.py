@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -22,10 +21,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kensho.disks._journal import Journal
-from kensho.disks.compare import compare, content_root, each_span, read_padded, union_spans
+from kensho.disks.compare import content_root, each_span, read_padded, union_spans
 from kensho.disks.content import LEAF, MerkleTree, leaf_digests
 from kensho.disks.copy import BATCH, batches
-from kensho.disks.from_pipe import PipedDisk
 from kensho.disks.hashes import (
     CHANGEABLE_NAMES,
     HashFile,
@@ -34,13 +32,12 @@ from kensho.disks.hashes import (
     hashes_path,
     is_unchanged,
 )
-from kensho.disks.in_place import open_in_place, rounded_size
-from kensho.disks.registry import open_disk
-from kensho.disks.resume import leftovers
+from kensho.disks.in_place import open_in_place
+from kensho.disks.resume import leftovers, sync_folder
 from kensho.disks.transfer import check_destination, check_unchanged
-from kensho.model.errors import CorruptError, KenshoError, UsageError, VerificationError
+from kensho.disks.update_checks import demand_alone, demand_same, verify_update
+from kensho.model.errors import CorruptError, KenshoError, UsageError
 from kensho.storage.atomic import partial_path
-from kensho.storage.file import FileSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -112,18 +109,18 @@ def update_disk(
     the whole result is compared with the source, and keeps its hidden name if it differs.
     """
     started = time.monotonic()
-    _demand_alone(path)
+    demand_alone(path)
     check_destination(reader, path, overwrite=True)
     check_destination(reader, partial_path(path), overwrite=True)
     facts = written_as(path)
-    _demand_same(facts, target, path)
+    demand_same(facts, target, path)
     with _locked(path), HashFile(hashes_path(path)) as hashes:
         run = _Update(reader, path, hashes, threads)
         try:
             run.check(on_check)
             run.apply(on_bytes)
             if verify:
-                _verify(reader, run.place, facts, run.root, threads, on_verify)
+                verify_update(reader, run.place, facts, run.root, threads, on_verify)
             run.publish()
         except KenshoError as error:
             if run.is_hidden:
@@ -259,12 +256,7 @@ class _Update:
 
     def _rename(self, to: Path) -> None:
         self.place = self.place.replace(to)
-        folder = os.open(to.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            with contextlib.suppress(OSError):  # some network file systems cannot
-                os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(to)
 
 
 @contextlib.contextmanager
@@ -277,61 +269,3 @@ def _locked(path: Path) -> Iterator[None]:
         if path.exists():  # what is left under the hidden name is of a conversion, forgotten now
             partial_path(path).unlink(missing_ok=True)
         journal.remove()
-
-
-def _demand_alone(path: Path) -> None:
-    """Raise UsageError for a file that others know by another name: it would change there, too."""
-    if path.is_symlink():
-        raise UsageError("is a link", path=path, hint="name the file it leads to")
-    with contextlib.suppress(FileNotFoundError):
-        if path.stat().st_nlink > 1:
-            raise UsageError(
-                "has other names, which would change with it",
-                path=path,
-                hint="make a copy of it under this name, or write it anew with --overwrite",
-            )
-
-
-def _demand_same(facts: Facts, target: Target, path: Path) -> None:
-    if (facts.format, facts.subformat) != (target.format, target.subformat):
-        raise UsageError(
-            f"is {facts.format} {facts.subformat}, not {target.format} {target.subformat}",
-            path=path,
-            hint="write it anew with --overwrite",
-        )
-    size = rounded_size(target.format, target.subformat, target.virtual_size)
-    if size != facts.virtual_size:
-        raise UsageError(
-            f"has {facts.virtual_size} bytes, the source would need {size}",
-            path=path,
-            hint="a disk of another size is written anew, with --overwrite",
-        )
-
-
-def _verify(
-    reader: DiskReader,
-    place: Path,
-    facts: Facts,
-    root: str,
-    threads: int | None,
-    on_bytes: OnBytes | None,
-) -> None:
-    with FileSource(place) as source:
-        made = open_disk(source, format=facts.format)
-        try:
-            if isinstance(reader, PipedDisk):  # which cannot be read again
-                where = (
-                    "" if content_root(made, threads=threads, on_bytes=on_bytes) == root else "?"
-                )
-            else:
-                offset = compare(reader, made, threads=threads, on_bytes=on_bytes)
-                where = "" if offset is None else f", first at byte {offset}"
-        finally:
-            made.close()
-    if where:
-        raise VerificationError(
-            "the disk does not equal its source" + where.rstrip("?"),
-            path=place,
-            hint="it was damaged since it was written, behind the back of its file's time:"
-            " write it anew with --overwrite --hash",
-        )

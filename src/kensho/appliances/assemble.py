@@ -165,6 +165,8 @@ def _stored_size(file: File, store: Store) -> int | None:
 
 
 def _extra_files(appliance: Appliance, store: Store, own: Sequence[str]) -> list[Finding]:
+    if not store.names:
+        return []
     wanted = set(own)
     for file in appliance.files:
         try:

@@ -156,7 +156,7 @@ ENVIRONMENT_FILES = """<EnvironmentFilesSection ovf:required="false" ovf:transpo
   <Info>Files</Info><File ovf:fileRef="icon" ovf:path="pictures/icon.png"/>
 </EnvironmentFilesSection>"""
 STRINGS = """<Strings xml:lang="de"><Msg ovf:msgid="lan">Das LAN</Msg></Strings>
-<Strings xml:lang="fr" ovf:fileRef="icon"/>"""
+<Strings xml:lang="fr" ovf:fileRef="icon"><Msg ovf:msgid="x" ovf:fileRef="icon"/></Strings>"""
 
 #: Every section by its name, as OVF 1 and OVF 2 write it; None: OVF 1 has no such section.
 SECTIONS: dict[str, tuple[str | None, str]] = {

@@ -130,6 +130,24 @@ def _ovf(data):
     read_envelope(root, Selection(), path="a.ovf", fallback="a")
 
 
+def _ovf_version(data):
+    """What is read, written and read again is the same; both versions can be written."""
+    from lxml import etree
+
+    from kensho.appliances.ovf.envelope import read_envelope_model, version_of, write_envelope
+    from kensho.appliances.xmlsafe import parse_xml
+    from kensho.packages.version import convert_version
+
+    root, before = parse_xml(data, path="a.ovf")
+    model = read_envelope_model(root)
+    written = write_envelope(model, version_of(root) or 1)
+    again, faults = parse_xml(etree.tostring(written.getroottree(), encoding="UTF-8"), path="b.ovf")
+    assert before or not faults, "no namespace-well-formed XML"
+    assert read_envelope_model(again) == model, "another model"
+    for version in (1, 2):
+        convert_version(root, version)
+
+
 def _vmx(data):
     from kensho.appliances.vmx.parse import read_dictionary
     from kensho.appliances.vmx.read import read_vmx
@@ -157,6 +175,7 @@ TARGETS = {
     "esx": Target(_esx, seeds.esx_seeds, packed=True),
     "tar": Target(_tar, seeds.tar_seeds, packed=True),
     "ovf": Target(_ovf, seeds.ovf_seeds, packed=False),
+    "ovf-version": Target(_ovf_version, seeds.ovf_seeds, packed=False),
     "vmx": Target(_vmx, seeds.vmx_seeds, packed=False),
     "gzip": Target(_gzip, seeds.gzip_seeds, packed=False),
     "manifest": Target(_manifest, seeds.manifest_seeds, packed=False),

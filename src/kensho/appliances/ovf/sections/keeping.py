@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterable, Mapping
+from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
 from lxml import etree
@@ -85,12 +86,21 @@ def _sorted(declarations: re.Match[str]) -> str:
 def namespace_of(element: etree._Element) -> str:
     """Return the namespace of an element, empty for none and for prefixes never declared."""
     tag = str(element.tag)
-    return tag[1:].partition("}")[0] if tag.startswith("{") else ""
+    return tag[1:].rpartition("}")[0] if tag.startswith("{") else ""
 
 
 def unbound(prefix: str) -> str:
     """Return the namespace that a prefix without a declaration gets: the usual one if known."""
-    return _USUAL.get(prefix, f"urn:undeclared:{prefix}")
+    return _USUAL.get(prefix, f"urn:undeclared:{quote(prefix)}")
+
+
+def valid_namespace(uri: str) -> str:
+    """Return ``uri``, or one that can be written in place of what is none."""
+    try:
+        etree.Element("x", nsmap={"x": uri})
+    except ValueError:
+        return f"urn:undeclared:{quote(uri, safe='')}"
+    return uri
 
 
 def _bound(xml: str) -> str:
@@ -104,7 +114,7 @@ def _bound(xml: str) -> str:
         except etree.XMLSyntaxError:
             found = {m[1] for e in parser.error_log if (m := _UNDEFINED.match(e.message))}
             if not found - prefixes:
-                return xml
+                return text
             prefixes |= found
         else:
             return text
@@ -140,7 +150,7 @@ def hoisted(element: etree._Element) -> dict[str, str]:
     return {
         prefix: uri
         for uri, found in prefixes.items()
-        if len(found) == 1 and (prefix := min(found, key=str))
+        if len(found) == 1 and (prefix := min(found, key=str)) and valid_namespace(uri) == uri
     }
 
 

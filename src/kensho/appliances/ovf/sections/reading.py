@@ -9,10 +9,11 @@ from lxml import etree
 
 from kensho.appliances.ovf.elements import Notes, dialect, is_true, local, section_kind
 from kensho.appliances.ovf.quantities import to_int
-from kensho.appliances.ovf.sections.keeping import keep, namespace_of, unbound
+from kensho.appliances.ovf.sections.keeping import keep, namespace_of, unbound, valid_namespace
 from kensho.appliances.ovf.sections.parts import (
     OVF,
     OVF_NAMESPACES,
+    PREFIXES,
     XML,
     Part,
     Raw,
@@ -60,8 +61,11 @@ def _read(cls: type[P], element: etree._Element, own: str, notes: Notes, depth: 
         values[plan.content.field] = _text_of(element)
     for node in element:
         slot, child = _slot_for(plan, node, own, cls)
-        if slot is None or (not slot.many and slot.field in values):
+        if slot is None:
             unknown.append(Unknown(keep(node, own, notes), anchor))
+            continue
+        if not slot.many and slot.field in values:  # once too often; the first one counts
+            unknown.append(Unknown(keep(node, own, notes), f"{child}[1]"))
             continue
         position = plan.slots.index(slot)
         if position < last:
@@ -77,17 +81,17 @@ def _read(cls: type[P], element: etree._Element, own: str, notes: Notes, depth: 
             continue  # no number
         if slot.many:
             many[slot.field].append(value)
+        elif value == slot.default and not slot.required and not attributes:
+            continue  # nothing that will be written again, so nothing to stand after
         else:
             values[slot.field] = value
-            if value == slot.default and not slot.required and not attributes:
-                continue  # nothing that will be written again, so nothing to stand after
         unknown_attributes.extend(attributes)
         counts[child] += 1
         anchor = f"{child}[{counts[child]}]"
     for slot in plan.slots:
         if slot.many:
             values[slot.field] = tuple(many[slot.field])
-        if slot.required and (not values.get(slot.field, "") and slot.field not in values):
+        if slot.required and slot.field not in values:
             values[slot.field] = slot.default
             _note_missing(name, slot, notes)
     return cls(**values, unknown=tuple(unknown), unknown_attributes=tuple(unknown_attributes))
@@ -99,7 +103,7 @@ def _attributes(
     values: dict[str, Any] = {}
     unknown: list[UnknownAttribute] = []
     for key, text in element.attrib.items():
-        slot = plan.attributes.get(_attribute_name(str(key)))
+        slot = plan.attributes.get(_attribute_name(str(key), own))
         if slot is None or slot.field in values:
             unknown.extend(_one_foreign(element, str(key), str(text), own, ""))
         else:
@@ -107,14 +111,14 @@ def _attributes(
     return values, unknown
 
 
-def _attribute_name(key: str) -> str:
+def _attribute_name(key: str, own: str) -> str:
     """Return the name of an OVF attribute, empty when it is of another namespace."""
     if key.startswith(f"{{{XML}}}"):
         return f"xml:{key.rpartition('}')[2]}"
     if key.startswith("{"):
-        namespace, _, name = key[1:].partition("}")
+        namespace, _, name = key[1:].rpartition("}")
         is_ovf = namespace.startswith(("http://schemas.dmtf.org/ovf/envelope", _DRAFT))
-        return name if is_ovf else ""
+        return name if is_ovf or namespace == own else ""
     prefix, _, name = key.rpartition(":")
     return name if not prefix or prefix.startswith("ovf") else ""
 
@@ -137,12 +141,16 @@ def _one_foreign(
         return []
     prefix = ""
     if key.startswith("{"):
-        namespace, _, name = key[1:].partition("}")
-        if namespace == own:
+        namespace, _, name = key[1:].rpartition("}")
+        if namespace == own or (namespace == OVF and own not in OVF_NAMESPACES.values()):
             return [UnknownAttribute(f"{{{OVF}}}{name}", text, "ovf", on)]
         prefix = next((p for p, uri in element.nsmap.items() if p and uri == namespace), "")
+        if prefix in _OVF_DIALECTS and PREFIXES.get(prefix) != namespace:
+            prefix += "0"  # the writer's own
+        key = f"{{{valid_namespace(namespace)}}}{name}"
     elif ":" in key:
-        prefix, _, name = key.partition(":")
+        prefix, _, name = key.rpartition(":")
+        prefix = prefix.replace(":", "_") or "_"
         key = f"{{{unbound(prefix)}}}{name}"
     return [UnknownAttribute(key, text, prefix, on)]
 
@@ -168,7 +176,8 @@ def _slot_for(
         and own == OVF_NAMESPACES[1]
         and getattr(slot.parts.get(name), "ONLY_2", False)
     )
-    return (slot if dialect(node) in _OVF_DIALECTS and not is_extension else None), name
+    is_ours = namespace == own or dialect(node) in _OVF_DIALECTS
+    return (slot if is_ours and not is_extension else None), name
 
 
 def _value(

@@ -20,6 +20,7 @@ class Msg(Part, frozen=True, kw_only=True):
 
     text: str = field(name="#text")
     msgid: str
+    file_ref: str = field(default="", name="fileRef")  #: in OVF 2: a plain text file
 
 
 class Strings(Part, frozen=True, kw_only=True):

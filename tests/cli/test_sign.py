@@ -328,3 +328,12 @@ def test_a_missing_disk_is_not_signed_away(kensho: Kensho, tmp_path: Path) -> No
     source = ova(tmp_path / "in.ova", {"app.ovf": DESCRIPTOR})
     code, _, err = kensho("manifest", source)
     assert (code, "disk.vmdk" in err) == (1, True)
+
+
+def test_a_pipe_with_something_else_in_it() -> None:
+    for data in (b"", b"junk" * 1000):
+        done = subprocess.run(
+            [sys.executable, "-m", "kensho", "verify", "-"],
+            input=data, capture_output=True, check=False,
+        )  # fmt: skip
+        assert (done.returncode, b"is no OVA" in done.stderr) == (12, True)

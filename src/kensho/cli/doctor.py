@@ -28,6 +28,7 @@ LIBRARIES = (
     ("deflate", "fastest decompression, smallest output"),
     ("zstandard", "QCOW2 compressed with zstd"),
     ("google_crc32c", "VHDX"),
+    ("cryptography", "signatures and encryption of OVF packages"),
 )
 PROGRAMS = (
     ("qemu-img", "the demo's and the tests' second opinion", "qemu-utils"),

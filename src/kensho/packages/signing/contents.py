@@ -68,7 +68,10 @@ def read_contents(locator: str, on_bytes: Callable[[int], None] | None = None) -
     a tar archive raises.
     """
     if locator == "-" and is_pipe():
-        return _archive(ForwardSource(PipeReader()), on_bytes)
+        pipe = PipeReader()
+        if not is_tar(MemorySource(pipe.peek(1024))):
+            raise UnsupportedError("is no OVA", path=pipe.name, hint="unpack it: zcat x.gz |")
+        return _archive(ForwardSource(pipe), on_bytes)
     origin = find_origin(locator)
     with closing(origin.open()) as source:
         origin, head = unpacked(origin, source) or (origin, source)

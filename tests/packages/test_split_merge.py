@@ -178,8 +178,11 @@ def test_split_undoes_merge(web, shop, tmp_path, monkeypatch, capsysbinary):
     capsysbinary.readouterr()
     with opened_ovf(web) as one, opened_ovf("parts/web01.ova") as other:
         changes = compare_descriptors(one.root, other.root)
-        # What belongs to no machine goes along with each.
-        assert [c.subject for c in changes] == ["References / File[readme.txt]"]
+        # Sizes are made true, and what belongs to no machine goes along with each.
+        assert [(c.subject, c.field) for c in changes] == [
+            ("References / File[a.img]", "@size"),
+            ("References / File[readme.txt]", ""),
+        ]
         assert other.files == ("a.img", "readme.txt")
         assert one.store.open("a.img").read_at(0, MIB) == other.store.open("a.img").read_at(0, MIB)
 

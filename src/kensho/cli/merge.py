@@ -69,7 +69,7 @@ def merge(
             written = write_payload(
                 output,
                 name=stem,
-                descriptor=lambda files: merged.descriptor(),  # noqa: ARG005
+                descriptor=lambda files: merged.descriptor({f.name: f.source.size for f in files}),
                 payload=merged.payload,
                 algorithm=writing.algorithm,
                 sign=sign,

@@ -7,7 +7,7 @@ given, unless a package says more.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ from kensho.packages.edit.scope import SYSTEMS, contents, kind, machines, sectio
 from kensho.packages.edit.startup import PLACE
 from kensho.packages.edit.tree import add, append, namespace, section, set_attribute, settle
 from kensho.packages.merge_ids import make_unique, take_files
-from kensho.packages.rewrite import serialise_descriptor
+from kensho.packages.rewrite import serialise_descriptor, with_sizes
 from kensho.packages.source import OvfPackage
 from kensho.packages.split import inherit
 from kensho.packages.version import convert_version
@@ -34,14 +34,15 @@ _LISTS = {"DiskSection": "diskId", "SharedDiskSection": "diskId", "NetworkSectio
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """A collection in memory: its descriptor (sizes of files are in it) and its files."""
+    """A collection in memory: its descriptor and its files."""
 
     root: etree._Element
     payload: Payload
     findings: tuple[Finding, ...]
 
-    def descriptor(self) -> bytes:
-        """Return the descriptor as text."""
+    def descriptor(self, sizes: Mapping[str, int] | None = None) -> bytes:
+        """Return the descriptor as text, with these sizes of files in bytes."""
+        with_sizes(self.root, sizes or {})
         return serialise_descriptor(self.root)
 
 

@@ -199,6 +199,15 @@ def test_disk_images(as_json, tmp_path):  # noqa: F811
     assert not [p for p in os.listdir(tmp_path) if p.startswith(".")]  # noqa: PTH208
 
 
+def test_what_is_packed_is_valid_to_the_letter(as_json, kensho):  # noqa: F811
+    for name in ("shop", "compose"):
+        as_json("pack", f"{name}.yaml", "-o", f"{name}.ova")
+        _, out, _ = kensho("validate", f"{name}.ova", "--mode", "strict", "--json")
+        found = json.loads(out)
+        assert not [v for v in found["violations"] if v["severity"] == "error"]
+        assert kensho("verify", f"{name}.ova")[0] == 0
+
+
 def test_the_same_input_gives_the_same_bytes(as_json, tmp_path):  # noqa: F811
     as_json("pack", "shop.yaml", "-o", "one.ova")
     as_json("pack", "shop.yaml", "-o", "two/one.ova")

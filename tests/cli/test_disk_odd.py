@@ -108,3 +108,26 @@ def test_a_source_that_changes_during_an_update_leaves_it_unfinished(
     monkeypatch.setattr(update, "each_span", real)
     assert kensho("disk", "convert", disk, out, "--update", "--verify")[0] == 0
     assert kensho("disk", "compare", disk, out)[0] == 0
+
+
+def test_what_is_odd_about_a_source_is_told(kensho: Kensho, disk: Path, tmp_path: Path) -> None:
+    vhd = tmp_path / "x.vhd"
+    assert kensho("disk", "convert", disk, vhd)[0] == 0
+    with vhd.open("r+b") as file:
+        file.truncate(vhd.stat().st_size - 512)  # the footer at the end
+    for target, more in (
+        ("a.qcow2", ("--update",)),
+        ("a.qcow2", ("--update",)),
+        ("b.raw", ()),
+        ("-", ("--to", "raw")),
+    ):
+        out = tmp_path / target if target != "-" else target
+        code, text, err = kensho("disk", "convert", vhd, out, *more, "--format", "vhd")
+        assert (code, "KF-402" in err, "KF-402" in text) == (0, True, False)
+        if target != "-":
+            code, text, err = kensho(
+                "disk", "convert", vhd, tmp_path / "c.raw", "--overwrite", "-q"
+            )
+            assert (code, err) == (0, "")
+    code, text, _ = kensho("disk", "convert", vhd, tmp_path / "d.raw", "--events")
+    assert (code, "KF-402" in text) == (0, True)

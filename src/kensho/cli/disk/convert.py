@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from kensho.cli import exits
-from kensho.cli.disk.opening import FormatOption, Locator, SnapshotOption, opened_once
+from kensho.cli.disk.opening import FormatOption, Locator, SnapshotOption, opened_once, warn
 from kensho.cli.flags import Flag, Json
 from kensho.cli.progress import shown
 from kensho.cli.render import print_json, print_json_line
@@ -215,19 +215,25 @@ def run(
                     Message(f"resuming: the first {format_bytes(start)} are there")
                 ),
             )
-    show_result(source, reader, result, json=json, events=events, quiet=quiet or path == "-")
+    if path == "-":
+        if not quiet:
+            warn(reader)
+        return exits.OK
+    show_result(source, reader, result, json=json, events=events, quiet=quiet)
     return exits.OK
 
 
 def show_result(
     source: str, reader: DiskReader, result: Written, *, json: bool, events: bool, quiet: bool
 ) -> None:
-    """Print what was written as asked for."""
+    """Print what was written as asked for, and what is odd about the source."""
+    facts = {"source": source, **_record(result), "findings": reader.warnings}
     if json:
-        print_json({"source": source, **_record(result), "findings": reader.warnings})
+        print_json(facts)
     elif events:
-        print_json_line({"event": "result", "result": {"source": source, **_record(result)}})
+        print_json_line({"event": "result", "result": facts})
     elif not quiet:
+        warn(reader)
         _show(result)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, TypeAlias
@@ -95,6 +96,14 @@ def chain_of(reader: DiskReader) -> list[dict[str, str | int]]:
         }
         for link in links_of(reader)[1:]
     ]
+
+
+def warn(reader: DiskReader) -> None:
+    """Tell a person what is odd about a disk, where it is in nobody's way."""
+    for finding in reader.warnings:
+        subject = f"{finding.subject}: " if finding.subject else ""
+        action = f" ({finding.action})" if finding.action else ""
+        print(f"{finding.code}: {subject}{finding.message}{action}", file=sys.stderr)
 
 
 def refuse_packages(source: ByteSource) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from kensho.cli import exits
-from kensho.cli.disk.opening import FormatOption, Locator, SnapshotOption, opened_disk
+from kensho.cli.disk.opening import FormatOption, Locator, SnapshotOption, opened_disk, warn
 from kensho.cli.flags import Flag, Json
 from kensho.cli.render import print_json_line
 from kensho.disks import DiskReader
@@ -122,5 +122,4 @@ def _announce(
     how = "read-only" if overlay is None else f"writes go to {overlay}"
     text = f"{locator}: {reader.format}, {format_bytes(reader.virtual_size)}, {how}"
     print(f"{text}; Ctrl-C ends it", file=sys.stderr)
-    for finding in reader.warnings:
-        print(f"{finding.code}: {finding.message}", file=sys.stderr)
+    warn(reader)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kensho.cli import exits
+from kensho.cli.disk.opening import warn
 from kensho.cli.progress import shown
 from kensho.cli.render import print_json, print_json_line
 from kensho.convert.events import Listener, Message, Moved, Step
@@ -73,13 +74,18 @@ def run(
             on_bytes=_meter(listener, "compare", path.name),
             on_verify=_meter(listener, "verify", path.name),
         )
-    if json or events:
-        record = {"source": source, **{n: getattr(result, n) for n in result.__struct_fields__}}
-        if json:
-            print_json({**record, "findings": reader.warnings})
-        else:
-            print_json_line({"event": "result", "result": record})
+    names = result.__struct_fields__
+    facts = {
+        "source": source,
+        **{n: getattr(result, n) for n in names},
+        "findings": reader.warnings,
+    }
+    if json:
+        print_json(facts)
+    elif events:
+        print_json_line({"event": "result", "result": facts})
     elif not quiet:
+        warn(reader)
         _show(result)
     return exits.OK
 

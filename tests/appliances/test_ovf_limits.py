@@ -26,9 +26,9 @@ from kensho.model.errors import LimitError
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    start = time.perf_counter()
+    start = time.process_time()
     yield
-    assert time.perf_counter() - start < seconds
+    assert time.process_time() - start < seconds
 
 
 def test_many_drives_without_a_place() -> None:

@@ -6,6 +6,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.appliances.ovf_samples import envelope, hardware, system
+from tests.appliances.test_ovf_choices import BOTH, BUNDLES, configured
 from tests.appliances.test_ovf_dialects import OVIRT, VBOX_MACHINE, XEN
 from tests.appliances.test_ovf_read import CONFIGURATIONS, PRODUCT, STRINGS
 from tests.appliances.test_vmx_read import FULL
@@ -23,6 +24,13 @@ SAMPLES = (
     envelope(),
     XEN,
     OVIRT,
+    configured(),
+    envelope(BOTH, after=BUNDLES),
+)
+SELECTIONS = (
+    Selection(),
+    Selection(configuration="small", locale="de-AT", properties=(("size", "x"),)),
+    Selection(families=("xen",), hardware="vmx-10"),
 )
 WORDS = (
     *("", "-1", "0", "99999999999999999999999", "1e9", "../x", "ovf:/disk/", "${x}", "\u0660"),
@@ -31,13 +39,14 @@ WORDS = (
 
 
 def read(data: bytes) -> None:
-    try:
-        root, _ = parse_xml(data, path="x")
-        appliance, findings = read_envelope(root, Selection(), path="x", fallback="x")
-    except KenshoError:
-        return
-    check(appliance)
-    msgspec.json.encode(findings)
+    for selection in SELECTIONS:
+        try:
+            root, _ = parse_xml(data, path="x")
+            appliance, findings = read_envelope(root, selection, path="x", fallback="x")
+        except KenshoError:
+            continue
+        check(appliance)
+        msgspec.json.encode(findings)
 
 
 def check(appliance: Appliance) -> None:

@@ -142,7 +142,7 @@ def _one_foreign(
     prefix = ""
     if key.startswith("{"):
         namespace, _, name = key[1:].rpartition("}")
-        if namespace == own or (namespace == OVF and own not in OVF_NAMESPACES.values()):
+        if namespace in {own, OVF}:
             return [UnknownAttribute(f"{{{OVF}}}{name}", text, "ovf", on)]
         prefix = next((p for p, uri in element.nsmap.items() if p and uri == namespace), "")
         if prefix in _OVF_DIALECTS and PREFIXES.get(prefix) != namespace:

@@ -283,3 +283,14 @@ def test_bundles_that_are_none(tmp_path: Path, data: bytes) -> None:
     assert package.appliance.machines[0].annotation == "in place"
     assert ("KF-128" in codes(package.findings)) is (data != b"")
     package.close()
+
+
+def test_names_of_devices_in_a_language() -> None:
+    named = BASE.replace(
+        "<rasd:InstanceID>5<", '<rasd:ElementName ovf:msgid="n">Net</rasd:ElementName>'
+        "<rasd:InstanceID>5<"
+    )  # fmt: skip
+    text = envelope(system(hardware(named)), after=strings("de", n="Netz"))
+    for locale, name in ((None, "Net"), ("de", "Netz")):
+        (machine,) = read(text, Selection(locale=locale))[0].machines
+        assert machine.nics[0].name == name

@@ -22,6 +22,7 @@ from kensho.appliances.ovf.elements import (
     required,
     text,
 )
+from kensho.appliances.ovf.texts import Texts
 from kensho.model.finding import Severity
 from kensho.model.machine import Extra
 
@@ -91,6 +92,8 @@ _KNOWN = frozenset(
         *("ResourceType", "VirtualQuantity", "VirtualQuantityUnits"),
     }
 )
+#: CIM properties that may be in several languages (DSP0243 §10).
+_TEXTS = frozenset({"Caption", "Description", "ElementName"})
 #: Dialects' own properties inside an item that the readers use, by lower-case local name.
 _TAKEN = frozenset(
     {
@@ -106,12 +109,14 @@ _TAKEN_KEYS = frozenset(
 )
 
 
-def read_items(elements: Sequence[etree._Element], where: str, notes: Notes) -> tuple[Item, ...]:
+def read_items(
+    elements: Sequence[etree._Element], where: str, texts: Texts, notes: Notes
+) -> tuple[Item, ...]:
     """Read picked items; ids are made unique, the first of two keeps its own."""
     items: list[Item] = []
     taken: set[str] = set()
     for number, element in enumerate(elements, 1):
-        item = read_item(element, number, where, notes)
+        item = read_item(element, number, where, texts, notes)
         unique, count = item.id, 1
         while unique in taken:
             count += 1
@@ -121,7 +126,7 @@ def read_items(elements: Sequence[etree._Element], where: str, notes: Notes) -> 
     return tuple(items)
 
 
-def read_item(element: etree._Element, number: int, where: str, notes: Notes) -> Item:
+def read_item(element: etree._Element, number: int, where: str, texts: Texts, notes: Notes) -> Item:
     """Read one item; one without InstanceID is called ``item`` and its number."""
     found: dict[str, list[str]] = {}
     config: list[tuple[str, str]] = []
@@ -131,7 +136,8 @@ def read_item(element: etree._Element, number: int, where: str, notes: Notes) ->
     for child in children(element):
         name = local(child)
         if name in _KNOWN:
-            found.setdefault(name, []).append(text(child))
+            value = texts.of(child) if name in _TEXTS else text(child)
+            found.setdefault(name, []).append(value)
             continue
         key, value, taken = _own(child, name)
         if value or key:

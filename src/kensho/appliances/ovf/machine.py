@@ -81,7 +81,9 @@ def read_machine(
     hardware, extras, choices = _hardware(system, where, shared, notes)
     place = f"{where}/VirtualHardwareSection"
     picked = Picked() if hardware is None else pick(hardware, shared.configuration, place, notes)
-    items = with_disks(read_items(picked.items, place, notes), shared.content.images, notes)
+    items = with_disks(
+        read_items(picked.items, place, shared.texts, notes), shared.content.images, notes
+    )
     item_extras = [*picked.others, *(e for item in items for e in item.extras)]
     types = system_types(hardware)
     vbox = read_vbox_machine(system)

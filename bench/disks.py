@@ -96,7 +96,7 @@ class Bench:
               pair.compression, pair.passthrough]  # fmt: skip
         if sync:
             us = [sys.executable, "-m", "kensho", "disk", "convert", "-q", "--overwrite", "--to", pair.format,
-                  "--format", "vmdk" if pair.source == "so" else "raw", str(source), str(ours)]  # fmt: skip
+                  "--format", _source_format(pair), str(source), str(ours)]  # fmt: skip
         modes = QEMU_MODES if sync else ((),)
         peers = [self._peer(pair, source, theirs, mode) for mode in modes]
         warm(source)
@@ -115,18 +115,8 @@ class Bench:
     def _peer(self, pair: Pair, source: Path, theirs: Path, mode: tuple[str, ...]) -> list[str]:
         if pair.peer != "qemu-img":
             return [pair.peer, *pair.qemu, str(source), str(theirs)]
-        kind = {"so": "vmdk", "huge": "qcow2"}.get(pair.source, pair.source)
-        source_format = kind if kind in {"vmdk", "qcow2", "vhdx", "vhd", "vdi"} else "raw"
-        return [
-            "qemu-img",
-            "convert",
-            *mode,
-            "-f",
-            _qemu(source_format),
-            *pair.qemu,
-            str(source),
-            str(theirs),
-        ]
+        form = _qemu(_source_format(pair))
+        return ["qemu-img", "convert", *mode, "-f", form, *pair.qemu, str(source), str(theirs)]
 
     def row(
         self, name: str, pair: Pair, goal: float | None, us: list[Usage], them: list[Usage],
@@ -172,7 +162,15 @@ class Bench:
         )
 
     def _same(self, pair: Pair, ours: Path, source: Path) -> bool:
-        judge = ["qemu-img", "compare", "-q", "-f", _qemu(pair.format), "-F", _source_format(pair)]
+        judge = [
+            "qemu-img",
+            "compare",
+            "-q",
+            "-f",
+            _qemu(pair.format),
+            "-F",
+            _qemu(_source_format(pair)),
+        ]
         if pair.source == "huge":  # of which qemu-img reads every hole
             judge = [sys.executable, "-m", "kensho", "disk", "compare"]
         done = subprocess.run([*judge, ours, source], stdout=subprocess.DEVNULL, check=False)
@@ -245,7 +243,7 @@ def _qemu(name: str) -> str:
 
 def _source_format(pair: Pair) -> str:
     kind = {"so": "vmdk", "huge": "qcow2"}.get(pair.source, pair.source)
-    return _qemu(kind) if kind in {"vmdk", "qcow2", "vhdx", "vhd", "vdi"} else "raw"
+    return kind if kind in {"vmdk", "qcow2", "vhdx", "vhd", "vdi"} else "raw"
 
 
 def _versus(seconds: list[float], ratio: float, goal: float | None) -> str:

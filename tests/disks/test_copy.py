@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 
 from kensho.disks import compare, content_root, copy_disk, create_disk, detect, open_disk
 from kensho.disks.copy import batches
-from kensho.model.errors import InterruptedRunError, UnsupportedError, UsageError
+from kensho.model.errors import (
+    InterruptedRunError,
+    TruncatedError,
+    UnsupportedError,
+    UsageError,
+)
 from kensho.model.extent import Extent, Kind
 from kensho.storage import FileSink, FileSource, MemorySink, MemorySource
 
@@ -273,3 +278,31 @@ def test_any_layout_is_copied_within_the_kernel(tmp_path, pieces, form, odd):
         copy_disk(open_disk(source, format="raw"), create_disk(*form, sink, source.size))
     with FileSource(path) as a, FileSource(out) as b:
         assert compare(open_disk(a, format="raw"), open_disk(b, format=form[0])) is None
+
+
+def test_a_source_that_becomes_shorter_is_noticed(tmp_path):
+    path = tmp_path / "in"
+    path.write_bytes(bytes(4 * MIB) + CONTENT)
+    with FileSource(path) as source, FileSink(tmp_path / "out") as sink:
+        writer = create_disk("qcow2", None, sink, source.size)
+        os.truncate(
+            path, 2 * MIB
+        )  # zeros in front, so that what is missing is looked at, not moved
+        with FileSink(path, keep=True) as again:
+            again.write_at(2 * MIB, bytes(MIB))
+        with pytest.raises(TruncatedError):
+            copy_disk(Told(open_disk(source, format="raw")), writer)
+
+
+class Told:
+    """A raw disk whose file system cannot tell holes."""
+
+    def __init__(self, disk):
+        self._disk = disk
+
+    def __getattr__(self, name):
+        return getattr(self._disk, name)
+
+    def extents(self, start=0, end=None):
+        end = self._disk.virtual_size if end is None else end
+        yield Extent(start, end - start, Kind.DATA, 0, start)

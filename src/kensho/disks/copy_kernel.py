@@ -108,8 +108,12 @@ def _reading(reader: DiskReader, extent: Extent) -> Read:
         return reader.read_into
     fd, shift = below[0], below[1] + extent.file_offset - extent.start
     preadv = os.preadv
-    # Less than asked for, at the end of a file that became shorter, is found when it is copied.
-    return lambda offset, view: preadv(fd, (view,), shift + offset)
+
+    def read(offset: int, view: memoryview) -> None:
+        if preadv(fd, (view,), shift + offset) < len(view):
+            reader.read_into(offset, view)  # which knows what to say when the file became shorter
+
+    return read
 
 
 def _with_data(

@@ -7,12 +7,24 @@ from collections.abc import Iterable, Mapping
 
 from lxml import etree
 
-OVF = "http://schemas.dmtf.org/ovf/envelope/1"
-RASD = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData"
-VSSD = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_VirtualSystemSettingData"
+from kensho.appliances.ovf.sections.parts import OVF, RASD, VSSD, XML
+
+__all__ = [
+    "OVF",
+    "RASD",
+    "VBOX",
+    "VMW",
+    "VSSD",
+    "XML",
+    "child",
+    "clean",
+    "item",
+    "ovf",
+    "vmw_config",
+]
+
 VMW = "http://www.vmware.com/schema/ovf"
 VBOX = "http://www.virtualbox.org/ovf/machine"
-XML = "http://www.w3.org/XML/1998/namespace"
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 

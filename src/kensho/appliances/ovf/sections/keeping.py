@@ -12,6 +12,7 @@ from lxml import etree
 
 from kensho.appliances.ovf.elements import MAX_KEPT, Notes, serialise
 from kensho.appliances.ovf.sections.parts import OVF, PREFIXES, RASD, VSSD
+from kensho.appliances.ovf.write_xml import VBOX, VMW
 from kensho.model.errors import LimitError
 
 _NAME = re.compile(r"<[^\s/>]+")
@@ -24,8 +25,8 @@ _USUAL = {
     "ovf": OVF,
     "rasd": RASD,
     "vssd": VSSD,
-    "vmw": "http://www.vmware.com/schema/ovf",
-    "vbox": "http://www.virtualbox.org/ovf/machine",
+    "vmw": VMW,
+    "vbox": VBOX,
     "xsi": "http://www.w3.org/2001/XMLSchema-instance",
 }
 _PREFIXED = re.compile(r"([A-Za-z_][\w.-]*):[A-Za-z_]")

@@ -11,8 +11,9 @@ from kensho.appliances.ovf.elements import Notes
 from kensho.appliances.ovf.sections.parts import Message, Section, UInt16, Version
 from kensho.appliances.ovf.sections.reading import read_part
 from kensho.appliances.ovf.sections.writing import write_part
+from kensho.appliances.ovf.write_xml import VMW
 
-_VMW_OS_TYPE = "{http://www.vmware.com/schema/ovf}osType"
+_VMW_OS_TYPE = f"{{{VMW}}}osType"
 
 
 class OperatingSystemSection(Section, frozen=True, kw_only=True):

@@ -12,8 +12,9 @@ from kensho.appliances.ovf.elements import Notes
 from kensho.appliances.ovf.sections.parts import Message, Part, Section, UInt16, Version
 from kensho.appliances.ovf.sections.reading import read_part
 from kensho.appliances.ovf.sections.writing import write_part
+from kensho.appliances.ovf.write_xml import VMW
 
-_VMW_QUALIFIERS = "{http://www.vmware.com/schema/ovf}qualifiers"
+_VMW_QUALIFIERS = f"{{{VMW}}}qualifiers"
 
 
 class Icon(Part, frozen=True, kw_only=True):

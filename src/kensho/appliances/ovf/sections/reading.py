@@ -151,6 +151,7 @@ def _one_foreign(
     elif ":" in key:
         prefix, _, name = key.rpartition(":")
         prefix = prefix.replace(":", "_") or "_"
+        name = name if name[:1].isalpha() or name[:1] == "_" else f"_{name}"
         key = f"{{{unbound(prefix)}}}{name}"
     return [UnknownAttribute(key, text, prefix, on)]
 

@@ -200,3 +200,35 @@ def test_other_version(web, shop, tmp_path):
         assert b"envelope/2" not in result.descriptor()
         assert_valid(result.descriptor())
         assert [m.id for m in model(result.descriptor()).machines] == ["web01", "web"]
+
+
+def test_a_missing_file_does_not_become_another_packages(web, tmp_path):
+    """Both refer to a.img; the first package has lost its own."""
+    folder = tmp_path / "lost"
+    folder.mkdir()
+    (folder / "lost.ovf").write_text(ovf({"a.img": MIB}, machine="lost"))
+    for paths, expected in (((folder, web), "a-2.img"), ((web, folder), "a.img")):
+        with merged(*paths) as result:
+            assert list(result.payload.files) == [expected]
+            hrefs = [f.get(f.keys()[1]) for f in result.root.iter("{*}File")]
+            assert hrefs == ["a.img", "a-2.img"]
+
+
+def test_collections_inside_collections_keep_apart(shop):
+    with merged(shop, shop) as result:
+        ids = [e.values()[0] for e in result.root.iter("{*}VirtualSystemCollection")]
+        ids += [e.values()[0] for e in result.root.iter("{*}VirtualSystem")]
+        assert sorted(ids) == ["db", "db-2", "shop", "tier", "tier-2", "web", "web-2"]
+
+
+def test_texts_of_one_name_keep_apart(tmp_path):
+    for name, words in (("a", "One"), ("b", "Two")):
+        text = ovf({}, machine=name).replace("<Info>vm</Info>", '<Info ovf:msgid="i">vm</Info>')
+        strings = f'<Strings xml:lang="de"><Msg ovf:msgid="i">{words}</Msg></Strings></Envelope>'
+        (tmp_path / f"{name}.ovf").write_text(text.replace("</Envelope>", strings))
+    with merged(tmp_path / "a.ovf", tmp_path / "b.ovf") as result:
+        assert_valid(result.descriptor())
+        said = {m.get(m.keys()[0]): m.text for m in result.root.iter("{*}Msg")}
+        assert said == {"i": "One", "i-2": "Two"}
+        infos = [i.get(i.keys()[0]) for i in result.root.iter("{*}Info") if i.attrib]
+        assert infos == ["i", "i-2"]

@@ -13,7 +13,7 @@ from kensho.appliances.ovf.elements import Notes, attribute, children, local
 from kensho.model.finding import Severity
 from kensho.packages.edit.files import host_resource, references
 from kensho.packages.edit.payload import NewFile, Payload
-from kensho.packages.edit.scope import contents, kind, machines, sections
+from kensho.packages.edit.scope import SYSTEMS, contents, kind, sections
 from kensho.packages.edit.tree import set_attribute
 from kensho.packages.edit.write import manifest_digests
 from kensho.packages.source import OvfPackage
@@ -31,23 +31,52 @@ def make_unique(
     rename = partial(_renamed, package=package, notes=notes)
     files = rename(_ids(references(root), "id"), _ids(references(more), "id"), "file")
     disks = rename(_ids(_disks(root), "diskId"), _ids(_disks(more), "diskId"), "disk")
-    systems = rename(
-        _ids([*contents(root), *machines(root)], "id"), _ids(machines(more), "id"), "machine"
-    )
+    systems = rename(_ids(_systems(root), "id"), _ids(_systems(more), "id"), "machine")
     strings = _texts(root, more)
-    names: dict[str, str] = {}
-    for element in references(more):
-        old = unquote(attribute(element, "href"))
-        stored = next((n for n in (attribute(element, "href"), old) if n in package.files), None)
-        if stored is not None:
-            names[stored] = new = payload.free(stored)
-            if new != stored:
-                set_attribute(element, "href", quote(new))
-                notes.add("KF-747", Severity.NOTE, f"the file {stored} is called {new} now",
-                          subject=package.path)  # fmt: skip
+    names = _file_names(root, more, package, payload, notes)
     take_files(package, names, payload)
     for element in more.iter("{*}*"):
         _follow(element, files, disks, systems, strings)
+
+
+def _file_names(
+    root: etree._Element,
+    more: etree._Element,
+    package: OvfPackage,
+    payload: Payload,
+    notes: Notes,
+) -> dict[str, str]:
+    """Give the files of ``more`` names that nothing in ``root`` refers to, missing files too."""
+    # A name that only a reference has counts as well: it must not come to mean another's file.
+    taken = Payload(dict.fromkeys((*payload.files, *map(_href, references(root)))))
+    names: dict[str, str] = {}
+    for element in references(more):
+        href = attribute(element, "href")
+        if "://" in href:
+            continue
+        old = href if href in package.files else unquote(href)
+        if old not in names:
+            names[old] = taken.free(old)
+            taken.files[names[old]] = None
+        if names[old] != old:
+            set_attribute(element, "href", quote(names[old]))
+            notes.add(
+                "KF-747",
+                Severity.NOTE,
+                f"the file {old} is called {names[old]} now",
+                subject=package.path,
+            )
+    return names
+
+
+def _href(element: etree._Element) -> str:
+    return unquote(attribute(element, "href"))
+
+
+def _systems(root: etree._Element) -> list[etree._Element]:
+    """Return machines and collections inside collections; one on top gives way to another."""
+    tops = [t for t in contents(root) if kind(t) != "VirtualSystem"]
+    return [e for e in root.iter("{*}*") if kind(e) in SYSTEMS and e not in tops]
 
 
 def _follow(
@@ -65,7 +94,7 @@ def _follow(
             new = files.get(old)
         elif name in {"diskId", "parentRef"}:
             new = disks.get(old)
-        elif name == "id" and (what == "VirtualSystem" or what == "Item"):
+        elif name == "id" and (what in SYSTEMS or what == "Item"):
             new = systems.get(old)
         elif name == "msgid":
             new = strings.get(old)

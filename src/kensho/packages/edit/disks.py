@@ -26,6 +26,7 @@ from kensho.packages.edit.files import (
     refer,
     references,
     remove_file,
+    stored_name,
 )
 from kensho.packages.edit.items import items, set_field
 from kensho.packages.edit.payload import STREAM_URI, NewFile, Payload, look_at_disk
@@ -138,12 +139,8 @@ def remove_disk(scope: Scope, payload: Payload, which: str) -> None:
     """Remove a disk, its drives, and its file when nothing else uses that."""
     disk = find_disk(scope.root, which)
     disk_id, file_id = attribute(disk, "diskId"), attribute(disk, "fileRef")
-    based = [d for d in disks(scope.root) if attribute(d, "parentRef") == disk_id]
-    if based:
-        raise UsageError(
-            f"disk {disk_id!r} is the base of {attribute(based[0], 'diskId')!r}",
-            hint="remove that one first",
-        )
+    if disk_id and disk_id in {attribute(d, "parentRef") for d in disks(scope.root)}:
+        raise UsageError(f"disk {disk_id!r} is the base of another", hint="remove that one first")
     for item in items_with(scope.root, "disk", disk_id):
         remove(item)
     remove(disk)
@@ -158,7 +155,7 @@ def replace_disk(scope: Scope, payload: Payload, which: str, locator: str) -> No
     file_id = attribute(disk, "fileRef")
     if file_id and len(disks_on(scope.root, file_id)) == 1:
         element = find_file(scope.root, file_id)
-        payload.remove(unquote(attribute(element, "href")))
+        payload.remove(stored_name(payload, attribute(element, "href")))
         name = payload.add(facts.name, NewFile(locator, convert=not facts.ready))
         set_attribute(element, "href", name)
         for stale in ("compression", "chunkSize", "size"):

@@ -58,7 +58,7 @@ def refer(scope: Scope, name: str, ident: str = "", size: int | None = None) -> 
 def replace_file(scope: Scope, payload: Payload, which: str, locator: str) -> None:
     """Put another file in a file's place, under its name."""
     element = find_file(scope.root, which)
-    name = unquote(attribute(element, "href"))
+    name = stored_name(payload, attribute(element, "href"))
     source = open_source(locator)
     size = source.size
     source.close()
@@ -72,6 +72,13 @@ def replace_file(scope: Scope, payload: Payload, which: str, locator: str) -> No
 def remove_file(scope: Scope, payload: Payload, which: str) -> None:
     """Remove a file by id or name, with its disk and the drives it is in; findings say so."""
     element = find_file(scope.root, which)
+    based = {attribute(d, "parentRef") for d in disks(scope.root)}
+    for disk in disks_on(scope.root, attribute(element, "id")):
+        if attribute(disk, "diskId") in based:
+            raise UsageError(
+                f"disk {attribute(disk, 'diskId')!r} is the base of another",
+                hint="remove that one first",
+            )
     ident, href = attribute(element, "id"), attribute(element, "href")
     for disk in disks_on(scope.root, ident):
         disk_id = attribute(disk, "diskId")
@@ -83,8 +90,12 @@ def remove_file(scope: Scope, payload: Payload, which: str) -> None:
         _gone(scope, f"{href} in a drive; the drive stays, empty", ident)
         set_field(item, "HostResource", None)
     remove(element)
-    payload.remove(unquote(href))
-    payload.remove(href)
+    payload.remove(stored_name(payload, href))
+
+
+def stored_name(payload: Payload, href: str) -> str:
+    """Return the name of the file that ``href`` means: word for word, else decoded."""
+    return href if href in payload.files else unquote(href)
 
 
 def find_file(root: etree._Element, which: str) -> etree._Element:

@@ -179,6 +179,50 @@ def manifest_seeds():
         yield f"{kind.upper()}(a b.ovf)= {word}\r\n# x\n{kind}(b) = {word}\n".encode()
 
 
+def certificate_seeds():
+    """An issuer and a signer, in either order."""
+    import datetime as dt
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    keys = [ec.derive_private_key(number, ec.SECP256R1()) for number in (1, 2)]
+    names = [x509.Name.from_rfc4514_string(f"CN={name}") for name in ("issuer", "signer")]
+    start = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    pems = []
+    for number, key in enumerate(keys):
+        limits = x509.BasicConstraints(ca=number == 0, path_length=None)
+        builder = (
+            x509.CertificateBuilder(names[0], names[number], key.public_key(), number + 1)
+            .not_valid_before(start)
+            .not_valid_after(start + dt.timedelta(days=9000))
+            .add_extension(limits, critical=True)
+        )
+        pems.append(builder.sign(keys[0], hashes.SHA256()).public_bytes(Encoding.PEM))
+    line = b"SHA256(a.mf)= " + keys[1].sign(b"", ec.ECDSA(hashes.SHA256())).hex().encode() + b"\n"
+    return [line + pems[1] + pems[0], line + pems[0] + pems[1] + b" " * 600]
+
+
+def encryption_seeds():
+    """A descriptor with one file for a passphrase and one for a key."""
+    from lxml import etree
+
+    from kensho.packages.encryption.keys import HMAC_SHA256, Derivation, WrappedKey
+    from kensho.packages.encryption.section import files_of, write_data, write_keys
+
+    root = etree.fromstring(
+        '<Envelope xmlns="http://schemas.dmtf.org/ovf/envelope/2"><References>'
+        '<File href="a" id="a"/><File href="b" id="b"/></References></Envelope>'
+    )
+    for number, file in enumerate(files_of(root)):
+        write_data(file, f"d{number}")
+    write_keys(root, [WrappedKey("m", "d", "g", b"", b"cipher", b"")], ["d1"])
+    write_keys(root, [Derivation(b"salt", 1000, 32, HMAC_SHA256)], ["d0"])
+    return [etree.tostring(root)]
+
+
 def vmx_seeds():
     yield (
         b'.encoding = "windows-1252"\nconfig.version = "8"\nvirtualHW.version = "19"\n'

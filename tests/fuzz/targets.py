@@ -170,6 +170,35 @@ def _manifest(data):
     read_manifest(data, path="a.mf")
 
 
+def _certificate(data):
+    """Whatever is in a certificate file, its chain can be built, judged and described."""
+    import datetime as dt
+
+    from kensho.packages.signing import chain
+    from kensho.packages.signing.certificate import read_certificate
+
+    file = read_certificate(data, path="a.cert")
+    found = [chain.load_certificate(der, path="a.cert") for der in file.certificates]
+    for trusted in ((), found[-1:]) if found else ():
+        path = chain.build_chain(found[0], found[1:], trusted)
+        chain.judge_chain(path, trusted)
+        chain.judge_dates(path, dt.datetime.now(dt.UTC))
+
+
+def _encryption(data):
+    """Keys can be read, and what is said of encryption can be taken out of the descriptor."""
+    from kensho.appliances.xmlsafe import parse_xml
+    from kensho.packages.encryption import section
+
+    root, _ = parse_xml(data, path="a.ovf")
+    files = section.encrypted_files(root)
+    section.has_encrypted_xml(root)
+    with contextlib.suppress(KenshoError):
+        section.read_keys(root, path="a.ovf")
+    section.remove_encryption(root, frozenset(file.data_id for file in files))
+    assert not section.encrypted_files(root)
+
+
 TARGETS = {
     **{descriptor.name: _disk(descriptor.name) for descriptor in FORMATS},
     "esx": Target(_esx, seeds.esx_seeds, packed=True),
@@ -179,6 +208,8 @@ TARGETS = {
     "vmx": Target(_vmx, seeds.vmx_seeds, packed=False),
     "gzip": Target(_gzip, seeds.gzip_seeds, packed=False),
     "manifest": Target(_manifest, seeds.manifest_seeds, packed=False),
+    "certificate": Target(_certificate, seeds.certificate_seeds, packed=False),
+    "encryption": Target(_encryption, seeds.encryption_seeds, packed=False),
 }
 
 

@@ -43,12 +43,13 @@ def test_numbers_that_make_no_sense(kensho: Kensho, disk: Path, tmp_path: Path) 
 def test_a_disk_in_a_tar_gz_is_read_in_place(
     kensho: Kensho, as_json: AsJson, disk: Path, tmp_path: Path
 ) -> None:
-    packed = tmp_path / "box.tar.gz"
-    assert kensho("disk", "convert", disk, packed, "--for", "gcp")[0] == 0
+    packed = tmp_path / "box.tar.gz"  # as Google Cloud's, but for the gibibyte they have at least
+    with tarfile.open(packed, "w:gz", format=tarfile.GNU_FORMAT) as archive:
+        archive.add(disk, "disk.raw")
     code, _, err = kensho("disk", "info", packed)
     assert (code, "box.tar.gz#disk.raw" in err) == (12, True)
     inside = f"{packed}#disk.raw"
-    assert as_json("disk", "info", inside)["virtual_size"] == 1 << 30
+    assert as_json("disk", "info", inside)["virtual_size"] == 8 * MIB
     assert kensho("disk", "compare", inside, disk)[0] == 0
     out = tmp_path / "x.qcow2"
     assert kensho("disk", "convert", inside, out, "--verify")[0] == 0

@@ -114,7 +114,7 @@ EDITS = st.lists(
 
 @pytest.mark.parametrize("kind", KINDS)
 @settings(
-    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(rounds=st.lists(EDITS, min_size=1, max_size=3), seed=st.integers(0, 99))
 def test_updated_is_converted_anew(tmp_path, kind, rounds, seed):
@@ -284,7 +284,7 @@ def test_damaged_hashes_are_refused(tmp_path):
     write(content(), path, ("raw", "sparse"))
     good = hashes_path(path).read_bytes()
     rng = random.Random(1)
-    for _ in range(40):
+    for _ in range(15):
         bad = bytearray(good)
         bad[rng.randrange(len(bad))] ^= 1 << rng.randrange(8)
         hashes_path(path).write_bytes(bad)
@@ -313,7 +313,7 @@ def test_verify_finds_what_was_not_written(tmp_path, monkeypatch):
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.sets(st.integers(0, 200)), st.data())
 def test_hashes_by_range(tmp_path, indexes, data):

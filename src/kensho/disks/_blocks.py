@@ -121,6 +121,12 @@ class BlockMap:
         position = start
         while position < end:
             number, i = divmod(position // block, per_page)
+            if self._skip is not None:
+                used = self._skip(number, -(-end // (per_page * block)))
+                if used > number:
+                    yield position, Kind.HOLE, -1
+                    position = min(used * per_page * block, end)
+                    continue
             page = self.page(number)
             first = number * per_page
             page_end = min((first + per_page) * block, end)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import csv
+import itertools
 import os
 import random
 import sys
@@ -20,9 +21,16 @@ from lxml import etree
 from kensho.appliances.ovf.elements import MAX_KEPT, Notes, attribute, children, local, text
 from kensho.appliances.ovf.envelope import read_envelope_model, version_of, write_envelope
 from kensho.appliances.ovf.sections.parts import OVF_NAMESPACES, RASD, Version
+from kensho.appliances.ovf.write import render_descriptor
+from kensho.appliances.ovf.write_dialects.portable import PORTABLE
+from kensho.appliances.ovf.write_dialects.virtualbox import VIRTUALBOX
+from kensho.appliances.ovf.write_dialects.vmware import VMWARE
+from kensho.appliances.package import PlacedDisk
 from kensho.appliances.xmlsafe import parse_xml
+from kensho.convert.mapping import Devices, choose_policy, map_machine
 from kensho.model.errors import CorruptError, LimitError, UnsupportedError
 from kensho.packages.version import convert_version, manifest_algorithm
+from kensho.platforms import find_platform
 
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS / "appliances")]
@@ -395,3 +403,39 @@ def machines(root: etree._Element) -> object:
     appliance, _ = read(etree.tostring(root, encoding="unicode"))
     plain = [msgspec.structs.replace(m, extras=()) for m in appliance.machines]
     return plain, appliance.images, appliance.networks, appliance.products, appliance.start_order
+
+
+DIALECTS = {"ova": PORTABLE, "vmware": VMWARE, "virtualbox": VIRTUALBOX}
+
+
+def test_what_conversions_make_of_the_corpus_passes_the_schema() -> None:
+    schema(1)
+    count = 0
+    targets = itertools.cycle(DIALECTS.items())
+    for path, root in corpus():
+        appliance, _ = read(etree.tostring(root, encoding="unicode"))
+        target, dialect = next(targets)
+        platform = find_platform(target)
+        machines = tuple(
+            map_machine(m, platform, platform.forms[0], choose_policy(m, platform, Devices.AUTO))
+            for m in appliance.machines
+        )
+        disks = {
+            image.id: PlacedDisk(
+                image=image.id,
+                filename=f"disk{number}.vmdk",
+                format="vmdk",
+                subformat="streamOptimized",
+                virtual_size=image.capacity or 1 << 30,
+                file_size=1000,
+                data_size=1000,
+                sha256="0" * 64,
+            )
+            for number, image in enumerate(appliance.images)
+        }
+        parts = [machines] if dialect.several_machines else [(m,) for m in machines]
+        for part in filter(None, parts):
+            one = msgspec.structs.replace(appliance, machines=part)
+            assert_valid(etree.fromstring(render_descriptor(one, disks, dialect)), 1, path)
+        count += bool(machines)
+    assert count >= 600

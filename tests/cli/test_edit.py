@@ -70,6 +70,7 @@ def test_neither_out_nor_in_place(ova, kensho):
     assert ova.read_bytes() == before
 
 
+@pytest.mark.skipif(shutil.which("qemu-img") is None, reason="needs qemu-img")
 def test_out(ova, kensho, tmp_path):
     before = ova.read_bytes()
     disk = tmp_path / "more.qcow2"
@@ -112,6 +113,7 @@ def test_a_wrong_digest_is_not_vouched_for(ova, kensho, tmp_path):
     assert not (tmp_path / "b.ova").exists()
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
 def test_a_signed_package(ova, kensho, tmp_path):
     key, cert = tmp_path / "k.pem", tmp_path / "c.pem"
     subprocess.run(

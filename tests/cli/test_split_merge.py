@@ -75,3 +75,13 @@ def test_what_was_wrong_before_is_still_wrong(kensho):
     assert kensho("merge", "web.ova", "db.ova", "-o", "all.ova")[0] == 0
     code, out, _ = kensho("verify", "all.ova", "--json")
     assert code == 11, json.loads(out)
+
+
+def test_drafts_are_shown_and_nothing_is_written(kensho, as_json):
+    before = sorted(Path().iterdir())
+    for command in (("merge", "web.ova", "db.ova"), ("pack", "a.img"), ("pack", "web.ova")):
+        draft = as_json(*command, "-o", "x.ova", "--dry-run")
+        assert draft["files"]
+        code, out, _ = kensho(*command, "-o", "x.ova", "--dry-run")
+        assert (code, out) == (0, draft["descriptor"])
+    assert sorted(Path().iterdir()) == before

@@ -12,7 +12,7 @@ from kensho.appliances.ovf.elements import Notes
 from kensho.cli import exits
 from kensho.cli.flags import Flag, Json
 from kensho.cli.render import print_findings, print_json
-from kensho.cli.writing import Writing, record, watched
+from kensho.cli.writing import Writing, record, show_draft, watched
 from kensho.model.errors import UsageError
 from kensho.packages.edit.scope import Scope
 from kensho.packages.edit.startup import set_start_order
@@ -63,7 +63,7 @@ def merge(
             set_start_order(Scope(merged.root, Notes(output)), steps)
         lost = () if sign else tuple(f for package in opened for f in lost_signature(package))
         if dry_run:
-            print(merged.descriptor().decode(), end="")
+            show_draft(merged.descriptor(), merged.payload, (*merged.findings, *lost), as_json=json)
             return exits.OK
         with watched(quiet=quiet or json) as watch:
             written = write_payload(

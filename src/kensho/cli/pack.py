@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from kensho.cli import exits
 from kensho.cli.flags import Flag, Json
 from kensho.cli.render import print_findings, print_json
-from kensho.cli.writing import Writing, record, watched
+from kensho.cli.writing import Writing, record, show_draft, watched
 from kensho.model.errors import PlanBlockedError, UsageError
 from kensho.model.finding import Finding, Severity, at_least
 from kensho.packages.edit.payload import payload_of
@@ -143,7 +143,7 @@ def pack(
         raise PlanBlockedError(f"{blocked[0].code}: {blocked[0].message}", path=output)
     sign, judged = writing.signer()
     if dry_run:
-        print(serialise_descriptor(packed.root).decode(), end="")
+        show_draft(serialise_descriptor(packed.root), packed.payload, packed.findings, as_json=json)
         return exits.OK
 
     def descriptor(files: list[PackageFile]) -> bytes:
@@ -176,7 +176,7 @@ def _wrap(
         with_sizes(package.root, sizes)
         descriptor = merged(package.data, before, serialise_descriptor(package.root))
         if dry_run:
-            print(descriptor.decode(errors="replace"), end="")
+            show_draft(descriptor, payload_of(package), judged, as_json=json)
             return exits.OK
         findings = (*(() if sign else lost_signature(package)), *judged)
         with watched(quiet=quiet or json) as watch:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from kensho.cli.flags import Flag
+from kensho.cli.render import print_json
 from kensho.model.errors import UsageError
 
 if TYPE_CHECKING:
     from kensho.model.finding import Finding
-    from kensho.packages.edit.payload import Watch
+    from kensho.packages.edit.payload import Payload, Watch
     from kensho.packages.rewrite import Signer, WrittenPackage
 
 
@@ -103,3 +104,14 @@ def record(written: WrittenPackage, findings: tuple[Finding, ...]) -> dict[str, 
         "files": written.files,
         "findings": findings,
     }
+
+
+def show_draft(
+    descriptor: bytes, payload: Payload, findings: tuple[Finding, ...], *, as_json: bool
+) -> None:
+    """Print what would be written: the descriptor alone, or with files and findings as JSON."""
+    text = descriptor.decode(errors="replace")
+    if as_json:
+        print_json({"descriptor": text, "files": list(payload.files), "findings": findings})
+    else:
+        print(text, end="")

@@ -1,4 +1,4 @@
-"""Products, properties and licences: DSP0243 §9.3, §9.5, §9.7."""
+"""Products, properties and licences: DSP0243 §9.5, §9.6."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def _stated_firmware(
 def read_guest(
     sections: Sequence[etree._Element], vbox: VboxMachine | None, texts: Texts
 ) -> GuestOs:
-    """Read OperatingSystemSection (DSP0243 §9.4); a vendor's id says more than CIM's number."""
+    """Read OperatingSystemSection (DSP0243 §9.9); a vendor's id says more than CIM's number."""
     section = next((s for s in sections if section_kind(s) == "OperatingSystemSection"), None)
     vmw = attribute(section, "osType") if section is not None else ""
     vbox_type = text(section, "OSType") or (vbox.os_type if vbox is not None else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote
@@ -17,6 +18,7 @@ from kensho.model.errors import LimitError
 
 _NAME = re.compile(r"<[^\s/>]+")
 _DECLARED = re.compile(r'(?:\sxmlns(?::[\w.-]+)?="[^"]*")+')
+_ONE_DECLARED = re.compile(r'(\sxmlns(?::[\w.-]+)?=")([^"]*)"')
 _UNDEFINED = re.compile(r"Namespace prefix (\S+) .*not defined")
 _LEAST_COST = 2048  #: of one piece, in characters: many small ones take time, not memory
 _MOST_UNBOUND = 100
@@ -53,6 +55,7 @@ def _alone(node: etree._Element, own: str) -> str:
     text = _bound(serialise(copy.deepcopy(node)))
     in_values = {p: uri for p, uri in _in_values(node).items() if f" xmlns:{p}=" not in text}
     text = renamed(_declaring(text, in_values), own, OVF)
+    text = _ONE_DECLARED.sub(lambda m: f'{m[1]}{valid_namespace(m[2])}"', text)
     element = parse_kept(text)
     if None not in element.nsmap and not all(map(namespace_of, element.iter(etree.Element))):
         # Without a namespace means OVF's, see `elements.dialect`.
@@ -95,8 +98,11 @@ def unbound(prefix: str) -> str:
     return _USUAL.get(prefix, f"urn:undeclared:{quote(prefix)}")
 
 
+@functools.lru_cache(maxsize=1000)
 def valid_namespace(uri: str) -> str:
     """Return ``uri``, or one that can be written in place of what is none."""
+    if not uri:
+        return uri
     try:
         etree.Element("x", nsmap={"x": uri})
     except ValueError:

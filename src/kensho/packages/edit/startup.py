@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from kensho.appliances.ovf.elements import attribute, children
 from kensho.model.errors import UsageError
 from kensho.packages.edit.scope import SYSTEMS, Scope, contents, kind, sections
-from kensho.packages.edit.tree import add, remove, section, set_attribute
+from kensho.packages.edit.tree import add, section, set_attribute
 from kensho.packages.edit.values import count, unknown
 
 PLACE = ("Info", "Name", "ResourceAllocationSection", "ProductSection", "Section")
@@ -42,11 +42,3 @@ def set_start_order(scope: Scope, steps: Sequence[str]) -> None:
                 set_attribute(item, "waitingForGuest", "true")
             else:
                 set_attribute(item, "startDelay", str(count(delay, f"start of {ident}", 0)))
-
-
-def forget_machine(scope: Scope, ident: str) -> None:
-    """Take a machine out of all start orders."""
-    for startup in list(scope.root.iter("{*}StartupSection")):
-        for item in list(children(startup, "Item")):
-            if attribute(item, "id") == ident:
-                remove(item)

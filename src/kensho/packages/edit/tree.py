@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from lxml import etree
 
-from kensho.appliances.ovf.elements import attribute, child, children, local
+from kensho.appliances.ovf.elements import child, local
 from kensho.appliances.ovf.write_xml import VMW, clean
 from kensho.model.errors import CorruptError
 
@@ -241,8 +241,3 @@ def _step(element: etree._Element) -> str:
     if own is None or above is None or not own.startswith(above) or own == above:
         return _STEP
     return own[len(above) :]
-
-
-def by_id(parents: Sequence[etree._Element], name: str, key: str) -> dict[str, etree._Element]:
-    """Return the children called ``name`` of all ``parents`` by an attribute."""
-    return {attribute(e, key): e for parent in parents for e in children(parent, name)}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Kind(enum.Enum):
-    """What a range of a disk holds. Kinds for compressed clusters may be added."""
+    """What a range of a disk holds. Compressed bytes are DATA that lie nowhere verbatim."""
 
     DATA = "data"  #: stored bytes, which may still be all zero
     ZERO = "zero"  #: known to be zero, hides what a parent holds there

@@ -29,7 +29,7 @@ from kensho.appliances.package import PlacedDisk
 from kensho.appliances.xmlsafe import parse_xml
 from kensho.convert.mapping import Devices, choose_policy, map_machine
 from kensho.model.errors import CorruptError, LimitError, UnsupportedError
-from kensho.packages.version import convert_version, manifest_algorithm
+from kensho.packages.version import convert_version
 from kensho.platforms import find_platform
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -281,10 +281,6 @@ def test_the_source_tree_stays_as_it_is() -> None:
     before = etree.tostring(root, method="c14n")
     convert_version(root, 1)
     assert etree.tostring(root, method="c14n") == before
-
-
-def test_digests_of_the_versions() -> None:
-    assert (manifest_algorithm(1), manifest_algorithm(2)) == ("sha1", "sha256")
 
 
 NAMES = (

@@ -27,8 +27,3 @@ def convert_version(
     notes = Notes(path)
     envelope = conform(read_envelope_model(root, notes), version, notes)
     return write_envelope(envelope, version), tuple(notes.findings)
-
-
-def manifest_algorithm(version: Version) -> str:
-    """Return the digest that the version's standard asks for (DSP0243 1.1 §5.1, 2.1 §6.1)."""
-    return "sha1" if version == 1 else "sha256"

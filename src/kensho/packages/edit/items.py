@@ -14,12 +14,12 @@ from lxml import etree
 
 from kensho.appliances.ovf.elements import attribute, child, children, local, text
 from kensho.appliances.ovf.items import ITEMS
+from kensho.appliances.ovf.sections.parts import OVF_NAMESPACES
 from kensho.appliances.ovf.write_xml import RASD, clean
 from kensho.packages.edit.scope import Scope, configuration_ids
 from kensho.packages.edit.tree import insert, namespace, remove, set_attribute, settle
 
 _CIM = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/"
-_OVF2 = "http://schemas.dmtf.org/ovf/envelope/2"
 #: Element and namespace of a new item in OVF 2, by ResourceType, where it is no Item.
 _KINDS = {
     10: ("EthernetPortItem", f"{_CIM}CIM_EthernetPortAllocationSettingData", "epasd"),
@@ -177,7 +177,7 @@ def new_item(
     same = items(section, type_)
     uri = namespace(section)
     element_name = local(same[-1]) if same else "Item"
-    if not same and uri == _OVF2 and type_ in _KINDS:
+    if not same and uri == OVF_NAMESPACES[2] and type_ in _KINDS:
         element_name = _KINDS[type_][0]
     before = _ORDER[: _ORDER.index(element_name) + 1]
     behind = same[-1:] or list(children(section, *before))[-1:]

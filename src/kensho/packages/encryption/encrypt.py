@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lxml import etree
 
 from kensho.appliances.ovf.elements import attribute, child
+from kensho.appliances.ovf.envelope import version_of
 from kensho.model.errors import UnsupportedError, UsageError
 from kensho.model.finding import Finding, Severity
 from kensho.packages.encryption.ciphers import GCM_IV, checked, encrypted
@@ -23,8 +24,6 @@ from kensho.storage import ByteSource
 
 if TYPE_CHECKING:
     from cryptography import x509
-
-_OVF2 = "http://schemas.dmtf.org/ovf/envelope/2"
 
 
 def encrypt_package(
@@ -71,7 +70,7 @@ def encrypt_package(
 
 
 def _as_ovf2(package: OvfPackage) -> tuple[etree._Element, tuple[Finding, ...]]:
-    if etree.QName(package.root).namespace == _OVF2:
+    if version_of(package.root) == 2:
         return copy_of(package.root), ()
     root, findings = convert_version(package.root, 2, path=package.path)
     note = Finding(

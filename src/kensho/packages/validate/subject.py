@@ -14,14 +14,13 @@ from lxml import etree
 
 from kensho.appliances.ovf.elements import attribute, children, dialect, local, section_kind, text
 from kensho.appliances.ovf.open import refuse_other
+from kensho.appliances.ovf.sections.parts import OVF_NAMESPACES
 from kensho.appliances.xmlsafe import parse_xml
 from kensho.model.finding import Finding
 from kensho.packages.source import OvfPackage
 
-ENVELOPE_1 = "http://schemas.dmtf.org/ovf/envelope/1"
-ENVELOPE_2 = "http://schemas.dmtf.org/ovf/envelope/2"
-ENVELOPE_09 = "http://www.vmware.com/schema/ovf/1/envelope"
-VERSIONS = {ENVELOPE_1: "1", ENVELOPE_2: "2", ENVELOPE_09: "0.9"}
+_DRAFT = "http://www.vmware.com/schema/ovf/1/envelope"
+VERSIONS = {uri: str(version) for version, uri in OVF_NAMESPACES.items()} | {_DRAFT: "0.9"}
 ITEMS = ("Item", "StorageItem", "EthernetPortItem")
 
 
@@ -145,7 +144,7 @@ def subject_of(
     return Subject(
         root=root,
         name=name,
-        version=version_of(root),
+        version=version_name(root),
         notes=notes,
         package=package,
         files=tuple(f for r in children(root, "References") for f in children(r, "File")),
@@ -168,7 +167,7 @@ def package_subject(package: OvfPackage) -> Subject:
     return subject_of(package.root, package.name, notes=package.findings, package=package)
 
 
-def version_of(root: etree._Element) -> str:
+def version_name(root: etree._Element) -> str:
     """Return the standard's version by the envelope's namespace; empty for any other."""
     return VERSIONS.get(namespace(root), "")
 

@@ -13,8 +13,9 @@ from kensho.appliances.ovf.elements import (
     required,
     section_kind,
 )
+from kensho.appliances.ovf.sections.parts import OVF
 from kensho.packages.validate.rule import COMMON, FIELD, MUST, Fault, Rule, clause
-from kensho.packages.validate.subject import ENVELOPE_1, Subject, content_kind, namespace
+from kensho.packages.validate.subject import Subject, content_kind, namespace
 
 _ENVELOPE, _SYSTEM, _COLLECTION = "Envelope", "VirtualSystem", "VirtualSystemCollection"
 #: Where each section may be: DSP0243 §7.2, §9 (table 5).
@@ -139,7 +140,7 @@ def may_be_skipped(subject: Subject, fault: Fault) -> str | None:
     element = fault.element
     if element is None:
         return None
-    element.set(f"{{{namespace(subject.root) or ENVELOPE_1}}}required", "false")
+    element.set(f"{{{namespace(subject.root) or OVF}}}required", "false")
     return f"<{local(element)}> is marked ovf:required=false"
 
 

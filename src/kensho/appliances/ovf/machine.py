@@ -190,12 +190,15 @@ def _section_extras(sections: list[etree._Element], where: str, notes: Notes) ->
 def note_unknown(section: etree._Element, kind: str, where: str, notes: Notes) -> None:
     """Say that a section is kept and not understood; a warning if it must be understood."""
     severity = Severity.WARNING if required(section) else Severity.NOTE
+    vendor = dialect(section)
     notes.add(
         "KF-125",
         severity,
-        f"{dialect(section)}:{kind} has no counterpart in the neutral machine",
+        f"{vendor}:{kind} has no counterpart in the neutral machine",
         subject=where,
-        action="kept as text, only the same vendor's products understand it",
+        action="kept as text"
+        if vendor == "ovf"
+        else "kept as text, only the same vendor's products understand it",
     )
 
 

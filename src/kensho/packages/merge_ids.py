@@ -10,13 +10,14 @@ from lxml import etree
 
 from kensho.appliances.names import unique
 from kensho.appliances.ovf.elements import Notes, attribute, children, local
+from kensho.appliances.paths import plain_name
 from kensho.model.finding import Severity
 from kensho.packages.edit.files import host_resource, references
-from kensho.packages.edit.payload import NewFile, Payload
+from kensho.packages.edit.payload import NewFile, Payload, whole_name
 from kensho.packages.edit.scope import SYSTEMS, contents, kind, sections
 from kensho.packages.edit.tree import set_attribute
-from kensho.packages.edit.write import manifest_digests
-from kensho.packages.source import OvfPackage
+from kensho.packages.files import stated_digests
+from kensho.packages.source import OvfPackage, stored_names
 from kensho.storage import ByteSource
 
 
@@ -54,7 +55,8 @@ def _file_names(
         href = attribute(element, "href")
         if "://" in href:
             continue
-        old = href if href in package.files else unquote(href)
+        stored = stored_names(element, package.store)
+        old = whole_name(stored[0]) if stored else plain_name(unquote(href))
         if old not in names:
             names[old] = taken.free(old)
             taken.files[names[old]] = None
@@ -70,7 +72,7 @@ def _file_names(
 
 
 def _href(element: etree._Element) -> str:
-    return unquote(attribute(element, "href"))
+    return plain_name(unquote(attribute(element, "href")))
 
 
 def _systems(root: etree._Element) -> list[etree._Element]:
@@ -156,16 +158,15 @@ def _renamed(
 
 def take_files(package: OvfPackage, names: dict[str, str], payload: Payload) -> None:
     """Take in all files of a package, under new names where ``names`` has them."""
-    known = manifest_digests(package)
+    known = stated_digests(package)
     for name in package.files:
-        digests = {d.algorithm: d.hex for d in known.get(name, ())}
-        new = names.get(name) or _chunk_name(name, names) or payload.free(name)
-        payload.files[new] = NewFile(name, opener=_opener(package, name), digests=digests)
+        new = _new_name(name, names) or payload.free(name, names.values())
+        payload.files[new] = NewFile(name, opener=_opener(package, name), digests=known.get(name))
 
 
-def _chunk_name(name: str, names: dict[str, str]) -> str | None:
-    base, _, number = name.rpartition(".")
-    return f"{names[base]}.{number}" if base in names and number.isdigit() else None
+def _new_name(name: str, names: dict[str, str]) -> str:
+    whole = whole_name(name)
+    return names.get(name) or (f"{names[whole]}{name[len(whole) :]}" if whole in names else "")
 
 
 def _opener(package: OvfPackage, name: str) -> Callable[[], ByteSource]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from kensho.appliances.package import Digest, Package
+from kensho.appliances.paths import plain_name
 from kensho.model.errors import KenshoError, LimitError, ManifestMismatchError
 from kensho.model.finding import Finding, Severity
 
@@ -60,6 +61,22 @@ def read_manifest(
         if digest not in known and len(known) < _MOST_DIGESTS:
             digests[name] = (*known, digest)
     return digests, tuple(findings)
+
+
+def digests_by_file(data: bytes, *, path: str) -> dict[str, tuple[Digest, ...]]:
+    """Return the digests by the names of stored files, however the manifest spells them.
+
+    ``./``, doubled slashes and ``%xx`` mean nothing; a file that is called just so comes first.
+    All digests stated of a file are there, those that contradict each other too.
+    """
+    stated, _ = read_manifest(data, path=path)
+    verbatim: dict[str, tuple[Digest, ...]] = {}
+    decoded: dict[str, tuple[Digest, ...]] = {}
+    for name, digests in stated.items():
+        for into, spelled in ((verbatim, name), (decoded, unquote(name))):
+            plain = plain_name(spelled)
+            into[plain] = (*into.get(plain, ()), *digests)
+    return decoded | verbatim
 
 
 def _unreadable(number: int, line: str, path: str) -> Finding:
@@ -125,10 +142,10 @@ def _not_covered(package: Package) -> Iterable[Finding]:
     """Yield a finding for each file of the package that the manifest does not vouch for."""
     if package.manifest is None:
         return
-    named = set(package.manifest)
+    named = {plain_name(spelled) for name in package.manifest for spelled in (name, unquote(name))}
     for file in package.appliance.files:
-        chunks = {name for name in named if name.startswith(f"{file.href}.")}
-        if file.href not in named and unquote(file.href) not in named and not chunks:
+        name = plain_name(file.href)
+        if not named & {name, unquote(name), f"{name}.000000000", f"{unquote(name)}.000000000"}:
             yield Finding(
                 "KF-212",
                 Severity.WARNING,

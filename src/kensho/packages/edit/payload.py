@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,9 +52,10 @@ class Payload:
 
     files: dict[str, NewFile | None] = field(default_factory=dict)
 
-    def free(self, name: str) -> str:
+    def free(self, name: str, reserved: Iterable[str] = ()) -> str:
         """Return ``name``, numbered when there is one like it; case is ignored."""
-        taken = {known.lower() for known in self.files}
+        known = [*self.files, *reserved]
+        taken = {name.lower() for name in (*known, *map(whole_name, known))}
         stem, dot, suffix = name.rpartition(".")
         candidate, number = name, 1
         while candidate.lower() in taken:
@@ -73,6 +74,11 @@ class Payload:
         for known in list(self.files):
             if known == name or (known.startswith(f"{name}.") and known[len(name) + 1 :].isdigit()):
                 del self.files[known]
+
+
+def whole_name(name: str) -> str:
+    """Return a chunk's name (``name.000000000``) without its number, other names as they are."""
+    return name[:-10] if name[-10:-9] == "." and name[-9:].isdigit() else name
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from kensho.appliances.ovf.elements import attribute, children
 from kensho.appliances.ovf.manifest import MAX_MANIFEST, read_manifest
 from kensho.appliances.package import Digest
 from kensho.appliances.packed import unpacked
+from kensho.appliances.paths import plain_name
 from kensho.appliances.sniff import is_tar, is_xml
 from kensho.appliances.store import Store, find, read_text_file
 from kensho.appliances.xmlsafe import MAX_XML, parse_xml
@@ -213,7 +214,7 @@ def _relative(name: str, data: bytes) -> Digests:
     digests, _ = read_manifest(data, path=name)
     folder = name.rpartition("/")[0]
     prefix = f"{folder}/" if folder else ""
-    return {f"{prefix}{n.removeprefix('./')}": d for n, d in digests.items()}
+    return {f"{prefix}{plain_name(n)}": d for n, d in digests.items()}
 
 
 def _algorithms(manifest: Digests | None, name: str) -> tuple[str, ...]:

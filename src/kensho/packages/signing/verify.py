@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from kensho.appliances.ovf.manifest import read_manifest
 from kensho.appliances.package import Digest
-from kensho.appliances.paths import is_web_address
+from kensho.appliances.paths import is_web_address, plain_name
 from kensho.model.errors import CorruptError, LimitError, UnsupportedError
 from kensho.model.finding import Finding, Severity
 from kensho.packages.signing.certificate import CertificateFile, read_certificate
@@ -105,8 +105,7 @@ def _judge_references(contents: Contents, findings: list[Finding]) -> None:
     for href in contents.wanted:
         if is_web_address(href) or _find(contents, href) is not None:
             continue
-        chunks = f"{href.removeprefix('./')}."
-        if not any(name.startswith(chunks) for name in contents.files):
+        if _find(contents, f"{href}.000000000") is None:
             _add(findings, "KF-201", Severity.ERROR, f"the file {href} is missing",
                  contents.descriptor, "the package is not complete; fetch it again")  # fmt: skip
 
@@ -115,7 +114,7 @@ def _judge_manifest(
     contents: Contents, names: Iterable[str], data: bytes, findings: list[Finding]
 ) -> None:
     assert contents.manifest is not None
-    if contents.descriptor not in {unquote(n.removeprefix("./")) for n in names}:
+    if contents.descriptor not in {unquote(plain_name(n)) for n in names}:
         _add(findings, "KF-700", Severity.WARNING, "the manifest does not vouch for the descriptor",
              contents.manifest, "ovftool 4.0 wrote such; the machine's settings could be anybody's")  # fmt: skip
     if _EXACT.fullmatch(data) is None:
@@ -125,7 +124,7 @@ def _judge_manifest(
 
 
 def _find(contents: Contents, name: str) -> Held | None:
-    plain = name.removeprefix("./")
+    plain = plain_name(name)
     return contents.files.get(plain) or contents.files.get(unquote(plain))
 
 

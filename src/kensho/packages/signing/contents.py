@@ -27,7 +27,7 @@ from kensho.storage.pipe import PipeReader
 from kensho.storage.tar import iterate_members
 
 #: What is computed of a file before it is known what the manifest says of it.
-_ANY = ("sha1", "sha256", "sha384", "sha512")
+_ANY = ("md5", "sha1", "sha256", "sha384", "sha512")
 _ALONE = ("sha256",)  #: of a file the manifest does not name
 _TEXTS = {".ovf": MAX_XML, ".mf": MAX_MANIFEST, ".cert": MAX_CERTIFICATE}
 

@@ -51,8 +51,6 @@ def signer(
 
 def judge_signer(certificates: Sequence[x509.Certificate], at: dt.datetime) -> tuple[Finding, ...]:
     """Return what importers will not like about a signer's certificate."""
-    from cryptography import x509
-
     findings = []
     name = chain.certificate_name(certificates[0])
     dates = chain.judge_dates(certificates, at)
@@ -76,16 +74,13 @@ def judge_signer(certificates: Sequence[x509.Certificate], at: dt.datetime) -> t
                 action="signed; importers will warn or refuse from then on",
             )
         )
-    try:
-        usage = certificates[0].extensions.get_extension_for_class(x509.KeyUsage).value
-    except (x509.ExtensionNotFound, ValueError):
-        return tuple(findings)
-    if not (usage.digital_signature or usage.content_commitment):
+    wrong = chain.purpose_fault(certificates[0])
+    if wrong:
         findings.append(
             Finding(
                 "KF-713",
                 Severity.WARNING,
-                "the certificate's keyUsage does not allow signatures",
+                wrong,
                 subject=name,
                 action="signed all the same; importers may refuse it",
             )

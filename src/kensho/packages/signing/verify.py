@@ -90,11 +90,11 @@ def _check_files(contents: Contents, findings: list[Finding]) -> tuple[FileCheck
              contents.manifest or "",
              "the newest importers refuse that, the oldest nothing else: kensho manifest --sha 256")  # fmt: skip
     aside = {contents.manifest, contents.certificate}
-    for held in contents.files.values():
-        if held.name in seen or held.name in aside:
+    for name, held in contents.files.items():
+        if held.name in seen or name in aside:
             continue
         checks.append(_uncovered(held))
-        if contents.manifest is not None and held.name != contents.descriptor:
+        if contents.manifest is not None and name != contents.descriptor:
             _add(findings, "KF-212", Severity.WARNING, "the manifest does not vouch for this file",
                  held.name, "its bytes could be anybody's; sign the package again")  # fmt: skip
     return tuple(checks)
@@ -268,6 +268,12 @@ def _judge_origin(
         )
         _add(findings, "KF-705", Severity.WARNING, f"the chain is {chain.state}: {reason}", name,
              "name the root with --ca if you trust it")  # fmt: skip
+    from kensho.packages.signing.chain import purpose_fault
+
+    wrong = purpose_fault(signer)
+    if wrong:
+        _add(findings, "KF-713", Severity.WARNING, wrong, name,
+             "believed all the same; anybody with a web server has such a certificate")  # fmt: skip
     if dates.state != "valid":
         _add(findings, "KF-706", Severity.WARNING,
              f"{dates.subject} is {dates.state} on {dates.at[:10]}", name,

@@ -13,7 +13,7 @@ from kensho.appliances.ovf.elements import Notes, attribute, children, local
 from kensho.appliances.paths import plain_name
 from kensho.model.finding import Severity
 from kensho.packages.edit.files import host_resource, references
-from kensho.packages.edit.payload import NewFile, Payload, whole_name
+from kensho.packages.edit.payload import NewFile, Payload, numbered, taken_names, whole_name
 from kensho.packages.edit.scope import SYSTEMS, contents, kind, sections
 from kensho.packages.edit.tree import set_attribute
 from kensho.packages.files import stated_digests
@@ -49,7 +49,7 @@ def _file_names(
 ) -> dict[str, str]:
     """Give the files of ``more`` names that nothing in ``root`` refers to, missing files too."""
     # A name that only a reference has counts as well: it must not come to mean another's file.
-    taken = Payload(dict.fromkeys((*payload.files, *map(_href, references(root)))))
+    taken = taken_names((*payload.files, *map(_href, references(root))))
     names: dict[str, str] = {}
     for element in references(more):
         href = attribute(element, "href")
@@ -58,8 +58,7 @@ def _file_names(
         stored = stored_names(element, package.store)
         old = whole_name(stored[0]) if stored else plain_name(unquote(href))
         if old not in names:
-            names[old] = taken.free(old)
-            taken.files[names[old]] = None
+            names[old] = numbered(old, taken)
         if names[old] != old:
             set_attribute(element, "href", quote(names[old]))
             notes.add(
@@ -159,8 +158,9 @@ def _renamed(
 def take_files(package: OvfPackage, names: dict[str, str], payload: Payload) -> None:
     """Take in all files of a package, under new names where ``names`` has them."""
     known = stated_digests(package)
+    taken = taken_names((*payload.files, *names.values()))
     for name in package.files:
-        new = _new_name(name, names) or payload.free(name, names.values())
+        new = _new_name(name, names) or numbered(name, taken)
         payload.files[new] = NewFile(name, opener=_opener(package, name), digests=known.get(name))
 
 

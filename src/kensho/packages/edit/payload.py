@@ -52,16 +52,9 @@ class Payload:
 
     files: dict[str, NewFile | None] = field(default_factory=dict)
 
-    def free(self, name: str, reserved: Iterable[str] = ()) -> str:
-        """Return ``name``, numbered when there is one like it; case is ignored."""
-        known = [*self.files, *reserved]
-        taken = {name.lower() for name in (*known, *map(whole_name, known))}
-        stem, dot, suffix = name.rpartition(".")
-        candidate, number = name, 1
-        while candidate.lower() in taken:
-            number += 1
-            candidate = f"{stem}-{number}.{suffix}" if dot else f"{name}-{number}"
-        return candidate
+    def free(self, name: str) -> str:
+        """Return ``name``, numbered when there is one like it."""
+        return numbered(name, taken_names(self.files))
 
     def add(self, name: str, file: NewFile) -> str:
         """Take in a file and return the name it has from now on."""
@@ -79,6 +72,23 @@ class Payload:
 def whole_name(name: str) -> str:
     """Return a chunk's name (``name.000000000``) without its number, other names as they are."""
     return name[:-10] if name[-10:-9] == "." and name[-9:].isdigit() else name
+
+
+def taken_names(names: Iterable[str]) -> set[str]:
+    """Return names in lower case, for case is ignored; of chunks, the whole file's as well."""
+    known = [name.lower() for name in names]
+    return {*known, *map(whole_name, known)}
+
+
+def numbered(name: str, taken: set[str]) -> str:
+    """Return ``name``, numbered when it is in ``taken`` (lower case), and add it there."""
+    stem, dot, suffix = name.rpartition(".")
+    candidate, number = name, 1
+    while candidate.lower() in taken:
+        number += 1
+        candidate = f"{stem}-{number}.{suffix}" if dot else f"{name}-{number}"
+    taken.add(candidate.lower())
+    return candidate
 
 
 @dataclass(frozen=True, slots=True)

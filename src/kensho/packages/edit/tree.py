@@ -221,9 +221,8 @@ def _lead(element: etree._Element) -> str | None:
 
 
 def _lead_of_children(parent: etree._Element) -> str | None:
-    leads = [_lead(element) for element in reversed(parent)]
-    if leads:
-        return next((lead for lead in leads if lead is not None), None)
+    if len(parent):
+        return next((lead for lead in map(_lead, reversed(parent)) if lead is not None), None)
     own = _lead(parent)
     return None if own is None else own + _step(parent)
 

@@ -121,11 +121,9 @@ def _followed(value: str, files: dict[str, str], disks: dict[str, str]) -> str |
 def _texts(root: etree._Element, more: etree._Element) -> dict[str, str]:
     """Return new names for message ids of ``more`` that mean something else in ``root``."""
     known = {attribute(m, "msgid") for m in root.iter("{*}Msg")}
-    return {
-        ident: unique(ident, {k.lower() for k in known})
-        for ident in {attribute(m, "msgid") for m in more.iter("{*}Msg")}
-        if ident in known
-    }
+    own = dict.fromkeys(attribute(m, "msgid") for m in more.iter("{*}Msg"))
+    taken = {ident.lower() for ident in (*known, *own)}
+    return {ident: unique(ident, taken) for ident in own if ident in known}
 
 
 def _ids(elements: Sequence[etree._Element], key: str) -> list[str]:

@@ -46,8 +46,9 @@ def add(
 def place(parent: etree._Element, tag: str, after: Sequence[str] = ()) -> etree._Element:
     """Add an empty element with this qualified tag; see `add` for where."""
     wanted = set(after)
-    behind = [n for n, e in enumerate(parent) if local(e) in wanted]
-    return insert(parent, behind[-1] + 1 if behind else 0, tag)
+    count = len(parent)
+    behind = (n for n, e in enumerate(reversed(parent)) if local(e) in wanted)
+    return insert(parent, count - next(behind, count), tag)
 
 
 def append(parent: etree._Element, tag: str, prefix: str | None = None) -> etree._Element:

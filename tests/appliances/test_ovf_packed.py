@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import random
 from pathlib import Path
 
@@ -10,7 +11,14 @@ import pytest
 from tests.appliances.ovf_samples import DISKS, codes, envelope, package_folder, tar
 
 from kensho.appliances import open_package
-from kensho.model.errors import CorruptError, LimitError, PackageError, UnsupportedError
+from kensho.appliances.ovf.manifest import check_manifest
+from kensho.model.errors import (
+    CorruptError,
+    LimitError,
+    ManifestMismatchError,
+    PackageError,
+    UnsupportedError,
+)
 
 DISK = b"KDMV" + random.Random(3).randbytes(250_000)
 PACKED = gzip.compress(DISK)
@@ -178,3 +186,23 @@ def test_ovirts_bundle(tmp_path: Path) -> None:
     package = open_package(path)
     assert package.open_file("file1").read_at(0, len(DISK)) == DISK
     package.close()
+
+
+def test_the_manifest_may_be_about_the_chunks_or_the_whole(tmp_path: Path) -> None:
+    text = envelope(references=file(f'ovf:chunkSize="100000" ovf:size="{len(DISK)}"'))
+    parts = chunks(DISK, 100_000)
+
+    def checked(*about: tuple[str, bytes]) -> set[str]:
+        lines = "".join(f"SHA256({n})= {hashlib.sha256(d).hexdigest()}\n" for n, d in about)
+        path = package_folder(tmp_path, text, {"test.mf": lines.encode(), **parts})
+        package = open_package(path)
+        try:
+            return codes(check_manifest(package))
+        finally:
+            package.close()
+
+    assert checked(*parts.items()) == set()
+    assert checked(("disk1.vmdk", DISK)) == set()
+    assert checked(*list(parts.items())[:-1]) == {"KF-212"}
+    with pytest.raises(ManifestMismatchError):
+        checked(("disk1.vmdk", DISK[:-1]))

@@ -12,7 +12,7 @@ import pytest
 
 from kensho.cli.app import VERBS
 from tests.cli.conftest import Kensho
-from tests.packages.validate.samples import changed, package
+from tests.packages.validate.samples import SIZE, changed, package
 
 
 def test_a_good_package(kensho: Kensho, tmp_path: Path) -> None:
@@ -115,6 +115,16 @@ def test_fix_says_what_is_left(kensho: Kensho, tmp_path: Path) -> None:
     code, text, _ = kensho("fix", path, "-o", tmp_path / "out.ova")
     assert code == 1
     assert "KF-651" in text.partition("left:")[2]
+
+
+def test_no_mend_is_promised_that_fix_does_not_make(kensho: Kensho, tmp_path: Path) -> None:
+    in_mib = f'ovf:capacity="{SIZE >> 20}" ovf:capacityAllocationUnits="byte * 2^20"'
+    path = package(tmp_path / "in", changed((f'ovf:capacity="{SIZE}"', in_mib)))
+    _, before, _ = kensho("validate", path, "--for", "virtualbox-7")
+    _, after, _ = kensho("fix", path, "--for", "virtualbox-7", "--dry-run")
+    for text in (before, after):
+        assert "byte * 2^20" in text
+        assert "kensho fix" not in text
 
 
 def test_fix_dry_run_writes_nothing(kensho: Kensho, tmp_path: Path) -> None:

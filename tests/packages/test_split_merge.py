@@ -16,6 +16,7 @@ from kensho.packages.diff import compare_descriptors
 from kensho.packages.merge import Merged, merge_packages
 from kensho.packages.source import opened_ovf
 from kensho.packages.split import Part, split_package
+from tests.cli.conftest import kensho  # noqa: F401 - fixture
 from tests.images import MIB, ovf, raw_disk, tar
 from tests.packages.edit.conftest import SHARED, assert_valid
 
@@ -148,6 +149,37 @@ def test_merge_makes_ids_and_files_unique(web):
         assert [n.name for n in both.networks] == ["lan"]
         assert order(result) == {"web01": "0", "web01-2": "100", "web01-3": "200"}
         assert {f.code for f in result.findings} == {"KF-747", "KF-748"}
+
+
+def files_of_machines(path: Path) -> list[bytes]:
+    """Return the first bytes of each machine's disk, in the order of the machines."""
+    with opened_ovf(path) as package:
+        appliance = model(package.data)
+        files = [
+            appliance.file(appliance.image(m.drives[0].image).file) for m in appliance.machines
+        ]
+        names = [n for f in files for n in package.files if n.startswith(f.href)]
+        return [package.store.open(name).read_at(0, 1) for name in names]
+
+
+def test_each_machine_keeps_its_disk_when_names_are_taken_already(kensho, tmp_path):  # noqa: F811
+    for name in "abc":
+        files = {"web.ovf": ovf({"d.img": 512}).encode(), "d.img": name.encode() * 512}
+        tar(tmp_path / f"{name}.ova", files)
+    a, b, c, bc, abc = (tmp_path / f"{name}.ova" for name in ("a", "b", "c", "bc", "abc"))
+    assert kensho("merge", b, c, "-o", bc)[0] == 0
+    assert kensho("merge", a, bc, "-o", abc)[0] == 0
+    assert files_of_machines(abc) == [b"a", b"b", b"c"]
+
+
+def test_each_machine_keeps_its_chunks(kensho, tmp_path):  # noqa: F811
+    text = ovf({"d.img": 512}).replace('href="d.img"', 'href="d.img" ovf:chunkSize="300"')
+    for name in "ab":
+        chunks = {"d.img.000000000": name.encode() * 300, "d.img.000000001": name.encode() * 212}
+        tar(tmp_path / f"{name}.ova", {"web.ovf": text.encode(), **chunks})
+    a, b, ab = (tmp_path / f"{name}.ova" for name in ("a", "b", "ab"))
+    assert kensho("merge", a, b, "-o", ab)[0] == 0
+    assert files_of_machines(ab) == [b"a", b"a", b"b", b"b"]
 
 
 def test_merge_collections(shop, web):

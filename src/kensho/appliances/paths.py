@@ -34,6 +34,11 @@ def safe_name(name: str, path: object) -> str:
     return "/".join(kept)
 
 
+def plain_name(name: str) -> str:
+    """Return a relative name without ``./`` and doubled slashes; nothing is checked."""
+    return "/".join(part for part in name.split("/") if part not in {"", "."})
+
+
 def candidates(href: str, path: object) -> tuple[str, ...]:
     """Return the names a reference may mean, verbatim first, then with ``%xx`` decoded.
 

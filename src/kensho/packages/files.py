@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from kensho.appliances.ovf.elements import Notes
+from kensho.appliances.ovf.manifest import digests_by_file
 from kensho.appliances.ovf.references import read_files
 from kensho.appliances.packed import chunk_names
 from kensho.appliances.store import absent, find
 from kensho.model.appliance import File
-from kensho.model.errors import UnsupportedError
+from kensho.model.errors import ManifestMismatchError, UnsupportedError
 from kensho.packages.source import OvfPackage
 
 _ABOUT = frozenset({".mf", ".cert"})
@@ -36,6 +37,25 @@ def complete_files(package: OvfPackage) -> tuple[str, ...]:
 def stored_size(package: OvfPackage) -> int:
     """Return how many bytes the files beside the descriptor have."""
     return sum(package.store.size_of(name) or 0 for name in complete_files(package))
+
+
+def stated_digests(package: OvfPackage) -> dict[str, dict[str, str]]:
+    """Return what the package's manifest says, by file name and algorithm; empty without one.
+
+    ManifestMismatchError when it says two things of a file: one of them is wrong.
+    """
+    found: dict[str, dict[str, str]] = {}
+    stated = digests_by_file(package.manifest or b"", path=package.path)
+    for name, digests in stated.items():
+        found[name] = {d.algorithm: d.hex for d in digests}
+        if len(found[name]) < len(set(digests)):
+            raise ManifestMismatchError(
+                f"the manifest has several digests of one kind for {name}",
+                path=package.path,
+                field=name,
+                hint="kensho manifest --changed writes it anew from the bytes there are",
+            )
+    return found
 
 
 def _stored(package: OvfPackage, file: File) -> tuple[str, ...]:

@@ -220,5 +220,6 @@ def _move(element: etree._Element, into: etree._Element) -> None:
     if parent is not None:
         parent.remove(element)
     element.tail = None
-    same = [n for n, e in enumerate(into) if kind(e) == kind(element)]
-    settle(into, same[-1] + 1 if same else len(into), element)
+    what = kind(element)  # looked for from the end: that is where it is, of thousands
+    behind = next((n for n, e in enumerate(reversed(into)) if kind(e) == what), 0)
+    settle(into, len(into) - behind, element)

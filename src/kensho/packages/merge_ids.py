@@ -10,13 +10,14 @@ from lxml import etree
 
 from kensho.appliances.names import unique
 from kensho.appliances.ovf.elements import Notes, attribute, children, local
+from kensho.appliances.paths import plain_name
 from kensho.model.finding import Severity
 from kensho.packages.edit.files import host_resource, references
-from kensho.packages.edit.payload import NewFile, Payload
+from kensho.packages.edit.payload import NewFile, Payload, numbered, taken_names, whole_name
 from kensho.packages.edit.scope import SYSTEMS, contents, kind, sections
 from kensho.packages.edit.tree import set_attribute
-from kensho.packages.edit.write import manifest_digests
-from kensho.packages.source import OvfPackage
+from kensho.packages.files import stated_digests
+from kensho.packages.source import OvfPackage, stored_names
 from kensho.storage import ByteSource
 
 
@@ -48,16 +49,16 @@ def _file_names(
 ) -> dict[str, str]:
     """Give the files of ``more`` names that nothing in ``root`` refers to, missing files too."""
     # A name that only a reference has counts as well: it must not come to mean another's file.
-    taken = Payload(dict.fromkeys((*payload.files, *map(_href, references(root)))))
+    taken = taken_names((*payload.files, *map(_href, references(root))))
     names: dict[str, str] = {}
     for element in references(more):
         href = attribute(element, "href")
         if "://" in href:
             continue
-        old = href if href in package.files else unquote(href)
+        stored = stored_names(element, package.store)
+        old = whole_name(stored[0]) if stored else plain_name(unquote(href))
         if old not in names:
-            names[old] = taken.free(old)
-            taken.files[names[old]] = None
+            names[old] = numbered(old, taken)
         if names[old] != old:
             set_attribute(element, "href", quote(names[old]))
             notes.add(
@@ -70,7 +71,7 @@ def _file_names(
 
 
 def _href(element: etree._Element) -> str:
-    return unquote(attribute(element, "href"))
+    return plain_name(unquote(attribute(element, "href")))
 
 
 def _systems(root: etree._Element) -> list[etree._Element]:
@@ -120,11 +121,9 @@ def _followed(value: str, files: dict[str, str], disks: dict[str, str]) -> str |
 def _texts(root: etree._Element, more: etree._Element) -> dict[str, str]:
     """Return new names for message ids of ``more`` that mean something else in ``root``."""
     known = {attribute(m, "msgid") for m in root.iter("{*}Msg")}
-    return {
-        ident: unique(ident, {k.lower() for k in known})
-        for ident in {attribute(m, "msgid") for m in more.iter("{*}Msg")}
-        if ident in known
-    }
+    own = dict.fromkeys(attribute(m, "msgid") for m in more.iter("{*}Msg"))
+    taken = {ident.lower() for ident in (*known, *own)}
+    return {ident: unique(ident, taken) for ident in own if ident in known}
 
 
 def _ids(elements: Sequence[etree._Element], key: str) -> list[str]:
@@ -156,16 +155,16 @@ def _renamed(
 
 def take_files(package: OvfPackage, names: dict[str, str], payload: Payload) -> None:
     """Take in all files of a package, under new names where ``names`` has them."""
-    known = manifest_digests(package)
+    known = stated_digests(package)
+    taken = taken_names((*payload.files, *names.values()))
     for name in package.files:
-        digests = {d.algorithm: d.hex for d in known.get(name, ())}
-        new = names.get(name) or _chunk_name(name, names) or payload.free(name)
-        payload.files[new] = NewFile(name, opener=_opener(package, name), digests=digests)
+        new = _new_name(name, names) or numbered(name, taken)
+        payload.files[new] = NewFile(name, opener=_opener(package, name), digests=known.get(name))
 
 
-def _chunk_name(name: str, names: dict[str, str]) -> str | None:
-    base, _, number = name.rpartition(".")
-    return f"{names[base]}.{number}" if base in names and number.isdigit() else None
+def _new_name(name: str, names: dict[str, str]) -> str:
+    whole = whole_name(name)
+    return names.get(name) or (f"{names[whole]}{name[len(whole) :]}" if whole in names else "")
 
 
 def _opener(package: OvfPackage, name: str) -> Callable[[], ByteSource]:

@@ -18,6 +18,7 @@ from urllib.parse import unquote
 from lxml import etree
 
 from kensho.appliances.ovf.elements import attribute, children
+from kensho.appliances.paths import plain_name
 from kensho.model.errors import LocatorError
 from kensho.packages.copying import copy_source
 from kensho.packages.rewrite_folder import Folder
@@ -104,7 +105,7 @@ def with_sizes(root: etree._Element, sizes: Mapping[str, int]) -> None:
     for references in children(root, "References"):
         for element in children(references, "File"):
             href = attribute(element, "href")
-            size = sizes.get(href, sizes.get(unquote(href)))
+            size = sizes.get(plain_name(href), sizes.get(plain_name(unquote(href))))
             if size is not None:
                 element.set(_attribute_name(element, "size"), str(size))
 

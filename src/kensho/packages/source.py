@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -96,8 +96,8 @@ def _read(
     data = read_text_file(store, name, MAX_XML)
     root, more = parse_xml(data, path=path)
     refuse_other(root, path)
-    stem = PurePosixPath(name).stem
-    own = {suffix: f"{stem}{suffix}" for suffix in (".mf", ".cert")}
+    manifest = _own(store, PurePosixPath(name).stem, ".mf")
+    own = {".mf": manifest, ".cert": _own(store, PurePosixPath(manifest).stem, ".cert")}
     contents = {
         suffix: read_text_file(store, file, MAX_MANIFEST)
         for suffix, file in own.items()
@@ -121,16 +121,27 @@ def _read(
     )
 
 
-def _stored(element: etree._Element, store: Store) -> Sequence[str]:
+def _own(store: Store, stem: str, suffix: str) -> str:
+    """Return the name of the manifest or certificate: the descriptor's, else the only one's."""
+    named = f"{stem}{suffix}"
+    if store.size_of(named) is not None:
+        return named
+    others = [n for n in store.names if n.lower().endswith(suffix) and "/" not in n]
+    return others[0] if len(others) == 1 else named
+
+
+def stored_names(element: etree._Element, store: Store) -> Sequence[str]:
     """Return the stored names of what a File means: one, its chunks, or none of this package."""
-    href = attribute(element, "href")
-    name = find(store, href)
-    if name is not None:
-        return () if is_web_address(name) else (name,)
-    chunk, size = to_int(attribute(element, "chunkSize")), to_int(attribute(element, "size"))
-    if not chunk or chunk < 0:
-        return ()
-    return chunk_names(store, File("", href, size, attribute(element, "compression"), chunk))
+    with suppress(KenshoError):
+        href = attribute(element, "href")
+        name = find(store, href)
+        if name is not None:
+            return () if is_web_address(name) else (name,)
+        chunk, size = to_int(attribute(element, "chunkSize")), to_int(attribute(element, "size"))
+        if chunk and chunk > 0:
+            file = File("", href, size, attribute(element, "compression"), chunk)
+            return chunk_names(store, file)
+    return ()
 
 
 def _listed(root: etree._Element, store: Store) -> tuple[str, ...]:
@@ -138,10 +149,6 @@ def _listed(root: etree._Element, store: Store) -> tuple[str, ...]:
     names: list[str] = []
     for references in children(root, "References"):
         for element in children(references):
-            if local(element) != "File":
-                continue
-            try:
-                names.extend(_stored(element, store))
-            except KenshoError:
-                continue
+            if local(element) == "File":
+                names.extend(stored_names(element, store))
     return tuple(dict.fromkeys(names))

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from urllib.parse import unquote
 
 from lxml import etree
 
@@ -25,7 +24,7 @@ from kensho.packages.edit.scope import SYSTEMS, contents, find_machine, kind, ma
 from kensho.packages.edit.textual import merged
 from kensho.packages.edit.tree import remove, settle
 from kensho.packages.rewrite import serialise_descriptor
-from kensho.packages.source import OvfPackage
+from kensho.packages.source import OvfPackage, stored_names
 
 MOST_MACHINES = 1000  #: each is a copy of the descriptor
 _INHERITED = ("ProductSection", "EulaSection", "AnnotationSection")
@@ -189,13 +188,5 @@ def _elsewhere(root: etree._Element, ident: str) -> bool:
 
 def _files(package: OvfPackage, root: etree._Element) -> tuple[str, ...]:
     """Return the package's files that References still lists, chunks included."""
-    hrefs = {h for f in references(root) for h in _names(attribute(f, "href"))}
-    return tuple(
-        name
-        for name in package.files
-        if name in hrefs or (name[-10:-9] == "." and name[-9:].isdigit() and name[:-10] in hrefs)
-    )
-
-
-def _names(href: str) -> tuple[str, str]:
-    return href, unquote(href)
+    listed = {name for file in references(root) for name in stored_names(file, package.store)}
+    return tuple(name for name in package.files if name in listed)

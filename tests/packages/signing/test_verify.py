@@ -24,6 +24,7 @@ from tests.packages.signing.conftest import (
     DESCRIPTOR,
     DISK,
     certificate_of,
+    issue,
     manifest_of,
     openssl,
     ova,
@@ -453,3 +454,24 @@ def test_a_file_that_is_listed_and_nowhere(tmp_path):
     assert "KF-201" in codes(found)
     found = verdict(ova(tmp_path / "x.ova", {"app.ovf": DESCRIPTOR, "disk.vmdk.000000000": DISK}))
     assert "KF-201" not in codes(found)
+
+
+def test_a_package_in_a_folder_of_its_archive(tmp_path, pki):
+    manifest = manifest_of()
+    members = {"p/app.ovf": DESCRIPTOR, "p/app.mf": manifest, "p/disk.vmdk": DISK,
+               "p/app.cert": certificate_of(pki, "rsa", manifest)}  # fmt: skip
+    found = verdict(ova(tmp_path / "x.ova", members), root(pki))
+    assert found.trusted
+    assert "KF-212" not in codes(found)
+
+
+@pytest.mark.parametrize(
+    "extension", ["extendedKeyUsage=serverAuth,clientAuth", "keyUsage=critical,keyEncipherment"]
+)
+def test_a_certificate_that_is_for_something_else_is_named(tmp_path, pki, extension):
+    for name in ("root.pem", "root.key"):
+        (tmp_path / name).write_bytes((pki / name).read_bytes())
+    issue(tmp_path, "web", "P-256", "root", ("basicConstraints=CA:false", extension))
+    found = verdict(signed_ova(tmp_path / "x.ova", tmp_path, "web", chain=()), root(pki))
+    assert "KF-713" in codes(found)
+    assert "KF-713" not in codes(verdict(signed_ova(tmp_path / "y.ova", pki, "rsa"), root(pki)))

@@ -226,3 +226,21 @@ def test_no_descriptor_makes_it_crash(tmp_path, seed):
 def test_subjects_are_read_again_after_a_mend():
     assert found(changed()) == ()
     assert subject(changed()).systems[0].id == "web01"
+
+
+def test_a_full_controller_has_no_place_for_a_drive(tmp_path):
+    """More drives than places: what cannot be moved stays, and is said."""
+    start, end = (
+        GOOD.index("<rasd:AddressOnParent>0"),
+        GOOD.index("</Item>", GOOD.index("/vmdisk1<")),
+    )
+    drive = GOOD[start:end]
+    drives = "".join(
+        f"</Item><Item>{drive.replace('InstanceID>4<', f'InstanceID>{n}<')}"
+        for n in range(100, 400)
+    )
+    path = package(tmp_path / "in", GOOD[:end] + drives + GOOD[end:])
+    with opened_ovf(path) as opened:
+        mended = mend(opened)
+    assert "KF-668" in {change.code for change in mended.changes}
+    assert "KF-668" in {violation.code for violation in mended.left}

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from kensho.appliances.package import Digest, Package
-from kensho.model.errors import KenshoError, LimitError, ManifestMismatchError
+from kensho.appliances.paths import plain_name
+from kensho.model.errors import KenshoError, LimitError, ManifestMismatchError, PackageError
 from kensho.model.finding import Finding, Severity
 
 if TYPE_CHECKING:
@@ -62,6 +63,22 @@ def read_manifest(
     return digests, tuple(findings)
 
 
+def digests_by_file(data: bytes, *, path: str) -> dict[str, tuple[Digest, ...]]:
+    """Return the digests by the names of stored files, however the manifest spells them.
+
+    ``./``, doubled slashes and ``%xx`` mean nothing; a file that is called just so comes first.
+    All digests stated of a file are there, those that contradict each other too.
+    """
+    stated, _ = read_manifest(data, path=path)
+    verbatim: dict[str, tuple[Digest, ...]] = {}
+    decoded: dict[str, tuple[Digest, ...]] = {}
+    for name, digests in stated.items():
+        for into, spelled in ((verbatim, name), (decoded, unquote(name))):
+            plain = plain_name(spelled)
+            into[plain] = (*into.get(plain, ()), *digests)
+    return decoded | verbatim
+
+
 def _unreadable(number: int, line: str, path: str) -> Finding:
     return Finding(
         "KF-210",
@@ -89,7 +106,7 @@ def check_manifest(
     findings: list[Finding] = []
     for name, expected in (package.manifest or {}).items():
         try:
-            source = package.open_sibling(name)
+            source = _open(package, name)
         except ManifestMismatchError:
             raise
         except KenshoError as error:
@@ -121,14 +138,29 @@ def check_manifest(
     return tuple(findings)
 
 
+def _open(package: Package, name: str) -> ByteSource:
+    """Open what a line of the manifest is about: a file, or one that is there in chunks."""
+    try:
+        return package.open_sibling(name)
+    except PackageError:
+        for file in package.appliance.files:
+            if file.chunk_size and not file.compression and unquote(file.href) == unquote(name):
+                return package.open_file(file.id)
+        raise
+
+
 def _not_covered(package: Package) -> Iterable[Finding]:
     """Yield a finding for each file of the package that the manifest does not vouch for."""
     if package.manifest is None:
         return
-    named = set(package.manifest)
+    named = {plain_name(spelled) for name in package.manifest for spelled in (name, unquote(name))}
     for file in package.appliance.files:
-        chunks = {name for name in named if name.startswith(f"{file.href}.")}
-        if file.href not in named and unquote(file.href) not in named and not chunks:
+        names = {plain_name(file.href), unquote(plain_name(file.href))}
+        chunks = -(-(file.size or 1) // file.chunk_size) if file.chunk_size else 0
+        # Not more than there are lines: the numbers are the descriptor's.
+        parts = [f".{number:09d}" for number in range(min(chunks, len(named) + 1))]
+        in_parts = any(named.issuperset(name + part for part in parts) for name in names)
+        if not named & names and not (parts and in_parts):
             yield Finding(
                 "KF-212",
                 Severity.WARNING,

@@ -10,8 +10,8 @@ from lxml import etree
 from kensho.appliances.names import unique
 from kensho.appliances.ovf.elements import attribute, child, children
 from kensho.appliances.ovf.items import ITEMS
-from kensho.appliances.paths import safe_name
-from kensho.model.errors import UsageError
+from kensho.appliances.paths import candidates, safe_name
+from kensho.model.errors import KenshoError, UsageError
 from kensho.model.finding import Severity
 from kensho.packages.edit.items import set_field
 from kensho.packages.edit.payload import NewFile, Payload
@@ -94,8 +94,13 @@ def remove_file(scope: Scope, payload: Payload, which: str) -> None:
 
 
 def stored_name(payload: Payload, href: str) -> str:
-    """Return the name of the file that ``href`` means: word for word, else decoded."""
-    return href if href in payload.files else unquote(href)
+    """Return the name of the file that ``href`` means, whole or in chunks."""
+    try:
+        names = candidates(href, "References")
+    except KenshoError:  # of no file of the package
+        return href
+    there = (n for n in names if n in payload.files or f"{n}.000000000" in payload.files)
+    return next(there, names[-1])
 
 
 def find_file(root: etree._Element, which: str) -> etree._Element:

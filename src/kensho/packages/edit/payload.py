@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,14 +53,8 @@ class Payload:
     files: dict[str, NewFile | None] = field(default_factory=dict)
 
     def free(self, name: str) -> str:
-        """Return ``name``, numbered when there is one like it; case is ignored."""
-        taken = {known.lower() for known in self.files}
-        stem, dot, suffix = name.rpartition(".")
-        candidate, number = name, 1
-        while candidate.lower() in taken:
-            number += 1
-            candidate = f"{stem}-{number}.{suffix}" if dot else f"{name}-{number}"
-        return candidate
+        """Return ``name``, numbered when there is one like it."""
+        return numbered(name, taken_names(self.files))
 
     def add(self, name: str, file: NewFile) -> str:
         """Take in a file and return the name it has from now on."""
@@ -73,6 +67,28 @@ class Payload:
         for known in list(self.files):
             if known == name or (known.startswith(f"{name}.") and known[len(name) + 1 :].isdigit()):
                 del self.files[known]
+
+
+def whole_name(name: str) -> str:
+    """Return a chunk's name (``name.000000000``) without its number, other names as they are."""
+    return name[:-10] if name[-10:-9] == "." and name[-9:].isdigit() else name
+
+
+def taken_names(names: Iterable[str]) -> set[str]:
+    """Return names in lower case, for case is ignored; of chunks, the whole file's as well."""
+    known = [name.lower() for name in names]
+    return {*known, *map(whole_name, known)}
+
+
+def numbered(name: str, taken: set[str]) -> str:
+    """Return ``name``, numbered when it is in ``taken`` (lower case), and add it there."""
+    stem, dot, suffix = name.rpartition(".")
+    candidate, number = name, 1
+    while candidate.lower() in taken:
+        number += 1
+        candidate = f"{stem}-{number}.{suffix}" if dot else f"{name}-{number}"
+    taken.add(candidate.lower())
+    return candidate
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,8 +46,9 @@ def add(
 def place(parent: etree._Element, tag: str, after: Sequence[str] = ()) -> etree._Element:
     """Add an empty element with this qualified tag; see `add` for where."""
     wanted = set(after)
-    behind = [n for n, e in enumerate(parent) if local(e) in wanted]
-    return insert(parent, behind[-1] + 1 if behind else 0, tag)
+    count = len(parent)
+    behind = (n for n, e in enumerate(reversed(parent)) if local(e) in wanted)
+    return insert(parent, count - next(behind, count), tag)
 
 
 def append(parent: etree._Element, tag: str, prefix: str | None = None) -> etree._Element:
@@ -221,9 +222,8 @@ def _lead(element: etree._Element) -> str | None:
 
 
 def _lead_of_children(parent: etree._Element) -> str | None:
-    leads = [_lead(element) for element in reversed(parent)]
-    if leads:
-        return next((lead for lead in leads if lead is not None), None)
+    if len(parent):
+        return next((lead for lead in map(_lead, reversed(parent)) if lead is not None), None)
     own = _lead(parent)
     return None if own is None else own + _step(parent)
 

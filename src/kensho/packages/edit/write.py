@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
-from kensho.appliances.ovf.manifest import read_manifest
-from kensho.appliances.package import Digest
-from kensho.model.errors import ManifestMismatchError, UsageError
+from kensho.appliances.ovf.elements import attribute
+from kensho.appliances.paths import candidates
+from kensho.appliances.store import missing
+from kensho.appliances.xmlsafe import parse_xml
+from kensho.model.errors import UnsupportedError, UsageError
 from kensho.model.finding import Finding, Severity
 from kensho.packages.edit.apply import Edited
+from kensho.packages.edit.files import references
 from kensho.packages.edit.payload import Payload, Watch, materialised, nobody
 from kensho.packages.edit.textual import merged
+from kensho.packages.files import stated_digests
 from kensho.packages.rewrite import (
     PackageFile,
     Signer,
@@ -22,7 +28,6 @@ from kensho.packages.rewrite import (
     write_package,
 )
 from kensho.packages.source import OvfPackage
-from kensho.storage.digest import digest_source
 
 NO_MANIFEST = "none"
 
@@ -100,22 +105,19 @@ def write_payload(
     """
     beside = Path(tempfile.gettempdir()) if place == "-" else _folder(Path(place))
     beside.mkdir(parents=True, exist_ok=True)
-    before = {} if package is None else manifest_digests(package)
+    before = {} if package is None else stated_digests(package)
     wanted = _algorithm(package, algorithm, place, before)
     if sign is not None and wanted is None:
         wanted = "sha256"
-    known = {
-        file: {d.algorithm: d.hex for d in digests}
-        for file, digests in before.items()
-        if any(d.algorithm == wanted for d in digests)
-    }
-    with materialised(payload, package, beside, known, watch) as files:
-        if wanted is not None and package is not None:
-            _check(package, payload, files, before, wanted)
+    with materialised(payload, package, beside, before, watch) as made:
+        files = [_compared(file, wanted) for file in made]
+        text = descriptor(files)
+        if place == "-" or place.lower().endswith(".ova"):
+            _refuse_missing(place, text, files)
         return write_package(
             place,
             name=name,
-            descriptor=descriptor(files),
+            descriptor=text,
             files=files,
             algorithm=wanted,
             sign=sign,
@@ -151,19 +153,15 @@ def _folder(path: Path) -> Path:
     return path.parent if path.suffix.lower() in {".ova", ".ovf"} else path
 
 
-def manifest_digests(package: OvfPackage) -> dict[str, tuple[Digest, ...]]:
-    """Return what a package's manifest says of each file, nothing without one."""
-    if package.manifest is None:
-        return {}
-    return dict(read_manifest(package.manifest, path=package.path)[0])
-
-
 def _algorithm(
-    package: OvfPackage | None, asked: str | None, place: str, before: dict[str, tuple[Digest, ...]]
+    package: OvfPackage | None,
+    asked: str | None,
+    place: str,
+    before: Mapping[str, Mapping[str, str]],
 ) -> str | None:
     if asked is not None:
         return None if asked == NO_MANIFEST else asked
-    used = [d.algorithm for digests in before.values() for d in digests if d.algorithm != "md5"]
+    used = [name for digests in before.values() for name in digests if name != "md5"]
     if used:
         return max(used, key=lambda a: int(a.removeprefix("sha")) if a != "sha1" else 160)
     # A folder without a manifest is one somebody works in; it does not get one behind his back.
@@ -172,26 +170,20 @@ def _algorithm(
     return None if without and in_folder else "sha256"
 
 
-def _check(
-    package: OvfPackage,
-    payload: Payload,
-    files: list[PackageFile],
-    before: dict[str, tuple[Digest, ...]],
-    wanted: str,
-) -> None:
-    """Compare files that stay with a manifest whose digests cannot be taken over."""
-    for file in files:
-        digests = before.get(file.name, ())
-        if payload.files.get(file.name) is not None or not digests:
-            continue
-        if any(d.algorithm == wanted for d in digests):
-            continue
-        found = digest_source(file.source, {d.algorithm for d in digests})
-        for digest in digests:
-            if found[digest.algorithm] != digest.hex:
-                raise ManifestMismatchError(
-                    f"{digest.algorithm.upper()} of {file.name} is {found[digest.algorithm]}, "
-                    f"the manifest says {digest.hex}",
-                    path=package.path,
-                    field=file.name,
-                )
+def _refuse_missing(place: str, descriptor: bytes, files: list[PackageFile]) -> None:
+    """Raise PackageError when an archive would lack a file that its descriptor lists."""
+    names = {file.name for file in files}
+    root, _ = parse_xml(descriptor, path=place)
+    for element in references(root):
+        href = attribute(element, "href")
+        with suppress(UnsupportedError):  # at a web address: a reference, no part of the package
+            if not any(n in names or f"{n}.000000000" in names for n in candidates(href, place)):
+                raise missing(href, place)
+
+
+def _compared(file: PackageFile, wanted: str | None) -> PackageFile:
+    """Believe what the manifest before says if it is all there is to say; else compare the bytes."""
+    stated = file.digests or {}
+    if wanted is None or set(stated) <= {wanted}:
+        return file
+    return replace(file, digests=None, expected=stated)

@@ -12,7 +12,7 @@ from kensho.appliances.ovf.elements import attribute
 from kensho.appliances.store import absent, find
 from kensho.model.errors import UnsupportedError
 from kensho.model.finding import Finding, Severity
-from kensho.packages.files import complete_files
+from kensho.packages.files import complete_files, stated_digests
 from kensho.packages.rewrite import (
     PackageFile,
     WrittenPackage,
@@ -20,7 +20,6 @@ from kensho.packages.rewrite import (
     with_sizes,
     write_package,
 )
-from kensho.packages.signing.sign import stated_digests
 from kensho.packages.source import OvfPackage
 from kensho.storage import ByteSource
 

@@ -172,6 +172,26 @@ def is_self_signed(certificate: x509.Certificate) -> bool:
     return certificate.issuer == certificate.subject and _signed_by(certificate, certificate)
 
 
+def purpose_fault(certificate: x509.Certificate) -> str:
+    """Say why a certificate is not meant for signing files, as far as it says what it is for."""
+    from cryptography import x509
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
+    tls = {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH}
+    try:
+        values = [extension.value for extension in certificate.extensions]
+    except ValueError:
+        return ""
+    for value in values:
+        if isinstance(value, x509.KeyUsage) and not (
+            value.digital_signature or value.content_commitment
+        ):
+            return "the certificate's keyUsage does not allow signatures"
+        if isinstance(value, x509.ExtendedKeyUsage) and tls.issuperset(value):
+            return "the certificate is for TLS connections (extendedKeyUsage), not for files"
+    return ""
+
+
 def certificate_name(certificate: x509.Certificate) -> str:
     """Return the subject in RFC 4514 form."""
     return certificate.subject.rfc4514_string()

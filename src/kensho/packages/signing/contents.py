@@ -13,6 +13,7 @@ from kensho.appliances.ovf.elements import attribute, children
 from kensho.appliances.ovf.manifest import MAX_MANIFEST, read_manifest
 from kensho.appliances.package import Digest
 from kensho.appliances.packed import unpacked
+from kensho.appliances.paths import plain_name
 from kensho.appliances.sniff import is_tar, is_xml
 from kensho.appliances.store import Store, find, read_text_file
 from kensho.appliances.xmlsafe import MAX_XML, parse_xml
@@ -26,7 +27,7 @@ from kensho.storage.pipe import PipeReader
 from kensho.storage.tar import iterate_members
 
 #: What is computed of a file before it is known what the manifest says of it.
-_ANY = ("sha1", "sha256", "sha384", "sha512")
+_ANY = ("md5", "sha1", "sha256", "sha384", "sha512")
 _ALONE = ("sha256",)  #: of a file the manifest does not name
 _TEXTS = {".ovf": MAX_XML, ".mf": MAX_MANIFEST, ".cert": MAX_CERTIFICATE}
 
@@ -213,7 +214,7 @@ def _relative(name: str, data: bytes) -> Digests:
     digests, _ = read_manifest(data, path=name)
     folder = name.rpartition("/")[0]
     prefix = f"{folder}/" if folder else ""
-    return {f"{prefix}{n.removeprefix('./')}": d for n, d in digests.items()}
+    return {f"{prefix}{plain_name(n)}": d for n, d in digests.items()}
 
 
 def _algorithms(manifest: Digests | None, name: str) -> tuple[str, ...]:

@@ -6,13 +6,11 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
-from kensho.appliances.ovf.manifest import read_manifest
 from kensho.model.errors import UsageError
 from kensho.model.finding import Finding, Severity
 from kensho.packages.copying import check_digests, copy_source
-from kensho.packages.files import complete_files
+from kensho.packages.files import complete_files, stated_digests
 from kensho.packages.rewrite import PackageFile, Signer, WrittenPackage, write_package
 from kensho.packages.signing import chain, keys
 from kensho.packages.signing.certificate import write_certificate
@@ -53,8 +51,6 @@ def signer(
 
 def judge_signer(certificates: Sequence[x509.Certificate], at: dt.datetime) -> tuple[Finding, ...]:
     """Return what importers will not like about a signer's certificate."""
-    from cryptography import x509
-
     findings = []
     name = chain.certificate_name(certificates[0])
     dates = chain.judge_dates(certificates, at)
@@ -78,16 +74,13 @@ def judge_signer(certificates: Sequence[x509.Certificate], at: dt.datetime) -> t
                 action="signed; importers will warn or refuse from then on",
             )
         )
-    try:
-        usage = certificates[0].extensions.get_extension_for_class(x509.KeyUsage).value
-    except (x509.ExtensionNotFound, ValueError):
-        return tuple(findings)
-    if not (usage.digital_signature or usage.content_commitment):
+    wrong = chain.purpose_fault(certificates[0])
+    if wrong:
         findings.append(
             Finding(
                 "KF-713",
                 Severity.WARNING,
-                "the certificate's keyUsage does not allow signatures",
+                wrong,
                 subject=name,
                 action="signed all the same; importers may refuse it",
             )
@@ -113,14 +106,14 @@ def write_manifest_anew(
     of that manifest are taken over unhashed, where they are of the wanted algorithm. PackageError
     when a file is missing; otherwise what `write_package` raises.
     """
-    stated = stated_digests(package)
+    stated = {} if changed else stated_digests(package)
     files = []
     for name in complete_files(package):
         digests = stated.get(name, {})
         known = digests if believe else None
-        expected = None if changed or believe else digests
+        expected = None if believe else digests
         files.append(PackageFile(name, package.store.open(name), known, expected))
-    if package.name in stated and not changed:
+    if package.name in stated:
         _check_descriptor(package, stated[package.name])
     return write_package(
         target,
@@ -132,16 +125,6 @@ def write_manifest_anew(
         overwrite=overwrite,
         on_bytes=on_bytes,
     )
-
-
-def stated_digests(package: OvfPackage) -> dict[str, dict[str, str]]:
-    """Return what the package's manifest says, by file name and algorithm; empty without one."""
-    digests, _ = read_manifest(package.manifest or b"", path=package.path)
-    found: dict[str, dict[str, str]] = {}
-    for name, values in digests.items():
-        for key in (name.removeprefix("./"), unquote(name.removeprefix("./"))):
-            found.setdefault(key, {}).update({d.algorithm: d.hex for d in values})
-    return found
 
 
 def _check_descriptor(package: OvfPackage, stated: dict[str, str]) -> None:

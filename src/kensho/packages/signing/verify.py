@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from kensho.appliances.ovf.manifest import read_manifest
 from kensho.appliances.package import Digest
-from kensho.appliances.paths import is_web_address
+from kensho.appliances.paths import is_web_address, plain_name
 from kensho.model.errors import CorruptError, LimitError, UnsupportedError
 from kensho.model.finding import Finding, Severity
 from kensho.packages.signing.certificate import CertificateFile, read_certificate
@@ -90,11 +90,11 @@ def _check_files(contents: Contents, findings: list[Finding]) -> tuple[FileCheck
              contents.manifest or "",
              "the newest importers refuse that, the oldest nothing else: kensho manifest --sha 256")  # fmt: skip
     aside = {contents.manifest, contents.certificate}
-    for held in contents.files.values():
-        if held.name in seen or held.name in aside:
+    for name, held in contents.files.items():
+        if held.name in seen or name in aside:
             continue
         checks.append(_uncovered(held))
-        if contents.manifest is not None and held.name != contents.descriptor:
+        if contents.manifest is not None and name != contents.descriptor:
             _add(findings, "KF-212", Severity.WARNING, "the manifest does not vouch for this file",
                  held.name, "its bytes could be anybody's; sign the package again")  # fmt: skip
     return tuple(checks)
@@ -105,8 +105,7 @@ def _judge_references(contents: Contents, findings: list[Finding]) -> None:
     for href in contents.wanted:
         if is_web_address(href) or _find(contents, href) is not None:
             continue
-        chunks = f"{href.removeprefix('./')}."
-        if not any(name.startswith(chunks) for name in contents.files):
+        if _find(contents, f"{href}.000000000") is None:
             _add(findings, "KF-201", Severity.ERROR, f"the file {href} is missing",
                  contents.descriptor, "the package is not complete; fetch it again")  # fmt: skip
 
@@ -115,7 +114,7 @@ def _judge_manifest(
     contents: Contents, names: Iterable[str], data: bytes, findings: list[Finding]
 ) -> None:
     assert contents.manifest is not None
-    if contents.descriptor not in {unquote(n.removeprefix("./")) for n in names}:
+    if contents.descriptor not in {unquote(plain_name(n)) for n in names}:
         _add(findings, "KF-700", Severity.WARNING, "the manifest does not vouch for the descriptor",
              contents.manifest, "ovftool 4.0 wrote such; the machine's settings could be anybody's")  # fmt: skip
     if _EXACT.fullmatch(data) is None:
@@ -125,7 +124,7 @@ def _judge_manifest(
 
 
 def _find(contents: Contents, name: str) -> Held | None:
-    plain = name.removeprefix("./")
+    plain = plain_name(name)
     return contents.files.get(plain) or contents.files.get(unquote(plain))
 
 
@@ -269,6 +268,12 @@ def _judge_origin(
         )
         _add(findings, "KF-705", Severity.WARNING, f"the chain is {chain.state}: {reason}", name,
              "name the root with --ca if you trust it")  # fmt: skip
+    from kensho.packages.signing.chain import purpose_fault
+
+    wrong = purpose_fault(signer)
+    if wrong:
+        _add(findings, "KF-713", Severity.WARNING, wrong, name,
+             "believed all the same; anybody with a web server has such a certificate")  # fmt: skip
     if dates.state != "valid":
         _add(findings, "KF-706", Severity.WARNING,
              f"{dates.subject} is {dates.state} on {dates.at[:10]}", name,

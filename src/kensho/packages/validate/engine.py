@@ -48,7 +48,7 @@ def as_violation(subject: Subject, rule: Rule, severity: Severity, fault: Fault)
         subject=fault.subject,
         clause=rule.clause,
         fix=rule.fix,
-        mendable=rule.mend is not None,
+        mendable=rule.mend is not None and severity is not Severity.NOTE,
     )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lxml import etree
+from msgspec import structs
 
 from kensho.appliances.xmlsafe import parse_xml
 from kensho.model.errors import UnsupportedError
@@ -89,9 +90,15 @@ def mend(package: OvfPackage, profiles: Sequence[Profile] = (), mode: Mode = Mod
         after=after,
         changes=tuple(c for c in changes.values() if (c.code, c.problem) not in still),
         findings=(*findings, *_signed(package)),
-        left=left,
-        verdicts=verdicts,
+        left=tuple(structs.replace(v, mendable=False) for v in left),
+        verdicts=tuple(_unmended(v) for v in verdicts),
     )
+
+
+def _unmended(verdict: Verdict) -> Verdict:
+    """Promise no mends: what could be mended has been."""
+    reasons = tuple(structs.replace(r, mendable=False) for r in verdict.reasons)
+    return structs.replace(verdict, reasons=reasons)
 
 
 def _signed(package: OvfPackage) -> tuple[Finding, ...]:

@@ -55,7 +55,7 @@ def judge(subject: Subject, profile: Profile) -> Verdict:
                 message=cut(f"{f.fault.message}: {f.why}" if f.why else f.fault.message),
                 line=line_of(f.fault),
                 subject=f.fault.subject,
-                mendable=f.mend is not None,
+                mendable=f.mend is not None and f.effect is not Effect.ACCEPT,
             )
             for f in found
         ),

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from kensho.appliances.ovf.elements import Notes, attribute, children
-from kensho.appliances.ovf.manifest import read_manifest
 from kensho.appliances.ovf.references import read_files
 from kensho.appliances.packed import open_content
 from kensho.model.appliance import File
-from kensho.model.errors import ManifestMismatchError, PackageError
+from kensho.model.errors import PackageError
+from kensho.packages.copying import check_digests
+from kensho.packages.files import stated_digests
 from kensho.packages.rewrite import (
     ALGORITHMS,
     PackageFile,
@@ -65,11 +66,12 @@ def write_fixed(
     so that a damaged package does not get a good manifest. PackageError when a file is missing.
     """
     _refuse_missing(package)
+    stated = stated_digests(package)
     with ExitStack() as stack:
         files: list[PackageFile] = []
         for entry in _sources(package, mended):
             for name in entry.stored:
-                _check(package, name)
+                _check(package, name, stated.get(name, {}))
             source: ByteSource = (
                 package.store.open(entry.stored[0])
                 if entry.content is None
@@ -150,23 +152,9 @@ def _chunks(package: OvfPackage, href: str) -> Iterator[str]:
         number += 1
 
 
-def _check(package: OvfPackage, name: str) -> None:
-    if package.manifest is None:
+def _check(package: OvfPackage, name: str, stated: Mapping[str, str]) -> None:
+    if not stated:
         return
-    digests, _ = read_manifest(package.manifest, path=package.path)
-    expected = digests.get(name, ())
-    if not expected:
-        return
-    source = package.store.open(name)
-    try:
-        found = digest_source(source, {d.algorithm for d in expected})
-    finally:
-        source.close()
-    for digest in expected:
-        if found[digest.algorithm] != digest.hex:
-            raise ManifestMismatchError(
-                f"{digest.algorithm.upper()} of {name} is {found[digest.algorithm]}, "
-                f"the manifest says {digest.hex}",
-                path=package.path,
-                field=name,
-            )
+    with closing(package.store.open(name)) as source:
+        found = digest_source(source, stated)
+        check_digests(name, found, stated, source.size, package.path)

@@ -82,7 +82,9 @@ def move(subject: Subject, fault: Fault) -> str | None:
     taken = {
         address(e) for e in (() if parent is None else children(parent)) if parent_of(e) == mine
     }
-    free = next(n for n in range(256) if str(n) not in taken and n != 7)
+    free = next((n for n in range(256) if str(n) not in taken and n != 7), None)
+    if free is None:
+        return None
     put(element, "AddressOnParent", str(free))
     del subject
     return f"item {fault.subject} moved to {free} of item {mine}"

@@ -75,6 +75,26 @@ def test_a_damaged_package_does_not_become_a_good_one(
         assert kensho("verify", "out.ova")[0] == 11
 
 
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_changed_descriptor_is_not_vouched_for(
+    kensho: Kensho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: bytes, verb: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("word").write_text("secret\n")
+    text = ovf({"a.img": MIB}, machine="out").encode()
+    data = line("web.ovf", text + b" ") + line("a.img", disk)
+    tar(Path("in.ova"), {"web.ovf": text, "web.mf": data, "a.img": disk})
+    word, *_ = verb.split()
+    more = ("in.ova",) if word == "merge" else ()
+    target = "." if word == "split" else "out.ova"
+    code, _, err = kensho(word, "in.ova", *more, *VERBS[verb], "-o", target)
+    assert code == 11
+    assert "manifest --changed" in err
+    assert sorted(path.name for path in Path().iterdir()) == ["disk.raw", "in.ova", "word"]
+    assert kensho("manifest", "in.ova", "--changed", "-o", "mine.ova")[0] == 0
+    assert kensho("edit", "mine.ova", "--set", "cpus=2", "-o", "out.ova")[0] == 0
+
+
 @pytest.mark.parametrize("verb", ["edit", "pack", "merge", "split"])
 def test_an_archive_without_its_disk_is_not_written(
     kensho: Kensho, tmp_path: Path, verb: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import PurePosixPath
 
 from kensho.appliances.ovf.elements import Notes
@@ -14,6 +15,10 @@ from kensho.model.errors import ManifestMismatchError, UnsupportedError
 from kensho.packages.source import OvfPackage
 
 _ABOUT = frozenset({".mf", ".cert"})
+_CHANGED = (
+    "fetch the package again; if it was changed on purpose, kensho manifest --changed"
+    " writes the manifest anew from the bytes there are"
+)
 
 
 def complete_files(package: OvfPackage) -> tuple[str, ...]:
@@ -42,7 +47,8 @@ def stored_size(package: OvfPackage) -> int:
 def stated_digests(package: OvfPackage) -> dict[str, dict[str, str]]:
     """Return what the package's manifest says, by file name and algorithm; empty without one.
 
-    ManifestMismatchError when it says two things of a file: one of them is wrong.
+    ManifestMismatchError when it says two things of a file, or something else of the descriptor
+    than is true: what is written from such a package must not look sound.
     """
     found: dict[str, dict[str, str]] = {}
     stated = digests_by_file(package.manifest or b"", path=package.path)
@@ -53,9 +59,22 @@ def stated_digests(package: OvfPackage) -> dict[str, dict[str, str]]:
                 f"the manifest has several digests of one kind for {name}",
                 path=package.path,
                 field=name,
-                hint="kensho manifest --changed writes it anew from the bytes there are",
+                hint=_CHANGED,
             )
+    _check_descriptor(package, found.get(package.name, {}))
     return found
+
+
+def _check_descriptor(package: OvfPackage, stated: dict[str, str]) -> None:
+    for algorithm, value in stated.items():
+        digest = hashlib.new(algorithm, package.data, usedforsecurity=False).hexdigest()
+        if digest != value:
+            raise ManifestMismatchError(
+                f"{algorithm.upper()} of {package.name} is {digest}, the manifest says {value}",
+                path=package.path,
+                field=package.name,
+                hint=_CHANGED,
+            )
 
 
 def _stored(package: OvfPackage, file: File) -> tuple[str, ...]:

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 
 from kensho.model.errors import UsageError
 from kensho.model.finding import Finding, Severity
-from kensho.packages.copying import check_digests, copy_source
 from kensho.packages.files import complete_files, stated_digests
 from kensho.packages.rewrite import PackageFile, Signer, WrittenPackage, write_package
 from kensho.packages.signing import chain, keys
 from kensho.packages.signing.certificate import write_certificate
 from kensho.packages.source import OvfPackage
-from kensho.storage import MemorySource
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -113,8 +111,6 @@ def write_manifest_anew(
         known = digests if believe else None
         expected = None if believe else digests
         files.append(PackageFile(name, package.store.open(name), known, expected))
-    if package.name in stated:
-        _check_descriptor(package, stated[package.name])
     return write_package(
         target,
         name=package.name,
@@ -125,8 +121,3 @@ def write_manifest_anew(
         overwrite=overwrite,
         on_bytes=on_bytes,
     )
-
-
-def _check_descriptor(package: OvfPackage, stated: dict[str, str]) -> None:
-    found = copy_source(MemorySource(package.data), None, algorithms=stated)
-    check_digests(package.name, found, stated, len(package.data), package.path)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from disk_helpers import KIB, MIB, make_content, open_bytes
@@ -17,6 +18,7 @@ from kensho.disks import FORMATS, content_root, create_disk, open_disk
 from kensho.disks._journal import Journal, has_checkpoint
 from kensho.disks.base import PlacingWriter
 from kensho.disks.resume import JournaledWriter, is_resumable, leftovers, write_disk_file
+from kensho.disks.transfer import source_key
 from kensho.model.errors import UsageError
 from kensho.storage import FileSource, MemorySink
 
@@ -217,6 +219,13 @@ def test_two_runs_do_not_write_one_file(tmp_path):
     with pytest.raises(UsageError, match="another run"):
         write(open_bytes(CONTENT, format="raw"), tmp_path / "disk", "raw", None)
     journal.remove()
+
+
+def test_devices_are_begun_again():
+    """Behind the same name and time there may be another disk by now."""
+    with open("/dev/zero", "rb") as device:
+        source = SimpleNamespace(name="d", size=9, kernel_file=lambda: (device.fileno(), 0))
+        assert source_key(SimpleNamespace(sources=(source,), virtual_size=9)) is None
 
 
 def test_kill_minus_nine_loses_nothing(tmp_path):

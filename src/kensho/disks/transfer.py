@@ -139,22 +139,25 @@ def write_disk(
     return result
 
 
-def source_key(reader: DiskReader) -> bytes | None:
+def source_key(reader: DiskReader, *choices: str | None) -> bytes | None:
     """Return what tells ``reader``'s files, as they are now, from all others.
 
-    None when that cannot be told, as of a pipe.
+    ``choices`` say how they are read: as which format, which snapshot. None when it cannot
+    be told, as of a pipe or a device, behind whose name and time may be other bytes now.
     """
     seen: list[tuple[str, int, object]] = []
     for source in reader.sources:
         below = source.kernel_file()
         if below is not None:
             status = os.fstat(below[0])
+            if not stat.S_ISREG(status.st_mode):
+                return None
             seen.append((source.name, source.size, (status.st_ino, status.st_mtime_ns)))
         elif stamp := getattr(source, "stamp", ""):
             seen.append((source.name, source.size, stamp))
         else:
             return None
-    return repr((seen, reader.virtual_size)).encode() if seen else None
+    return repr((seen, reader.virtual_size, choices)).encode() if seen else None
 
 
 def _write_at_once(

@@ -14,6 +14,7 @@ import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from kensho.disks._journal import Journal
 from kensho.disks.base import ParentRef
 from kensho.disks.chain import links_of
 from kensho.disks.chain_copy import copy_chain
@@ -117,6 +118,8 @@ def write_chain(
     links = links_of(reader)
     written: list[str] = []
     with ExitStack() as stack:
+        # No other run works on it, and no journal vouches for bytes that go now.
+        stack.callback(Journal(leftovers(path)[1], b"chain").remove)
 
         def pending(name: str) -> ByteSink:
             place = path.with_name(name)
@@ -148,7 +151,6 @@ def write_chain(
         check_unchanged(reader)
         if how.verify:
             _verify(reader, path, target, how, on_verify)
-        leftovers(path)[1].unlink(missing_ok=True)  # a journal would vouch for bytes that go now
     forget_hashes(path)
     root = content_root(reader, threads=how.threads) if how.root else None
     return Written(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from kensho.disks._journal import Journal
 from kensho.disks.compare import compare, content_root
 from kensho.disks.copy import copy_disk
 from kensho.disks.from_pipe import PipedDisk
@@ -169,8 +170,9 @@ def _write_at_once(
     on_copy: Callable[[int, int], None] | None,
     on_verify: Callable[[int, int], None] | None,
 ) -> Written:
-    leftovers(path)[1].unlink(missing_ok=True)  # a journal would vouch for bytes that go now
     with ExitStack() as stack:
+        # No other run works on it, and no journal vouches for bytes that go now.
+        stack.callback(Journal(leftovers(path)[1], b"at once").remove)
         main = stack.enter_context(PendingFile(path))
         names = [path.name]
 

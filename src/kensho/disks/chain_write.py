@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from kensho.disks._journal import Journal
+from kensho.disks._siblings import demand_readable
 from kensho.disks.base import ParentRef
 from kensho.disks.chain import links_of
 from kensho.disks.chain_copy import copy_chain
@@ -123,6 +124,8 @@ def write_chain(
 
         def pending(name: str) -> ByteSink:
             place = path.with_name(name)
+            if place != path:
+                demand_readable(name, path)
             if name in written:
                 raise UsageError(f"two files would be called {name!r}", path=path)
             check_destination(reader, place, overwrite=how.overwrite)
@@ -151,6 +154,7 @@ def write_chain(
         check_unchanged(reader)
         if how.verify:
             _verify(reader, path, target, how, on_verify)
+        path.unlink(missing_ok=True)  # an old disk must not be seen on top of new ones
     forget_hashes(path)
     root = content_root(reader, threads=how.threads) if how.root else None
     return Written(

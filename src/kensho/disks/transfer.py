@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kensho.disks._journal import Journal
+from kensho.disks._siblings import demand_readable
 from kensho.disks.compare import compare, content_root
 from kensho.disks.copy import copy_disk
 from kensho.disks.from_pipe import PipedDisk
@@ -177,6 +178,7 @@ def _write_at_once(
         names = [path.name]
 
         def beside(name: str) -> ByteSink:
+            demand_readable(name, path)
             check_destination(reader, path.with_name(name), overwrite=how.overwrite)
             names.append(name)
             return stack.enter_context(PendingFile(path.with_name(name))).sink
@@ -185,6 +187,8 @@ def _write_at_once(
         result = _copy(reader, writer, how, on_copy, keep=keep)
         if how.verify:
             _verify(reader, partial_path(path), target, how, result, on_verify)
+        if len(names) > 1:  # it gets its name last: until then none may be seen with new files
+            path.unlink(missing_ok=True)
     sizes = [path.with_name(name).stat().st_size for name in names]
     return _written(str(path), target, result, sum(sizes), tuple(names), how, writer)
 

@@ -212,16 +212,17 @@ def _write_resumed(
             if pending.start and on_resume is not None:
                 on_resume(pending.start)
             result = _copy(reader, pending.writer, how, on_copy, pending.start, keep)
+            if pending.start and how.root:
+                # The part copied before was not hashed in this run: the source is read once more.
+                root = content_root(reader, threads=how.threads, keep=keep)
+                check_unchanged(reader)
+                result = dataclasses.replace(result, content_root=root)
             if how.verify:
                 _verify(reader, partial_path(path), target, how, result, on_verify)
     except VerificationError:
         for left in leftovers(path):  # nothing to go on with
             left.unlink(missing_ok=True)
         raise
-    if pending.start and how.root:
-        # The part copied before was not hashed in this run: the source is read once more.
-        root = content_root(reader, threads=how.threads, keep=keep)
-        result = dataclasses.replace(result, content_root=root)
     result = dataclasses.replace(result, data_bytes=result.data_bytes + pending.done)
     size = path.stat().st_size
     return _written(str(path), target, result, size, (path.name,), how, pending.writer)

@@ -174,6 +174,7 @@ def _write_at_once(
     with ExitStack() as stack:
         # No other run works on it, and no journal vouches for bytes that go now.
         stack.callback(Journal(leftovers(path)[1], b"at once").remove)
+        _forget_lost(path)
         main = stack.enter_context(PendingFile(path))
         names = [path.name]
 
@@ -209,6 +210,7 @@ def _write_resumed(
         with pending_disk(
             path, whole, lambda sink: begin_disk(sink, target, how, None, path.name)
         ) as pending:
+            _forget_lost(path)
             if pending.start and on_resume is not None:
                 on_resume(pending.start)
             result = _copy(reader, pending.writer, how, on_copy, pending.start, keep)
@@ -226,6 +228,12 @@ def _write_resumed(
     result = dataclasses.replace(result, data_bytes=result.data_bytes + pending.done)
     size = path.stat().st_size
     return _written(str(path), target, result, size, (path.name,), how, pending.writer)
+
+
+def _forget_lost(path: Path) -> None:
+    """Remove the hashes of a disk that is no more, lest the one begun pass for an update of it."""
+    if not path.exists():
+        hashes_path(path).unlink(missing_ok=True)
 
 
 def write_stream(

@@ -382,6 +382,64 @@ def test_a_killed_conversion_is_gone_on_with(
     assert [p for p in tmp_path.iterdir() if p.name.startswith(".")] == []
 
 
+def test_a_source_that_changes_before_it_is_hashed_gives_no_result(
+    kensho: Kensho, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A resumed run reads the source again for the hashes: they must be those of the disk."""
+    from kensho.disks import copy_kernel, resume, transfer
+
+    monkeypatch.setattr(resume, "EVERY", 1 << 16)
+    monkeypatch.setattr(copy_kernel, "WINDOW", 1 << 20)
+    out = tmp_path / "out.qcow2"
+    copy, root = transfer.copy_disk, transfer.content_root
+    calls: list[int] = []
+
+    def killed(*arguments: Any, **options: Any) -> Any:
+        return copy(*arguments, **options, cancelled=lambda: calls.append(1) or len(calls) > 9)
+
+    def touched(*arguments: Any, **options: Any) -> str:
+        with disk.open("r+b") as file:
+            file.write(b"changed")
+        return root(*arguments, **options)
+
+    monkeypatch.setattr(transfer, "copy_disk", killed)
+    kensho("disk", "convert", disk, out)
+    monkeypatch.setattr(transfer, "copy_disk", copy)
+    monkeypatch.setattr(transfer, "content_root", touched)
+    code, _, err = kensho("disk", "convert", disk, out, "--hash")
+    assert (code, "changed while" in err, "resuming" in err) == (1, True, True)
+    assert not out.exists()
+    assert not out.with_name("out.qcow2.kensho-hashes").exists()
+
+
+@needs_qemu
+def test_another_snapshot_of_the_same_file_is_begun_again(
+    kensho: Kensho, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kensho.disks import copy_kernel, resume, transfer
+    from kensho.model.errors import InterruptedRunError
+
+    source, out = tmp_path / "s.qcow2", tmp_path / "out.raw"
+    qemu("convert", "-f", "raw", "-O", "qcow2", disk, source)
+    qemu("snapshot", "-c", "one", source)
+    subprocess.run(["qemu-io", "-c", "write -P 7 0 8M", str(source)], check=True)
+    monkeypatch.setattr(resume, "EVERY", 1 << 16)
+    monkeypatch.setattr(copy_kernel, "WINDOW", 1 << 20)
+    real = transfer.copy_disk
+    calls: list[int] = []
+
+    def killed(*arguments: Any, **options: Any) -> Any:
+        return real(*arguments, **options, cancelled=lambda: calls.append(1) or len(calls) > 9)
+
+    monkeypatch.setattr(transfer, "copy_disk", killed)
+    interrupted = kensho("disk", "convert", source, out, "--snapshot", "one")
+    assert interrupted[0] == InterruptedRunError.exit_code
+    monkeypatch.setattr(transfer, "copy_disk", real)
+    code, _, err = kensho("disk", "convert", source, out)
+    assert (code, "resuming" in err) == (0, False)
+    assert out.read_bytes() == b"\7" * (8 * MIB)
+
+
 def test_what_does_not_verify_is_not_put_in_place(
     kensho: Kensho, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from kensho.disks import create_disk
 from kensho.disks.base import ChildWriter, ParentRef
-from kensho.storage import FileSink
+from kensho.storage import FileSink, PendingFile
 from tests.cli.conftest import Kensho
 from tests.images import MIB, raw_disk
 
@@ -161,3 +161,42 @@ def test_a_chain_that_does_not_verify_is_not_put_in_place(
     command = ("disk", "convert", chain, tmp_path / "x.qcow2", "--chain", "keep", "--verify")
     assert kensho(*command)[0] == 11
     assert [p.name for p in tmp_path.iterdir()] == ["source"]
+
+
+@pytest.mark.parametrize(("fmt", "name"), [("qcow2", "a:x"), ("vhdx", "a\\b"), ("vmdk", "x\x01")])
+def test_names_that_could_not_be_read_again(
+    kensho: Kensho, chain: Path, tmp_path: Path, fmt: str, name: str
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    for options in (["--chain", "keep"], ["--subformat", "twoGbMaxExtentFlat"]):
+        if fmt == "vmdk" or "keep" in options:
+            code, _, err = kensho("disk", "convert", chain, out / f"{name}.{fmt}", *options)
+            assert code == 2
+            assert "cannot be called" in err
+    assert list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize("options", [["--chain", "keep"], ["--subformat", "twoGbMaxExtentSparse"]])
+def test_an_old_disk_is_not_seen_with_new_files(
+    kensho: Kensho,
+    chain: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+) -> None:
+    """Killed between two names: what is there would read as a mixture of both."""
+    out = tmp_path / "out.vmdk"
+    assert kensho("disk", "convert", chain, out, *options)[0] == 0
+    commit, done = PendingFile.commit, []
+
+    def killed(pending: PendingFile) -> None:
+        if done:
+            raise KeyboardInterrupt
+        commit(pending)
+        done.append(pending)
+
+    monkeypatch.setattr(PendingFile, "commit", killed)
+    assert kensho("disk", "convert", chain, out, "--overwrite", *options)[0] == 130
+    assert done
+    assert not out.exists()

@@ -121,3 +121,27 @@ def test_a_pipe_can_be_the_source(disk: Path, kensho: Kensho, tmp_path: Path) ->
     assert done.returncode == 11
     assert b"write it anew" in done.stderr
     assert out.exists()
+
+
+def test_hashes_of_a_disk_that_is_no_more_are_no_update(
+    as_json: AsJson, kensho: Kensho, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk was removed, its hashes were not, and the next conversion was killed."""
+    from kensho.disks import copy_kernel, resume, transfer
+
+    monkeypatch.setattr(resume, "EVERY", 1 << 16)
+    monkeypatch.setattr(copy_kernel, "WINDOW", 1 << 20)
+    out = tmp_path / "out.qcow2"
+    as_json("disk", "convert", disk, out, "--hash")
+    out.unlink()
+    real, calls = transfer.copy_disk, []
+
+    def killed(*arguments: Any, **options: Any) -> Any:
+        return real(*arguments, **options, cancelled=lambda: calls.append(1) or len(calls) > 9)
+
+    monkeypatch.setattr(transfer, "copy_disk", killed)
+    kensho("disk", "convert", disk, out, "--update")
+    monkeypatch.setattr(transfer, "copy_disk", real)
+    code, _, err = kensho("disk", "convert", disk, out, "--update")
+    assert (code, "resuming" in err) == (0, True), err
+    assert kensho("disk", "compare", disk, out, "-q")[0] == 0

@@ -65,6 +65,17 @@ def test_compressed_clusters_qemu_made(tmp_path):
         assert read_all(open_bytes(made)) == CONTENT
 
 
+@pytest.mark.parametrize("target", ["so", "qcow2c"])
+def test_subclusters_are_no_blocks(target, tmp_path):
+    """Of a cluster, a QCOW2 with extended L2 stores any 2 KiB: the writers want whole blocks."""
+    parts = [(60 * KIB, 8 * KIB), (256 * KIB, 2 * KIB), (310 * KIB, 2 * KIB), (MIB - KIB, 3 * KIB)]
+    content = make_content(2 * MIB, parts)
+    blob = Qemu(tmp_path).convert(content, "qcow2", "extended_l2=on").read_bytes()
+    for passthrough, root in (("checked", True), ("blind", False)):
+        made, _ = carry(blob, target, passthrough, root=root)
+        assert read_all(open_bytes(made)) == content
+
+
 def test_the_root_comes_along():
     made, result = carry(make_disk(CONTENT, "vmdk"), "qcow2c", "blind", root=True)
     assert result.content_root == content_root(open_bytes(CONTENT, format="raw"))

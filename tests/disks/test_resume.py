@@ -1,12 +1,14 @@
 """A copy that is cut off anywhere goes on and ends in the same bytes as one that was not."""
 
 import contextlib
+import fcntl
 import itertools
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from disk_helpers import KIB, MIB, make_content, open_bytes
@@ -17,6 +19,7 @@ from kensho.disks import FORMATS, content_root, create_disk, open_disk
 from kensho.disks._journal import Journal, has_checkpoint
 from kensho.disks.base import PlacingWriter
 from kensho.disks.resume import JournaledWriter, is_resumable, leftovers, write_disk_file
+from kensho.disks.transfer import How, Target, source_key, write_disk
 from kensho.model.errors import UsageError
 from kensho.storage import FileSource, MemorySink
 
@@ -216,7 +219,29 @@ def test_two_runs_do_not_write_one_file(tmp_path):
     journal = Journal(leftovers(tmp_path / "disk")[1], b"k")
     with pytest.raises(UsageError, match="another run"):
         write(open_bytes(CONTENT, format="raw"), tmp_path / "disk", "raw", None)
+    for target in (Target("vmdk", "twoGbMaxExtentSparse", SIZE), Target("raw", "sparse", SIZE)):
+        with pytest.raises(UsageError, match="another run"):  # those that are not resumed, too
+            write_disk(open_bytes(CONTENT, format="raw"), tmp_path / "disk", target, How())
     journal.remove()
+
+
+def test_a_journal_that_its_owner_removes_is_no_lock(tmp_path, monkeypatch):
+    flock = fcntl.flock
+
+    def removed_before(fd, how):
+        (tmp_path / "journal").unlink()
+        flock(fd, how)
+
+    monkeypatch.setattr(fcntl, "flock", removed_before)
+    with pytest.raises(UsageError, match="another run"):
+        Journal(tmp_path / "journal", b"k")
+
+
+def test_devices_are_begun_again():
+    """Behind the same name and time there may be another disk by now."""
+    with Path("/dev/zero").open("rb") as device:
+        source = SimpleNamespace(name="d", size=9, kernel_file=lambda: (device.fileno(), 0))
+        assert source_key(SimpleNamespace(sources=(source,), virtual_size=9)) is None
 
 
 def test_kill_minus_nine_loses_nothing(tmp_path):

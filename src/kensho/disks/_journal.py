@@ -50,11 +50,14 @@ class Journal:
             raise LocatorError(f"cannot be created: {error.strerror}", path=path) from None
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            mine = os.fstat(self._fd).st_nlink > 0  # else its owner removed it just now
         except BlockingIOError:
+            mine = False
+        if not mine:
             os.close(self._fd)
             raise UsageError(
                 "another run is working on this disk", path=path, hint="wait for it to end"
-            ) from None
+            )
         title = _title(key)
         self._first = self._end = len(title)
         self.has_runs = os.pread(self._fd, len(title), 0) == title and any(True for _ in self)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kensho.model.errors import UnsafePathError
+from kensho.model.errors import UnsafePathError, UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kensho.disks.base import SiblingOpener
     from kensho.storage.base import ByteSource
 
@@ -37,3 +39,17 @@ def safe_sibling(opener: SiblingOpener, path: str) -> SiblingOpener:
         return opener(safe_name(name, path))
 
     return opened
+
+
+def demand_readable(name: str, path: Path) -> None:
+    """Raise UsageError when ``path`` could not be read again, as it will refer to ``name``."""
+    try:
+        same = safe_name(name, str(path)) == name
+    except UnsafePathError:
+        same = False
+    if not same:
+        raise UsageError(
+            f"a disk of several files cannot be called {path.name!r}: {name!r} would not be found",
+            path=path,
+            hint="leave out backslashes, control characters and a colon at the second place",
+        )

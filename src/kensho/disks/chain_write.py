@@ -14,6 +14,8 @@ import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from kensho.disks._journal import Journal
+from kensho.disks._siblings import demand_readable
 from kensho.disks.base import ParentRef
 from kensho.disks.chain import links_of
 from kensho.disks.chain_copy import copy_chain
@@ -117,9 +119,13 @@ def write_chain(
     links = links_of(reader)
     written: list[str] = []
     with ExitStack() as stack:
+        # No other run works on it, and no journal vouches for bytes that go now.
+        stack.callback(Journal(leftovers(path)[1], b"chain").remove)
 
         def pending(name: str) -> ByteSink:
             place = path.with_name(name)
+            if place != path:
+                demand_readable(name, path)
             if name in written:
                 raise UsageError(f"two files would be called {name!r}", path=path)
             check_destination(reader, place, overwrite=how.overwrite)
@@ -148,7 +154,7 @@ def write_chain(
         check_unchanged(reader)
         if how.verify:
             _verify(reader, path, target, how, on_verify)
-        leftovers(path)[1].unlink(missing_ok=True)  # a journal would vouch for bytes that go now
+        path.unlink(missing_ok=True)  # an old disk must not be seen on top of new ones
     forget_hashes(path)
     root = content_root(reader, threads=how.threads) if how.root else None
     return Written(

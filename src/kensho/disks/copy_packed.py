@@ -82,11 +82,16 @@ class _Carrier:
             buffer[: end - start] = ZEROS[: end - start]
         encoded: list[Any] = []
         total = 0
+        unit, done = self._writer.granularity, start
         for extent in self._reader.extents(start, end):
             if extent.kind is not Kind.DATA:
                 continue
-            if extent.file >= 0:
-                found, size = self._plain(extent.start, extent.end, start, buffer)
+            if extent.file >= 0:  # less than a block may be stored: a subcluster
+                low = max(extent.start // unit * unit, done)
+                done = min(-(-extent.end // unit) * unit, end)
+                if low >= done:
+                    continue
+                found, size = self._plain(low, done, start, buffer)
             else:
                 found, size = self._packed(extent.start, extent.end, start, buffer)
             encoded += found

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from kensho.disks._journal import Journal
+from kensho.disks._siblings import demand_readable
 from kensho.disks.compare import compare, content_root
 from kensho.disks.copy import copy_disk
 from kensho.disks.from_pipe import PipedDisk
@@ -139,22 +141,25 @@ def write_disk(
     return result
 
 
-def source_key(reader: DiskReader) -> bytes | None:
+def source_key(reader: DiskReader, *choices: str | None) -> bytes | None:
     """Return what tells ``reader``'s files, as they are now, from all others.
 
-    None when that cannot be told, as of a pipe.
+    ``choices`` say how they are read: as which format, which snapshot. None when it cannot
+    be told, as of a pipe or a device, behind whose name and time may be other bytes now.
     """
     seen: list[tuple[str, int, object]] = []
     for source in reader.sources:
         below = source.kernel_file()
         if below is not None:
             status = os.fstat(below[0])
+            if not stat.S_ISREG(status.st_mode):
+                return None
             seen.append((source.name, source.size, (status.st_ino, status.st_mtime_ns)))
         elif stamp := getattr(source, "stamp", ""):
             seen.append((source.name, source.size, stamp))
         else:
             return None
-    return repr((seen, reader.virtual_size)).encode() if seen else None
+    return repr((seen, reader.virtual_size, choices)).encode() if seen else None
 
 
 def _write_at_once(
@@ -166,12 +171,15 @@ def _write_at_once(
     on_copy: Callable[[int, int], None] | None,
     on_verify: Callable[[int, int], None] | None,
 ) -> Written:
-    leftovers(path)[1].unlink(missing_ok=True)  # a journal would vouch for bytes that go now
     with ExitStack() as stack:
+        # No other run works on it, and no journal vouches for bytes that go now.
+        stack.callback(Journal(leftovers(path)[1], b"at once").remove)
+        _forget_lost(path)
         main = stack.enter_context(PendingFile(path))
         names = [path.name]
 
         def beside(name: str) -> ByteSink:
+            demand_readable(name, path)
             check_destination(reader, path.with_name(name), overwrite=how.overwrite)
             names.append(name)
             return stack.enter_context(PendingFile(path.with_name(name))).sink
@@ -180,6 +188,8 @@ def _write_at_once(
         result = _copy(reader, writer, how, on_copy, keep=keep)
         if how.verify:
             _verify(reader, partial_path(path), target, how, result, on_verify)
+        if len(names) > 1:  # it gets its name last: until then none may be seen with new files
+            path.unlink(missing_ok=True)
     sizes = [path.with_name(name).stat().st_size for name in names]
     return _written(str(path), target, result, sum(sizes), tuple(names), how, writer)
 
@@ -200,22 +210,30 @@ def _write_resumed(
         with pending_disk(
             path, whole, lambda sink: begin_disk(sink, target, how, None, path.name)
         ) as pending:
+            _forget_lost(path)
             if pending.start and on_resume is not None:
                 on_resume(pending.start)
             result = _copy(reader, pending.writer, how, on_copy, pending.start, keep)
+            if pending.start and how.root:
+                # The part copied before was not hashed in this run: the source is read once more.
+                root = content_root(reader, threads=how.threads, keep=keep)
+                check_unchanged(reader)
+                result = dataclasses.replace(result, content_root=root)
             if how.verify:
                 _verify(reader, partial_path(path), target, how, result, on_verify)
     except VerificationError:
         for left in leftovers(path):  # nothing to go on with
             left.unlink(missing_ok=True)
         raise
-    if pending.start and how.root:
-        # The part copied before was not hashed in this run: the source is read once more.
-        root = content_root(reader, threads=how.threads, keep=keep)
-        result = dataclasses.replace(result, content_root=root)
     result = dataclasses.replace(result, data_bytes=result.data_bytes + pending.done)
     size = path.stat().st_size
     return _written(str(path), target, result, size, (path.name,), how, pending.writer)
+
+
+def _forget_lost(path: Path) -> None:
+    """Remove the hashes of a disk that is no more, lest the one begun pass for an update of it."""
+    if not path.exists():
+        hashes_path(path).unlink(missing_ok=True)
 
 
 def write_stream(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from kensho.model.errors import UsageError
 from kensho.storage.file import FileSink
 
 if TYPE_CHECKING:
@@ -23,7 +25,8 @@ class PendingFile:
 
     The bytes go to ``.<name>.kensho-partial`` in the same folder. Leaving the block
     normally makes them durable and renames; leaving it by any exception, Ctrl-C
-    included, removes them and leaves what was at ``path`` untouched.
+    included, removes them and leaves what was at ``path`` untouched. UsageError when
+    another run is writing it.
     """
 
     __slots__ = ("_partial", "path", "sink")
@@ -31,9 +34,10 @@ class PendingFile:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._partial = partial_path(self.path)
-        with contextlib.suppress(FileNotFoundError):  # left by a killed run
-            self._partial.unlink()
+        _remove_leftover(self._partial)
         self.sink = FileSink(self._partial, exclusive=True)
+        with contextlib.suppress(OSError):  # some network file systems have no locks
+            fcntl.flock(self.sink.kernel_file()[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def commit(self) -> None:
         """Put the file in place: fsync, rename, fsync of the folder."""
@@ -70,6 +74,21 @@ class PendingFile:
         except BaseException:
             self.discard()
             raise
+
+
+def _remove_leftover(partial: Path) -> None:
+    """Remove what a killed run left; a run that lives holds a lock on it."""
+    with contextlib.suppress(OSError):
+        fd = os.open(partial, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                "another run is writing this file", path=partial, hint="wait for it to end"
+            ) from None
+        finally:
+            os.close(fd)
+    partial.unlink(missing_ok=True)
 
 
 def partial_path(path: Path) -> Path:

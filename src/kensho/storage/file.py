@@ -198,7 +198,7 @@ class FileSink:
         """Make what was written durable."""
         os.fsync(self._fd)
 
-    def kernel_file(self) -> tuple[int, int] | None:
+    def kernel_file(self) -> tuple[int, int]:
         """Return (file descriptor, 0) for in-kernel copies."""
         return (self._fd, 0)
 

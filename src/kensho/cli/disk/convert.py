@@ -124,7 +124,7 @@ def convert(
             verify=verify,
             root=hash or update,
             identity=_identity(reader, target),
-            key=source_key(reader),
+            key=source_key(reader, format, snapshot),
             passthrough=passthrough,
         )
         if passthrough and (update or chain == "keep"):

@@ -143,11 +143,18 @@ def test_fix_without_a_place_for_the_result(kensho: Kensho, tmp_path: Path) -> N
     assert kensho("fix", package(tmp_path))[0] == 2
 
 
+def test_fix_writes_no_package_with_a_file_outside(kensho: Kensho, tmp_path: Path) -> None:
+    (tmp_path / "disk1.vmdk").write_bytes(b"x")
+    path = package(tmp_path / "in", changed(('"disk1.vmdk"', '"../disk1.vmdk"')), manifest=None)
+    assert kensho("fix", path, "-o", tmp_path / "out")[0] == 1
+    assert not (tmp_path / "out").exists()
+
+
 def test_fix_writes_no_package_without_its_files(kensho: Kensho, tmp_path: Path) -> None:
     path = package(tmp_path / "in", files={}, manifest=None)
     code, _, err = kensho("fix", path, "-o", tmp_path / "out.ova")
     assert code == 1
-    assert "disk1.vmdk is missing" in err
+    assert "'disk1.vmdk' is missing" in err
     assert not (tmp_path / "out.ova").exists()
     assert kensho("fix", path, "--dry-run")[0] == 0
     assert kensho("fix", "-", "-o", tmp_path / "out.ova")[0] == 2

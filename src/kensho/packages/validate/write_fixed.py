@@ -11,9 +11,8 @@ from kensho.appliances.ovf.elements import Notes, attribute, children
 from kensho.appliances.ovf.references import read_files
 from kensho.appliances.packed import open_content
 from kensho.model.appliance import File
-from kensho.model.errors import PackageError
 from kensho.packages.copying import check_digests
-from kensho.packages.files import stated_digests
+from kensho.packages.files import complete_files, stated_digests
 from kensho.packages.rewrite import (
     ALGORITHMS,
     PackageFile,
@@ -26,7 +25,7 @@ from kensho.packages.rewrite import (
 from kensho.packages.source import OvfPackage
 from kensho.packages.validate.fix import Mended
 from kensho.packages.validate.profile import Profile
-from kensho.packages.validate.rules.references import absent, chunks, stored
+from kensho.packages.validate.rules.references import stored
 from kensho.packages.validate.subject import package_subject, subject_of
 from kensho.storage import ByteSource
 from kensho.storage.digest import digest_source
@@ -63,9 +62,10 @@ def write_fixed(
     """Write ``mended`` to ``target`` with a new manifest.
 
     What the manifest before vouches for is compared first: ManifestMismatchError when it differs,
-    so that a damaged package does not get a good manifest. PackageError when a file is missing.
+    so that a damaged package does not get a good manifest. PackageError when a file is missing,
+    UnsafePathError when one lies outside the package.
     """
-    _refuse_missing(package)
+    complete_files(package)  # a package without one of them would look complete
     stated = stated_digests(package)
     with ExitStack() as stack:
         files: list[PackageFile] = []
@@ -91,18 +91,6 @@ def write_fixed(
             sign=sign,
             overwrite=overwrite,
             on_bytes=on_bytes,
-        )
-
-
-def _refuse_missing(package: OvfPackage) -> None:
-    """Raise PackageError when a file is not there: a package without it would look complete."""
-    subject = package_subject(package)
-    for fault in (*absent(subject), *chunks(subject)):
-        raise PackageError(
-            fault.message,
-            path=package.path,
-            field="ovf:href",
-            hint="put all files of the package into one folder; --dry-run shows the descriptor",
         )
 
 

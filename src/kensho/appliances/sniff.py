@@ -17,6 +17,9 @@ _PAIR = re.compile(rb'^[ \t]*([A-Za-z.][A-Za-z0-9_.:-]*)[ \t]*=[ \t]*"', re.MULT
 _VMX_KEYS = frozenset(
     {b".encoding", b"config.version", b"virtualhw.version", b"displayname", b"guestos"}
 )
+#: What may stand before the first element; libvirt warns there of editing its files.
+_NOT_ROOT = re.compile(rb"<\?.*?\?>|<!--.*?-->", re.DOTALL)
+_DOMAIN = re.compile(rb"<(domain|domainsnapshot|domaincheckpoint|domainbackup|domstatus)[\s/>]")
 _VMDK_TEXT = b"# Disk DescriptorFile"
 
 
@@ -40,6 +43,15 @@ def is_xml(source: ByteSource) -> bool:
         head = head.replace(bom, b"")  # some write it twice, or behind a blank
     text = head.replace(b"\0", b"").lstrip()  # UTF-16 of ASCII has a zero in each pair
     return text.startswith(b"<") and not is_surely_disk(source)
+
+
+def is_domain(source: ByteSource) -> bool:
+    """Tell whether the file is XML about a libvirt domain: its definition, a snapshot, its state."""
+    head = source.read_at(0, min(_HEAD, source.size))
+    for bom in _BOMS:
+        head = head.removeprefix(bom)
+    text = _NOT_ROOT.sub(b"", head.replace(b"\0", b"")).lstrip()
+    return _DOMAIN.match(text) is not None
 
 
 def is_vmx(source: ByteSource) -> bool:

@@ -74,7 +74,7 @@ def open_package(
     locator: str | Path,
     selection: Selection = Selection(),  # noqa: B008 - frozen
 ) -> Package:
-    """Open an OVA, an OVF or VMX descriptor, a libvirt domain, a folder with one of them, or a disk image.
+    """Open an OVA, an OVF, VMX or libvirt descriptor, a folder with one of them, or a disk image.
 
     ``locator`` is a path, a URL, ``archive#member``, or ``-`` for standard input, of which a
     pipe gives the descriptor only. OVA and OVF may be packed with gzip. ``selection`` says what is

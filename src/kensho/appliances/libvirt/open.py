@@ -22,7 +22,7 @@ from kensho.appliances.libvirt.notes import Notes, Place
 from kensho.appliances.libvirt.read import read_domain
 from kensho.appliances.origin import Origin
 from kensho.appliances.package import Package
-from kensho.appliances.store import Store, find, read_text_file
+from kensho.appliances.store import Store, fetching, find, read_text_file
 from kensho.appliances.xmlsafe import MAX_XML, parse_xml
 from kensho.disks import detect
 from kensho.model.appliance import Appliance, DiskImage
@@ -35,14 +35,14 @@ from kensho.storage.locator import sibling_opener
 _SURE = 90  #: of a format's own mark, which raw images lack
 
 
-def open_domain(origin: Origin, _selection: Selection) -> Package:
+def open_domain(origin: Origin, selection: Selection) -> Package:
     """Open the machine a domain describes; see above for where its disks are looked for."""
     path = origin.path
     beside = origin.beside()
     try:
         root, findings = parse_xml(read_text_file(beside, origin.name, MAX_XML), path=path)
         named = _absolute_names(root) if Path(path).is_file() else frozenset()
-        store = _with_named(beside, named)
+        store = _with_named(fetching(beside) if selection.fetch else beside, named)
         often = _shared_base_names(root)
         notes = Notes(path, lambda name: _locate(store, name, often))
         appliance = read_domain(root, notes, fallback=origin.stem)

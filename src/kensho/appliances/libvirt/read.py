@@ -35,10 +35,10 @@ _X86 = frozenset({"", "x86_64", "i686", "i586", "i386"})
 #: where they say more than the model does.
 _READ = frozenset({"name", "uuid", "title", "description", "memory", "devices", "metadata"})
 _ROOTS = {
-    "domainsnapshot": "a snapshot of a domain",
-    "domaincheckpoint": "a checkpoint of a domain",
-    "domstatus": "the state of a running domain",
-    "domainbackup": "a backup job of a domain",
+    "domainsnapshot": "a snapshot of a libvirt domain",
+    "domaincheckpoint": "a checkpoint of a libvirt domain",
+    "domstatus": "the state of a running libvirt domain",
+    "domainbackup": "a backup job of a libvirt domain",
 }
 
 
@@ -108,8 +108,13 @@ def _check_root(root: etree._Element, path: str) -> None:
             path=path,
             hint="use the domain itself: virsh dumpxml --inactive NAME",
         )
-    if tag != "domain":
-        raise CorruptError(f"is no libvirt domain but <{tag[:60]}>", path=path)
+    if tag != "domain" or (root.get("type") is None and root.find("devices") is None):
+        raise CorruptError(
+            f"<{tag[:60]}> is no libvirt domain: it has neither a type nor devices",
+            path=path,
+            field="domain/@type",
+            hint="use what `virsh dumpxml --inactive NAME` prints",
+        )
     kind = (root.get("type") or "").lower()
     if kind in words.CONTAINERS or text_of(root, "os/type") == "exe":
         raise UnsupportedError(

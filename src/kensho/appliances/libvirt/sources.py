@@ -15,6 +15,7 @@ from lxml import etree
 
 from kensho.appliances.libvirt import words
 from kensho.appliances.libvirt.notes import value
+from kensho.appliances.paths import is_web_address
 from kensho.model.appliance import DiskImage, File
 from kensho.model.finding import Severity
 
@@ -36,7 +37,7 @@ def image_of(storage: Storage, element: etree._Element, name: str) -> str | None
             action="left out of the machine",
         )
         return None
-    if not locatable:
+    if not locatable and not is_web_address(href):  # KF-216 says how to get that
         storage.notes.note(
             "KF-149",
             Severity.ERROR,

@@ -535,6 +535,12 @@ def test_what_is_not_understood_is_kept_word_for_word(tmp_path):
     assert {"KF-139", "KF-148"} <= codes(package)
 
 
+def test_what_is_kept_is_bounded(tmp_path):
+    package = opened(tmp_path, top="<metadata>" + "<a/>" * 100_000 + "</metadata>")
+    assert len(package.appliance.machines[0].extras) == 1024
+    assert "KF-125" in codes(package)
+
+
 def test_other_processors_and_kernels_of_the_host_are_said(tmp_path):
     top = "<os><type arch='aarch64'>hvm</type><kernel>/boot/vmlinuz</kernel></os>"
     package = opened(tmp_path, top=top)

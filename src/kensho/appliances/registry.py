@@ -17,7 +17,15 @@ from typing import cast
 from kensho.appliances.origin import Origin, find_origin
 from kensho.appliances.package import Package
 from kensho.appliances.packed import unpacked
-from kensho.appliances.sniff import is_disk, is_domain, is_surely_disk, is_tar, is_vmx, is_xml
+from kensho.appliances.sniff import (
+    is_disk,
+    is_domain,
+    is_surely_disk,
+    is_tar,
+    is_vmx,
+    is_xen,
+    is_xml,
+)
 from kensho.model.errors import CorruptError, UnsupportedError
 from kensho.model.selection import Selection
 from kensho.storage import ByteSource
@@ -49,6 +57,7 @@ SOURCES: tuple[Source, ...] = (
     Source("libvirt", "libvirt domain", is_domain, "kensho.appliances.libvirt.open:open_domain"),
     Source("ovf", "OVF descriptor", is_xml, "kensho.appliances.ovf.open:open_ovf"),
     Source("vmx", "VMware configuration file", is_vmx, "kensho.appliances.vmx.open:open_vmx"),
+    Source("xen", "Xen configuration file", is_xen, "kensho.appliances.xen.read:open_xen"),
     Source("disk", "disk image alone", is_disk, "kensho.appliances.image.open:open_single_disk"),
 )
 
@@ -120,7 +129,7 @@ def _recognise(source: ByteSource) -> Source:
     raise UnsupportedError(
         "is a text file of no kind known here",
         path=source.name,
-        hint="kensho reads OVA, OVF, VMX, libvirt domains and disk images (kensho inspect FILE)",
+        hint="kensho reads OVA, OVF, VMX, libvirt domains, Xen files and disks (kensho inspect FILE)",
     )
 
 

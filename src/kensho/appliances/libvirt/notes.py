@@ -11,6 +11,7 @@ from kensho.model.finding import Finding, Severity
 from kensho.model.machine import Extra
 
 _MOST_KEPT = 1 << 20  #: characters of one kept element; libvirt's own are a few hundred
+_MOST_EXTRAS = 1024  #: kept elements; real domains have fewer than 100
 _DIGITS = 18
 
 
@@ -28,6 +29,7 @@ class Notes:
 
     path: str
     locate: Callable[[str], Place]
+    keeps: bool = True  #: whether elements are the file's own words
     findings: list[Finding] = field(default_factory=list)
     extras: list[Extra] = field(default_factory=list)
 
@@ -39,6 +41,17 @@ class Notes:
 
     def keep(self, element: etree._Element) -> None:
         """Keep an element word for word; one of absurd size is named and left out."""
+        if not self.keeps:
+            return
+        if len(self.extras) == _MOST_EXTRAS:
+            self.keeps = False
+            self.note(
+                "KF-125",
+                Severity.WARNING,
+                f"more than {_MOST_EXTRAS} elements have no place in the model",
+                action="the others are left out",
+            )
+            return
         where = element.getroottree().getpath(element)
         text = etree.tostring(element, encoding="unicode", with_tail=False)
         if len(text) > _MOST_KEPT:

@@ -13,6 +13,7 @@ import posixpath
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from lxml import etree
@@ -28,6 +29,7 @@ from kensho.disks import detect
 from kensho.model.appliance import Appliance, DiskImage
 from kensho.model.errors import KenshoError, UnsafePathError, UnsupportedError
 from kensho.model.finding import Finding, Severity
+from kensho.model.machine import Extra
 from kensho.model.selection import Selection
 from kensho.storage import ByteSource, FileSource
 from kensho.storage.locator import sibling_opener
@@ -35,24 +37,50 @@ from kensho.storage.locator import sibling_opener
 _SURE = 90  #: of a format's own mark, which raw images lack
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A domain as elements; ``extras`` is what else was in the file, None when it is libvirt's own.
+
+    Only a file of libvirt's own has elements to keep word for word.
+    """
+
+    root: etree._Element
+    findings: tuple[Finding, ...] = ()
+    extras: tuple[Extra, ...] | None = None
+
+
 def open_domain(origin: Origin, selection: Selection) -> Package:
     """Open the machine a domain describes; see above for where its disks are looked for."""
+    return open_loaded(origin, selection, "libvirt", _parse)
+
+
+def _parse(data: bytes, path: str) -> Loaded:
+    return Loaded(*parse_xml(data, path=path))
+
+
+def open_loaded(
+    origin: Origin, selection: Selection, kind: str, load: Callable[[bytes, str], Loaded]
+) -> Package:
+    """Open the machine in a file that ``load`` turns into a domain; ``kind`` names the reader."""
     path = origin.path
     beside = origin.beside()
     try:
-        root, findings = parse_xml(read_text_file(beside, origin.name, MAX_XML), path=path)
+        loaded = load(read_text_file(beside, origin.name, MAX_XML), path)
+        root = loaded.root
         named = _absolute_names(root) if Path(path).is_file() else frozenset()
         store = _with_named(fetching(beside) if selection.fetch else beside, named)
         often = _shared_base_names(root)
-        notes = Notes(path, lambda name: _locate(store, name, often))
+        is_own = loaded.extras is None
+        notes = Notes(path, lambda name: _locate(store, name, often), keeps=is_own)
+        notes.extras.extend(loaded.extras or ())
         appliance = read_domain(root, notes, fallback=origin.stem)
         about_formats = _check_formats(appliance, store)
         package = assemble(
-            "libvirt",
+            kind,
             path,
             appliance,
             store,
-            (*findings, *notes.findings, *about_formats),
+            (*loaded.findings, *notes.findings, *about_formats),
             own=(origin.name,),
         )
     except BaseException:

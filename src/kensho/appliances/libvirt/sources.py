@@ -41,7 +41,7 @@ def image_of(storage: Storage, element: etree._Element, name: str) -> str | None
         storage.notes.note(
             "KF-149",
             Severity.ERROR,
-            f"{name} is {href}, which is no file",
+            f"its content is {href}, which is no file",
             subject=name,
             action="copy it to a file and name that in the domain, such as with qemu-img convert",
         )
@@ -113,7 +113,7 @@ def _say_where(storage: Storage, drive: str, name: str, href: str, *, there: boo
         storage.notes.note(
             "KF-146",
             Severity.NOTE,
-            f"{drive} is {href}, outside the folder of the domain's file",
+            f"{href} is outside the folder of the domain's file",
             subject=drive,
             action="read from there, as the domain says",
         )
@@ -121,7 +121,7 @@ def _say_where(storage: Storage, drive: str, name: str, href: str, *, there: boo
         storage.notes.note(
             "KF-147",
             Severity.NOTE if there else Severity.WARNING,
-            f"{drive} is said to be {name}",
+            f"the domain names {name}",
             subject=drive,
             action=f"{href} beside the domain's file is read"
             if there

@@ -165,7 +165,7 @@ def _check_formats(appliance: Appliance, store: Store) -> list[Finding]:
     findings = []
     for image in appliance.images:
         file = appliance.file(image.file)
-        if file is None or file.encryption:
+        if file is None:
             continue
         found = _format_of(store, file.href)
         if found and found != (image.format or "raw"):

@@ -9,6 +9,7 @@ counts where a chain leaves the folder of its disk.
 from __future__ import annotations
 
 import posixpath
+import re
 from typing import TYPE_CHECKING
 
 from lxml import etree
@@ -37,6 +38,9 @@ def image_of(storage: Storage, element: etree._Element, name: str) -> str | None
             action="left out of the machine",
         )
         return None
+    cipher = _cipher(element)
+    if cipher:  # its bytes would pass for a raw disk's
+        href, locatable = f"{cipher}://{href.lstrip('/')}", False
     if not locatable and not is_web_address(href):  # KF-216 says how to get that
         storage.notes.note(
             "KF-149",
@@ -45,8 +49,7 @@ def image_of(storage: Storage, element: etree._Element, name: str) -> str | None
             subject=name,
             action="copy it to a file and name that in the domain, such as with qemu-img convert",
         )
-    cipher = _cipher(element)
-    file = _file(storage, href, name, locatable=locatable, encryption=cipher)
+    file = _file(storage, href, name, locatable=locatable)
     word = value(element, "driver", "type").lower()
     image = f"disk-{file}"
     if image not in storage.images:
@@ -86,14 +89,16 @@ def _source(element: etree._Element) -> tuple[str, bool]:
 
 
 def _cipher(element: etree._Element) -> str:
-    for path in ("source/encryption", "encryption"):
-        found = element.find(path)
-        if found is not None:
-            return f"libvirt:{found.get('format') or 'encrypted'}"
-    return ""
+    """Return what a disk is encrypted with, ``luks`` as a rule; empty when it is not."""
+    found = element.find("source/encryption")
+    found = element.find("encryption") if found is None else found
+    if found is None:
+        return ""
+    word = re.sub(r"[^a-z0-9]", "", (found.get("format") or "").lower())
+    return word if len(word) > 1 else "encrypted"
 
 
-def _file(storage: Storage, name: str, drive: str, *, locatable: bool, encryption: str = "") -> str:
+def _file(storage: Storage, name: str, drive: str, *, locatable: bool) -> str:
     """Return the id of the file that a drive names, listing it if it is new."""
     href = name
     if locatable:
@@ -104,7 +109,7 @@ def _file(storage: Storage, name: str, drive: str, *, locatable: bool, encryptio
         if file.href == href:
             return file.id
     file_id = f"file{len(storage.files) + 1}"
-    storage.files[file_id] = File(file_id, href, encryption=encryption)
+    storage.files[file_id] = File(file_id, href)
     return file_id
 
 

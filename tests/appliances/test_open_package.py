@@ -77,7 +77,7 @@ def test_tar_without_ustar_mark(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"<domain type='kvm'/>", "libvirt"),
+        (b"<domainsnapshot/>", "snapshot of a libvirt domain"),
         (b"<VirtualBox/>", "VirtualBox"),
         (b"<configuration/>", "Hyper-V"),
         (b"<html/>", "<html>"),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
-from kensho.appliances.sniff import is_surely_disk
+from kensho.appliances.sniff import is_domain, is_surely_disk
 from kensho.model.errors import KenshoError, LocatorError
 from kensho.storage import FileSource
 
@@ -16,12 +17,17 @@ _TEXT_LIMIT = 64 * 1024
 
 
 def descriptor_in(folder: Path) -> Path:
-    """Return the only OVF or VMX file, else the only OVA, else the only disk image in a folder.
+    """Return the only OVF or VMX, else libvirt domain, else OVA, else disk image in a folder.
 
     LocatorError, listing the candidates, when there are several, or none.
     """
     files = sorted(entry for entry in folder.iterdir() if entry.is_file())
-    for wanted in (_by_suffix(files, _DESCRIPTORS), _by_suffix(files, {".ova"}), _disks(files)):
+    for wanted in (
+        _by_suffix(files, _DESCRIPTORS),
+        _domains(files),
+        _by_suffix(files, {".ova"}),
+        _disks(files),
+    ):
         if len(wanted) == 1:
             return wanted[0]
         if wanted:
@@ -33,7 +39,7 @@ def descriptor_in(folder: Path) -> Path:
                 hint=f"name one of them, such as {folder / wanted[0].name}",
             )
     raise LocatorError(
-        "no OVF, VMX, OVA or disk image is in this folder",
+        "no OVF, VMX, libvirt domain, OVA or disk image is in this folder",
         path=folder,
         hint="name the folder that holds the machine's files, or the file itself",
     )
@@ -42,6 +48,16 @@ def descriptor_in(folder: Path) -> Path:
 def _by_suffix(files: list[Path], suffixes: frozenset[str] | set[str]) -> list[Path]:
     # A folder is searched by name; what is found is then recognised by its content.
     return [f for f in files if f.suffix.lower() in suffixes and not f.name.startswith("._")]
+
+
+def _domains(files: list[Path]) -> list[Path]:
+    """Return the XML files that describe a libvirt domain."""
+    found = []
+    for file in _by_suffix(files, {".xml"}):
+        with contextlib.suppress(KenshoError), FileSource(file) as source:
+            if is_domain(source):
+                found.append(file)
+    return found
 
 
 def _disks(files: list[Path]) -> list[Path]:

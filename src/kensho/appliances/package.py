@@ -31,10 +31,11 @@ class Digest(msgspec.Struct, frozen=True):
 class Package:
     """An opened source.
 
-    ``kind`` is the reader's name (``ova``, ``ovf``, ``vmx``, ``disk``); ``open_file``
+    ``kind`` is the reader's name (``ova``, ``ovf``, ``vmx``, ``libvirt``, ``disk``); ``open_file``
     opens a file of the appliance by its id and raises PackageError when it is missing;
     ``open_sibling`` opens a file by its name beside the descriptor, for disks made of
-    several files. ``manifest`` maps file names to what they should hash to, None when
+    several files, and ``beside``, where files lie in several folders, returns the same for the folder
+    of a file by its id. ``manifest`` maps file names to what they should hash to, None when
     the package has none. ``close`` frees everything opened through the package.
     """
 
@@ -46,6 +47,7 @@ class Package:
     findings: tuple[Finding, ...] = ()
     manifest: Mapping[str, tuple[Digest, ...]] | None = None
     close: Callable[[], None] = lambda: None
+    beside: Callable[[str], Callable[[str], ByteSource]] | None = None
 
 
 class PlacedDisk(msgspec.Struct, frozen=True):

@@ -17,6 +17,14 @@ _PAIR = re.compile(rb'^[ \t]*([A-Za-z.][A-Za-z0-9_.:-]*)[ \t]*=[ \t]*"', re.MULT
 _VMX_KEYS = frozenset(
     {b".encoding", b"config.version", b"virtualhw.version", b"displayname", b"guestos"}
 )
+#: Two of these, assigned, make a file a configuration of xl or xm.
+_XEN_KEYS = frozenset(
+    {b"memory", b"maxmem", b"disk", b"vif", b"builder", b"kernel", b"vcpus", b"type", b"bootloader"}
+)
+_ASSIGNED = re.compile(rb"""^[ \t]*([a-z_]+)[ \t]*=[ \t]*["'\[0-9]""", re.MULTILINE)
+#: What may stand before the first element; libvirt warns there of editing its files.
+_NOT_ROOT = re.compile(rb"<\?.*?\?>|<!--.*?-->", re.DOTALL)
+_DOMAIN = re.compile(rb"<(domain|domainsnapshot|domaincheckpoint|domainbackup|domstatus)[\s/>]")
 _VMDK_TEXT = b"# Disk DescriptorFile"
 
 
@@ -42,12 +50,29 @@ def is_xml(source: ByteSource) -> bool:
     return text.startswith(b"<") and not is_surely_disk(source)
 
 
+def is_domain(source: ByteSource) -> bool:
+    """Tell whether the file is XML about a libvirt domain: its definition, a snapshot, its state."""
+    head = source.read_at(0, min(_HEAD, source.size))
+    for bom in _BOMS:
+        head = head.removeprefix(bom)
+    text = _NOT_ROOT.sub(b"", head.replace(b"\0", b"")).lstrip()
+    return _DOMAIN.match(text) is not None
+
+
 def is_vmx(source: ByteSource) -> bool:
     """Tell whether the file is a dictionary with a VMX's keys."""
     head = source.read_at(0, min(_HEAD, source.size))
     if head.removeprefix(codecs.BOM_UTF8).startswith(_VMDK_TEXT) or b"\0" in head:
         return False
     return any(match[1].lower() in _VMX_KEYS for match in _PAIR.finditer(head))
+
+
+def is_xen(source: ByteSource) -> bool:
+    """Tell whether the file assigns values to names of which several are xl's."""
+    head = source.read_at(0, min(_HEAD, source.size))
+    if b"\0" in head:
+        return False
+    return len({match[1] for match in _ASSIGNED.finditer(head)} & _XEN_KEYS) >= 2
 
 
 def is_disk(source: ByteSource) -> bool:

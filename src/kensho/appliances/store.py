@@ -29,7 +29,8 @@ class Store:
     raise UnsafePathError for what lies outside. ``names`` lists what is there, or is empty where
     other files may lie beside the package's own. ``base`` is the folder's URL when it is on a web
     server, ``fetch`` allows other web addresses, and ``beyond`` says why files that are not here
-    cannot be had at all, as in a pipe.
+    cannot be had at all, as in a pipe. ``named`` are absolute paths that a hypervisor's own file
+    names, and may; a package's never may.
     """
 
     path: str
@@ -40,6 +41,7 @@ class Store:
     base: str = ""
     fetch: bool = False
     beyond: str = ""
+    named: frozenset[str] = frozenset()
 
 
 def folder_store(folder: Path, path: str) -> Store:
@@ -167,6 +169,8 @@ def find(store: Store, href: str) -> str | None:
     UnsupportedError for addresses that are not fetched, UnsafePathError for names outside the
     package. A full address below the package's own is a name like any other.
     """
+    if href in store.named:
+        return href if store.size_of(href) is not None else None
     if is_web_address(href):
         inner = below(store.base, href)
         if inner is not None:

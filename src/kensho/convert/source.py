@@ -129,11 +129,12 @@ def _open_image(
     source = package.open_file(image.file)
     stack.callback(source.close)
     _refuse_zfs(source)
+    sibling = package.open_sibling if package.beside is None else package.beside(image.file)
     if below is None:
-        reader = open_disk(source, sibling=package.open_sibling)
+        reader = open_disk(source, sibling=sibling)
         stack.callback(reader.close)
         return reader
-    layer = open_layer(source, sibling=package.open_sibling)
+    layer = open_layer(source, sibling=sibling)
     stack.callback(layer.close)
     findings: tuple[Finding, ...] = ()
     if isinstance(layer, Layer) and layer.parent is not None:

@@ -123,9 +123,13 @@ def _line(text: str) -> str:
     return " ".join(_NOT_XML.sub(" ", text).split())
 
 
+def libvirt_name(name: str) -> str:
+    """Return what libvirt can call a domain; it makes file names of it: no slash, nothing hidden."""
+    return _line(name).replace("/", "-").lstrip(".") or "machine"
+
+
 def _add_identity(root: etree._Element, machine: Machine) -> None:
-    # libvirt makes file names of the domain's name, hence no slash and nothing hidden.
-    name = _line(machine.name).replace("/", "-").lstrip(".") or "machine"
+    name = libvirt_name(machine.name)
     _text(root, "name", name)
     if machine.uuid is not None:
         with contextlib.suppress(ValueError):  # not a UUID: libvirt makes one

@@ -1,0 +1,1 @@
+"""Xen: the configuration files of xl and xm."""

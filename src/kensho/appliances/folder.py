@@ -8,7 +8,7 @@ from kensho.appliances.sniff import is_surely_disk
 from kensho.model.errors import KenshoError, LocatorError
 from kensho.storage import FileSource
 
-_DESCRIPTORS = frozenset({".ovf", ".vmx"})
+_DESCRIPTORS = frozenset({".ovf", ".vmx", ".vbox"})
 _RAW = frozenset({".img", ".raw", ".dd"})
 _LISTED = 10
 _VMDK_TEXT = b"# Disk DescriptorFile"
@@ -16,7 +16,7 @@ _TEXT_LIMIT = 64 * 1024
 
 
 def descriptor_in(folder: Path) -> Path:
-    """Return the only OVF or VMX file, else the only OVA, else the only disk image in a folder.
+    """Return the only OVF, VMX or .vbox file, else the only OVA, else the only disk image in a folder.
 
     LocatorError, listing the candidates, when there are several, or none.
     """
@@ -33,7 +33,7 @@ def descriptor_in(folder: Path) -> Path:
                 hint=f"name one of them, such as {folder / wanted[0].name}",
             )
     raise LocatorError(
-        "no OVF, VMX, OVA or disk image is in this folder",
+        "no OVF, VMX, .vbox, OVA or disk image is in this folder",
         path=folder,
         hint="name the folder that holds the machine's files, or the file itself",
     )

@@ -31,7 +31,8 @@ class Digest(msgspec.Struct, frozen=True):
 class Package:
     """An opened source.
 
-    ``kind`` is the reader's name (``ova``, ``ovf``, ``vmx``, ``disk``); ``open_file``
+    ``kind`` is the reader's name (``ova``, ``ovf``, ``vmx``, ``vbox``, ``pve``,
+    ``disk``); ``open_file``
     opens a file of the appliance by its id and raises PackageError when it is missing;
     ``open_sibling`` opens a file by its name beside the descriptor, for disks made of
     several files. ``manifest`` maps file names to what they should hash to, None when

@@ -17,7 +17,7 @@ from typing import cast
 from kensho.appliances.origin import Origin, find_origin
 from kensho.appliances.package import Package
 from kensho.appliances.packed import unpacked
-from kensho.appliances.sniff import is_disk, is_surely_disk, is_tar, is_vmx, is_xml
+from kensho.appliances.sniff import is_disk, is_surely_disk, is_tar, is_vbox, is_vmx, is_xml
 from kensho.model.errors import CorruptError, UnsupportedError
 from kensho.model.selection import Selection
 from kensho.storage import ByteSource
@@ -46,13 +46,14 @@ class Refused:
 #: Asked in this order; only the last one could mistake another's file for its own.
 SOURCES: tuple[Source, ...] = (
     Source("ova", "OVF package in a tar archive", is_tar, "kensho.appliances.ova.read:open_ova"),
+    Source("vbox", "VirtualBox settings", is_vbox, "kensho.appliances.virtualbox.open:open_vbox"),
     Source("ovf", "OVF descriptor", is_xml, "kensho.appliances.ovf.open:open_ovf"),
     Source("vmx", "VMware configuration file", is_vmx, "kensho.appliances.vmx.open:open_vmx"),
     Source("disk", "disk image alone", is_disk, "kensho.appliances.image.open:open_single_disk"),
 )
 
 #: A file named like this that has no mark of any kind is damaged, not a raw disk image.
-_MACHINE_SUFFIXES = frozenset({".ova", ".ovf", ".vmx", ".xva", ".mf", ".cert", ".xml"})
+_MACHINE_SUFFIXES = frozenset({".ova", ".ovf", ".vmx", ".vbox", ".xva", ".mf", ".cert", ".xml"})
 
 REFUSED: tuple[Refused, ...] = (
     Refused(b"\x1f\x8b", "compressed with gzip", "unpack it first: gunzip, or tar -xzf"),
@@ -73,7 +74,7 @@ def open_package(
     locator: str | Path,
     selection: Selection = Selection(),  # noqa: B008 - frozen
 ) -> Package:
-    """Open an OVA, an OVF or VMX descriptor, a folder with one of them, or a disk image.
+    """Open an OVA, an OVF, VMX or .vbox descriptor, a folder with one of them, or a disk image.
 
     ``locator`` is a path, a URL, ``archive#member``, or ``-`` for standard input, of which a
     pipe gives the descriptor only. OVA and OVF may be packed with gzip. ``selection`` says what is
@@ -119,7 +120,7 @@ def _recognise(source: ByteSource) -> Source:
     raise UnsupportedError(
         "is a text file of no kind known here",
         path=source.name,
-        hint="kensho reads OVA, OVF, VMX and disk images (kensho inspect FILE)",
+        hint="kensho reads OVA, OVF, VMX, .vbox and disk images (kensho inspect FILE)",
     )
 
 

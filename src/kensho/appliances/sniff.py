@@ -17,6 +17,8 @@ _PAIR = re.compile(rb'^[ \t]*([A-Za-z.][A-Za-z0-9_.:-]*)[ \t]*=[ \t]*"', re.MULT
 _VMX_KEYS = frozenset(
     {b".encoding", b"config.version", b"virtualhw.version", b"displayname", b"guestos"}
 )
+_BEFORE_ROOT = re.compile(rb"\s*(?:<\?.*?\?>|<!--.*?-->)", re.DOTALL)
+_ROOT = re.compile(rb"\s*<(?:[\w.-]+:)?([\w.-]+)")
 _VMDK_TEXT = b"# Disk DescriptorFile"
 
 
@@ -40,6 +42,24 @@ def is_xml(source: ByteSource) -> bool:
         head = head.replace(bom, b"")  # some write it twice, or behind a blank
     text = head.replace(b"\0", b"").lstrip()  # UTF-16 of ASCII has a zero in each pair
     return text.startswith(b"<") and not is_surely_disk(source)
+
+
+def is_vbox(source: ByteSource) -> bool:
+    """Tell whether the file is XML whose root is VirtualBox."""
+    return is_xml(source) and _root_name(source) == b"VirtualBox"
+
+
+def _root_name(source: ByteSource) -> bytes:
+    """Return the local name of an XML document's root, empty when it is not near the beginning."""
+    head = source.read_at(0, min(_HEAD, source.size))
+    for bom in _BOMS:
+        head = head.replace(bom, b"")
+    head = head.replace(b"\0", b"")
+    place = 0
+    while (skipped := _BEFORE_ROOT.match(head, place)) is not None:
+        place = skipped.end()
+    root = _ROOT.match(head, place)
+    return b"" if root is None else root[1]
 
 
 def is_vmx(source: ByteSource) -> bool:

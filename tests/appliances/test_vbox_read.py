@@ -11,10 +11,15 @@ import uuid
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from vbox_samples import BASE, DELTA, ISO, MACHINE, hardware, registry, storage, vbox
 
 from kensho.appliances import open_package
+from kensho.appliances.ovf.elements import Notes
 from kensho.appliances.package import Package
+from kensho.appliances.virtualbox.read import read_vbox
+from kensho.appliances.xmlsafe import parse_xml
 from kensho.cli.exits import run
 from kensho.convert.source import opened_image
 from kensho.model.errors import (
@@ -377,6 +382,28 @@ def test_names_stay_in_the_folder(tmp_path: Path) -> None:
     package = opened(folder, vbox(registry("../passwd") + hardware() + storage()))
     with pytest.raises(PackageError):
         package.open_file(package.appliance.files[0].id)
+
+
+SAMPLE = vbox(registry(delta="d.vdi") + hardware('<Firmware type="EFI"/>') + storage(DELTA))
+
+
+@given(st.data())
+def test_changed_settings_are_read_or_refused(data: st.DataObject) -> None:
+    """Cut, doubled and overwritten text gives a machine or a typed error, never another one."""
+    text = bytearray(SAMPLE)
+    for _ in range(data.draw(st.integers(1, 4))):
+        start = data.draw(st.integers(0, len(text) - 1))
+        end = min(len(text), start + data.draw(st.integers(0, 40)))
+        new = data.draw(
+            st.sampled_from([b"", b"9" * 30, b"-1", b'"', b"<x/>", bytes(text[start:end]) * 2])
+        )
+        text[start:end] = new
+    notes = Notes("p")
+    try:
+        root, _ = parse_xml(bytes(text), path="p")
+        read_vbox(root, notes=notes, fallback="f", snapshot=None, locate=lambda name: (name, False))
+    except KenshoError:
+        pass
 
 
 def test_a_folder_with_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from typing import cast
 from kensho.appliances.origin import Origin, find_origin
 from kensho.appliances.package import Package
 from kensho.appliances.packed import unpacked
-from kensho.appliances.sniff import is_disk, is_surely_disk, is_tar, is_vbox, is_vmx, is_xml
+from kensho.appliances.sniff import is_disk, is_pve, is_surely_disk, is_tar, is_vbox, is_vmx, is_xml
 from kensho.model.errors import CorruptError, UnsupportedError
 from kensho.model.selection import Selection
 from kensho.storage import ByteSource
@@ -49,6 +49,7 @@ SOURCES: tuple[Source, ...] = (
     Source("vbox", "VirtualBox settings", is_vbox, "kensho.appliances.virtualbox.open:open_vbox"),
     Source("ovf", "OVF descriptor", is_xml, "kensho.appliances.ovf.open:open_ovf"),
     Source("vmx", "VMware configuration file", is_vmx, "kensho.appliances.vmx.open:open_vmx"),
+    Source("pve", "Proxmox VE configuration", is_pve, "kensho.appliances.proxmox.open:open_conf"),
     Source("disk", "disk image alone", is_disk, "kensho.appliances.image.open:open_single_disk"),
 )
 
@@ -74,7 +75,7 @@ def open_package(
     locator: str | Path,
     selection: Selection = Selection(),  # noqa: B008 - frozen
 ) -> Package:
-    """Open an OVA, an OVF, VMX or .vbox descriptor, a folder with one of them, or a disk image.
+    """Open an OVA, an OVF, VMX, .vbox or qm descriptor, a folder with one of them, or a disk image.
 
     ``locator`` is a path, a URL, ``archive#member``, or ``-`` for standard input, of which a
     pipe gives the descriptor only. OVA and OVF may be packed with gzip. ``selection`` says what is
@@ -120,7 +121,7 @@ def _recognise(source: ByteSource) -> Source:
     raise UnsupportedError(
         "is a text file of no kind known here",
         path=source.name,
-        hint="kensho reads OVA, OVF, VMX, .vbox and disk images (kensho inspect FILE)",
+        hint="kensho reads OVA, OVF, VMX, .vbox, Proxmox .conf and disk images (kensho inspect FILE)",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 
+from kensho.appliances.proxmox.conf import looks_like_conf
 from kensho.disks import detect
 from kensho.model.errors import KenshoError
 from kensho.storage import ByteSource
@@ -68,6 +69,13 @@ def is_vmx(source: ByteSource) -> bool:
     if head.removeprefix(codecs.BOM_UTF8).startswith(_VMDK_TEXT) or b"\0" in head:
         return False
     return any(match[1].lower() in _VMX_KEYS for match in _PAIR.finditer(head))
+
+
+def is_pve(source: ByteSource) -> bool:
+    """Tell whether the file is a configuration of Proxmox VE's qemu-server."""
+    head = source.read_at(0, min(_HEAD, source.size))
+    whole = head if source.size <= _HEAD else head.rpartition(b"\n")[0]
+    return looks_like_conf(whole)
 
 
 def is_disk(source: ByteSource) -> bool:

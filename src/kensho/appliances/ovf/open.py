@@ -25,7 +25,6 @@ from kensho.model.selection import Selection
 _OTHER_ROOTS = {
     "domain": ("a libvirt domain", "its disk images can be opened one by one"),
     "domainsnapshot": ("a libvirt snapshot", "its disk images can be opened one by one"),
-    "VirtualBox": ("a VirtualBox settings file", "export the machine: VBoxManage export"),
     "ParallelsVirtualMachine": ("a Parallels machine", "its disk images have to be exported"),
     "Parallels_disk_image": ("a Parallels disk descriptor", "Parallels disks are not read yet"),
     "configuration": ("a Hyper-V configuration", "its VHD or VHDX files can be opened one by one"),

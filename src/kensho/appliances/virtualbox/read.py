@@ -9,20 +9,16 @@ from __future__ import annotations
 
 import re
 import uuid as uuids
-from collections.abc import Iterator
 
 from lxml import etree
 
 from kensho.appliances.ovf.elements import (
-    MAX_KEPT,
     Notes,
     attribute,
-    attributes,
     child,
     children,
     is_true,
     local,
-    serialise,
     text,
 )
 from kensho.appliances.virtualbox.devices import (
@@ -34,14 +30,14 @@ from kensho.appliances.virtualbox.devices import (
     read_video,
 )
 from kensho.appliances.virtualbox.drives import read_drives
+from kensho.appliances.virtualbox.extras import note_host_side, read_extras
 from kensho.appliances.virtualbox.media import Locate, Media, plain_uuid, read_registry
 from kensho.model import guest_os
 from kensho.model.appliance import Appliance, File
-from kensho.model.errors import LimitError, PackageError, UnsupportedError, UsageError
+from kensho.model.errors import PackageError, UnsupportedError, UsageError
 from kensho.model.finding import Severity
 from kensho.model.machine import (
     Cpu,
-    Extra,
     Firmware,
     FirmwareSettings,
     GuestOs,
@@ -54,19 +50,6 @@ _DEFAULT_MEMORY_MIB = 128  #: what VirtualBox takes where the settings do not sa
 _MOST_MEMORY_MIB = 1 << 31
 _MOST_CPUS = 4096
 _LISTED = 20
-#: Children of Hardware that are read to the last attribute, and so not kept.
-_READ_WHOLE = frozenset({"Memory", "Boot", "StorageControllers"})
-_READ_OF_MACHINE = frozenset({"Hardware", "StorageControllers", "Description"})
-_MACHINE_ATTRIBUTES = frozenset({"uuid", "name", "OSType"})
-#: What belongs to VirtualBox's host or its guest additions, in words.
-_HOST_SIDE = {
-    "SharedFolder": "shared folders",
-    "GuestProperty": "guest properties",
-    "ExtraDataItem": "extra data",
-    "DeviceFilter": "USB device filters",
-    "Forwarding": "NAT port forwarding",
-    "Device": "passed-through PCI devices",
-}
 
 
 def read_vbox(
@@ -110,9 +93,9 @@ def read_vbox(
         usb=read_usb(hardware),
         others=read_parallel_ports(hardware),
         annotation=text(machine, "Description"),
-        extras=_extras(root, machine, state, notes),
+        extras=read_extras(root, machine, state, notes),
     )
-    _note_host_side(state, notes)
+    note_host_side(state, notes)
     return Appliance(
         name=name,
         machines=(read,),
@@ -291,53 +274,3 @@ def _uuid(stated: str) -> str | None:
         return str(uuids.UUID(plain_uuid(stated))) if stated else None
     except ValueError:
         return None
-
-
-def _note_host_side(state: etree._Element, notes: Notes) -> None:
-    counts: dict[str, int] = {}
-    for scope in children(state, "Hardware", "ExtraData"):
-        for element in scope.iter():
-            if (name := local(element)) in _HOST_SIDE:
-                counts[name] = counts.get(name, 0) + 1
-    if counts:
-        words = ", ".join(f"{count} {_HOST_SIDE[name]}" for name, count in counts.items())
-        notes.add(
-            "KF-235",
-            Severity.NOTE,
-            f"kept word for word, and known to VirtualBox only: {words}",
-            action="no part of what other hypervisors get",
-        )
-
-
-def _extras(
-    root: etree._Element, machine: etree._Element, state: etree._Element, notes: Notes
-) -> tuple[Extra, ...]:
-    return tuple(_kept(_not_read(root, machine, state), notes))
-
-
-def _kept(found: Iterator[Extra], notes: Notes) -> Iterator[Extra]:
-    for extra in found:
-        notes.kept += len(extra.text)
-        if notes.kept > MAX_KEPT:
-            raise LimitError(f"more than {MAX_KEPT} characters of unknown XML", path=notes.path)
-        yield extra
-
-
-def _not_read(
-    root: etree._Element, machine: etree._Element, state: etree._Element
-) -> Iterator[Extra]:
-    if version := attribute(root, "version"):
-        yield Extra("vbox", "VirtualBox/@version", version)
-    for _, name, value in attributes(machine):
-        if name not in _MACHINE_ATTRIBUTES:
-            yield Extra("vbox", f"Machine/@{name}", value)
-    for element in children(machine):
-        if local(element) not in _READ_OF_MACHINE and _says_something(element):
-            yield Extra("vbox", f"Machine/{local(element)}", serialise(element))
-    for element in children(child(state, "Hardware")):
-        if local(element) not in _READ_WHOLE and _says_something(element):
-            yield Extra("vbox", f"Machine/Hardware/{local(element)}", serialise(element))
-
-
-def _says_something(element: etree._Element) -> bool:
-    return bool(element.attrib) or bool(len(element)) or bool(text(element))

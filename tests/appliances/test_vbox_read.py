@@ -46,6 +46,7 @@ from kensho.model.machine import (
 )
 from kensho.model.selection import Selection
 from kensho.model.units import GIB, MIB
+from kensho.platforms import PLATFORMS
 
 needs_qemu = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="needs qemu-img")
 
@@ -202,6 +203,21 @@ def test_uefi_with_secure_boot_tpm_and_nvram(tmp_path: Path) -> None:
     assert package.open_file("nvram").size == 1
 
 
+OVMF = Path("/usr/share/OVMF")
+
+
+@pytest.mark.skipif(not (OVMF / "OVMF_VARS_4M.ms.fd").exists(), reason="needs ovmf")
+@pytest.mark.parametrize(
+    ("variables", "on"),
+    [("OVMF_VARS_4M.ms.fd", True), ("OVMF_VARS_4M.fd", False), ("OVMF_VARS.ms.fd", True)],
+)
+def test_secure_boot_by_the_firmware_s_variables(tmp_path: Path, variables: str, on: bool) -> None:
+    """Debian's OVMF has variable stores with and without Microsoft's keys."""
+    (tmp_path / "web.nvram").write_bytes((OVMF / variables).read_bytes())
+    extra = '<Firmware type="EFI"/><BIOS><NVRAM path="web.nvram"/></BIOS>'
+    assert machine_of(tmp_path, vbox(hardware(extra))).firmware.secure_boot is on
+
+
 def test_a_uefi_machine_that_never_ran(tmp_path: Path) -> None:
     extra = '<Firmware type="EFI"><NVRAM path="web.nvram"/></Firmware>'
     package = opened(tmp_path, vbox(hardware(extra)))
@@ -231,13 +247,15 @@ def test_kinds_of_media(tmp_path: Path) -> None:
     assert not disk("Normal").shared
 
 
-def qemu_vdi(path: Path, pattern: bytes, size: int) -> None:
-    """Make a VDI with ``pattern`` at 1 MiB; its bytes are qemu-img's."""
+def qemu_vdi(path: Path, pattern: bytes, size: int, *, below: bytes = b"") -> None:
+    """Make a VDI with ``pattern`` at 1 MiB, ``below`` at 3 MiB; its bytes are qemu-img's."""
     raw = path.with_suffix(".raw")
     with raw.open("wb") as file:
         file.truncate(size)
         file.seek(MIB)
         file.write(pattern)
+        file.seek(3 * MIB)
+        file.write(below)
     subprocess.run(
         ["qemu-img", "convert", "-f", "raw", "-O", "vdi", raw, path],
         check=True,
@@ -260,7 +278,7 @@ def chain(folder: Path) -> bytes:
     """Make a chain of two disks, and settings with a snapshot of the time before the second."""
     (folder / "Snapshots").mkdir()
     top = folder / "Snapshots" / f"{{{DELTA}}}.vdi"
-    qemu_vdi(folder / "disk.vdi", b"base" * 1024, 8 * MIB)
+    qemu_vdi(folder / "disk.vdi", b"base" * 1024, 8 * MIB, below=b"deep" * 1024)
     qemu_vdi(top, b"snap" * 1024, 8 * MIB)
     set_vdi_ids(folder / "disk.vdi", BASE, None)
     set_vdi_ids(top, DELTA, BASE)
@@ -290,6 +308,22 @@ def test_a_chain_is_read_as_one_disk_and_a_snapshot_as_it_was(tmp_path: Path) ->
     with pytest.raises(UsageError, match="no snapshot is called 'x'") as error:
         opened(tmp_path, data, configuration="x")
     assert "fresh" in error.value.hint
+
+
+@needs_qemu
+@pytest.mark.parametrize("named", [False, True], ids=["all", "--machine"])
+def test_convert_a_chain(tmp_path: Path, named: bool) -> None:
+    (tmp_path / "web.vbox").write_bytes(chain(tmp_path))
+    out = tmp_path / "out"
+    choice = ["--machine", "web 01"] if named else []
+    assert run(["convert", str(tmp_path / "web.vbox"), "--to", "kvm", "-o", str(out), *choice]) == 0
+    raw = tmp_path / "raw"
+    disk = next(out.glob("*.qcow2"))
+    subprocess.run(["qemu-img", "convert", "-O", "raw", disk, raw], check=True)
+    data = raw.read_bytes()
+    assert len(data) == 8 * MIB
+    assert data[MIB : MIB + 4096] == b"snap" * 1024
+    assert data[3 * MIB : 3 * MIB + 4096] == b"deep" * 1024
 
 
 @needs_qemu
@@ -426,3 +460,14 @@ def test_the_corpus_opens() -> None:
         package = open_package(path)
         assert len(package.appliance.machines[0].disks) == 2
         assert codes(package)["KF-230"] is Severity.NOTE
+
+
+@needs_qemu
+@pytest.mark.parametrize("target", [platform.name for platform in PLATFORMS])
+@pytest.mark.parametrize("controller", ["AHCI", "PIIX4", "LsiLogicSas", "NVMe", "VirtioSCSI"])
+def test_every_target_can_plan_it(tmp_path: Path, target: str, controller: str) -> None:
+    qemu_vdi(tmp_path / "disk.vdi", b"x", 4 * MIB)
+    (tmp_path / "boot.iso").write_bytes(b"\0" * 65536)
+    source = tmp_path / "web.vbox"
+    source.write_bytes(vbox(registry() + hardware() + storage(controller=controller)))
+    assert run(["plan", str(source), "--to", target, "-o", str(tmp_path / "out")]) == 0

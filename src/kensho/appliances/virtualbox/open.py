@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 
+import msgspec
+
 from kensho.appliances.assemble import assemble
 from kensho.appliances.origin import Origin
 from kensho.appliances.ovf.elements import Notes
 from kensho.appliances.package import Package
 from kensho.appliances.store import Store, find, read_text_file
+from kensho.appliances.virtualbox.nvram import MAX_NVRAM, secure_boot
 from kensho.appliances.virtualbox.read import read_vbox
 from kensho.appliances.xmlsafe import MAX_XML, parse_xml
+from kensho.model.appliance import Appliance
 from kensho.model.errors import UnsafePathError, UnsupportedError
 from kensho.model.selection import Selection
 
@@ -33,11 +37,23 @@ def open_vbox(origin: Origin, selection: Selection) -> Package:
             snapshot=selection.configuration,
             locate=lambda location: _locate(store, location),
         )
+        appliance = _with_secure_boot(appliance, store)
         found = (*findings, *notes.findings)
         return assemble("vbox", path, appliance, store, found, own=(origin.name,))
     except BaseException:
         store.close()
         raise
+
+
+def _with_secure_boot(appliance: Appliance, store: Store) -> Appliance:
+    """Return the appliance with what only the NVRAM file says."""
+    machine = appliance.machines[0]
+    file = appliance.file(machine.firmware.nvram)
+    if file is None or not secure_boot(read_text_file(store, file.href, MAX_NVRAM)):
+        return appliance
+    firmware = msgspec.structs.replace(machine.firmware, secure_boot=True)
+    machine = msgspec.structs.replace(machine, firmware=firmware)
+    return msgspec.structs.replace(appliance, machines=(machine,))
 
 
 def _locate(store: Store, location: str) -> tuple[str, bool]:

@@ -228,8 +228,8 @@ def _number(stated: str, where: str, default: int, most: int, notes: Notes) -> i
 def _firmware(
     hardware: etree._Element | None, locate: Locate, notes: Notes
 ) -> tuple[FirmwareSettings, tuple[File, ...]]:
-    # BIOS is VirtualBox's own default, not an assumption. Secure boot is in the NVRAM file, where
-    # only releases of 7.0's beta wrote it as an element too.
+    # BIOS is VirtualBox's own default, not an assumption. Secure boot is in the NVRAM file,
+    # which open.py looks into; early releases of 7.0 wrote it as an element too.
     settings = child(hardware, "Firmware")
     kind = Firmware.UEFI if _kind(settings).startswith("EFI") else Firmware.BIOS
     secure = tpm = False

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mapped_machines import HOSTILE, disk_machine, placed, with_machine
 
@@ -297,6 +297,7 @@ def test_what_kensho_writes_reads_back_equal(appliance: Appliance) -> None:
     assert again == first
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200), st.integers(1, 64), st.integers(1, 1 << 20))
 def test_any_note_cpu_and_memory_read_back(note: str, cpus: int, memory: int) -> None:
     base = disk_machine(cpus=(cpus, 1))
@@ -307,6 +308,7 @@ def test_any_note_cpu_and_memory_read_back(note: str, cpus: int, memory: int) ->
     assert found.annotation == expected.rstrip()
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     conf, _ = parse_conf(b"memory: 1\n" + data, path="p")
@@ -332,3 +334,7 @@ def test_kensho_s_own_folder_is_a_source(tmp_path: Path) -> None:
         disk.read_into(0, read)
     assert bytes(read) == raw.read_bytes()
     package.close()
+    kvm = tmp_path / "kvm"
+    assert run(["convert", package.path, "--to", "kvm", "-o", str(kvm)]) == 0
+    disks = [str(next(folder.glob("*.qcow2"))) for folder in (out, kvm)]
+    subprocess.run(["qemu-img", "compare", *disks], check=True, capture_output=True)

@@ -11,7 +11,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from vbox_samples import BASE, DELTA, ISO, MACHINE, hardware, registry, storage, vbox
 
@@ -421,6 +421,7 @@ def test_names_stay_in_the_folder(tmp_path: Path) -> None:
 SAMPLE = vbox(registry(delta="d.vdi") + hardware('<Firmware type="EFI"/>') + storage(DELTA))
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_changed_settings_are_read_or_refused(data: st.DataObject) -> None:
     """Cut, doubled and overwritten text gives a machine or a typed error, never another one."""

@@ -49,6 +49,7 @@ class _Reading:
     notes: Notes
     controllers: dict[str, Controller] = field(default_factory=dict)
     drives: list[Drive] = field(default_factory=list)
+    taken: set[str] = field(default_factory=set)  #: places of drives
     counts: dict[Bus, int] = field(default_factory=dict)
 
     def controller(self, model: ControllerModel, word: str) -> Controller:
@@ -108,14 +109,14 @@ def _read_controller(reading: _Reading, element: etree._Element) -> None:
     for device in children(element, "AttachedDevice"):
         port, number = _number(device, "port"), _number(device, "device")
         controller, unit = (channels[min(port, 1)], number) if len(channels) > 1 else (first, port)
-        _attach(reading, attribute(device, "type"), device, controller, unit)
+        _attach(reading, attribute(device, "type") or "HardDisk", device, controller, unit)
 
 
 def _attach(
     reading: _Reading, kind: str, device: etree._Element, controller: Controller, unit: int
 ) -> None:
     drive = f"{controller.id}:{unit}"
-    if any(d.id == drive for d in reading.drives):
+    if drive in reading.taken:
         reading.notes.add(
             "KF-115",
             Severity.ERROR,
@@ -123,7 +124,9 @@ def _attach(
             subject=drive,
             action="the second one is left out",
         )
-    elif kind == "DVD":
+        return
+    reading.taken.add(drive)
+    if kind == "DVD":
         host = attribute(child(device, "HostDrive"), "src")
         uuid = _medium(device)
         file = reading.media.image_file(uuid, drive) if uuid else None

@@ -1,6 +1,6 @@
 """Read VirtualBox's settings of a machine into the neutral model.
 
-Source: VirtualBox-settings.xsd, settings versions 1.2 to 1.20; the namespace is
+Source: VirtualBox-settings.xsd, settings versions 1.3 to 1.20; the namespace is
 ``http://www.virtualbox.org/`` or, in old files, ``http://www.innotek.de/VirtualBox-settings``.
 Elements that are not read, or only in part, stay as `Extra` of dialect ``vbox`` word for word.
 """

@@ -22,7 +22,7 @@ from pathlib import Path
 from kensho.appliances import open_package
 from kensho.model.errors import KenshoError
 
-KINDS = ("ovf", "ova", "vmx")
+KINDS = ("ovf", "ova", "vmx", "vbox")
 LEAST = 0.98
 _POSITIVE = "/Pos/"
 _OPENED, _REFUSED, _CRASHED = "opened", "refused", "traceback"

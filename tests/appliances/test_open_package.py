@@ -78,7 +78,7 @@ def test_tar_without_ustar_mark(tmp_path: Path) -> None:
     ("data", "words"),
     [
         (b"<domainsnapshot/>", "snapshot of a libvirt domain"),
-        (b"<VirtualBox/>", "VirtualBox"),
+        (b"<VirtualBox><Global/></VirtualBox>", "VirtualBox"),
         (b"<configuration/>", "Hyper-V"),
         (b"<html/>", "<html>"),
         (b"\x1f\x8b\x08\x00", "gzip"),

@@ -17,7 +17,7 @@ from kensho.storage import MemorySink, MemorySource
 
 SIZE = 6 * MIB + 512
 BASE = make_content(SIZE, [(0, 3 * MIB), (5 * MIB, 5000)])
-CREATE, LINK, PARENT = 392, 424, 440  # offsets of UUIDs
+CREATE, LINKAGE = 392, 424  # offsets of UUIDs: uuidCreate, uuidLinkage, VirtualBox's VDICore.h
 
 
 def child_of(parent, content, zero=()):
@@ -26,7 +26,7 @@ def child_of(parent, content, zero=()):
     assert s.unpack_header(bytes(blob)).uuid_create == blob[CREATE : CREATE + 16]
     blob[76:80] = (4).to_bytes(4, "little")
     blob[CREATE : CREATE + 16] = b"C" * 16
-    blob[LINK : LINK + 32] = parent[408:424] + parent[CREATE : CREATE + 16]
+    blob[LINKAGE : LINKAGE + 32] = parent[CREATE : CREATE + 16] + parent[408:424]
     for block in zero:
         struct.pack_into("<I", blob, 512 + 4 * block, s.ZERO)
     return bytes(blob)

@@ -223,6 +223,32 @@ def encryption_seeds():
     return [etree.tostring(root)]
 
 
+def vbox_seeds():
+    return [
+        (
+            b'<VirtualBox xmlns="http://www.virtualbox.org/" version="1.16"><Machine uuid="{1}"'
+            b' name="a" OSType="Debian_64"><MediaRegistry><HardDisks><HardDisk uuid="{2}"'
+            b' location="a.vdi" format="VDI" type="Normal"><HardDisk uuid="{3}" location="b.vdi"'
+            b' format="VDI"/></HardDisk></HardDisks></MediaRegistry><Hardware><CPU count="2"/>'
+            b'<Memory RAMSize="64"/><Boot><Order position="1" device="HardDisk"/></Boot><Network>'
+            b'<Adapter slot="0" enabled="true" MACAddress="080027000001"><NAT/></Adapter></Network>'
+            b'</Hardware><StorageControllers><StorageController name="I" type="PIIX4">'
+            b'<AttachedDevice type="HardDisk" port="0" device="1"><Image uuid="{3}"/>'
+            b"</AttachedDevice></StorageController></StorageControllers></Machine></VirtualBox>"
+        ),
+    ]
+
+
+def pve_seeds():
+    return [
+        (
+            b"#a%3A b\nbios: ovmf\nboot: order=scsi0;net0\ncores: 2\nide2: none,media=cdrom\n"
+            b"memory: 512\nnet0: virtio=02:00:00:00:00:01,bridge=vmbr0,tag=3\nostype: l26\n"
+            b"scsi0: s:vm-1-disk-0,size=4G,ssd=1\nscsihw: lsi\n\n[PENDING]\ncores: 3\n\n[s1]\ncores: 1\n"
+        ),
+    ]
+
+
 def vmx_seeds():
     yield (
         b'.encoding = "windows-1252"\nconfig.version = "8"\nvirtualHW.version = "19"\n'

@@ -148,6 +148,30 @@ def _ovf_version(data):
         convert_version(root, version)
 
 
+def _vbox(data):
+    from kensho.appliances.ovf.elements import Notes
+    from kensho.appliances.virtualbox.read import read_vbox
+    from kensho.appliances.xmlsafe import parse_xml
+
+    root, _ = parse_xml(data, path="a.vbox")
+    read_vbox(
+        root,
+        notes=Notes("a.vbox"),
+        fallback="a",
+        snapshot=None,
+        locate=lambda name: (name, True),
+    )
+
+
+def _pve(data):
+    from kensho.appliances.proxmox.conf import looks_like_conf, parse_conf
+    from kensho.appliances.proxmox.read import read_conf
+
+    looks_like_conf(data)
+    conf, _ = parse_conf(data, path="1.conf")
+    read_conf(conf, path="1.conf", fallback="a", locate=lambda _key, name: (name, True))
+
+
 def _vmx(data):
     from kensho.appliances.vmx.parse import read_dictionary
     from kensho.appliances.vmx.read import read_vmx
@@ -205,6 +229,8 @@ TARGETS = {
     "tar": Target(_tar, seeds.tar_seeds, packed=True),
     "ovf": Target(_ovf, seeds.ovf_seeds, packed=False),
     "ovf-version": Target(_ovf_version, seeds.ovf_seeds, packed=False),
+    "vbox": Target(_vbox, seeds.vbox_seeds, packed=False),
+    "pve": Target(_pve, seeds.pve_seeds, packed=False),
     "vmx": Target(_vmx, seeds.vmx_seeds, packed=False),
     "gzip": Target(_gzip, seeds.gzip_seeds, packed=False),
     "manifest": Target(_manifest, seeds.manifest_seeds, packed=False),

@@ -9,7 +9,7 @@ from kensho.appliances.sniff import is_domain, is_surely_disk
 from kensho.model.errors import KenshoError, LocatorError
 from kensho.storage import FileSource
 
-_DESCRIPTORS = frozenset({".ovf", ".vmx"})
+_DESCRIPTORS = frozenset({".ovf", ".vmx", ".vbox"})
 _RAW = frozenset({".img", ".raw", ".dd"})
 _LISTED = 10
 _VMDK_TEXT = b"# Disk DescriptorFile"
@@ -17,7 +17,9 @@ _TEXT_LIMIT = 64 * 1024
 
 
 def descriptor_in(folder: Path) -> Path:
-    """Return the only OVF or VMX, else libvirt domain, else OVA, else disk image in a folder.
+    """Return the only descriptor, else libvirt domain, else OVA, else disk image in a folder.
+
+    A descriptor is an OVF, VMX or .vbox file.
 
     LocatorError, listing the candidates, when there are several, or none.
     """
@@ -39,7 +41,7 @@ def descriptor_in(folder: Path) -> Path:
                 hint=f"name one of them, such as {folder / wanted[0].name}",
             )
     raise LocatorError(
-        "no OVF, VMX, libvirt domain, OVA or disk image is in this folder",
+        "no OVF, VMX, .vbox, libvirt domain, OVA or disk image is in this folder",
         path=folder,
         hint="name the folder that holds the machine's files, or the file itself",
     )

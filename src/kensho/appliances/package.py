@@ -31,7 +31,7 @@ class Digest(msgspec.Struct, frozen=True):
 class Package:
     """An opened source.
 
-    ``kind`` is the reader's name (``ova``, ``ovf``, ``vmx``, ``libvirt``, ``disk``); ``open_file``
+    ``kind`` is the reader's name in the registry (``ova``, ``vmx``, ``disk`` …); ``open_file``
     opens a file of the appliance by its id and raises PackageError when it is missing;
     ``open_sibling`` opens a file by its name beside the descriptor, for disks made of
     several files, and ``beside``, where files lie in several folders, returns the same for the folder

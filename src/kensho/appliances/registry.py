@@ -20,8 +20,10 @@ from kensho.appliances.packed import unpacked
 from kensho.appliances.sniff import (
     is_disk,
     is_domain,
+    is_pve,
     is_surely_disk,
     is_tar,
+    is_vbox,
     is_vmx,
     is_xen,
     is_xml,
@@ -55,14 +57,16 @@ class Refused:
 SOURCES: tuple[Source, ...] = (
     Source("ova", "OVF package in a tar archive", is_tar, "kensho.appliances.ova.read:open_ova"),
     Source("libvirt", "libvirt domain", is_domain, "kensho.appliances.libvirt.open:open_domain"),
+    Source("vbox", "VirtualBox settings", is_vbox, "kensho.appliances.virtualbox.open:open_vbox"),
     Source("ovf", "OVF descriptor", is_xml, "kensho.appliances.ovf.open:open_ovf"),
     Source("vmx", "VMware configuration file", is_vmx, "kensho.appliances.vmx.open:open_vmx"),
+    Source("pve", "Proxmox VE configuration", is_pve, "kensho.appliances.proxmox.open:open_conf"),
     Source("xen", "Xen configuration file", is_xen, "kensho.appliances.xen.read:open_xen"),
     Source("disk", "disk image alone", is_disk, "kensho.appliances.image.open:open_single_disk"),
 )
 
 #: A file named like this that has no mark of any kind is damaged, not a raw disk image.
-_MACHINE_SUFFIXES = frozenset({".ova", ".ovf", ".vmx", ".xva", ".mf", ".cert", ".xml"})
+_MACHINE_SUFFIXES = frozenset({".ova", ".ovf", ".vmx", ".vbox", ".xva", ".mf", ".cert", ".xml"})
 
 REFUSED: tuple[Refused, ...] = (
     Refused(b"\x1f\x8b", "compressed with gzip", "unpack it first: gunzip, or tar -xzf"),
@@ -83,7 +87,7 @@ def open_package(
     locator: str | Path,
     selection: Selection = Selection(),  # noqa: B008 - frozen
 ) -> Package:
-    """Open an OVA, an OVF, VMX or libvirt descriptor, a folder with one of them, or a disk image.
+    """Open what one of ``SOURCES`` recognises, or a folder with it.
 
     ``locator`` is a path, a URL, ``archive#member``, or ``-`` for standard input, of which a
     pipe gives the descriptor only. OVA and OVF may be packed with gzip. ``selection`` says what is
@@ -129,7 +133,7 @@ def _recognise(source: ByteSource) -> Source:
     raise UnsupportedError(
         "is a text file of no kind known here",
         path=source.name,
-        hint="kensho reads OVA, OVF, VMX, libvirt domains, Xen files and disks (kensho inspect FILE)",
+        hint="kensho reads OVA, OVF, VMX, .vbox, libvirt, Xen and Proxmox files, and disk images",
     )
 
 

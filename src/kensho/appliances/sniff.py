@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 
+from kensho.appliances.proxmox.conf import looks_like_conf
 from kensho.disks import detect
 from kensho.model.errors import KenshoError
 from kensho.storage import ByteSource
@@ -22,9 +23,11 @@ _XEN_KEYS = frozenset(
     {b"memory", b"maxmem", b"disk", b"vif", b"builder", b"kernel", b"vcpus", b"type", b"bootloader"}
 )
 _ASSIGNED = re.compile(rb"""^[ \t]*([a-z_]+)[ \t]*=[ \t]*["'\[0-9]""", re.MULTILINE)
-#: What may stand before the first element; libvirt warns there of editing its files.
-_NOT_ROOT = re.compile(rb"<\?.*?\?>|<!--.*?-->", re.DOTALL)
-_DOMAIN = re.compile(rb"<(domain|domainsnapshot|domaincheckpoint|domainbackup|domstatus)[\s/>]")
+_DOMAIN_ROOTS = frozenset(
+    {b"domain", b"domainsnapshot", b"domaincheckpoint", b"domainbackup", b"domstatus"}
+)
+_BEFORE_ROOT = re.compile(rb"\s*(?:<\?.*?\?>|<!--.*?-->)", re.DOTALL)
+_ROOT = re.compile(rb"\s*<(?:[\w.-]+:)?([\w.-]+)")
 _VMDK_TEXT = b"# Disk DescriptorFile"
 
 
@@ -52,11 +55,25 @@ def is_xml(source: ByteSource) -> bool:
 
 def is_domain(source: ByteSource) -> bool:
     """Tell whether the file is XML about a libvirt domain: its definition, a snapshot, its state."""
+    return is_xml(source) and _root_name(source) in _DOMAIN_ROOTS
+
+
+def is_vbox(source: ByteSource) -> bool:
+    """Tell whether the file is XML whose root is VirtualBox."""
+    return is_xml(source) and _root_name(source) == b"VirtualBox"
+
+
+def _root_name(source: ByteSource) -> bytes:
+    """Return the local name of an XML document's root, empty when it is not near the beginning."""
     head = source.read_at(0, min(_HEAD, source.size))
     for bom in _BOMS:
-        head = head.removeprefix(bom)
-    text = _NOT_ROOT.sub(b"", head.replace(b"\0", b"")).lstrip()
-    return _DOMAIN.match(text) is not None
+        head = head.replace(bom, b"")
+    head = head.replace(b"\0", b"")
+    place = 0
+    while (skipped := _BEFORE_ROOT.match(head, place)) is not None:
+        place = skipped.end()
+    root = _ROOT.match(head, place)
+    return b"" if root is None else root[1]
 
 
 def is_vmx(source: ByteSource) -> bool:
@@ -73,6 +90,13 @@ def is_xen(source: ByteSource) -> bool:
     if b"\0" in head:
         return False
     return len({match[1] for match in _ASSIGNED.finditer(head)} & _XEN_KEYS) >= 2
+
+
+def is_pve(source: ByteSource) -> bool:
+    """Tell whether the file is a configuration of Proxmox VE's qemu-server."""
+    head = source.read_at(0, min(_HEAD, source.size))
+    whole = head if source.size <= _HEAD else head.rpartition(b"\n")[0]
+    return looks_like_conf(whole)
 
 
 def is_disk(source: ByteSource) -> bool:

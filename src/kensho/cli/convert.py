@@ -57,8 +57,8 @@ def convert(
     Parameters
     ----------
     source
-        OVA, OVF descriptor, VMX, a folder with one of them, a disk image, or a plan: a path,
-        a URL or ARCHIVE#MEMBER.
+        OVA, OVF descriptor, VMX, .vbox, Proxmox .conf, a folder with one, a disk image, or a plan:
+        a path, a URL or ARCHIVE#MEMBER.
     to
         Target platform; `kensho platforms` lists them. Not needed with a plan.
     output

@@ -32,10 +32,11 @@ def inspect(
     Parameters
     ----------
     source
-        OVA, OVF descriptor, VMX, a folder with one of them, or a disk image: a path, a URL,
-        ARCHIVE#MEMBER, or - for standard input, of which only the descriptor is read.
+        OVA, OVF descriptor, VMX, .vbox, Proxmox .conf, a folder with one, or a disk image: a path,
+        a URL, ARCHIVE#MEMBER, or - for standard input, of which only the descriptor is read.
     configuration
-        Deployment option to read, where a package has several; its default otherwise.
+        Deployment option to read, where a package has several; its default otherwise. Of a
+        VirtualBox machine, a snapshot by name or UUID; its current state otherwise.
     hardware
         Hardware section to read, by id or type such as vmx-10, where a machine has several.
     locale

@@ -84,7 +84,7 @@ def select_machine(appliance: Appliance, machine: str | None) -> Appliance:
         return appliance
     for candidate in appliance.machines:
         if machine in {candidate.id, candidate.name}:
-            used = {disk.image for disk in candidate.disks}
+            used = _with_parents(appliance, {disk.image for disk in candidate.disks})
             return msgspec.structs.replace(
                 appliance,
                 name=candidate.name or candidate.id,
@@ -94,6 +94,18 @@ def select_machine(appliance: Appliance, machine: str | None) -> Appliance:
             )
     known = ", ".join(m.id for m in appliance.machines)
     raise UsageError(f"there is no machine {machine!r}", hint=f"machines: {known}")
+
+
+def _with_parents(appliance: Appliance, images: set[str]) -> set[str]:
+    """Return the ids of images and of all those they are based on."""
+    parents = {image.id: image.parent for image in appliance.images}
+    found: set[str] = set()
+    for image in images:
+        place: str | None = image
+        while place is not None and place not in found:
+            found.add(place)
+            place = parents.get(place)
+    return found
 
 
 @contextmanager

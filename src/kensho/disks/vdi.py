@@ -64,7 +64,9 @@ class VdiDisk:
             text = str(uuid.UUID(bytes_le=header.uuid_parent))
             self.parent_names = (f"{{{text}}}.vdi", f"{text}.vdi")
             self.parent = ParentRef(
-                self.parent_names[0], "vdi", _identity(header.uuid_parent, header.uuid_link)
+                self.parent_names[0],
+                "vdi",
+                _identity(header.uuid_parent, header.uuid_parent_modify),
             )
         self.details: Mapping[str, str | int] = {
             "block_bytes": header.block_size,
@@ -105,7 +107,7 @@ class VdiDisk:
                 path=self._name,
                 field="uuidLinkage",
             )
-        if any(self._header.uuid_link) and modified != link:
+        if any(self._header.uuid_parent_modify) and modified != link:
             raise CorruptError(
                 f"its parent {where} was changed since",
                 path=self._name,

@@ -92,8 +92,8 @@ class VdiLayout:
             blocks_allocated=self.allocated,
             uuid_create=self._uuids[0],
             uuid_modify=self._uuids[1],
-            uuid_link=parent[1],
             uuid_parent=parent[0],
+            uuid_parent_modify=parent[1],
         )
         self._sink.write_at(0, header.pack())
 

@@ -23,7 +23,6 @@ from kensho.model.selection import Selection
 
 #: Root elements of other machine files, by local name.
 _OTHER_ROOTS = {
-    "VirtualBox": ("a VirtualBox settings file", "export the machine: VBoxManage export"),
     "ParallelsVirtualMachine": ("a Parallels machine", "its disk images have to be exported"),
     "Parallels_disk_image": ("a Parallels disk descriptor", "Parallels disks are not read yet"),
     "configuration": ("a Hyper-V configuration", "its VHD or VHDX files can be opened one by one"),

@@ -46,8 +46,8 @@ class Header:
     blocks_allocated: int
     uuid_create: bytes
     uuid_modify: bytes
-    uuid_link: bytes
-    uuid_parent: bytes
+    uuid_parent: bytes  # VirtualBox's uuidLinkage: the UUID of the disk below
+    uuid_parent_modify: bytes
     lchs_cylinders: int = 0
     lchs_heads: int = 0
     lchs_sectors: int = 0

@@ -1,29 +1,43 @@
-"""OVF 1.x descriptors (DSP0243 1.1.0), in the dialects of ``ovf.write_dialects``."""
+"""OVF 1.x descriptors (DSP0243 1.1.0), in the dialects of ``ovf.write_dialects``.
+
+What is said is decided here, how XML says it by the structs of ``ovf.sections``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 
 from lxml import etree
 
 from kensho.appliances.names import dns_name, file_stem, unique
+from kensho.appliances.ovf.envelope import Envelope, write_envelope
 from kensho.appliances.ovf.manifest import write_manifest
+from kensho.appliances.ovf.sections.content import (
+    AnySection,
+    VirtualSystem,
+    VirtualSystemCollection,
+)
+from kensho.appliances.ovf.sections.disks import Disk, DiskSection
+from kensho.appliances.ovf.sections.networks import Network as SectionNetwork
+from kensho.appliances.ovf.sections.networks import NetworkSection
+from kensho.appliances.ovf.sections.parts import message
+from kensho.appliances.ovf.sections.references import File, References
+from kensho.appliances.ovf.sections.startup import StartupSection
 from kensho.appliances.ovf.write_dialects.base import Dialect
 from kensho.appliances.ovf.write_dialects.portable import PORTABLE
-from kensho.appliances.ovf.write_hardware import add_hardware
+from kensho.appliances.ovf.write_hardware import hardware
 from kensho.appliances.ovf.write_sections import (
-    add_annotation,
-    add_eulas,
-    add_operating_system,
-    add_products,
-    add_startup,
+    annotation,
+    eula,
+    operating_system,
+    product,
+    startup,
 )
-from kensho.appliances.ovf.write_xml import OVF, RASD, VBOX, VMW, VSSD, XML, child, clean, ovf
 from kensho.appliances.package import Digest, Document, PlacedDisk
 from kensho.model.appliance import Appliance, Network
 from kensho.model.errors import LimitError, UnsupportedError
-from kensho.model.machine import Machine
+from kensho.model.machine import Eula, Machine, Product
 
 _FORMAT_URI = {
     "streamOptimized": "http://www.vmware.com/interfaces/specifications/vmdk.html#streamOptimized",
@@ -47,21 +61,15 @@ def render_descriptor(
             f"{len(machines)} machines; {dialect.name} holds "
             + ("at least one" if dialect.several_machines else "exactly one")
         )
-    namespaces: dict[str | None, str] = {None: OVF, "ovf": OVF, "rasd": RASD, "vssd": VSSD}
-    if "vmw" in dialect.guest or dialect.config:
-        namespaces["vmw"] = VMW
-    if "vbox" in dialect.guest:
-        namespaces["vbox"] = VBOX
-    root = etree.Element(ovf("Envelope"), nsmap=namespaces)  # type: ignore[arg-type]
-    root.set(f"{{{XML}}}lang", "en-US")
-    disk_ids = _add_files_and_disks(root, appliance, disks)
-    _add_networks(root, appliance, dialect)
-    if len(machines) == 1:
-        _add_single(root, appliance, disk_ids, dialect)
-    else:
-        _add_collection(root, appliance, disk_ids, dialect)
-    etree.indent(root, space="  ")
-    text = etree.tostring(root, encoding="unicode")
+    content = _single if len(machines) == 1 else _collection
+    references, section, disk_ids = _files_and_disks(appliance, disks)
+    envelope = Envelope(
+        references=references,
+        sections=(section, _networks(appliance, dialect)),
+        contents=(content(appliance, disk_ids, dialect),),
+        language="en-US",
+    )
+    text = etree.tostring(write_envelope(envelope, 1), encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'.encode()
 
 
@@ -106,107 +114,113 @@ def _in_order(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tuple[Pl
     return tuple(sorted(disks.values(), key=lambda d: order.get(d.image, len(order))))
 
 
-def _add_files_and_disks(
-    root: etree._Element, appliance: Appliance, disks: Mapping[str, PlacedDisk]
-) -> dict[str, str]:
-    """Append References and DiskSection; return the ovf:diskId of every image in use."""
-    references = child(root, "References")
-    section = child(root, "DiskSection")
-    child(section, "Info", "Virtual disk information")
-    disk_ids: dict[str, str] = {}
+def _files_and_disks(
+    appliance: Appliance, disks: Mapping[str, PlacedDisk]
+) -> tuple[References, DiskSection, dict[str, str]]:
+    """Return the files, the disks, and the ovf:diskId of every image in use."""
+    files: list[File] = []
+    listed: dict[str, Disk] = {}  # by image
     for number, disk in enumerate(_in_order(appliance, disks), start=1):
         uri = _FORMAT_URI.get(disk.subformat) if disk.format == "vmdk" else None
         if uri is None:
             raise UnsupportedError(
                 f"OVF has no name for {disk.format} {disk.subformat}", field=disk.image
             )
-        child(references, "File", id=f"file{number}", href=disk.filename, size=disk.file_size)
-        disk_ids[disk.image] = f"vmdisk{number}"
+        files.append(File(id=f"file{number}", href=disk.filename, size=disk.file_size))
         # Bytes, without units: VirtualBox takes the number for bytes whatever the unit says.
-        child(
-            section,
-            "Disk",
-            diskId=disk_ids[disk.image],
-            fileRef=f"file{number}",
-            capacity=disk.virtual_size,
+        listed[disk.image] = Disk(
+            disk_id=f"vmdisk{number}",
+            file_ref=f"file{number}",
+            capacity=str(disk.virtual_size),
             format=uri,
-            populatedSize=disk.data_size,
+            populated_size=disk.data_size,
         )
     for machine in appliance.machines:
         for drive in machine.disks:
-            if drive.image not in disk_ids:
-                disk_ids[drive.image] = f"vmdisk{len(disk_ids) + 1}"
-                _add_blank(section, appliance, drive.image, disk_ids[drive.image])
-    return disk_ids
+            if drive.image not in listed:
+                listed[drive.image] = _blank(appliance, drive.image, f"vmdisk{len(listed) + 1}")
+    section = DiskSection(info=message("Virtual disk information"), disks=tuple(listed.values()))
+    ids = {image: disk.disk_id for image, disk in listed.items()}
+    return References(files=tuple(files)), section, ids
 
 
-def _add_blank(section: etree._Element, appliance: Appliance, image_id: str, disk_id: str) -> None:
+def _blank(appliance: Appliance, image_id: str, disk_id: str) -> Disk:
     image = appliance.image(image_id)
     if image is None or image.capacity is None:
         raise UnsupportedError("a disk that was not placed and has no size", field=image_id)
     uri = _FORMAT_URI["streamOptimized"]
-    child(section, "Disk", diskId=disk_id, capacity=image.capacity, format=uri)
+    return Disk(disk_id=disk_id, capacity=str(image.capacity), format=uri)
 
 
-def _add_networks(root: etree._Element, appliance: Appliance, dialect: Dialect) -> None:
-    """Append all networks, those only an adapter names included."""
+def _networks(appliance: Appliance, dialect: Dialect) -> NetworkSection:
+    """Return all networks, those only an adapter names included."""
     networks = {network.name: network for network in appliance.networks if network.name}
     for machine in appliance.machines:
         for nic in machine.nics:
             name = nic.network or dialect.network
             networks.setdefault(name, Network(name))
-    section = child(root, "NetworkSection")
-    child(section, "Info", "The list of logical networks")
-    for network in networks.values():
-        element = child(section, "Network", name=network.name)
-        if network.description:
-            child(element, "Description", network.description)
+    return NetworkSection(
+        info=message("The list of logical networks"),
+        networks=tuple(
+            SectionNetwork(
+                name=n.name, description=message(n.description) if n.description else None
+            )
+            for n in networks.values()
+        ),
+    )
 
 
-def _add_single(
-    root: etree._Element, appliance: Appliance, disk_ids: Mapping[str, str], dialect: Dialect
-) -> None:
-    """Append the only machine; it takes what is said of the appliance as a whole."""
+def _single(appliance: Appliance, disk_ids: Mapping[str, str], dialect: Dialect) -> VirtualSystem:
+    """Return the only machine; it takes what is said of the appliance as a whole."""
     machine = appliance.machines[0]
-    system = _add_system(root, machine, dns_name(machine.name), disk_ids, dialect)
     products = dict.fromkeys((*machine.products, *appliance.products))
     eulas = dict.fromkeys((*machine.eulas, *appliance.eulas))
-    add_products(system, products)
-    add_eulas(system, eulas)
-    add_annotation(system, machine.annotation or appliance.annotation)
+    texts = _texts(products, eulas, machine.annotation or appliance.annotation)
+    return _system(machine, dns_name(machine.name), disk_ids, dialect, texts)
 
 
-def _add_collection(
-    root: etree._Element, appliance: Appliance, disk_ids: Mapping[str, str], dialect: Dialect
-) -> None:
+def _collection(
+    appliance: Appliance, disk_ids: Mapping[str, str], dialect: Dialect
+) -> VirtualSystemCollection:
     taken: set[str] = set()
     ident = unique(dns_name(appliance.name), taken)
-    collection = child(root, "VirtualSystemCollection", id=ident)
-    child(collection, "Info", "A collection of virtual machines")
-    child(collection, "Name", appliance.name)
     idents = {m.id: unique(dns_name(m.name), taken) for m in appliance.machines}
-    add_products(collection, appliance.products)
-    add_startup(collection, appliance.start_order, idents)
-    add_eulas(collection, appliance.eulas)
-    add_annotation(collection, appliance.annotation)
-    for machine in appliance.machines:
-        system = _add_system(collection, machine, idents[machine.id], disk_ids, dialect)
-        add_products(system, machine.products)
-        add_eulas(system, machine.eulas)
-        add_annotation(system, machine.annotation)
+    order = startup(appliance.start_order, idents)
+    return VirtualSystemCollection(
+        id=ident,
+        info=message("A collection of virtual machines"),
+        name=message(appliance.name),
+        sections=_texts(appliance.products, appliance.eulas, appliance.annotation, order),
+        contents=tuple(
+            _system(m, idents[m.id], disk_ids, dialect, _texts(m.products, m.eulas, m.annotation))
+            for m in appliance.machines
+        ),
+    )
 
 
-def _add_system(
-    parent: etree._Element,
+def _texts(
+    products: Iterable[Product],
+    eulas: Iterable[Eula],
+    note: str,
+    order: Iterable[StartupSection] = (),
+) -> tuple[AnySection, ...]:
+    return (*map(product, products), *order, *map(eula, eulas), *annotation(note))
+
+
+def _system(
     machine: Machine,
     ident: str,
     disk_ids: Mapping[str, str],
     dialect: Dialect,
-) -> etree._Element:
-    """Append a VirtualSystem up to its hardware."""
-    system = child(parent, "VirtualSystem", id=ident)
-    child(system, "Info", "A virtual machine")
-    child(system, "Name", clean(machine.name))
-    add_operating_system(system, machine.guest, dialect)
-    add_hardware(system, machine, ident, disk_ids, dialect)
-    return system
+    texts: tuple[AnySection, ...],
+) -> VirtualSystem:
+    return VirtualSystem(
+        id=ident,
+        info=message("A virtual machine"),
+        name=message(machine.name),
+        sections=(
+            operating_system(machine.guest, dialect),
+            hardware(machine, ident, disk_ids, dialect),
+            *texts,
+        ),
+    )

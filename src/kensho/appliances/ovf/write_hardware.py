@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import count
+from typing import Any
 
-from lxml import etree
-
-from kensho.appliances.ovf.write_dialects.base import Device, Dialect, HardwareVersion
-from kensho.appliances.ovf.write_xml import VMW, VSSD, child, item, ovf, vmw_config
+from kensho.appliances.ovf.sections.hardware import VirtualHardwareSection
+from kensho.appliances.ovf.sections.items import Item
+from kensho.appliances.ovf.sections.parts import Unknown, message
+from kensho.appliances.ovf.sections.system import System
+from kensho.appliances.ovf.write_dialects.base import (
+    Device,
+    Dialect,
+    hardware_version,
+    memory_size,
+)
+from kensho.appliances.ovf.write_dialects.vmware import MOST_DISPLAYS, MOST_VIDEO_MEMORY
+from kensho.appliances.ovf.write_xml import extension, vmw_config
 from kensho.model.errors import UnsupportedError
 from kensho.model.machine import (
     Bus,
@@ -24,98 +33,75 @@ from kensho.model.machine import (
 )
 from kensho.model.units import KIB, MIB
 
-#: What VMware's display adapter has at most, in bytes and screens.
-MOST_VIDEO_MEMORY, MOST_DISPLAYS = 128 * MIB, 10
-
 _BUS_TITLE = {Bus.IDE: "IDE", Bus.SATA: "SATA", Bus.SCSI: "SCSI", Bus.NVME: "NVMe"}
 _MOST_CAPTION = 64  #: CIM_ManagedElement.Caption
 #: VMware numbers adapters from here on; others ignore it.
 _FIRST_NIC_ADDRESS = 7
 
 
-def add_hardware(
-    system: etree._Element, machine: Machine, ident: str, disk_ids: Mapping[str, str], d: Dialect
-) -> None:
-    """Append the section. ``ident`` is the machine's ovf:id, ``disk_ids`` image id to ovf:diskId.
+def hardware(
+    machine: Machine, ident: str, disk_ids: Mapping[str, str], d: Dialect
+) -> VirtualHardwareSection:
+    """Return the section. ``ident`` is the machine's ovf:id, ``disk_ids`` image id to ovf:diskId.
 
     Raises UnsupportedError naming the controller or adapter that ``d`` has no word for, and
     when two drives share a place or a drive has no controller.
     """
-    transport = {"transport": " ".join(machine.transports)} if machine.transports else {}
-    section = child(system, "VirtualHardwareSection", **transport)
-    child(section, "Info", "Virtual hardware requirements")
-    _add_system(section, machine, ident, d)
+    return VirtualHardwareSection(
+        info=message("Virtual hardware requirements"),
+        system=System(
+            element_name="Virtual Hardware Family",
+            instance_id="0",
+            virtual_system_identifier=ident,
+            virtual_system_type=hardware_version(machine, d.hardware).name,
+        ),
+        items=tuple(_items(machine, disk_ids, d)),
+        transport=" ".join(machine.transports),
+        unknown=vmw_config(_firmware_settings(machine, d)),
+    )
+
+
+def _items(machine: Machine, disk_ids: Mapping[str, str], d: Dialect) -> Iterator[Item]:
     numbers = count(1)
-    _add_processor(section, machine, next(numbers), d)
-    _add_memory(section, machine, next(numbers), d)
+    yield _processor(machine, next(numbers), d)
+    yield _memory(machine, next(numbers), d)
     parents = {c.id: next(numbers) for c in machine.controllers}
     for controller in machine.controllers:
-        _add_controller(section, controller, parents[controller.id], machine, d)
-    _add_drives(section, machine, parents, disk_ids, numbers, d)
+        yield _controller(controller, parents[controller.id], machine, d)
+    yield from _drives(machine, parents, disk_ids, numbers, d)
     for position, nic in enumerate(machine.nics):
-        _add_nic(section, nic, position, next(numbers), machine, d)
-    _add_others(section, machine, numbers, d)
-    vmw_config(section, _firmware_settings(machine, d))
+        yield _nic(nic, position, next(numbers), machine, d)
+    yield from _others(machine, numbers, d)
 
 
-def hardware_version(machine: Machine, versions: tuple[HardwareVersion, ...]) -> HardwareVersion:
-    """Return the first version that holds the machine, the last one when none does."""
-    for version in versions:
-        fits = machine.cpu.count <= version.cpus and machine.memory.size <= version.memory
-        if fits and (version.secure_boot or not machine.firmware.secure_boot):
-            return version
-    return versions[-1]
-
-
-def memory_size(machine: Machine, step: int) -> int:
-    """Return the memory in bytes as a whole number of ``step``, rounded down, at least one."""
-    return max(1, machine.memory.size // step) * step
-
-
-def _add_system(section: etree._Element, machine: Machine, ident: str, d: Dialect) -> None:
-    system = child(section, "System")
-    for name, text in (
-        ("ElementName", "Virtual Hardware Family"),
-        ("InstanceID", "0"),
-        ("VirtualSystemIdentifier", ident),
-        ("VirtualSystemType", hardware_version(machine, d.hardware).name),
-    ):
-        etree.SubElement(system, f"{{{VSSD}}}{name}").text = text
-
-
-def _add_processor(section: etree._Element, machine: Machine, number: int, d: Dialect) -> None:
+def _processor(machine: Machine, number: int, d: Dialect) -> Item:
     cpu = machine.cpu
-    title = f"{cpu.count} virtual CPU(s)"
-    element = item(
-        section,
-        {
-            **_head(number, title, "Number of Virtual CPUs", Device(3)),
-            "AllocationUnits": "hertz * 10^6",
-            "VirtualQuantity": cpu.count,
-        },
+    cores = cpu.cores_per_socket > 1 and "coresPerSocket" in d.config
+    return _item(
+        number,
+        f"{cpu.count} virtual CPU(s)",
+        "Number of Virtual CPUs",
+        Device(3),
+        allocation_units="hertz * 10^6",
+        virtual_quantity=cpu.count,
+        unknown=(extension("vmw", "CoresPerSocket", str(cpu.cores_per_socket)),) if cores else (),
     )
-    if cpu.cores_per_socket > 1 and "coresPerSocket" in d.config:
-        cores = etree.SubElement(element, f"{{{VMW}}}CoresPerSocket")
-        cores.set(ovf("required"), "false")
-        cores.text = str(cpu.cores_per_socket)
 
 
-def _add_memory(section: etree._Element, machine: Machine, number: int, d: Dialect) -> None:
+def _memory(machine: Machine, number: int, d: Dialect) -> Item:
     mebibytes = memory_size(machine, d.memory_step) // MIB
-    item(
-        section,
-        {
-            **_head(number, f"{mebibytes} MB of memory", "Memory Size", Device(4)),
-            # Written exactly so: VirtualBox compares the text, others assume MiB anyway.
-            "AllocationUnits": "byte * 2^20",
-            "VirtualQuantity": mebibytes,
-        },
+    return _item(
+        number,
+        f"{mebibytes} MB of memory",
+        "Memory Size",
+        Device(4),
+        # Written exactly so: VirtualBox compares the text, others assume MiB anyway.
+        allocation_units="byte * 2^20",
+        virtual_quantity=mebibytes,
     )
 
 
-def _add_controller(
-    section: etree._Element, controller: Controller, number: int, machine: Machine, d: Dialect
-) -> None:
+def _controller(controller: Controller, number: int, machine: Machine, d: Dialect) -> Item:
     device = d.controllers.get(controller.model)
     if device is None:
         raise UnsupportedError(
@@ -123,104 +109,99 @@ def _add_controller(
             field=controller.id,
         )
     title = f"{_BUS_TITLE[controller.bus]} Controller"
-    element = item(
-        section,
-        {
-            **_head(number, f"{title} {controller.index}", title, device),
-            "Address": controller.index,
-        },
+    return _item(
+        number,
+        f"{title} {controller.index}",
+        title,
+        device,
+        address=str(controller.index),
+        unknown=_slot(controller.pci_slot, d),
     )
-    _slot(element, controller.pci_slot, d)
 
 
-def _add_drives(
-    section: etree._Element,
+def _drives(
     machine: Machine,
     parents: Mapping[str, int],
     disk_ids: Mapping[str, str],
     numbers: Iterator[int],
     d: Dialect,
-) -> None:
+) -> Iterator[Item]:
     taken: set[tuple[int, int]] = set()
     titles = {Disk: count(1), Cdrom: count(1), Floppy: count(1)}
     for drive in machine.drives:
         if isinstance(drive, Floppy):
             if d.floppy is not None:
                 title = drive.name or f"Floppy {next(titles[Floppy])}"
-                head = _head(next(numbers), title, "Floppy Drive", d.floppy)
-                item(section, {**head, "AutomaticAllocation": False}, required=False)
+                yield _optional(next(numbers), title, "Floppy Drive", d.floppy)
             continue
         parent = parents.get(drive.controller)
         if parent is None or (parent, drive.unit) in taken:
             what = "has no controller" if parent is None else "has the place of another drive"
             raise UnsupportedError(f"drive of {machine.name} {what}", field=drive.id)
         taken.add((parent, drive.unit))
-        place = {"AddressOnParent": drive.unit, "Parent": parent}
+        place = {"address_on_parent": str(drive.unit), "parent": str(parent)}
         if isinstance(drive, Disk):
             title = drive.name or f"Hard Disk {next(titles[Disk])}"
-            head = _head(next(numbers), title, "Disk Image", Device(17))
-            resource = f"ovf:/disk/{disk_ids[drive.image]}"
-            item(section, {**head, **place, "HostResource": resource})
+            resource = (f"ovf:/disk/{disk_ids[drive.image]}",)
+            number = next(numbers)
+            yield _item(number, title, "Disk Image", Device(17), host_resource=resource, **place)
         else:
             title = drive.name or f"CD-ROM {next(titles[Cdrom])}"
-            head = _head(next(numbers), title, "CD-ROM Drive", d.cdrom)
-            item(section, {**head, **place, "AutomaticAllocation": False}, required=False)
+            yield _optional(next(numbers), title, "CD-ROM Drive", d.cdrom, **place)
 
 
-def _add_nic(
-    section: etree._Element, nic: Nic, position: int, number: int, machine: Machine, d: Dialect
-) -> None:
+def _nic(nic: Nic, position: int, number: int, machine: Machine, d: Dialect) -> Item:
     device = d.nics.get(nic.model)
     if device is None:
         model = nic.vendor_model if nic.model is NicModel.UNKNOWN else nic.model.value
         raise UnsupportedError(
             f"{d.name} has no adapter {model or 'unknown'} ({machine.name})", field=nic.id
         )
-    title = nic.name or f"Network adapter {position + 1}"
     network = nic.network or d.network
-    element = item(
-        section,
-        {
-            **_head(number, title, f"{device.subtype} adapter on {network}", device),
-            "Address": nic.mac,
-            "AddressOnParent": _FIRST_NIC_ADDRESS + position,
-            # Xen Orchestra drops adapters that are not allocated automatically.
-            "AutomaticAllocation": nic.connected or not d.says_disconnected,
-            "Connection": network,
-        },
+    return _item(
+        number,
+        nic.name or f"Network adapter {position + 1}",
+        f"{device.subtype} adapter on {network}",
+        device,
+        address=nic.mac or "",
+        address_on_parent=str(_FIRST_NIC_ADDRESS + position),
+        # Xen Orchestra drops adapters that are not allocated automatically.
+        automatic_allocation=nic.connected or not d.says_disconnected,
+        connection=(network,),
+        unknown=_slot(nic.pci_slot, d),
     )
-    _slot(element, nic.pci_slot, d)
 
 
-def _add_others(
-    section: etree._Element, machine: Machine, numbers: Iterator[int], d: Dialect
-) -> None:
-    """Append what a machine can do without; no importer is required to understand it."""
+def _others(machine: Machine, numbers: Iterator[int], d: Dialect) -> Iterator[Item]:
+    """Yield what a machine can do without; no importer is required to understand it."""
     written: set[Device] = set()
     for usb in machine.usb:
         device = d.usb.get(usb.model)
         if device is not None and device not in written:
             written.add(device)
             title = f"USB Controller{' (xHCI)' if device.subtype.endswith('xhci') else ''}"
-            head = _head(next(numbers), title, title, device)
-            element = item(section, {**head, "Address": 0}, required=False)
-            if device.subtype.endswith("ehci") and "ehciEnabled" in d.config:
-                high_speed = any(u.model == "ehci" for u in machine.usb)
-                vmw_config(element, [("ehciEnabled", "true" if high_speed else "false")])
+            speed = device.subtype.endswith("ehci") and "ehciEnabled" in d.config
+            enabled = "true" if any(u.model == "ehci" for u in machine.usb) else "false"
+            yield _item(
+                next(numbers),
+                title,
+                title,
+                device,
+                address="0",
+                required=False,
+                unknown=vmw_config([("ehciEnabled", enabled)] if speed else ()),
+            )
     if d.serial is not None:
         for port in machine.serial_ports:
             title = f"Serial port {port.index + 1}"
-            head = _head(next(numbers), title, "Serial Port", d.serial)
             # Where it ends is a matter of the new host: the port is there, unconnected.
-            item(section, {**head, "AutomaticAllocation": False}, required=False)
+            yield _optional(next(numbers), title, "Serial Port", d.serial)
     sound = d.sound.get(machine.sound.model) if machine.sound else None
     if sound is not None:
-        head = _head(next(numbers), "Sound card", "Sound Card", sound)
-        item(section, {**head, "AutomaticAllocation": False}, required=False)
+        yield _optional(next(numbers), "Sound card", "Sound Card", sound)
     if machine.video is not None and d.video is not None:
-        head = _head(next(numbers), "Video card", "Video Card", d.video)
-        element = item(section, {**head, "AutomaticAllocation": False}, required=False)
-        vmw_config(element, _video_settings(machine.video, d))
+        settings = vmw_config(_video_settings(machine.video, d))
+        yield _optional(next(numbers), "Video card", "Video Card", d.video, unknown=settings)
 
 
 def _video_settings(video: Video, d: Dialect) -> Iterator[tuple[str, str]]:
@@ -241,18 +222,26 @@ def _firmware_settings(machine: Machine, d: Dialect) -> Iterator[tuple[str, str]
         yield "bootOptions.efiSecureBootEnabled", "true" if firmware.secure_boot else "false"
 
 
-def _slot(element: etree._Element, slot: int | None, d: Dialect) -> None:
-    if slot is not None and "slotInfo.pciSlotNumber" in d.config:
-        vmw_config(element, [("slotInfo.pciSlotNumber", str(slot))])
+def _slot(slot: int | None, d: Dialect) -> tuple[Unknown, ...]:
+    said = slot is not None and "slotInfo.pciSlotNumber" in d.config
+    return vmw_config([("slotInfo.pciSlotNumber", str(slot))] if said else ())
 
 
-def _head(number: int, name: str, description: str, device: Device) -> dict[str, str | int | None]:
-    """Return what every item has. Some importers want ElementName, some Caption: both are there."""
-    return {
-        "Caption": name[:_MOST_CAPTION],
-        "Description": description,
-        "ElementName": name,
-        "InstanceID": number,
-        "ResourceSubType": device.subtype or None,
-        "ResourceType": device.type,
-    }
+def _item(number: int, name: str, description: str, device: Device, **more: Any) -> Item:
+    """Return an item. Some importers want ElementName, some Caption: both are there."""
+    return Item(
+        caption=name[:_MOST_CAPTION],
+        description=description,
+        element_name=name,
+        instance_id=str(number),
+        resource_sub_type=device.subtype,
+        resource_type=device.type,
+        **more,
+    )
+
+
+def _optional(number: int, name: str, description: str, device: Device, **more: Any) -> Item:
+    """Return an item that need not be understood, nor connected to anything."""
+    return _item(
+        number, name, description, device, required=False, automatic_allocation=False, **more
+    )

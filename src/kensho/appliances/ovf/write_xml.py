@@ -1,27 +1,16 @@
-"""The little XML that the OVF writer needs: namespaces, text that is XML, RASD items."""
+"""What OVF's writers say beyond its schema: vendors' namespaces and elements, text that is XML."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from typing import Literal
 
 from lxml import etree
 
-from kensho.appliances.ovf.sections.parts import OVF, RASD, VSSD, XML
+from kensho.appliances.ovf.sections.parts import LAST, OVF, RASD, VSSD, Unknown
 
-__all__ = [
-    "OVF",
-    "RASD",
-    "VBOX",
-    "VMW",
-    "VSSD",
-    "XML",
-    "child",
-    "clean",
-    "item",
-    "ovf",
-    "vmw_config",
-]
+__all__ = ["OVF", "RASD", "VBOX", "VMW", "VSSD", "clean", "extension", "vmw_config"]
 
 VMW = "http://www.vmware.com/schema/ovf"
 VBOX = "http://www.virtualbox.org/ovf/machine"
@@ -34,50 +23,19 @@ def clean(text: str) -> str:
     return _NOT_XML.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
-def ovf(name: str) -> str:
-    """Return the qualified name of an OVF element or attribute."""
-    return f"{{{OVF}}}{name}"
-
-
-def child(
-    parent: etree._Element, name: str, text: str | None = None, /, **attributes: str | int
-) -> etree._Element:
-    """Append an OVF element; attributes are OVF's too, None and booleans as XML writes them."""
-    element = etree.SubElement(parent, ovf(name))
+def extension(
+    vendor: Literal["vmw", "vbox"], name: str, text: str = "", /, **attributes: str
+) -> Unknown:
+    """Return a vendor's element, the last of its siblings, that nobody is required to understand."""
+    namespace = VMW if vendor == "vmw" else VBOX
+    element = etree.Element(f"{{{namespace}}}{name}", nsmap={vendor: namespace, "ovf": OVF})
+    element.set(f"{{{OVF}}}required", "false")
     for key, value in attributes.items():
-        element.set(ovf(key.rstrip("_")), _text(value))
-    if text is not None:
-        element.text = clean(text)
-    return element
+        element.set(f"{{{namespace}}}{key}", clean(value))
+    element.text = clean(text) or None
+    return Unknown(etree.tostring(element, encoding="unicode"), LAST)
 
 
-def vmw_config(parent: etree._Element, settings: Iterable[tuple[str, str]]) -> None:
-    """Append ``vmw:Config`` elements that nobody is required to understand."""
-    for key, value in settings:
-        element = etree.SubElement(parent, f"{{{VMW}}}Config")
-        element.set(ovf("required"), "false")
-        element.set(f"{{{VMW}}}key", key)
-        element.set(f"{{{VMW}}}value", clean(value))
-
-
-def item(
-    section: etree._Element, rasd: Mapping[str, str | int | None], *, required: bool = True
-) -> etree._Element:
-    """Append an ``Item``: the RASD properties that are not None, in alphabetical order.
-
-    The order is the schema's (CIM_ResourceAllocationSettingData.xsd).
-    """
-    element = etree.SubElement(section, ovf("Item"))
-    if not required:
-        element.set(ovf("required"), "false")
-    for name in sorted(rasd):
-        value = rasd[name]
-        if value is not None:
-            etree.SubElement(element, f"{{{RASD}}}{name}").text = _text(value)
-    return element
-
-
-def _text(value: str | int) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return clean(str(value))
+def vmw_config(settings: Iterable[tuple[str, str]]) -> tuple[Unknown, ...]:
+    """Return ``vmw:Config`` elements."""
+    return tuple(extension("vmw", "Config", key=key, value=value) for key, value in settings)

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 
 from kensho.appliances.mapped import controller_of, only_machine, placed_disk
 from kensho.appliances.names import file_stem
-from kensho.appliances.ovf.write_dialects.vmware import HARDWARE, MEMORY_STEP
-from kensho.appliances.ovf.write_hardware import (
+from kensho.appliances.ovf.write_dialects.base import hardware_version, memory_size
+from kensho.appliances.ovf.write_dialects.vmware import (
+    HARDWARE,
+    MEMORY_STEP,
     MOST_DISPLAYS,
     MOST_VIDEO_MEMORY,
-    hardware_version,
-    memory_size,
 )
 from kensho.appliances.package import Document, PlacedDisk
 from kensho.appliances.vmx.text import to_vmx

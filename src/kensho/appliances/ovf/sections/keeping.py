@@ -7,7 +7,6 @@ import functools
 import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote
-from xml.sax.saxutils import quoteattr
 
 from lxml import etree
 
@@ -31,6 +30,17 @@ _USUAL = {
     "vbox": VBOX,
     "xsi": "http://www.w3.org/2001/XMLSchema-instance",
 }
+_ESCAPES = str.maketrans(
+    {
+        "&": "&amp;",
+        "<": "&lt;",
+        ">": "&gt;",
+        '"': "&quot;",
+        "\t": "&#9;",
+        "\n": "&#10;",
+        "\r": "&#13;",
+    }
+)
 _PREFIXED = re.compile(r"([A-Za-z_][\w.-]*):[A-Za-z_]")
 
 
@@ -76,7 +86,7 @@ def _declaring(xml: str, namespaces: Mapping[str, str]) -> str:
     if not name or not namespaces:
         return xml
     declared = "".join(
-        f" xmlns{':' if prefix else ''}{prefix}={quoteattr(uri)}"
+        f' xmlns{":" if prefix else ""}{prefix}="{uri.translate(_ESCAPES)}"'
         for prefix, uri in sorted(namespaces.items())
     )
     return f"{name[0]}{declared}{xml[name.end() :]}"
@@ -149,16 +159,20 @@ def renamed(xml: str, old: str, new: str) -> str:
 
 
 def hoisted(element: etree._Element) -> dict[str, str]:
-    """Return the namespaces that have one prefix everywhere below, to be declared once."""
+    """Return the namespaces that have one prefix everywhere below, to be declared once.
+
+    CIM's come first, in one order whatever the document begins with.
+    """
     prefixes: dict[str, set[str | None]] = {}
     for node in element.iter(etree.Element):
         for prefix, uri in node.nsmap.items():
             prefixes.setdefault(uri, set()).add(prefix)
-    return {
+    once = {
         prefix: uri
         for uri, found in prefixes.items()
         if len(found) == 1 and (prefix := min(found, key=str)) and valid_namespace(uri) == uri
     }
+    return {prefix: once[prefix] for prefix in (*PREFIXES, *once) if prefix in once}
 
 
 def used_prefixes(element: etree._Element) -> set[str]:

@@ -52,11 +52,15 @@ UInt64 = Annotated[int, Meta(ge=0, lt=1 << 64)]
 Int64 = Annotated[int, Meta(ge=-(1 << 63), lt=1 << 63)]
 
 
+#: ``after`` of what comes after all siblings.
+LAST = "*"
+
+
 class Unknown(msgspec.Struct, frozen=True):
     """An element, comment or instruction that no section knows, word for word.
 
-    ``after`` is the known sibling before it as in ``Item[3]``, empty when there is none. The
-    document's own OVF namespace is written as `OVF` here.
+    ``after`` is the known sibling before it as in ``Item[3]``, empty when there is none, `LAST`
+    after all. The document's own OVF namespace is written as `OVF` here.
     """
 
     xml: str

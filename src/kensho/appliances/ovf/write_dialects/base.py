@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from kensho.model.machine import ControllerModel, NicModel
+from kensho.model.machine import ControllerModel, Machine, NicModel
 
 
 class Device(msgspec.Struct, frozen=True):
@@ -57,3 +57,17 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     network: str
     says_disconnected: bool = False
     several_machines: bool
+
+
+def hardware_version(machine: Machine, versions: tuple[HardwareVersion, ...]) -> HardwareVersion:
+    """Return the first version that holds the machine, the last one when none does."""
+    for version in versions:
+        fits = machine.cpu.count <= version.cpus and machine.memory.size <= version.memory
+        if fits and (version.secure_boot or not machine.firmware.secure_boot):
+            return version
+    return versions[-1]
+
+
+def memory_size(machine: Machine, step: int) -> int:
+    """Return the memory in bytes as a whole number of ``step``, rounded down, at least one."""
+    return max(1, machine.memory.size // step) * step

@@ -18,6 +18,8 @@ HARDWARE = (
 )
 #: VMware refuses to start a machine whose memory is no multiple of it.
 MEMORY_STEP = 4 * MIB
+#: What its display adapter has at most, in bytes and screens.
+MOST_VIDEO_MEMORY, MOST_DISPLAYS = 128 * MIB, 10
 
 VMWARE = Dialect(
     name="vmware",

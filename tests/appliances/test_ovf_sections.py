@@ -95,7 +95,7 @@ def test_every_class_is_in_the_table_of_sections() -> None:
 
 
 def test_a_product_section_reads_as_data() -> None:
-    found = product.read(section(PRODUCT))
+    found = read_part(product.ProductSection, section(PRODUCT))
     assert found.product is not None
     assert found.product.text == "Web"
     assert found.icons[0].width == 32
@@ -111,7 +111,7 @@ def test_a_product_section_reads_as_data() -> None:
 
 
 def test_hardware_reads_as_data() -> None:
-    found = hardware.read(section(HARDWARE_2, 2))
+    found = read_part(hardware.VirtualHardwareSection, section(HARDWARE_2, 2))
     assert found.system is not None
     assert found.system.virtual_system_type == "vmx-10 vmx-13"
     assert found.system.notes == ("one", "two")
@@ -132,7 +132,7 @@ def test_children_out_of_order_and_old_spellings_are_put_right() -> None:
         "<e:InstanceID>5</e:InstanceID></EthernetPortItem></Section>"
     )
     notes = Notes("x")
-    written = hardware.write(hardware.read(section(text), notes), 2)
+    written = write_part(read_part(hardware.VirtualHardwareSection, section(text), notes), 2)
     assert written.tag == f"{{{OVF_NAMESPACES[2]}}}VirtualHardwareSection"
     item = next(children(written, "Item"))
     assert [e.tag.removeprefix(f"{{{RASD}}}") for e in item] == [
@@ -153,7 +153,7 @@ def test_a_number_that_is_none_is_left_out_and_said() -> None:
         "<VirtualHardwareSection><Info/><Item><rasd:ElementName/><rasd:InstanceID>1"
         "</rasd:InstanceID><rasd:Limit>-1</rasd:Limit></Item></VirtualHardwareSection>"
     )
-    found = hardware.read(section(text), notes)
+    found = read_part(hardware.VirtualHardwareSection, section(text), notes)
     assert found.items[0].limit is None
     assert [f.code for f in notes.findings] == ["KF-721"]
     assert "'-1'" in next(iter(notes.findings)).message
@@ -167,11 +167,11 @@ def test_unknown_xml_keeps_its_place_and_its_prefixes() -> None:
     )
     parser = etree.XMLParser(recover=True)
     element = etree.fromstring(f"{head(1)}{text}</Envelope>", parser)[0]
-    found = networks.read(element)
+    found = read_part(networks.NetworkSection, element)
     assert [u.after for u in found.unknown] == ["", "Network[1]", "Network[1]", "Network[2]"]
-    written = networks.write(found, 1)
+    written = write_part(found, 1)
     again = etree.fromstring(etree.tostring(written))
-    assert networks.read(again) == found
+    assert read_part(networks.NetworkSection, again) == found
     thing = again[3]
     assert thing.nsmap["b"] == "urn:b"
     assert etree.tostring(thing, with_tail=False).decode().endswith("text <a:b/> more</a:Thing>")
@@ -185,10 +185,10 @@ def test_ovfs_own_namespace_inside_unknown_xml_follows_the_version() -> None:
         '<VirtualHardwareSection><Info/><vmw:Config ovf:required="false" vmw:key="k"/>'
         "</VirtualHardwareSection>"
     )
-    found = hardware.read(section(text))
-    config = hardware.write(found, 2)[1]
+    found = read_part(hardware.VirtualHardwareSection, section(text))
+    config = write_part(found, 2)[1]
     assert config.get(f"{{{OVF_NAMESPACES[2]}}}required") == "false"
-    assert hardware.read(hardware.write(found, 2)) == found
+    assert read_part(hardware.VirtualHardwareSection, write_part(found, 2)) == found
 
 
 def test_a_section_of_ovf_2_inside_an_envelope_of_ovf_1() -> None:
@@ -198,7 +198,7 @@ def test_a_section_of_ovf_2_inside_an_envelope_of_ovf_1() -> None:
         'ovf2:id="g" ovf2:policy="affinity" ovf:required="false"><Info>i</Info>'
         "<ovf2:Description>d</ovf2:Description></ovf2:PlacementGroupSection>"
     )
-    found = placement_group.read(section(text))
+    found = read_part(placement_group.PlacementGroupSection, section(text))
     assert (found.id, found.policy, found.info.text, found.required) == (
         *("g", "affinity", "i", False),
     )

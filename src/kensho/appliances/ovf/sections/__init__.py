@@ -1,5 +1,6 @@
-"""Every section of an OVF envelope as a struct: one file each, with ``read`` and ``write``.
+"""Every section of an OVF envelope as a struct: what it says, and XML's order and spelling of it.
 
-``read(element, notes)`` takes OVF 0.9, 1.x and 2.x in any dialect's spelling and keeps what it does
-not know; ``write(struct, version)`` gives what the DMTF schema (DSP8023) of that version allows.
+`reading.read_part` takes OVF 0.9, 1.x and 2.x in any dialect's spelling and keeps what it does not
+know; `writing.write_part` gives what the DMTF schema (DSP8023) of that version allows. One file per
+section; nothing else in kensho knows what a schema's order is.
 """

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from lxml import etree
 from msgspec import field
 
-from kensho.appliances.ovf.elements import Notes
 from kensho.appliances.ovf.sections.parts import (
     BOOT_CONFIG,
     BOOT_SOURCE,
@@ -17,10 +15,7 @@ from kensho.appliances.ovf.sections.parts import (
     Raw,
     Section,
     UInt64,
-    Version,
 )
-from kensho.appliances.ovf.sections.reading import read_part
-from kensho.appliances.ovf.sections.writing import write_part
 
 
 class BootSource(Part, frozen=True, kw_only=True):
@@ -73,13 +68,3 @@ class BootDeviceSection(Section, frozen=True, kw_only=True):
     ONLY_2: ClassVar[bool] = True
 
     config: BootConfig
-
-
-def read(element: etree._Element, notes: Notes | None = None) -> BootDeviceSection:
-    """Read a BootDeviceSection."""
-    return read_part(BootDeviceSection, element, notes)
-
-
-def write(section: BootDeviceSection, version: Version) -> etree._Element:
-    """Write a BootDeviceSection."""
-    return write_part(section, version)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, TypeAlias
 
-from lxml import etree
 from msgspec import field
 
-from kensho.appliances.ovf.elements import Notes
 from kensho.appliances.ovf.sections.annotation import AnnotationSection
 from kensho.appliances.ovf.sections.boot_device import BootDeviceSection
 from kensho.appliances.ovf.sections.deployment_option import DeploymentOptionSection
@@ -19,15 +17,13 @@ from kensho.appliances.ovf.sections.hardware import VirtualHardwareSection
 from kensho.appliances.ovf.sections.install import InstallSection
 from kensho.appliances.ovf.sections.networks import NetworkSection
 from kensho.appliances.ovf.sections.operating_system import OperatingSystemSection
-from kensho.appliances.ovf.sections.parts import Message, Part, Version
+from kensho.appliances.ovf.sections.parts import Message, Part
 from kensho.appliances.ovf.sections.placement import PlacementSection
 from kensho.appliances.ovf.sections.placement_group import PlacementGroupSection
 from kensho.appliances.ovf.sections.product import ProductSection
-from kensho.appliances.ovf.sections.reading import read_part
 from kensho.appliances.ovf.sections.resource_allocation import ResourceAllocationSection
 from kensho.appliances.ovf.sections.scale_out import ScaleOutSection
 from kensho.appliances.ovf.sections.startup import StartupSection
-from kensho.appliances.ovf.sections.writing import write_part
 
 #: The schema lets any section be anywhere; DSP0243 says where each has a meaning.
 AnySection: TypeAlias = (
@@ -69,18 +65,3 @@ class VirtualSystemCollection(VirtualSystem, frozen=True, kw_only=True):
     ELEMENT: ClassVar[str] = "VirtualSystemCollection"
 
     contents: tuple[VirtualSystem | VirtualSystemCollection, ...] = ()
-
-
-def read_system(element: etree._Element, notes: Notes | None = None) -> VirtualSystem:
-    """Read a VirtualSystem."""
-    return read_part(VirtualSystem, element, notes)
-
-
-def read_collection(element: etree._Element, notes: Notes | None = None) -> VirtualSystemCollection:
-    """Read a VirtualSystemCollection and all that is in it."""
-    return read_part(VirtualSystemCollection, element, notes)
-
-
-def write(content: VirtualSystem, version: Version) -> etree._Element:
-    """Write a VirtualSystem or a VirtualSystemCollection."""
-    return write_part(content, version)

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from lxml import etree
 from msgspec import field
 
-from kensho.appliances.ovf.elements import Notes
-from kensho.appliances.ovf.sections.parts import Message, Part, Section, Version
-from kensho.appliances.ovf.sections.reading import read_part
-from kensho.appliances.ovf.sections.writing import write_part
+from kensho.appliances.ovf.sections.parts import Message, Part, Section
 
 
 class Configuration(Part, frozen=True, kw_only=True):
@@ -30,13 +26,3 @@ class DeploymentOptionSection(Section, frozen=True, kw_only=True):
     ELEMENT: ClassVar[str] = "DeploymentOptionSection"
 
     configurations: tuple[Configuration, ...] = ()
-
-
-def read(element: etree._Element, notes: Notes | None = None) -> DeploymentOptionSection:
-    """Read a DeploymentOptionSection."""
-    return read_part(DeploymentOptionSection, element, notes)
-
-
-def write(section: DeploymentOptionSection, version: Version) -> etree._Element:
-    """Write a DeploymentOptionSection."""
-    return write_part(section, version)

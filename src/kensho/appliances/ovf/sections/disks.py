@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from lxml import etree
 from msgspec import field
 
-from kensho.appliances.ovf.elements import Notes
-from kensho.appliances.ovf.sections.parts import Int64, Part, Section, Version
-from kensho.appliances.ovf.sections.reading import read_part
-from kensho.appliances.ovf.sections.writing import write_part
+from kensho.appliances.ovf.sections.parts import Int64, Part, Section
 
 
 class Disk(Part, frozen=True, kw_only=True):
@@ -50,23 +46,3 @@ class DiskSection(Section, frozen=True, kw_only=True):
     ELEMENT: ClassVar[str] = "DiskSection"
 
     disks: tuple[Disk, ...] = ()
-
-
-def read(element: etree._Element, notes: Notes | None = None) -> DiskSection:
-    """Read a DiskSection."""
-    return read_part(DiskSection, element, notes)
-
-
-def write(section: DiskSection, version: Version) -> etree._Element:
-    """Write a DiskSection."""
-    return write_part(section, version)
-
-
-def read_shared(element: etree._Element, notes: Notes | None = None) -> SharedDiskSection:
-    """Read a SharedDiskSection."""
-    return read_part(SharedDiskSection, element, notes)
-
-
-def write_shared(section: SharedDiskSection, version: Version) -> etree._Element:
-    """Write a SharedDiskSection."""
-    return write_part(section, version)

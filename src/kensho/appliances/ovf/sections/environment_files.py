@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from lxml import etree
 from msgspec import field
 
-from kensho.appliances.ovf.elements import Notes
-from kensho.appliances.ovf.sections.parts import Part, Section, Version
-from kensho.appliances.ovf.sections.reading import read_part
-from kensho.appliances.ovf.sections.writing import write_part
+from kensho.appliances.ovf.sections.parts import Part, Section
 
 
 class EnvironmentFile(Part, frozen=True, kw_only=True):
@@ -30,13 +26,3 @@ class EnvironmentFilesSection(Section, frozen=True, kw_only=True):
 
     files: tuple[EnvironmentFile, ...] = ()
     transport: str = ""
-
-
-def read(element: etree._Element, notes: Notes | None = None) -> EnvironmentFilesSection:
-    """Read an EnvironmentFilesSection."""
-    return read_part(EnvironmentFilesSection, element, notes)
-
-
-def write(section: EnvironmentFilesSection, version: Version) -> etree._Element:
-    """Write an EnvironmentFilesSection."""
-    return write_part(section, version)

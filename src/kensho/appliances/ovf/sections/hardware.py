@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from lxml import etree
-
-from kensho.appliances.ovf.elements import Notes
 from kensho.appliances.ovf.sections.items import EthernetPortItem, Item, StorageItem
-from kensho.appliances.ovf.sections.parts import Section, Version
-from kensho.appliances.ovf.sections.reading import read_part
+from kensho.appliances.ovf.sections.parts import Section
 from kensho.appliances.ovf.sections.system import System
-from kensho.appliances.ovf.sections.writing import write_part
 
 
 class VirtualHardwareSection(Section, frozen=True, kw_only=True):
@@ -26,13 +21,3 @@ class VirtualHardwareSection(Section, frozen=True, kw_only=True):
     storage_items: tuple[StorageItem, ...] = ()
     id: str = ""
     transport: str = ""  #: how the OVF environment gets in: ``iso com.vmware.guestInfo``
-
-
-def read(element: etree._Element, notes: Notes | None = None) -> VirtualHardwareSection:
-    """Read a VirtualHardwareSection."""
-    return read_part(VirtualHardwareSection, element, notes)
-
-
-def write(section: VirtualHardwareSection, version: Version) -> etree._Element:
-    """Write a VirtualHardwareSection."""
-    return write_part(section, version)

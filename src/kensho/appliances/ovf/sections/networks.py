@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from lxml import etree
 from msgspec import field
 
-from kensho.appliances.ovf.elements import Notes
 from kensho.appliances.ovf.sections.items import EthernetPortItem
-from kensho.appliances.ovf.sections.parts import Message, Part, Section, Version
-from kensho.appliances.ovf.sections.reading import read_part
-from kensho.appliances.ovf.sections.writing import write_part
+from kensho.appliances.ovf.sections.parts import Message, Part, Section
 
 
 class ProfileItem(EthernetPortItem, frozen=True, kw_only=True):
@@ -46,13 +42,3 @@ class NetworkSection(Section, frozen=True, kw_only=True):
     ELEMENT: ClassVar[str] = "NetworkSection"
 
     networks: tuple[Network, ...] = ()
-
-
-def read(element: etree._Element, notes: Notes | None = None) -> NetworkSection:
-    """Read a NetworkSection."""
-    return read_part(NetworkSection, element, notes)
-
-
-def write(section: NetworkSection, version: Version) -> etree._Element:
-    """Write a NetworkSection."""
-    return write_part(section, version)

@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from lxml import etree
 from msgspec import field
 
-from kensho.appliances.ovf.elements import Notes
-from kensho.appliances.ovf.sections.parts import Message, Part, Section, UInt16, Version
-from kensho.appliances.ovf.sections.reading import read_part
-from kensho.appliances.ovf.sections.writing import write_part
+from kensho.appliances.ovf.sections.parts import Message, Part, Section, UInt16
 from kensho.appliances.ovf.write_xml import VMW
 
 _VMW_QUALIFIERS = f"{{{VMW}}}qualifiers"
@@ -99,13 +95,3 @@ class ProductSection(Section, frozen=True, kw_only=True):
     def full_key(self, key: str) -> str:
         """Return what a property is called in the OVF environment: ``class.key.instance``."""
         return ".".join(part for part in (self.class_, key, self.instance) if part)
-
-
-def read(element: etree._Element, notes: Notes | None = None) -> ProductSection:
-    """Read a ProductSection."""
-    return read_part(ProductSection, element, notes)
-
-
-def write(section: ProductSection, version: Version) -> etree._Element:
-    """Write a ProductSection."""
-    return write_part(section, version)

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from lxml import etree
 from msgspec import field
 
-from kensho.appliances.ovf.elements import Notes
-from kensho.appliances.ovf.sections.parts import Int64, Part, UInt64, Version
-from kensho.appliances.ovf.sections.reading import read_part
-from kensho.appliances.ovf.sections.writing import write_part
+from kensho.appliances.ovf.sections.parts import Int64, Part, UInt64
 
 
 class File(Part, frozen=True, kw_only=True):
@@ -31,13 +27,3 @@ class References(Part, frozen=True, kw_only=True):
     ELEMENT: ClassVar[str] = "References"
 
     files: tuple[File, ...] = ()
-
-
-def read(element: etree._Element, notes: Notes | None = None) -> References:
-    """Read a References."""
-    return read_part(References, element, notes)
-
-
-def write(section: References, version: Version) -> etree._Element:
-    """Write a References."""
-    return write_part(section, version)

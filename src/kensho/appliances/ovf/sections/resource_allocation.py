@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from lxml import etree
-
-from kensho.appliances.ovf.elements import Notes
 from kensho.appliances.ovf.sections.items import EthernetPortItem, Item, StorageItem
-from kensho.appliances.ovf.sections.parts import Section, Version
-from kensho.appliances.ovf.sections.reading import read_part
-from kensho.appliances.ovf.sections.writing import write_part
+from kensho.appliances.ovf.sections.parts import Section
 
 
 class ResourceAllocationSection(Section, frozen=True, kw_only=True):
@@ -22,13 +17,3 @@ class ResourceAllocationSection(Section, frozen=True, kw_only=True):
     items: tuple[Item, ...] = ()
     ethernet_items: tuple[EthernetPortItem, ...] = ()
     storage_items: tuple[StorageItem, ...] = ()
-
-
-def read(element: etree._Element, notes: Notes | None = None) -> ResourceAllocationSection:
-    """Read a ResourceAllocationSection."""
-    return read_part(ResourceAllocationSection, element, notes)
-
-
-def write(section: ResourceAllocationSection, version: Version) -> etree._Element:
-    """Write a ResourceAllocationSection."""
-    return write_part(section, version)

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from lxml import etree
 from msgspec import field
 
-from kensho.appliances.ovf.elements import Notes
-from kensho.appliances.ovf.sections.parts import Message, Part, Section, UInt32, Version
-from kensho.appliances.ovf.sections.reading import read_part
-from kensho.appliances.ovf.sections.writing import write_part
+from kensho.appliances.ovf.sections.parts import Message, Part, Section, UInt32
 
 
 class InstanceCount(Part, frozen=True, kw_only=True):
@@ -33,13 +29,3 @@ class ScaleOutSection(Section, frozen=True, kw_only=True):
     description: Message | None = field(default=None, name="Description")
     counts: tuple[InstanceCount, ...] = ()
     id: str
-
-
-def read(element: etree._Element, notes: Notes | None = None) -> ScaleOutSection:
-    """Read a ScaleOutSection."""
-    return read_part(ScaleOutSection, element, notes)
-
-
-def write(section: ScaleOutSection, version: Version) -> etree._Element:
-    """Write a ScaleOutSection."""
-    return write_part(section, version)

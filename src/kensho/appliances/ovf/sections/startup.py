@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from lxml import etree
 from msgspec import field
 
-from kensho.appliances.ovf.elements import Notes
-from kensho.appliances.ovf.sections.parts import Part, Section, UInt16, Version
-from kensho.appliances.ovf.sections.reading import read_part
-from kensho.appliances.ovf.sections.writing import write_part
+from kensho.appliances.ovf.sections.parts import Part, Section, UInt16
 
 
 class StartupItem(Part, frozen=True, kw_only=True):
@@ -33,13 +29,3 @@ class StartupSection(Section, frozen=True, kw_only=True):
     ELEMENT: ClassVar[str] = "StartupSection"
 
     items: tuple[StartupItem, ...] = ()
-
-
-def read(element: etree._Element, notes: Notes | None = None) -> StartupSection:
-    """Read a StartupSection."""
-    return read_part(StartupSection, element, notes)
-
-
-def write(section: StartupSection, version: Version) -> etree._Element:
-    """Write a StartupSection."""
-    return write_part(section, version)

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from lxml import etree
 from msgspec import field
 
-from kensho.appliances.ovf.elements import Notes
-from kensho.appliances.ovf.sections.parts import Part, Version
-from kensho.appliances.ovf.sections.reading import read_part
-from kensho.appliances.ovf.sections.writing import write_part
+from kensho.appliances.ovf.sections.parts import Part
 
 
 class Msg(Part, frozen=True, kw_only=True):
@@ -31,13 +27,3 @@ class Strings(Part, frozen=True, kw_only=True):
     messages: tuple[Msg, ...] = ()
     language: str = field(default="", name="xml:lang")
     file_ref: str = field(default="", name="fileRef")
-
-
-def read(element: etree._Element, notes: Notes | None = None) -> Strings:
-    """Read a Strings."""
-    return read_part(Strings, element, notes)
-
-
-def write(section: Strings, version: Version) -> etree._Element:
-    """Write a Strings."""
-    return write_part(section, version)

@@ -13,7 +13,7 @@ from lxml import etree
 from tests.appliances.written import appliance_for, two_machines
 
 from kensho.appliances.ova import write as ova_write
-from kensho.appliances.ovf.write_xml import OVF
+from kensho.appliances.ovf.sections.parts import OVF
 from kensho.appliances.package import DiskJob
 from kensho.disks import open_disk
 from kensho.disks.copy import copy_disk

@@ -20,11 +20,12 @@ from tests.appliances.written import (
     with_machine,
 )
 
+from kensho.appliances.ovf.sections.parts import OVF, RASD, VSSD
 from kensho.appliances.ovf.write import pad_descriptor, render_descriptor, render_portable
 from kensho.appliances.ovf.write_dialects.portable import PORTABLE
 from kensho.appliances.ovf.write_dialects.virtualbox import VIRTUALBOX
 from kensho.appliances.ovf.write_dialects.vmware import VMWARE
-from kensho.appliances.ovf.write_xml import OVF, RASD, VBOX, VMW, VSSD
+from kensho.appliances.ovf.write_xml import VBOX, VMW
 from kensho.appliances.xmlsafe import parse_xml
 from kensho.model.appliance import Appliance, DiskImage
 from kensho.model.errors import LimitError, UnsupportedError
@@ -281,6 +282,9 @@ def test_vendor_word_of_the_source_wins():
     guest = GuestOs(id="debian12", cim=96, vendor=("vbox:Debian_64", "vmw:debian12_64Guest\x00"))
     root = rendered(with_machine(BASES["virtualbox"], guest=guest), VIRTUALBOX)
     assert root.findtext(".//vbox:OSType", namespaces=NS) == "Debian_64"
+    hostile = GuestOs(id="debian12", vendor=('vbox:<a> & "b" ]]> ovf:c',))
+    root = rendered(with_machine(BASES["virtualbox"], guest=hostile), VIRTUALBOX)
+    assert root.findtext(".//vbox:OSType", namespaces=NS) == '<a> & "b" ]]> ovf:c'
     root = rendered(with_machine(BASES["vmware"], guest=guest), VMWARE)
     assert (
         root.find(".//o:OperatingSystemSection", NS).get(f"{{{VMW}}}osType")

@@ -21,7 +21,7 @@ from kensho.appliances.ovf.sections.content import (
 from kensho.appliances.ovf.sections.disks import Disk, DiskSection
 from kensho.appliances.ovf.sections.networks import Network as SectionNetwork
 from kensho.appliances.ovf.sections.networks import NetworkSection
-from kensho.appliances.ovf.sections.parts import message
+from kensho.appliances.ovf.sections.parts import message, stated
 from kensho.appliances.ovf.sections.references import File, References
 from kensho.appliances.ovf.sections.startup import StartupSection
 from kensho.appliances.ovf.write_dialects.base import Dialect
@@ -162,9 +162,7 @@ def _networks(appliance: Appliance, dialect: Dialect) -> NetworkSection:
     return NetworkSection(
         info=message("The list of logical networks"),
         networks=tuple(
-            SectionNetwork(
-                name=n.name, description=message(n.description) if n.description else None
-            )
+            SectionNetwork(name=n.name, description=stated(n.description))
             for n in networks.values()
         ),
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from kensho.appliances.ovf.sections.annotation import AnnotationSection
 from kensho.appliances.ovf.sections.eula import EulaSection
 from kensho.appliances.ovf.sections.operating_system import OperatingSystemSection
-from kensho.appliances.ovf.sections.parts import Message, UnknownAttribute, message
+from kensho.appliances.ovf.sections.parts import UnknownAttribute, message, stated
 from kensho.appliances.ovf.sections.product import Category, ProductSection
 from kensho.appliances.ovf.sections.product import Property as SectionProperty
 from kensho.appliances.ovf.sections.startup import StartupItem, StartupSection
@@ -45,8 +45,8 @@ def product(product: Product) -> ProductSection:
     """Return the section; properties without a category come first."""
     return ProductSection(
         info=message(product.info or "Information about the installed software"),
-        product=_stated(product.name),
-        vendor=_stated(product.vendor),
+        product=stated(product.name),
+        vendor=stated(product.vendor),
         version=product.version,
         full_version=product.full_version,
         product_url=product.product_url,
@@ -66,8 +66,8 @@ def _entries(properties: Iterable[Property]) -> Iterator[Category | SectionPrope
             category = prop.category
             yield Category(text=category)
         yield SectionProperty(
-            label=_stated(prop.label),
-            description=_stated(prop.description),
+            label=stated(prop.label),
+            description=stated(prop.description),
             key=prop.key,
             type=prop.type or "string",
             qualifiers=prop.qualifiers,
@@ -107,7 +107,3 @@ def startup(items: Iterable[StartItem], idents: Mapping[str, str]) -> tuple[Star
 
 def _short(number: int) -> int:
     return min(max(number, 0), _SHORT)
-
-
-def _stated(text: str) -> Message | None:
-    return message(text) if text else None

@@ -8,9 +8,7 @@ from typing import Literal
 
 from lxml import etree
 
-from kensho.appliances.ovf.sections.parts import LAST, OVF, RASD, VSSD, Unknown
-
-__all__ = ["OVF", "RASD", "VBOX", "VMW", "VSSD", "clean", "extension", "vmw_config"]
+from kensho.appliances.ovf.sections.parts import LAST, OVF, Unknown
 
 VMW = "http://www.vmware.com/schema/ovf"
 VBOX = "http://www.virtualbox.org/ovf/machine"

@@ -6,8 +6,9 @@ from lxml import etree
 
 from kensho.appliances.ovf.elements import attribute, child, children, dialect, text
 from kensho.appliances.ovf.items import Resource
+from kensho.appliances.ovf.sections.parts import VSSD
 from kensho.appliances.ovf.units import parse_unit
-from kensho.appliances.ovf.write_xml import VMW, VSSD, clean
+from kensho.appliances.ovf.write_xml import VMW, clean
 from kensho.model.errors import UsageError
 from kensho.model.units import MIB
 from kensho.packages.edit.items import groups, in_configuration, items, new_item, rename, set_field

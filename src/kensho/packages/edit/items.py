@@ -14,8 +14,8 @@ from lxml import etree
 
 from kensho.appliances.ovf.elements import attribute, child, children, local, text
 from kensho.appliances.ovf.items import ITEMS
-from kensho.appliances.ovf.sections.parts import OVF_NAMESPACES
-from kensho.appliances.ovf.write_xml import RASD, clean
+from kensho.appliances.ovf.sections.parts import OVF_NAMESPACES, RASD
+from kensho.appliances.ovf.write_xml import clean
 from kensho.packages.edit.scope import Scope, configuration_ids
 from kensho.packages.edit.tree import insert, namespace, remove, set_attribute, settle
 

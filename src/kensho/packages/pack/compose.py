@@ -14,7 +14,8 @@ from lxml import etree
 
 from kensho.appliances.names import dns_name
 from kensho.appliances.ovf.elements import Notes, child
-from kensho.appliances.ovf.write_xml import OVF, RASD, VMW, VSSD
+from kensho.appliances.ovf.sections.parts import OVF, RASD, VSSD
+from kensho.appliances.ovf.write_xml import VMW
 from kensho.model.errors import UsageError
 from kensho.model.finding import Severity
 from kensho.packages.edit import configurations, networks, products, properties, texts

@@ -122,3 +122,8 @@ class Section(Part, frozen=True, kw_only=True):
 def message(text: str, msgid: str = "") -> Message:
     """Return a text as sections hold it."""
     return Message(text=text, msgid=msgid)
+
+
+def stated(text: str) -> Message | None:
+    """Return a text, None when it is empty."""
+    return message(text) if text else None

@@ -88,7 +88,7 @@ def _collection(root: etree._Element, name: str) -> etree._Element:
     settle(root, place, collection)
     set_attribute(collection, "id", unique(dns_name(name), taken))
     add(collection, "Info", "A collection of virtual machines")
-    add(collection, "Name", name, after=("Info",))
+    add(collection, "Name", name)
     for system in found:
         _move(system, collection)
     return collection
@@ -114,7 +114,7 @@ def _complete_order(collection: etree._Element, number: int) -> None:
     there = {attribute(i, "id") for i in children(startup, "Item")}
     for system in [e for e in children(collection) if kind(e) in SYSTEMS]:
         if attribute(system, "id") not in there:
-            item = add(startup, "Item", after=("Info", "Item"), id=attribute(system, "id"))
+            item = add(startup, "Item", id=attribute(system, "id"))
             set_attribute(item, "order", str(number * 100))
 
 

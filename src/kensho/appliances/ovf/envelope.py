@@ -7,6 +7,8 @@ say and what the schema does not allow is `packages.version`'s affair.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
 from typing import ClassVar
 
 import msgspec
@@ -21,6 +23,7 @@ from kensho.appliances.ovf.sections.content import (
 )
 from kensho.appliances.ovf.sections.keeping import namespace_of, parse_kept
 from kensho.appliances.ovf.sections.parts import OVF_NAMESPACES, Part, Version
+from kensho.appliances.ovf.sections.plan import plan_of
 from kensho.appliances.ovf.sections.reading import read_part
 from kensho.appliances.ovf.sections.references import References
 from kensho.appliances.ovf.sections.strings import Strings
@@ -79,6 +82,30 @@ def write_envelope(envelope: Envelope, version: Version) -> etree._Element:
     for text in reversed(envelope.after):
         root.addnext(parse_kept(text))
     return root
+
+
+def children_up_to(parent: str, name: str) -> tuple[str, ...]:
+    """Return the schema's children of the element ``parent`` up to ``name``, none if it has none.
+
+    Where several may stand in any order, such as sections, all of them are there.
+    """
+    cls = _parts().get(parent)
+    elements = plan_of(cls).elements if cls else {}
+    same = [n for n, slot in enumerate(elements.values()) if slot is elements.get(name)]
+    return tuple(elements)[: same[-1] + 1] if same else ()
+
+
+@functools.cache
+def _parts() -> Mapping[str, type[Part]]:
+    """Return the classes of all elements by name."""
+    found: dict[str, type[Part]] = {Envelope.ELEMENT: Envelope}
+    todo: list[type[Part]] = [Envelope]
+    for cls in todo:
+        for slot in plan_of(cls).slots:
+            new = {n: part for n, part in slot.parts.items() if n not in found}
+            found.update(new)
+            todo.extend(new.values())
+    return found
 
 
 def version_of(root: etree._Element) -> Version | None:

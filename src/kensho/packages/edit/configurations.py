@@ -27,9 +27,9 @@ def add_configuration(scope: Scope, ident: str, label: str = "", description: st
         if found
         else section(scope.root, "DeploymentOptionSection", "The choice of configurations", _PLACE)
     )
-    element = add(into, "Configuration", after=("Info", "Configuration"), id=ident)
+    element = add(into, "Configuration", id=ident)
     add(element, "Label", label or ident)
-    add(element, "Description", description or label or ident, after=("Label",))
+    add(element, "Description", description or label or ident)
 
 
 def delete_configuration(scope: Scope, ident: str) -> None:

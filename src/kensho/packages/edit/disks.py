@@ -96,7 +96,7 @@ def add_image(scope: Scope, payload: Payload, locator: str, options: dict[str, s
         if not options.get("size"):
             raise UsageError("an empty disk needs a size", hint="--add-disk size=20GiB")
         capacity = typed.size(options["size"], "size")
-        element = add(into, "Disk", after=("Info", "Disk"), diskId=disk_id)
+        element = add(into, "Disk", diskId=disk_id)
         _describe(element, capacity, None)
         return disk_id
     facts = look_at_disk(locator)
@@ -109,7 +109,7 @@ def add_image(scope: Scope, payload: Payload, locator: str, options: dict[str, s
     size = capacity if capacity > facts.capacity else None
     name = payload.add(facts.name, NewFile(locator, convert=convert, size=size))
     file_id = refer(scope, name, options.get("file-id", ""))
-    element = add(into, "Disk", after=("Info", "Disk"), diskId=disk_id, fileRef=file_id)
+    element = add(into, "Disk", diskId=disk_id, fileRef=file_id)
     _describe(element, capacity, facts.populated)
     return disk_id
 

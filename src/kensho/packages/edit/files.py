@@ -48,7 +48,7 @@ def refer(scope: Scope, name: str, ident: str = "", size: int | None = None) -> 
     if into is None:
         into = add(scope.root, "References")
     ident = ident or unique(f"file{len(taken) + 1}", taken)
-    element = add(into, "File", after=("File",), id=ident)
+    element = add(into, "File", id=ident)
     set_attribute(element, "href", quote(name, safe="/!$&'()*+,;=:@ -._~"))
     if size is not None:
         set_attribute(element, "size", str(size))

@@ -25,8 +25,6 @@ from kensho.packages.edit.tree import (
 )
 
 FIRMWARE = {"bios": "bios", "efi": "efi", "uefi": "efi"}
-_SYSTEM_AFTER = ("Info",)
-_SYSTEM_FIELDS = ("ElementName", "InstanceID", "VirtualSystemIdentifier")
 
 
 def set_cpus(scope: Scope, count: int) -> None:
@@ -94,14 +92,14 @@ def set_system_type(scope: Scope, value: str) -> None:
     for section in hardware(scope):
         system = child(section, "System")
         if system is None:
-            system = add(section, "System", after=_SYSTEM_AFTER)
+            system = add(section, "System")
             for name, content in (("ElementName", "Virtual Hardware Family"), ("InstanceID", "0")):
                 append(system, f"{{{VSSD}}}{name}", "vssd").text = content
         found = child(system, "VirtualSystemType")
         if found is None:
             known = next(iter(children(system)), None)
             uri = VSSD if known is None else namespace(known)
-            found = place(system, f"{{{uri}}}VirtualSystemType", _SYSTEM_FIELDS)
+            found = place(system, f"{{{uri}}}VirtualSystemType")
         found.text = clean(" ".join(value.replace(",", " ").split()))
 
 

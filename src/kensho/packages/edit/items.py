@@ -12,7 +12,8 @@ from copy import deepcopy
 
 from lxml import etree
 
-from kensho.appliances.ovf.elements import attribute, child, children, local, text
+from kensho.appliances.ovf.elements import attribute, child, children, local, section_kind, text
+from kensho.appliances.ovf.envelope import children_up_to
 from kensho.appliances.ovf.items import ITEMS
 from kensho.appliances.ovf.sections.parts import OVF_NAMESPACES, RASD
 from kensho.appliances.ovf.write_xml import clean
@@ -27,8 +28,6 @@ _KINDS = {
         (14, 15, 16, 17), ("StorageItem", f"{_CIM}CIM_StorageAllocationSettingData", "sasd")
     ),
 }
-#: How OVF 2's schema wants a section to go on.
-_ORDER = ("Info", "System", "Item", "EthernetPortItem", "StorageItem")
 _NUMBER = re.compile(r"(\d+)(?=\D|$)")
 
 
@@ -179,7 +178,7 @@ def new_item(
     element_name = local(same[-1]) if same else "Item"
     if not same and uri == OVF_NAMESPACES[2] and type_ in _KINDS:
         element_name = _KINDS[type_][0]
-    before = _ORDER[: _ORDER.index(element_name) + 1]
+    before = children_up_to(section_kind(section), element_name)
     behind = same[-1:] or list(children(section, *before))[-1:]
     index = section.index(behind[0]) + 1 if behind else 0
     item = insert(section, index, f"{{{uri}}}{element_name}")

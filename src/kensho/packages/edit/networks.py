@@ -38,7 +38,7 @@ def add_network(scope: Scope, name: str, description: str | None) -> None:
         if found
         else section(scope.root, "NetworkSection", "The list of logical networks", place)
     )
-    element = add(into, "Network", after=("Info", "Network"), name=name)
+    element = add(into, "Network", name=name)
     if description:
         set_text(element, "Description", description)
 

@@ -9,7 +9,7 @@ from kensho.packages.edit.scope import Scope, content, sections
 from kensho.packages.edit.tree import section, set_attribute, set_text
 from kensho.packages.edit.values import unknown
 
-#: What users say → the element; in the order of the schema.
+#: What users say → the element.
 FIELDS = {
     "info": "Info",
     "name": "Product",
@@ -64,5 +64,4 @@ def set_product(scope: Scope, field: str, value: str, name: str = "") -> None:
         return
     if field not in FIELDS:
         raise unknown(f"a product has no {field!r}", field, (*FIELDS, *_ATTRIBUTES))
-    order = list(FIELDS.values())
-    set_text(element, FIELDS[field], value or None, after=order[: order.index(FIELDS[field])])
+    set_text(element, FIELDS[field], value or None)

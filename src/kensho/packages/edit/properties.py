@@ -27,10 +27,6 @@ TYPES = (
 )
 _FIELDS = ("value", "type", "label", "description", "category", "qualifiers", "password")
 FIELDS = (*_FIELDS, "user-configurable", "vmw-qualifiers")
-_BEHIND = (
-    *("Info", "Product", "Vendor", "Version", "FullVersion", "ProductUrl", "VendorUrl"),
-    *("AppUrl", "Icon", "Category", "Property"),
-)
 _KEY = re.compile(r"[^\s:.][^\s:]*")
 _TRANSPORTS = {"iso": "iso", "vmware": "com.vmware.guestInfo", "ibm": "com.ibm.vmcontrol.propfile"}
 _OWN = "Property"
@@ -85,8 +81,7 @@ def set_property_field(scope: Scope, key: str, field: str, value: str, product: 
             raise unknown(f"there is no property type {value!r}", value, TYPES)
         set_attribute(element, "type", value)
     elif field in {"label", "description"}:
-        behind = () if field == "label" else ("Label",)
-        set_text(element, field.capitalize(), value or None, after=behind)
+        set_text(element, field.capitalize(), value or None)
     elif field == "category":
         _categorise(element, value)
     elif field == "qualifiers":
@@ -139,7 +134,7 @@ def _new(scope: Scope, key: str, product: str) -> etree._Element:
     # A Category holds until the next one: what has none comes before the first.
     first = next(children(section, "Category"), None)
     if first is None:
-        element = add(section, "Property", after=_BEHIND)
+        element = add(section, "Property")
     else:
         element = insert(section, section.index(first), str(first.tag).replace("Category", _OWN))
     set_attribute(element, "key", key)
@@ -152,7 +147,7 @@ def _set_for(element: etree._Element, configuration: str, value: str) -> None:
         if configuration == attribute(found, "configuration"):
             set_attribute(found, "value", value)
             return
-    found = add(element, "Value", after=("Label", "Description", "Value"), value=value)
+    found = add(element, "Value", value=value)
     set_attribute(found, "configuration", configuration)
 
 
@@ -167,7 +162,7 @@ def _categorise(element: etree._Element, category: str) -> None:
     else:
         head = next((h for h in heads if (h.text or "").strip() == category), None)
         if head is None:
-            head = add(section, "Category", category, after=_BEHIND)
+            head = add(section, "Category", category)
         index = section.index(head) + 1
         while index < len(section) and local(section[index]) in {"Property", ""}:
             index += 1

@@ -35,7 +35,7 @@ def set_start_order(scope: Scope, steps: Sequence[str]) -> None:
             raise unknown(f"there is no machine {ident!r}", ident, known)
         item = there.get(ident)
         if item is None:
-            item = add(into, "Item", after=("Info", "Item"), id=ident)
+            item = add(into, "Item", id=ident)
         set_attribute(item, "order", str(order))
         for delay in delays:
             if delay == "guest":

@@ -21,7 +21,7 @@ def add_eula(scope: Scope, licence: str) -> None:
     if not licence.strip():
         raise UsageError("the licence agreement is empty")
     element = section(content(scope), "EulaSection", "License agreement", _PLACE)
-    add(element, "License", licence, after=("Info",))
+    add(element, "License", licence)
 
 
 def remove_eulas(scope: Scope) -> int:
@@ -40,7 +40,7 @@ def replace_eulas(scope: Scope, licence: str) -> None:
         return
     for element in found[1:]:
         remove(element)
-    set_text(found[0], "License", licence, after=("Info",))
+    set_text(found[0], "License", licence)
     old = child(found[0], "License")
     if old is not None:
         set_attribute(old, "msgid", None)  # a translation of the old text
@@ -54,17 +54,17 @@ def set_annotation(scope: Scope, words: str) -> None:
             remove(element)
         return
     if found:
-        set_text(found[0], "Annotation", words, after=("Info",))
+        set_text(found[0], "Annotation", words)
         return
     element = section(content(scope), "AnnotationSection", "A human-readable annotation", _PLACE)
-    add(element, "Annotation", words, after=("Info",))
+    add(element, "Annotation", words)
 
 
 def set_name(scope: Scope, name: str) -> None:
     """Set the name people see, of the machine named or of what is on top."""
     if not name.strip():
         raise UsageError("a name cannot be empty")
-    set_text(content(scope), "Name", name, after=("Info",))
+    set_text(content(scope), "Name", name)
 
 
 def set_id(scope: Scope, ident: str) -> None:
@@ -104,7 +104,7 @@ def set_guest(scope: Scope, field: str, value: str) -> None:
     elif field == "version":
         set_attribute(element, "version", value or None)
     elif field == "description":
-        set_text(element, "Description", value or None, after=("Info",))
+        set_text(element, "Description", value or None)
     elif field == "vmw":
         element.set(f"{{{VMW}}}osType", clean(value))
     else:

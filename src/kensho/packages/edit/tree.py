@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from lxml import etree
 
-from kensho.appliances.ovf.elements import child, local
+from kensho.appliances.ovf.elements import child, local, section_kind
+from kensho.appliances.ovf.envelope import children_up_to
 from kensho.appliances.ovf.write_xml import VMW, clean
 from kensho.model.errors import CorruptError
 
@@ -26,13 +27,12 @@ def add(
     text: str | None = None,
     /,
     *,
-    after: Sequence[str] = (),
+    after: Sequence[str] | None = None,
     **attributes: str | None,
 ) -> etree._Element:
-    """Add an OVF element behind the last child called one of ``after``, else in front.
+    """Add an OVF element where the schema has it; attributes of None are left out.
 
-    ``after`` lists what has to come before in the schema's order, the element's own name
-    included; attributes of None are left out.
+    Where the schema leaves it open, ``after`` lists what has to come before.
     """
     element = place(parent, f"{{{namespace(parent)}}}{name}", after)
     for key, value in attributes.items():
@@ -43,9 +43,10 @@ def add(
     return element
 
 
-def place(parent: etree._Element, tag: str, after: Sequence[str] = ()) -> etree._Element:
-    """Add an empty element with this qualified tag; see `add` for where."""
-    wanted = set(after)
+def place(parent: etree._Element, tag: str, after: Sequence[str] | None = None) -> etree._Element:
+    """Add an empty element with this qualified tag behind all that come before, else in front."""
+    name = tag.rpartition("}")[2]
+    wanted = set(children_up_to(section_kind(parent), name) if after is None else after)
     count = len(parent)
     behind = (n for n, e in enumerate(reversed(parent)) if local(e) in wanted)
     return insert(parent, count - next(behind, count), tag)
@@ -105,16 +106,14 @@ def remove(element: etree._Element) -> None:
     parent.remove(element)
 
 
-def set_text(
-    parent: etree._Element, name: str, value: str | None, *, after: Sequence[str] = ()
-) -> None:
+def set_text(parent: etree._Element, name: str, value: str | None) -> None:
     """Set the text of the first child called ``name``; None removes it, '' keeps it empty."""
     found = child(parent, name)
     if value is None:
         if found is not None:
             remove(found)
     elif found is None:
-        add(parent, name, value, after=(*after, name))
+        add(parent, name, value)
     elif (found.text or "").strip() != value:
         found.text = clean(value)
 

@@ -176,7 +176,7 @@ def _skeleton(spec: Compose) -> etree._Element:
     # The first attribute is qualified, and so shows how all others are.
     system.set(f"{{{OVF}}}id", dns_name(spec.system.name))
     add(system, "Info", "A virtual machine")
-    add(system, "Name", spec.system.name, after=("Info",))
+    add(system, "Name", spec.system.name)
     return root
 
 

@@ -57,6 +57,7 @@ def _read(cls: type[P], element: etree._Element, own: str, notes: Notes, depth: 
     unknown: list[Unknown] = []
     counts: Counter[str] = Counter()
     anchor, last = "", -1
+    places = {"": (-1, 0)}  # of anchors, in the order of writing
     if plan.content is not None:
         values[plan.content.field] = _text_of(element)
     for node in element:
@@ -88,6 +89,8 @@ def _read(cls: type[P], element: etree._Element, own: str, notes: Notes, depth: 
         unknown_attributes.extend(attributes)
         counts[child] += 1
         anchor = f"{child}[{counts[child]}]"
+        places[anchor] = (position, len(places))
+    unknown.sort(key=lambda u: places.get(u.after, (len(plan.slots), 0)))
     for slot in plan.slots:
         if slot.many:
             values[slot.field] = tuple(many[slot.field])

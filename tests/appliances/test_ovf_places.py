@@ -14,7 +14,13 @@ from tests.storage.web import serving
 
 from kensho.appliances import open_package
 from kensho.appliances.ova.pipe import front_of, open_pipe
-from kensho.model.errors import LimitError, LocatorError, PackageError, UnsupportedError
+from kensho.model.errors import (
+    LimitError,
+    LocatorError,
+    PackageError,
+    TruncatedError,
+    UnsupportedError,
+)
 from kensho.model.selection import Selection
 from kensho.packages.source import opened_ovf
 from kensho.storage.pipe import PipeReader
@@ -173,7 +179,12 @@ def test_archives_from_a_pipe_without_a_usable_descriptor(
         open_pipe(pipe, Selection())
 
 
-@pytest.mark.parametrize("data", [b"", b"KDMV" + bytes(600), b"plain text"])
+def test_nothing_from_a_pipe() -> None:
+    with piped(b"") as pipe, pytest.raises(TruncatedError, match="nothing came"):
+        open_pipe(pipe, Selection())
+
+
+@pytest.mark.parametrize("data", [b"KDMV" + bytes(600), b"plain text"])
 def test_something_else_from_a_pipe(data: bytes) -> None:
     with piped(data) as pipe, pytest.raises(UnsupportedError, match="no OVA"):
         open_pipe(pipe, Selection())

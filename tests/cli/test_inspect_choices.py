@@ -65,4 +65,4 @@ def test_a_pipe() -> None:
         input=configured().encode(),
         capture_output=True,
     )
-    assert (refused.returncode, b"disk convert -" in refused.stderr) == (12, True)
+    assert (refused.returncode, b"without its disks" in refused.stderr) == (12, True)

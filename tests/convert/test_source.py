@@ -17,7 +17,7 @@ from kensho.convert.source import identify, opened_image
 from kensho.disks import create_disk, open_disk
 from kensho.disks.compare import compare
 from kensho.disks.copy import copy_disk
-from kensho.model.errors import CorruptError, UnsupportedError
+from kensho.model.errors import CorruptError
 from kensho.model.extent import Extent, Kind
 from kensho.storage import FileSink, FileSource
 from tests.images import MIB, ovf, raw_disk, tar
@@ -112,12 +112,6 @@ def test_a_package_on_a_server_is_converted_in_place(tmp_path: Path) -> None:
         with pytest.raises(CorruptError, match="changed"):
             run_plan(plan, tmp_path / "other")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.img", "out"]
-
-
-def test_a_pipe_is_not_converted() -> None:
-    with pytest.raises(UnsupportedError) as caught:
-        make_plan(Request("-", "kvm"))
-    assert "kensho disk convert -" in caught.value.hint
 
 
 def test_hardware_that_the_target_likes(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import struct
 import threading
 
 import pytest
@@ -72,6 +73,17 @@ def test_a_stream_from_qemu(qemu):
     assert through(data, copied)[0] == content
     with pytest.raises(TruncatedError):
         through(data[:-70_000], copied)
+
+
+def test_ovftool_says_how_far_it_is():
+    content = make_content(2 * MIB, [(0, 5 * KIB), (MIB, 100)])
+    data = make_disk(content, "vmdk")
+    first = int.from_bytes(data[64:72], "little") * 512  # behind the overhead
+    size = int.from_bytes(data[first + 8 : first + 12], "little")
+    second = first + -(-(12 + size) // 512) * 512
+    marker = struct.pack("<QIIQ", 0, 0, 4, 128).ljust(512, b"\0")
+    spoken = data[:first] + 4 * marker + data[first:second] + marker + data[second:]
+    assert through(spoken, copied)[0] == content
 
 
 @pytest.mark.parametrize("cut", [100, 600, 70_000, -100, -600, -2000])

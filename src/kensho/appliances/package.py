@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -18,6 +18,9 @@ from kensho.model.appliance import Appliance
 from kensho.model.finding import Finding
 from kensho.storage.base import ByteSource
 from kensho.storage.file import FileSink
+
+if TYPE_CHECKING:
+    from kensho.appliances.ova.arrival import Arrival
 
 
 class Digest(msgspec.Struct, frozen=True):
@@ -36,7 +39,8 @@ class Package:
     ``open_sibling`` opens a file by its name beside the descriptor, for disks made of
     several files, and ``beside``, where files lie in several folders, returns the same for the folder
     of a file by its id. ``manifest`` maps file names to what they should hash to, None when
-    the package has none. ``close`` frees everything opened through the package.
+    the package has none. ``close`` frees everything opened through the package. ``arrival`` is
+    not None for a package that comes once, through a pipe: then its disks are opened there.
     """
 
     kind: str
@@ -48,6 +52,7 @@ class Package:
     manifest: Mapping[str, tuple[Digest, ...]] | None = None
     close: Callable[[], None] = lambda: None
     beside: Callable[[str], Callable[[str], ByteSource]] | None = None
+    arrival: Arrival | None = None
 
 
 class PlacedDisk(msgspec.Struct, frozen=True):

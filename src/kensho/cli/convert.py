@@ -8,12 +8,14 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from kensho.appliances.ova.arrival import Arrival
 from kensho.cli import exits
 from kensho.cli.flags import Locator
 from kensho.cli.options import Flag, Json, Wishes
 from kensho.cli.plan import show_plan
 from kensho.cli.progress import shown
 from kensho.cli.render import console, print_findings, print_json, print_json_line, table
+from kensho.convert.arriving import PIPE, arriving
 from kensho.convert.deployed import demand_licences, licences_settled, with_acceptance
 from kensho.convert.plan import Plan, check_runnable, looks_like_plan, make_plan, read_plan
 from kensho.convert.result import Result
@@ -58,7 +60,7 @@ def convert(
     ----------
     source
         OVA, OVF descriptor, VMX, .vbox, Proxmox .conf, a folder with one, a disk image, or a plan:
-        a path, a URL or ARCHIVE#MEMBER.
+        a path, a URL, ARCHIVE#MEMBER, or - for an OVA from a pipe.
     to
         Target platform; `kensho platforms` lists them. Not needed with a plan.
     output
@@ -84,7 +86,8 @@ def convert(
     """
     if threads is not None and threads < 1:
         raise UsageError(f"--threads {threads}: at least one is needed")
-    plan = _plan(source, to, output, wishes)
+    arrival = arriving() if source == PIPE and to is not None else None
+    plan = _plan(source, to, output, wishes, arrival)
     settings = wishes.settings()
     if dry_run and json:
         print_json(plan)
@@ -102,7 +105,9 @@ def convert(
         threads=threads,
     )
     with shown(events=events, quiet=quiet or json) as listener:
-        result = run_plan(plan, output, options=options, settings=settings, listener=listener)
+        result = run_plan(
+            plan, output, options=options, settings=settings, listener=listener, arrival=arrival
+        )
     with suppress(KeyboardInterrupt, InterruptedRunError):  # too late: it is done
         if json:
             print_json(result)
@@ -113,7 +118,9 @@ def convert(
     return exits.WARNINGS if strict and at_least(result.findings, Severity.WARNING) else exits.OK
 
 
-def _plan(source: str, to: str | None, output: Path, wishes: Wishes) -> Plan:
+def _plan(
+    source: str, to: str | None, output: Path, wishes: Wishes, arrival: Arrival | None
+) -> Plan:
     if looks_like_plan(Path(source)):
         if to is not None or not wishes.fit_a_plan():
             raise UsageError(
@@ -125,7 +132,7 @@ def _plan(source: str, to: str | None, output: Path, wishes: Wishes) -> Plan:
         return with_acceptance(read_plan(Path(source)), accepted=wishes.accept_eula)
     if to is None:
         raise UsageError("no target", hint="add --to PLATFORM; `kensho platforms` lists them")
-    return make_plan(wishes.request(source, to), out=output)
+    return make_plan(wishes.request(source, to), out=output, arrival=arrival)
 
 
 def _check(plan: Plan, output: Path) -> None:

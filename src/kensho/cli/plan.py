@@ -34,7 +34,7 @@ def plan(
     ----------
     source
         OVA, OVF descriptor, VMX, a folder with one of them, or a disk image: a path, a URL or
-        ARCHIVE#MEMBER.
+        ARCHIVE#MEMBER, or - for an OVA from a pipe, of which no disk is read.
     to
         Target platform; `kensho platforms` lists them.
     output

@@ -16,6 +16,8 @@ import msgspec
 
 from kensho.appliances import Package
 from kensho.appliances.names import file_stem
+from kensho.appliances.ova.arrival import Arrival
+from kensho.convert.arriving import PIPE, arriving, foresee
 from kensho.convert.deployment.attach import EnvironmentStep
 from kensho.convert.deployment.placing import Placed, place
 from kensho.convert.deployment.properties import Assigned, demand, to_keep
@@ -33,7 +35,6 @@ from kensho.model.errors import (
     LocatorError,
     PlanBlockedError,
     UnsafePathError,
-    UnsupportedError,
     UsageError,
 )
 from kensho.model.extent import Kind
@@ -101,15 +102,21 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     environments: tuple[EnvironmentStep, ...] = ()
 
     @property
+    def reads_once(self) -> bool:
+        """Tell whether the source is a pipe, of which a later run could not go on."""
+        return self.request.source == PIPE
+
+    @property
     def blocked(self) -> tuple[Finding, ...]:
         """The findings that forbid a run."""
         return at_least(self.findings, Severity.BLOCKED)
 
 
-def make_plan(request: Request, *, out: Path | None = None) -> Plan:
+def make_plan(request: Request, *, out: Path | None = None, arrival: Arrival | None = None) -> Plan:
     """Read a source and plan its way to a target; nothing is written.
 
-    ``out`` is where the result will go, to see whether it fits. Raises LocatorError,
+    ``out`` is where the result will go, to see whether it fits. ``arrival`` is the package when it
+    comes through a pipe (source ``-``), for a run to go on with; no disk is read of it. Raises LocatorError,
     FormatError and PackageError kinds when the source cannot be read at all; what can be
     said about a readable source becomes a finding. UsageError for properties and networks that
     there are not, and for values that are none.
@@ -118,17 +125,11 @@ def make_plan(request: Request, *, out: Path | None = None) -> Plan:
     """
     platform = find_platform(request.target)
     form = find_form(platform, request.form)
-    if request.source == "-":
-        raise UnsupportedError(
-            "a package from standard input can be inspected, not converted: its disks are read"
-            " more than once",
-            path="-",
-            hint="name its URL or save it first; a disk alone goes through a pipe:"
-            " tar -xOf - DISK.vmdk | kensho disk convert - disk.qcow2",
-        )
+    if request.source == PIPE and arrival is None:
+        arrival = arriving()
     request = _for_target(request, platform)
     given = resolve(request.deployment.settings)
-    with opened(request.source, with_values(request.selection, given)) as package:
+    with opened(request.source, with_values(request.selection, given), arrival) as package:
         assigned, whole = settle(package.appliance, request.deployment, given)
         before = _with_overrides(select_machine(whole, request.machine), request)
         demand(assigned, before if given else None)
@@ -271,6 +272,10 @@ def _look_at_images(
         file = appliance.file(image.file) if image else None
         filename = file.href if file else ""
         try:
+            if package.arrival is not None and image is not None and image.file is not None:
+                size, data = foresee(package, image)
+                facts[image_id] = ImageFacts(image_id, filename, image.format, size, data, size)
+                continue
             with opened_image(package, image_id) as reader:
                 problems.extend(reader.warnings)
                 files.extend(Path(source.name) for source in reader.sources)
@@ -369,6 +374,8 @@ def _free(folder: Path) -> int:
 
 def _when(package: Package, locator: str) -> int:
     """Return the seconds since 1970 at which the descriptor or container was changed."""
+    if package.arrival is not None:
+        return package.arrival.mtime
     is_file = Path(package.path).exists()
     return identify(package.path if is_file else locator).mtime_ns // 1_000_000_000
 
@@ -381,8 +388,8 @@ def _identities(
     On a server, where each file is watched while it is read, that of the former only.
     """
     main = Path(package.path)
-    if not main.exists():
-        return (identify(locator),)
+    if package.arrival is not None or not main.exists():
+        return (identify(locator, package.arrival),)
     paths = [main]
     if package.kind != "ova":
         paths.extend(files)

@@ -13,7 +13,9 @@ import msgspec
 
 from kensho import __version__
 from kensho.appliances import Package
+from kensho.appliances.ova.arrival import Arrival
 from kensho.appliances.package import Container, DiskJob, Document, PlacedDisk, Renderer
+from kensho.convert.arriving import arriving, awaited, in_order
 from kensho.convert.deployed import Beside, demand_licences, deployed, put_beside
 from kensho.convert.deployment.attach import Way
 from kensho.convert.deployment.settings import Setting, resolve
@@ -53,22 +55,26 @@ def run_plan(
     settings: tuple[Setting, ...] = (),
     listener: Listener = ignore,
     cancelled: Callable[[], bool] | None = None,
+    arrival: Arrival | None = None,
 ) -> Result:
     """Carry a plan out into the folder ``out`` and return what was made.
 
     ``settings`` are the properties as the user gave them, for the passwords that a plan does not
-    hold. Raises PlanBlockedError, EulaNotAcceptedError, UsageError when the result exists, CorruptError when the source
+    hold; ``arrival`` is the package that was planned when it comes through a pipe. Raises PlanBlockedError, EulaNotAcceptedError, UsageError when the result exists, CorruptError when the source
     has changed since the plan, ManifestMismatchError, NoSpaceError, VerificationError. After
     any error nothing that looks finished is in ``out``.
     """
     check_runnable(plan)
     demand_licences(plan)
-    _check_identity(plan, "since the plan was made")
+    if plan.reads_once and arrival is None:
+        arrival = arriving()
+    _check_identity(plan, arrival, "since the plan was made")
     started = time.monotonic()
     form = find_form(find_platform(plan.target), plan.form)
     given = resolve(plan.request.deployment.settings, kept=settings)
-    with opened(plan.request.source, with_values(plan.request.selection, given)) as package:
-        findings = _check_source(package, options, listener)
+    selection = with_values(plan.request.selection, given)
+    with opened(plan.request.source, selection, arrival) as package:
+        findings = _check_source(package, plan, options, listener)
         private, beside = deployed(plan, package, given)
         with workspace(
             plan, out, overwrite=options.overwrite, outputs=_outputs(private, form, beside)
@@ -83,6 +89,9 @@ def run_plan(
                 names = (*names, *put_beside(plan, beside.documents, space))
             except OSError as error:
                 raise _as_kensho(error, out) from error
+            if arrival is not None:
+                findings = arrival.finish(package)
+            disks = _with_roots(disks, mover.roots)
             check = "skipped"
             if options.verify:
                 verify = verify_container if form.container else verify_folder
@@ -90,11 +99,8 @@ def run_plan(
                     package, plan, form, space.folder, disks, partial(_meter, listener)
                 )
                 check = "ok"
-            disks = tuple(
-                msgspec.structs.replace(d, content_root=mover.roots.get(d.image, d.content_root))
-                for d in disks
-            )
-            _check_identity(plan, "while it was being converted")
+            disks = _with_roots(disks, mover.roots)
+            _check_identity(plan, arrival, "while it was being converted")
             result = _result(plan, form, out, space, disks, names, findings, check, started)
             result = msgspec.structs.replace(result, eula=beside.eula)
             html, json = report_names(plan.name, plan.target, plan.form)
@@ -133,11 +139,17 @@ def _render(plan: Plan, form: Form, disks: tuple[PlacedDisk, ...]) -> tuple[Docu
     return render(_named(plan), {disk.image: disk for disk in disks})
 
 
-def _check_identity(plan: Plan, when: str) -> None:
+def _with_roots(disks: tuple[PlacedDisk, ...], roots: dict[str, str]) -> tuple[PlacedDisk, ...]:
+    return tuple(
+        msgspec.structs.replace(d, content_root=roots.get(d.image, d.content_root)) for d in disks
+    )
+
+
+def _check_identity(plan: Plan, arrival: Arrival | None, when: str) -> None:
     if not plan.identity:
         raise CorruptError("the plan does not say what its source was", field="identity")
     for planned in plan.identity:
-        now = identify(planned.path)
+        now = identify(planned.path, arrival)
         if now != planned:
             raise CorruptError(
                 f"the source has changed {when}",
@@ -146,7 +158,13 @@ def _check_identity(plan: Plan, when: str) -> None:
             )
 
 
-def _check_source(package: Package, options: Options, listener: Listener) -> tuple[Finding, ...]:
+def _check_source(
+    package: Package, plan: Plan, options: Options, listener: Listener
+) -> tuple[Finding, ...]:
+    if package.arrival is not None:  # its files are checked as they come
+        awaits = awaited(package, plan.disks)
+        package.arrival.begin(package, awaits, check=options.check_manifest)
+        return ()
     if package.manifest is None or not options.check_manifest:
         return ()
     listener(Step("manifest", package.path))
@@ -194,8 +212,9 @@ class _Mover:
                 threads=self.options.threads,
                 on_bytes=_meter(self._listener, "copy", step.filename),
                 cancelled=self._cancelled,
-                # Verification hashes what it reads; only without it this pass has to.
-                root=not (self.options.verify or start),
+                # Verification hashes what it reads; only without it this pass has to. What comes
+                # through a pipe is compared by its root.
+                root=self.package.arrival is not None or not (self.options.verify or start),
                 start=start,
             )
             if start and not self.options.verify:
@@ -210,7 +229,7 @@ def _run_folder(
 ) -> tuple[tuple[PlacedDisk, ...], tuple[str, ...]]:
     """Write each disk as a file of its own, then the documents that refer to them."""
     done = list(space.resumed)
-    for step in plan.disks:
+    for step in in_order(mover.package, plan.disks):
         if any(d.filename == step.filename for d in done):
             continue
         path = space.folder / step.filename

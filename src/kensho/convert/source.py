@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
@@ -9,8 +10,11 @@ from pathlib import Path
 import msgspec
 
 from kensho.appliances import Package, open_package
+from kensho.appliances.ova.arrival import Arrival
 from kensho.appliances.ovf.manifest import check_manifest
+from kensho.convert.arriving import opened_arriving
 from kensho.convert.blank import BlankDisk
+from kensho.convert.foreign import refuse_zfs
 from kensho.disks import DiskReader, open_disk
 from kensho.disks.base import Layer
 from kensho.disks.chain import MAX_DEPTH, ChainDisk
@@ -21,16 +25,11 @@ from kensho.model.errors import (
     KenshoError,
     LimitError,
     LocatorError,
-    UnsupportedError,
     UsageError,
 )
 from kensho.model.finding import Finding
 from kensho.model.selection import Selection
-from kensho.storage import ByteSource
 from kensho.storage.locator import open_source, scheme_of, split_locator
-
-#: DMU_BACKUP_MAGIC in the first record of ``zfs send``, in both byte orders.
-_ZFS_MAGIC = frozenset({0x2F5BACBAC, int.from_bytes((0x2F5BACBAC).to_bytes(8, "big"), "little")})
 
 
 class Identity(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -45,11 +44,15 @@ class Identity(msgspec.Struct, frozen=True, omit_defaults=True):
     stamp: str = ""
 
 
-def identify(locator: str | Path) -> Identity:
+def identify(locator: str | Path, arrival: Arrival | None = None) -> Identity:
     """Return the identity of a file, a URL, or the archive a member is in.
 
-    LocatorError when it is gone.
+    That of a package that arrives through a pipe is its descriptor's. LocatorError when it is gone.
     """
+    if arrival is not None:
+        data = arrival.descriptor[1]
+        stamp = hashlib.sha256(data).hexdigest()
+        return Identity(str(locator), len(data), arrival.mtime * 1_000_000_000, stamp)
     place, _ = split_locator(locator)
     if scheme_of(place) is not None:
         with closing(open_source(place)) as source:
@@ -66,9 +69,10 @@ def identify(locator: str | Path) -> Identity:
 def opened(
     locator: str,
     selection: Selection = Selection(),  # noqa: B008 - frozen
+    arrival: Arrival | None = None,
 ) -> Iterator[Package]:
-    """Open a package and close it afterwards."""
-    package = open_package(locator, selection)
+    """Open a package, or what is to come of one that arrives, and close it afterwards."""
+    package = open_package(locator, selection) if arrival is None else arrival.package(selection)
     try:
         yield package
     finally:
@@ -112,9 +116,15 @@ def _with_parents(appliance: Appliance, images: set[str]) -> set[str]:
 def opened_image(package: Package, image_id: str) -> Iterator[DiskReader]:
     """Open a disk image of a package, blank ones included, and close it afterwards.
 
-    A delta disk (ovf:parentRef, DSP0243 §9.1) is read over the disk below it. Raises PackageError
+    A delta disk (ovf:parentRef, DSP0243 §9.1) is read over the disk below it; one that arrives
+    through a pipe is given once. Raises PackageError
     when a file is missing, FormatError kinds when it cannot be read.
     """
+    image = package.appliance.image(image_id)
+    if package.arrival is not None and image is not None and image.file is not None:
+        with opened_arriving(package, package.arrival, image) as arriving:
+            yield arriving
+        return
     with ExitStack() as stack:
         yield _open_image(package, image_id, stack, ())
 
@@ -140,7 +150,7 @@ def _open_image(
         return BlankDisk(image.capacity)
     source = package.open_file(image.file)
     stack.callback(source.close)
-    _refuse_zfs(source)
+    refuse_zfs(source.read_at(0, min(16, source.size)), source.name)
     sibling = package.open_sibling if package.beside is None else package.beside(image.file)
     if below is None:
         reader = open_disk(source, sibling=sibling)
@@ -152,17 +162,6 @@ def _open_image(
     if isinstance(layer, Layer) and layer.parent is not None:
         findings = layer.check_parent(below)
     return ChainDisk(layer, below, None, findings, (image_id, image.parent or ""))
-
-
-def _refuse_zfs(source: ByteSource) -> None:
-    """Raise UnsupportedError for a ZFS stream, as in Solaris archives: it would pass for a raw disk."""
-    head = source.read_at(0, min(16, source.size))
-    if len(head) == 16 and int.from_bytes(head[8:], "little") in _ZFS_MAGIC:
-        raise UnsupportedError(
-            "holds a ZFS stream, not a disk",
-            path=source.name,
-            hint="deploy the archive with Solaris and export the machine's disks",
-        )
 
 
 def check_digests(package: Package, on_bytes: Callable[[int, int], None]) -> tuple[Finding, ...]:

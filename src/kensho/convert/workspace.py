@@ -108,8 +108,9 @@ def workspace(
     with _locked(folder):
         digest = plan_digest(plan)
         old = _read_journal(folder / JOURNAL)
-        resumed = _kept(folder, old) if old is not None and old.plan == digest else ()
-        begun = _begun(folder, plan) if old is not None and old.plan == digest else set()
+        same = old is not None and old.plan == digest and not plan.reads_once
+        resumed = _kept(folder, old) if old is not None and same else ()
+        begun = _begun(folder, plan) if same else set()
         discarded = not (resumed or begun) and any(p.name != LOCK for p in folder.iterdir())
         _clear(folder, keep={d.filename for d in resumed} | begun | {LOCK, JOURNAL})
         space = Workspace(folder, out, digest, resumed, discarded, overwrite, sources)
@@ -121,7 +122,7 @@ def workspace(
             # A disk that is not what it should be must not be kept: it would fail each time.
             wrong = isinstance(error, VerificationError | FormatError)
             worth = journal is not None and (_kept(folder, journal) or _begun(folder, plan))
-            if wrong or not worth:
+            if wrong or not worth or plan.reads_once:
                 shutil.rmtree(folder, ignore_errors=True)
                 if made:
                     _remove_if_empty(out)

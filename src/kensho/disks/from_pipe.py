@@ -293,6 +293,8 @@ def _grains(pipe: ForwardReader, header: s.SparseHeader) -> Iterator[tuple[int, 
             yield number, (sector + more)[s.GRAIN_HEADER.size : whole]
         elif kind in {s.MARKER_GT, s.MARKER_GD} and value * s.SECTOR <= _MAX_TABLE:
             pipe.read(value * s.SECTOR)
+        elif kind == s.MARKER_PROGRESS and value == 0:
+            pass  # how far it has come, for whoever waits: no data follow
         elif kind == s.MARKER_FOOTER:
             found = s.unpack_header(pipe.read(s.SECTOR))
             if found.magic != s.MAGIC or found.capacity != header.capacity:

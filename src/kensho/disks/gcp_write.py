@@ -7,7 +7,6 @@ all cores: each ends at a byte (a full flush), so they can simply follow each ot
 
 from __future__ import annotations
 
-import gzip
 import importlib
 import struct
 import zlib
@@ -15,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from kensho.disks._blocks import ZEROS
 from kensho.disks.from_pipe import PipedDisk, raw_disk
-from kensho.model.errors import CorruptError, TruncatedError
+from kensho.model.errors import CorruptError
+from kensho.storage.gunzip import gunzip
 from kensho.storage.tar import BLOCK, checksum
 from kensho.storage.tar_write import pack_header
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from kensho.storage.base import ReadBuffer, StreamSink, WriteBuffer
+    from kensho.storage.base import ReadBuffer, StreamSink
 
 
 def _codec() -> Any:
@@ -113,46 +113,16 @@ def create_gcp(sink: StreamSink, virtual_size: int, *, compression: str = "fast"
     return GcpWriter(sink, virtual_size, compression)
 
 
-class _Unpacked:
-    """A gzip file as bytes that come once; see ``PipeReader``."""
-
-    __slots__ = ("_file", "name", "position")
-
-    def __init__(self, path: Path) -> None:
-        self._file = gzip.open(path)  # noqa: SIM115 - closed with the disk
-        self.name = str(path)
-        self.position = 0
-
-    def read_up_to(self, buffer: WriteBuffer) -> int:
-        view = memoryview(buffer)
-        done = 0
-        try:
-            while done < len(view) and (got := self._file.readinto(view[done:])):
-                done += got
-        except (OSError, EOFError, zlib.error) as error:
-            raise CorruptError(f"damaged gzip data: {error}", path=self.name) from None
-        self.position += done
-        return done
-
-    def read(self, length: int) -> bytes:
-        buffer = bytearray(length)
-        if self.read_up_to(buffer) < length:
-            raise TruncatedError("the archive ends early", path=self.name, offset=self.position)
-        return bytes(buffer)
-
-    def close(self) -> None:
-        self._file.close()
-
-
 def open_gcp(path: Path) -> PipedDisk:
     """Open a tar.gz as this module writes it, to be read once from front to back."""
-    stream = _Unpacked(path)
+    file = path.open("rb")
     try:
+        stream = gunzip(file.read, str(path))
         size = _size(stream.read(BLOCK), path)
     except BaseException:
-        stream.close()
+        file.close()
         raise
-    return raw_disk(stream, b"", size, more=True, close=stream.close)
+    return raw_disk(stream, b"", size, more=True, close=file.close)
 
 
 def _size(header: bytes, path: Path) -> int:

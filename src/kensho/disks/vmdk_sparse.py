@@ -231,7 +231,7 @@ def _scan_for_footer(source: ByteSource, header: s.SparseHeader) -> s.SparseHead
             return footer
         elif kind in {s.MARKER_GT, s.MARKER_GD} and value < last:
             sector += 1 + value
-        elif value == 0 and kind == s.MARKER_EOS:
+        elif value == 0 and kind in {s.MARKER_EOS, s.MARKER_PROGRESS}:
             # Some writers leave empty sectors between metadata; an end without footer ends below.
             sector += 1
         else:

@@ -34,6 +34,11 @@ class ForwardSource:
         self.name = pipe.name
 
     @property
+    def position(self) -> int:
+        """Where the next read may begin: all before it has gone by."""
+        return self._position
+
+    @property
     def size(self) -> int:
         """Return where the pipe ends, if it ends within the next bytes, else a huge number."""
         if len(self._ahead) < _AHEAD:

@@ -4,51 +4,55 @@ from __future__ import annotations
 
 import errno
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kensho.model.errors import NoSpaceError, TruncatedError, UnsupportedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kensho.storage.base import ReadBuffer, WriteBuffer
 
 _ZEROS = bytes(1 << 20)
 
 
-class PipeReader:
-    """Bytes from a pipe, a socket or anything else that only goes forward; not for threads."""
+class ForwardBytes:
+    """Bytes that come once, in order, from whatever ``fill`` takes them from; not for threads.
 
-    __slots__ = ("_ahead", "_fd", "name", "position")
+    ``fill`` fills a buffer from its front and returns how much that was: less only at the end.
+    """
 
-    def __init__(self, fd: int = 0, name: str = "-") -> None:
-        self._fd = fd
+    __slots__ = ("_ahead", "_fill", "name", "position")
+
+    def __init__(self, fill: Callable[[memoryview], int], name: str) -> None:
+        self._fill = fill
         self._ahead = b""
         self.name = name
         self.position = 0
 
     def read_up_to(self, buffer: WriteBuffer) -> int:
-        """Fill ``buffer`` as far as the pipe goes; return how much that was."""
+        """Fill ``buffer`` as far as there is something; return how much that was."""
         view = memoryview(buffer)
         done = min(len(self._ahead), len(view))
         view[:done] = self._ahead[:done]
         self._ahead = self._ahead[done:]
-        done += self._fill(view[done:])
+        if done < len(view):
+            done += self._fill(view[done:])
         self.position += done
         return done
 
     def peek(self, length: int) -> bytes:
         """Return the next bytes, at most ``length``, without going on."""
-        buffer = bytearray(max(0, length - len(self._ahead)))
-        self._ahead += bytes(buffer[: self._fill(memoryview(buffer))])
+        if length > len(self._ahead):
+            buffer = bytearray(length - len(self._ahead))
+            self._ahead += bytes(buffer[: self._fill(memoryview(buffer))])
         return self._ahead[:length]
 
-    def _fill(self, view: memoryview) -> int:
-        done = 0
-        while done < len(view):
-            got = os.readv(self._fd, [view[done:]])
-            if got == 0:
-                break
-            done += got
-        return done
+    def take(self, length: int) -> bytes:
+        """Return at most ``length`` bytes: less only at the end."""
+        buffer = bytearray(length)
+        return bytes(memoryview(buffer)[: self.read_up_to(buffer)])
 
     def read(self, length: int) -> bytes:
         """Return exactly ``length`` bytes; TruncatedError when the pipe ends before."""
@@ -61,6 +65,25 @@ class PipeReader:
                 hint="look at the exit code of the program that writes into the pipe",
             )
         return bytes(buffer)
+
+
+class PipeReader(ForwardBytes):
+    """Bytes from a pipe, a socket or anything else that only goes forward."""
+
+    __slots__ = ()
+
+    def __init__(self, fd: int = 0, name: str = "-") -> None:
+        super().__init__(partial(_fill, fd), name)
+
+
+def _fill(fd: int, view: memoryview) -> int:
+    done = 0
+    while done < len(view):
+        got = os.readv(fd, [view[done:]])
+        if got == 0:
+            break
+        done += got
+    return done
 
 
 class PipeSink:

@@ -32,12 +32,16 @@ _CHECKSUM = slice(148, 156)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TarMember:
-    """A member: its data are ``size`` bytes from ``offset`` of the archive."""
+    """A member: its data are ``size`` bytes from ``offset`` of the archive.
+
+    ``mtime`` in seconds since 1970, 0 when the header has none that can be read.
+    """
 
     name: str
     offset: int
     size: int
     type: Literal["file", "directory"] = "file"
+    mtime: int = dataclasses.field(default=0, compare=False)
 
 
 def read_members(source: ByteSource, *, limit: int = 10_000) -> tuple[TarMember, ...]:
@@ -199,7 +203,12 @@ def _member(
         raise UnsupportedError(
             f"member {raw!r} has type {kind!r}", path=path, offset=position, field="typeflag"
         )
-    return TarMember(_safe(raw, path, position), data, size)
+    return TarMember(_safe(raw, path, position), data, size, mtime=_mtime(header))
+
+
+def _mtime(header: bytes) -> int:
+    digits = header[136:148].strip(b" \0")
+    return int(digits, 8) if digits and all(digit in b"01234567" for digit in digits) else 0
 
 
 def _safe(name: str, path: str, position: int) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -110,31 +110,13 @@ def check_manifest(
         except ManifestMismatchError:
             raise
         except KenshoError as error:
-            findings.append(
-                Finding(
-                    "KF-211",
-                    Severity.ERROR,
-                    f"the manifest names {name}, which cannot be opened: {error.message}",
-                    subject=name,
-                    action="not checked; fetch the package again if the file should be there",
-                )
-            )
+            findings.append(not_opened(name, error.message))
             continue
         try:
             _check(source, name, expected, package.path, on_bytes)
         finally:
             source.close()
-        if {d.algorithm for d in expected} == {"md5"}:
-            findings.append(
-                Finding(
-                    "KF-213",
-                    Severity.WARNING,
-                    f"the manifest vouches for {name} with MD5 only",
-                    subject=name,
-                    action="checked; MD5 shows damage, not tampering",
-                )
-            )
-    findings.extend(_not_covered(package))
+    findings.extend(weaknesses(package, {f.subject for f in findings}))
     return tuple(findings)
 
 
@@ -147,6 +129,31 @@ def _open(package: Package, name: str) -> ByteSource:
             if file.chunk_size and not file.compression and unquote(file.href) == unquote(name):
                 return package.open_file(file.id)
         raise
+
+
+def not_opened(name: str, reason: str) -> Finding:
+    """Return the finding for a file that the manifest names and that cannot be hashed."""
+    return Finding(
+        "KF-211",
+        Severity.ERROR,
+        f"the manifest names {name}, which cannot be opened: {reason}",
+        subject=name,
+        action="not checked; fetch the package again if the file should be there",
+    )
+
+
+def weaknesses(package: Package, unchecked: Collection[str]) -> Iterable[Finding]:
+    """Yield a finding for each file that the manifest vouches for weakly, or not at all."""
+    for name, expected in (package.manifest or {}).items():
+        if name not in unchecked and {d.algorithm for d in expected} == {"md5"}:
+            yield Finding(
+                "KF-213",
+                Severity.WARNING,
+                f"the manifest vouches for {name} with MD5 only",
+                subject=name,
+                action="checked; MD5 shows damage, not tampering",
+            )
+    yield from _not_covered(package)
 
 
 def _not_covered(package: Package) -> Iterable[Finding]:
@@ -197,12 +204,19 @@ def _check(
             running.update(part)
         if on_bytes is not None:
             on_bytes(len(part))
+    found = {algorithm: running.hexdigest() for algorithm, running in hashes.items()}
+    compare_digests(name, expected, found, source.size, path)
+
+
+def compare_digests(
+    name: str, expected: tuple[Digest, ...], found: Mapping[str, str], size: int, path: str
+) -> None:
+    """Raise ManifestMismatchError unless the digests found are those that were expected."""
     for digest in expected:
-        found = hashes[digest.algorithm].hexdigest()
-        if found != digest.hex:
+        if found[digest.algorithm] != digest.hex:
             raise ManifestMismatchError(
-                f"{digest.algorithm.upper()} of {name} is {found}, "
-                f"the manifest says {digest.hex} ({source.size} bytes hashed)",
+                f"{digest.algorithm.upper()} of {name} is {found[digest.algorithm]}, "
+                f"the manifest says {digest.hex} ({size} bytes hashed)",
                 path=path,
                 field=name,
             )

@@ -103,6 +103,9 @@ def _user() -> str:
 
 
 def _descriptor_digest(package: Package) -> tuple[str, str]:
+    if package.arrival is not None:
+        name, data = package.arrival.descriptor
+        return name, hashlib.sha256(data).hexdigest()
     if package.kind == "ova":
         store, name, _ = open_archive(find_origin(package.path))
     elif package.kind == "ovf":

@@ -27,6 +27,7 @@ DEFLATE = 1
 
 MARKER = struct.Struct("<QII")  # value, size of data in bytes, type if that is 0
 MARKER_EOS, MARKER_GT, MARKER_GD, MARKER_FOOTER = range(4)
+MARKER_PROGRESS = 4  # not in the specification: ovftool, where it finds nothing for a while
 GRAIN_HEADER = struct.Struct("<QI")  # sector on the disk, size of data in bytes
 
 _HEADER = struct.Struct("<4sIIQQQQIQQQB4sH433x")

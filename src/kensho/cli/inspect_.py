@@ -32,8 +32,9 @@ def inspect(
     Parameters
     ----------
     source
-        OVA, OVF descriptor, VMX, .vbox, Proxmox .conf, a folder with one, or a disk image: a path,
-        a URL, ARCHIVE#MEMBER, or - for standard input, of which only the descriptor is read.
+        OVA, OVF, VMX, .vbox, libvirt, Xen or Proxmox file, a folder with one, or a disk image:
+        a path, a URL, ARCHIVE#MEMBER, or - for standard input, of which only the descriptor
+        is read.
     configuration
         Deployment option to read, where a package has several; its default otherwise. Of a
         VirtualBox machine, a snapshot by name or UUID; its current state otherwise.

@@ -10,7 +10,7 @@ import re
 import struct
 
 from kensho.model.extent import Extent, Kind
-from kensho.storage._read import check_range
+from kensho.storage.reading import check_range
 
 REPAIR, SIBLINGS, SELF = 1, 2, 4  # flags: checksums made right, other files there, all the same
 MOST = 256 << 20  # a larger file only takes longer

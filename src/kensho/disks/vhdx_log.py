@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from kensho.disks._blocks import fill_zero
 from kensho.disks._structs import vhdx as s
 from kensho.model.errors import CorruptError, LimitError, TruncatedError
-from kensho.model.extent import Extent, Kind
+from kensho.model.extent import Extent
+from kensho.storage.reading import all_data, check_range, read_new
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,16 +59,13 @@ class OverlaySource:
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Return exactly ``length`` bytes from ``offset``; TruncatedError if they are not there."""
-        self._check(offset, length)
-        buffer = bytearray(length)
-        self.read_into(offset, buffer)
-        return bytes(buffer)
+        return read_new(self, offset, length)
 
     def read_into(self, offset: int, buffer: WriteBuffer) -> None:
         """Fill ``buffer`` from ``offset``: the file's bytes, then what was written over them."""
         view = memoryview(buffer)
         end = offset + len(view)
-        self._check(offset, len(view))
+        check_range(self.name, self.size, offset, len(view))
         inside = max(0, min(end, self._source.size) - offset)
         if inside:
             self._source.read_into(offset, view[:inside])
@@ -86,19 +84,9 @@ class OverlaySource:
             else:
                 part[:] = write.data[low - write.offset : high - write.offset]
 
-    def _check(self, offset: int, length: int) -> None:
-        if offset < 0 or length < 0 or offset + length > self.size:
-            raise TruncatedError(
-                f"{length} bytes wanted here, but the file has only {self.size}",
-                path=self.name,
-                offset=offset,
-            )
-
     def extents(self, start: int = 0, end: int | None = None) -> Iterator[Extent]:
-        """Yield the range as one DATA extent."""
-        end = self.size if end is None else min(end, self.size)
-        if start < end:
-            yield Extent(start, end - start, Kind.DATA, 0, start)
+        """Return the range as one DATA extent."""
+        return all_data(self.size, start, end)
 
     def kernel_file(self) -> None:
         """Return None: the kernel does not know about the writes."""

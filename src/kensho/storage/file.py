@@ -19,7 +19,7 @@ from kensho.model.errors import (
     TruncatedError,
 )
 from kensho.model.extent import Extent, Kind
-from kensho.storage._read import check_range
+from kensho.storage.reading import check_range
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

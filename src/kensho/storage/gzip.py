@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kensho.model.errors import CorruptError, LimitError, TruncatedError
-from kensho.model.extent import Extent, Kind
+from kensho.model.extent import Extent
 from kensho.storage._cache import BlockCache
-from kensho.storage._read import check_range
+from kensho.storage.reading import all_data, check_range, read_new
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,10 +69,7 @@ class GzipSource:
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Return exactly ``length`` bytes from ``offset``; TruncatedError if they are not there."""
-        check_range(self.name, self.size, offset, length)
-        buffer = bytearray(length)
-        self._cache.read_into(offset, memoryview(buffer))
-        return bytes(buffer)
+        return read_new(self, offset, length)
 
     def read_into(self, offset: int, buffer: WriteBuffer) -> None:
         """Fill ``buffer`` from ``offset``; TruncatedError if the source ends first."""
@@ -81,10 +78,8 @@ class GzipSource:
         self._cache.read_into(offset, view)
 
     def extents(self, start: int = 0, end: int | None = None) -> Iterator[Extent]:
-        """Yield the whole range as one DATA extent."""
-        end = self.size if end is None else min(end, self.size)
-        if start < end:
-            yield Extent(start, end - start, Kind.DATA, 0, start)
+        """Return the whole range as one DATA extent."""
+        return all_data(self.size, start, end)
 
     def kernel_file(self) -> None:
         """Return None: no file has these bytes."""

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING
 
 from kensho import __version__
 from kensho.model.errors import CorruptError, LocatorError, NotFoundError, UnsupportedError
-from kensho.model.extent import Extent, Kind
+from kensho.model.extent import Extent
 from kensho.storage._cache import BlockCache
-from kensho.storage._read import check_range
+from kensho.storage.reading import all_data, check_range, read_new
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,10 +114,7 @@ class HttpSource:
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Return exactly ``length`` bytes from ``offset``; TruncatedError if they are not there."""
-        check_range(self.name, self.size, offset, length)
-        buffer = bytearray(length)
-        self.read_into(offset, buffer)
-        return bytes(buffer)
+        return read_new(self, offset, length)
 
     def read_into(self, offset: int, buffer: WriteBuffer) -> None:
         """Fill ``buffer`` from ``offset``; CorruptError when the file changed meanwhile."""
@@ -126,10 +123,8 @@ class HttpSource:
         self._cache.read_into(offset, view)
 
     def extents(self, start: int = 0, end: int | None = None) -> Iterator[Extent]:
-        """Yield the whole range as one DATA extent: HTTP knows no holes."""
-        end = self.size if end is None else min(end, self.size)
-        if start < end:
-            yield Extent(start, end - start, Kind.DATA, 0, start)
+        """Return the whole range as one DATA extent: HTTP knows no holes."""
+        return all_data(self.size, start, end)
 
     def kernel_file(self) -> None:
         """Return None: there is no file here."""

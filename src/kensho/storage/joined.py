@@ -11,7 +11,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from kensho.model.errors import CorruptError
-from kensho.storage._read import check_range
+from kensho.storage.reading import check_range, read_new
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -42,10 +42,7 @@ class JoinedSource:
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Return exactly ``length`` bytes from ``offset``; TruncatedError if they are not there."""
-        check_range(self.name, self.size, offset, length)
-        buffer = bytearray(length)
-        self.read_into(offset, buffer)
-        return bytes(buffer)
+        return read_new(self, offset, length)
 
     def read_into(self, offset: int, buffer: WriteBuffer) -> None:
         """Fill ``buffer`` from ``offset``; TruncatedError if the parts end first."""

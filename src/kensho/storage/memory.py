@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kensho.model.extent import Extent, Kind
-from kensho.storage._read import check_range
+from kensho.model.extent import Extent
+from kensho.storage.reading import all_data, check_range
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,10 +35,8 @@ class MemorySource:
         view[:] = self._view[offset : offset + len(view)]
 
     def extents(self, start: int = 0, end: int | None = None) -> Iterator[Extent]:
-        """Yield the whole range as one DATA extent: memory knows no holes."""
-        end = self.size if end is None else min(end, self.size)
-        if start < end:
-            yield Extent(start, end - start, Kind.DATA, 0, start)
+        """Return the whole range as one DATA extent: memory knows no holes."""
+        return all_data(self.size, start, end)
 
     def kernel_file(self) -> None:
         """Return None: there is no file."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from kensho.storage._read import check_range
+from kensho.storage.reading import check_range
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

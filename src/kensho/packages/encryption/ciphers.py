@@ -17,8 +17,9 @@ from kensho.model.errors import (
     TruncatedError,
     UnsupportedError,
 )
-from kensho.model.extent import Extent, Kind
+from kensho.model.extent import Extent
 from kensho.packages.copying import check_digests
+from kensho.storage.reading import all_data
 
 if TYPE_CHECKING:
     from kensho.storage.base import ByteSource, WriteBuffer
@@ -76,10 +77,8 @@ class Forward:
         self._position += done
 
     def extents(self, start: int = 0, end: int | None = None) -> Iterator[Extent]:
-        """Yield the range as data."""
-        end = self.size if end is None else min(end, self.size)
-        if start < end:
-            yield Extent(start, end - start, Kind.DATA, 0, start)
+        """Return the range as data."""
+        return all_data(self.size, start, end)
 
     def kernel_file(self) -> None:
         """Return None: the bytes are in no file."""

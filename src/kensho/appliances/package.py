@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from kensho.disks.base import DiskWriter
+from kensho.disks.base import DiskReader, DiskWriter
 from kensho.model.appliance import Appliance
 from kensho.model.finding import Finding
 from kensho.storage.base import ByteSource
@@ -41,6 +41,8 @@ class Package:
     of a file by its id. ``manifest`` maps file names to what they should hash to, None when
     the package has none. ``close`` frees everything opened through the package. ``arrival`` is
     not None for a package that comes once, through a pipe: then its disks are opened there.
+    ``open_image`` opens a disk image by its id where the disks are no files of their own but blocks
+    of an archive; None where they are files.
     """
 
     kind: str
@@ -53,6 +55,7 @@ class Package:
     close: Callable[[], None] = lambda: None
     beside: Callable[[str], Callable[[str], ByteSource]] | None = None
     arrival: Arrival | None = None
+    open_image: Callable[[str], DiskReader] | None = None
 
 
 class PlacedDisk(msgspec.Struct, frozen=True):

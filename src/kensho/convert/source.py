@@ -148,6 +148,10 @@ def _open_image(
         if not image.capacity:
             raise CorruptError("an empty disk without a size", path=package.path, field=image_id)
         return BlankDisk(image.capacity)
+    if package.open_image is not None:
+        reader = package.open_image(image_id)
+        stack.callback(reader.close)
+        return reader
     source = package.open_file(image.file)
     stack.callback(source.close)
     refuse_zfs(source.read_at(0, min(16, source.size)), source.name)

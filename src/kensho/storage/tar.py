@@ -52,8 +52,12 @@ def read_members(source: ByteSource, *, limit: int = 10_000) -> tuple[TarMember,
     return tuple(iterate_members(source, limit=limit))
 
 
-def iterate_members(source: ByteSource, *, limit: int = 10_000) -> Iterator[TarMember]:
+def iterate_members(
+    source: ByteSource, *, limit: int = 10_000, distinct: bool = True
+) -> Iterator[TarMember]:
     """Yield the members of an archive in their order, reading from front to back.
+
+    ``distinct`` False: names may repeat, and none is remembered, for archives of millions.
 
     CorruptError for a bad header, TruncatedError when a member's data are not all
     there, UnsafePathError for links, devices and names that lead elsewhere,
@@ -62,7 +66,7 @@ def iterate_members(source: ByteSource, *, limit: int = 10_000) -> Iterator[TarM
     seen: set[str] = set()
     extra: dict[str, str] = {}
     position = 0
-    headers = 0
+    headers = members = 0
     while position < source.size:
         header = source.read_at(position, min(BLOCK, source.size - position))
         if not any(header):
@@ -92,9 +96,11 @@ def iterate_members(source: ByteSource, *, limit: int = 10_000) -> Iterator[TarM
             )
         if member.name in seen:
             raise PackageError(f"two members are called {member.name!r}", path=source.name)
-        if len(seen) >= limit:
+        if members >= limit:
             raise LimitError(f"more than {limit} members", path=source.name, offset=position)
-        seen.add(member.name)
+        members += 1
+        if distinct:
+            seen.add(member.name)
         yield member
         position = data + _padded(member.size)
 
@@ -110,11 +116,13 @@ def _padded(size: int) -> int:
 
 def _verify(header: bytes, name: str, position: int) -> None:
     stored = _number(header[_CHECKSUM], name, position, "chksum")
+    if stored == checksum(header):
+        return
     # Some old writers summed signed bytes.
     signed = checksum(header) - 256 * sum(
         byte >= 0x80 for i, byte in enumerate(header) if not 148 <= i < 156
     )
-    if stored not in {checksum(header), signed}:
+    if stored != signed:
         raise CorruptError("header checksum is wrong", path=name, offset=position, field="chksum")
 
 

@@ -21,7 +21,7 @@ def platforms(*, json: Json = False) -> None:
                 form.name,
                 form.title,
                 f"{form.disk.format} {form.disk.subformat}".strip(),
-                ", ".join(f.upper() for f in platform.firmware) if first else "",
+                ", ".join(f.upper() for f in form.firmware),
                 ", ".join(dict.fromkeys(c.model.value for c in platform.controllers))
                 if first
                 else "",

@@ -67,8 +67,8 @@ def map_machine(machine: Machine, platform: Platform, form: Form, policy: Device
     Raises UnsupportedError when the drives do not fit on the platform at all.
     """
     firmware = machine.firmware
-    if firmware.kind not in platform.firmware:
-        firmware = msgspec.structs.replace(firmware, kind=platform.firmware[0])
+    if firmware.kind not in form.firmware:
+        firmware = msgspec.structs.replace(firmware, kind=form.firmware[0])
     carries = form.carries
     # Every vendor's Secure Boot and virtual TPM come with UEFI alone.
     uefi = firmware.kind is Firmware.UEFI

@@ -67,6 +67,7 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
     container: str = ""
     suffix: str = ""  #: of the container file
     several_machines: bool = False
+    firmware: tuple[Firmware, ...] = (Firmware.BIOS, Firmware.UEFI)  #: that its files can say
     carries: Carries
     next_step: str = ""  #: what the user does with the result; ``{name}`` is the stem
 
@@ -121,7 +122,6 @@ class Platform(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     aliases: tuple[str, ...] = ()
     forms: tuple[Form, ...]
-    firmware: tuple[Firmware, ...]
     controllers: tuple[ControllerSupport, ...]
     native: DevicePolicy
     compatible: DevicePolicy

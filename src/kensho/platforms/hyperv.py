@@ -65,7 +65,6 @@ PLATFORM = Platform(
             next_step="copy the folder to a Hyper-V host and run: .\\{name}-import.ps1",
         ),
     ),
-    firmware=(Firmware.BIOS, Firmware.UEFI),
     controllers=CONTROLLERS,
     native=POLICY,
     compatible=POLICY,

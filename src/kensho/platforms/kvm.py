@@ -77,7 +77,6 @@ PLATFORM = Platform(
             next_step="copy the .qcow2 to /var/lib/libvirt/images, then: virsh define {name}.xml",
         ),
     ),
-    firmware=(Firmware.BIOS, Firmware.UEFI),
     controllers=CONTROLLERS,
     native=NATIVE,
     compatible=COMPATIBLE,

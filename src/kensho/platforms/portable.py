@@ -8,7 +8,7 @@ understand beyond that.
 from __future__ import annotations
 
 from kensho.model.machine import ControllerModel as C
-from kensho.model.machine import Firmware, NicModel
+from kensho.model.machine import NicModel
 from kensho.model.units import MIB, TIB
 from kensho.platforms.base import (
     Carries,
@@ -54,7 +54,6 @@ PLATFORM = Platform(
             next_step="import {name}.ova where you like, or convert it again",
         ),
     ),
-    firmware=(Firmware.BIOS, Firmware.UEFI),
     controllers=(
         ControllerSupport(C.AHCI, units=30, most=1),
         ControllerSupport(C.LSILOGIC, units=15, most=1, reserved=(7,)),

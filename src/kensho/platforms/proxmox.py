@@ -63,7 +63,6 @@ PLATFORM = Platform(
             next_step="copy the folder to a Proxmox host and run: bash {name}-import.sh",
         ),
     ),
-    firmware=(Firmware.BIOS, Firmware.UEFI),
     controllers=CONTROLLERS,
     native=DevicePolicy(
         drives=same_choice(DriveChoice(disk=C.VIRTIO_SCSI, cdrom=C.IDE)),

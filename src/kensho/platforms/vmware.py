@@ -86,7 +86,6 @@ PLATFORM = Platform(
             next_step="open {name}.vmx in VMware Workstation, Player or Fusion",
         ),
     ),
-    firmware=(Firmware.BIOS, Firmware.UEFI),
     controllers=CONTROLLERS,
     native=DevicePolicy(
         drives=same_choice(DriveChoice(disk=C.PVSCSI, cdrom=C.AHCI)),

@@ -9,7 +9,7 @@ drivers take over.
 from __future__ import annotations
 
 from kensho.model.machine import ControllerModel as C
-from kensho.model.machine import Firmware, NicModel
+from kensho.model.machine import NicModel
 from kensho.model.units import GIB, MIB
 from kensho.platforms.base import (
     Carries,
@@ -54,7 +54,6 @@ PLATFORM = Platform(
             next_step="xe vm-import filename={name}.xva (preserve=true keeps MAC addresses and UUID)",
         ),
     ),
-    firmware=(Firmware.BIOS, Firmware.UEFI),
     # 255 VBDs are allowed; device names beyond xvdp need guest tools of some age.
     controllers=(ControllerSupport(C.XEN_VBD, units=255, most=1),),
     native=POLICY,

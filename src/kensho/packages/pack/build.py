@@ -199,7 +199,7 @@ def _usual_devices(machine: Machine, platform: Platform) -> Machine:
     """Give a new machine the devices that suit its guest on the target best."""
     policy = choose_policy(machine, platform, Devices.AUTO)
     firmware = machine.firmware.kind
-    choice = policy.drives.get(firmware) or policy.drives[platform.firmware[0]]
+    choice = policy.drives[firmware]
     support = platform.support(choice.disk, firmware)
     reserved = () if support is None else support.reserved
     units = (n for n in range(10_000) if n not in reserved)

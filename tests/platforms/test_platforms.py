@@ -51,5 +51,11 @@ def test_unknown_names_are_answered_with_the_known_ones() -> None:
     assert "vmx" in error.value.hint
 
 
-def test_only_virtualbox_is_told_bios_only() -> None:
-    assert [p.name for p in PLATFORMS if Firmware.UEFI not in p.firmware] == ["virtualbox"]
+def test_only_an_ova_for_virtualbox_is_told_bios_only() -> None:
+    bios_only = [
+        (platform.name, form.name)
+        for platform in PLATFORMS
+        for form in platform.forms
+        if Firmware.UEFI not in form.firmware
+    ]
+    assert bios_only == [("virtualbox", "ova")]

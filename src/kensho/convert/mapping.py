@@ -34,9 +34,10 @@ from kensho.platforms.base import Carries, ControllerSupport, DevicePolicy, Form
 class Devices(enum.StrEnum):
     """Which devices to give a machine on its new platform."""
 
-    AUTO = "auto"  #: native for guests known to bring the drivers, else compatible
+    AUTO = "auto"  #: what the platform's table has for the guest's generation
     NATIVE = "native"  #: what performs best there
     COMPATIBLE = "compatible"  #: what needs the fewest drivers
+    FALLBACK = "fallback"  #: what any guest boots from, nothing kept: slow, and a way in
 
 
 class DeviceRow(msgspec.Struct, frozen=True):
@@ -55,7 +56,12 @@ _BRINGS_DRIVERS = frozenset({"linux", "bsd"})
 
 def choose_policy(machine: Machine, platform: Platform, devices: Devices) -> DevicePolicy:
     """Return the policy that ``devices`` means for this guest on this platform."""
+    if devices is Devices.FALLBACK:
+        spare = platform.fallback or platform.compatible
+        return msgspec.structs.replace(spare, keep=frozenset(), keep_nics=frozenset({spare.nic}))
     if devices is Devices.AUTO:
+        if (chosen := platform.guests.get(guest_os.generation(machine.guest.id))) is not None:
+            return chosen
         family = guest_os.get(machine.guest.id).family
         devices = Devices.NATIVE if family in _BRINGS_DRIVERS else Devices.COMPATIBLE
     return platform.native if devices is Devices.NATIVE else platform.compatible
@@ -79,6 +85,10 @@ def map_machine(machine: Machine, platform: Platform, form: Form, policy: Device
         nvram=None,
     )
     controllers, drives = _place_drives(machine, platform, carries, policy, firmware.kind)
+    lacks = platform.bios_nics if firmware.kind is Firmware.UEFI else frozenset()
+    if policy.nic in lacks:
+        policy = msgspec.structs.replace(policy, nic=platform.compatible.nic)
+    policy = msgspec.structs.replace(policy, keep_nics=policy.keep_nics - lacks)
     nics = tuple(_map_nic(nic, carries, policy) for nic in machine.nics[: platform.most_nics])
     return msgspec.structs.replace(
         machine,
@@ -97,7 +107,7 @@ def map_machine(machine: Machine, platform: Platform, form: Form, policy: Device
         uuid=machine.uuid if carries.uuid and is_uuid(machine.uuid) else None,
         others=(),
         extras=(),
-        hardware_versions=(),
+        hardware_versions=(platform.version,) if platform.version else (),
     )
 
 
@@ -189,7 +199,10 @@ def _place_drives(
             if carries.floppy:
                 placed.append(msgspec.structs.replace(drive, file=None))
             continue
-        candidates = _candidates(drive, machine, policy, firmware, is_boot=drive is boot_disk)
+        candidates = (
+            *_candidates(drive, machine, policy, firmware, is_boot=drive is boot_disk),
+            *_spares(platform, drive, firmware),
+        )
         source = machine.controller(drive.controller)
         for model in candidates:
             if drive is boot_disk and not _boots(platform, model, firmware):
@@ -241,6 +254,15 @@ def _candidates(
         if kept is not None and may_keep and fits_cd:
             candidates.insert(0, kept)
     return tuple(dict.fromkeys(candidates))
+
+
+def _spares(
+    platform: Platform, drive: Disk | Cdrom, firmware: Firmware
+) -> tuple[ControllerModel, ...]:
+    """Return where a drive goes when the policy's controllers are full, or not in this version."""
+    policies = [platform.compatible] + ([platform.fallback] if platform.fallback else [])
+    choices = [policy.drives[firmware] for policy in policies]
+    return tuple(c.cdrom if isinstance(drive, Cdrom) else c.disk for c in choices)
 
 
 _IDE = frozenset({ControllerModel.PIIX3, ControllerModel.PIIX4, ControllerModel.ICH6})

@@ -12,6 +12,7 @@ vendor has no word for it, and `to_vendor` gives the nearest generic one.
 
 from __future__ import annotations
 
+import enum
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -20,6 +21,20 @@ from kensho.model.errors import UsageError
 
 Dialect = Literal["vmw", "vmx", "vbox", "osinfo", "pve", "xen"]
 Family = Literal["linux", "windows", "bsd", "solaris", "other"]
+
+
+class Generation(enum.StrEnum):
+    """Guests that bring the same drivers: what platforms choose their devices by."""
+
+    WINDOWS_XP = "windows-xp"  #: NT 5 for 32-bit processors: 2000, XP, Server 2003
+    WINDOWS_XP_64 = "windows-xp-64"  #: the same for x64, which has drivers for fewer adapters
+    WINDOWS_VISTA = "windows-vista"  #: NT 6.0 and 6.1: Vista, 7, Server 2008 and 2008 R2
+    WINDOWS = "windows"  #: NT 6.2 and later: 8, 10, 11, Server 2012 and later
+    LINUX_OLD = "linux-old"  #: before 2.6.33, which brought vmxnet3 and pvscsi
+    LINUX = "linux"
+    BSD = "bsd"
+    SOLARIS = "solaris"
+    OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +154,7 @@ TABLE: tuple[GuestOsRow, ...] = (
     _Row("amazonlinux3",        "Amazon Linux 3 (2023)",               "linux",   64, 101, "amazonlinux3_64Guest",       "Linux_64",               "",                                        "l26",     ""),
     _Row("photon",              "VMware Photon OS",                    "linux",   64, 101, "vmwarePhoton64Guest",        "Linux_64",               "",                                        "l26",     ""),
     _Row("flatcar",             "Flatcar / CoreOS Container Linux",    "linux",   64, 101, "coreos64Guest",              "Linux_64",               "",                                        "l26",     ""),
+    _Row("win2k",               "Windows 2000",                        "windows", 32, 58,  "win2000ProGuest",            "Windows2000",            "http://microsoft.com/win/2k",             "w2k",     ""),
     _Row("winxp",               "Windows XP",                          "windows", 64, 71,  "winXPPro64Guest",            "WindowsXP_64",           "http://microsoft.com/win/xp",             "wxp",     ""),
     _Row("winxp-32",            "Windows XP (32-bit)",                 "windows", 32, 67,  "winXPProGuest",              "WindowsXP",              "http://microsoft.com/win/xp",             "wxp",     ""),
     _Row("winvista",            "Windows Vista",                       "windows", 64, 74,  "winVista64Guest",            "WindowsVista_64",        "http://microsoft.com/win/vista",          "wvista",  ""),
@@ -192,7 +208,7 @@ _BY_ID = {row.id: row for row in TABLE}
 #: for every version of a distribution, so it means the generic row.
 _CIM_MEANS = {
     2: "other", 15: "windows-32", 16: "windows-32", 17: "windows-32", 18: "windows-32",
-    41: "freebsd-32", 58: "windows-32", 63: "windows-32", 72: "winxp-32", 79: "rhel-32",
+    41: "freebsd-32", 58: "win2k", 63: "windows-32", 72: "winxp-32", 79: "rhel-32",
     80: "rhel", 84: "sles-32", 85: "sles", 86: "sles-32", 87: "opensuse-32", 95: "debian-32",
     96: "debian", 99: "linux6-32", 100: "linux6", 101: "linux", 111: "win2k8r2",
 }  # fmt: skip
@@ -200,7 +216,7 @@ _CIM_MEANS = {
 #: How a vendor's id of an unlisted version begins, and the generic row for it. Longest first.
 _STEMS = {
     "windows server": "windows", "microsoft": "windows", "windows": "windows", "win": "windows",
-    "winnet": "win2k3", "winxp": "winxp", "winvista": "winvista", "winlonghorn": "win2k8",
+    "win2000": "win2k", "winnet": "win2k3", "winxp": "winxp", "winvista": "winvista", "winlonghorn": "win2k8",
     "longhorn": "win2k8", "w2k": "windows", "wxp": "winxp", "wvista": "winvista",
     "debian": "debian", "ubuntu": "ubuntu", "lubuntu": "ubuntu", "xubuntu": "ubuntu",
     "rhel": "rhel", "redhat": "rhel", "red hat": "rhel", "scientific": "rhel", "asianux": "rhel",
@@ -218,6 +234,15 @@ _STEMS = {
     "dos": "freedos", "freedos": "freedos", "msdos": "freedos", "other": "other",
 }  # fmt: skip
 _STEM_ORDER = sorted(_STEMS, key=len, reverse=True)
+
+#: Rows of a generation that their family does not tell, without ``-32``.
+_GENERATIONS: dict[str, Generation] = {
+    "win2k": Generation.WINDOWS_XP, "winxp": Generation.WINDOWS_XP,
+    "win2k3": Generation.WINDOWS_XP, "winvista": Generation.WINDOWS_VISTA,
+    "win7": Generation.WINDOWS_VISTA, "win2k8": Generation.WINDOWS_VISTA,
+    "win2k8r2": Generation.WINDOWS_VISTA, "linux2.4": Generation.LINUX_OLD,
+    "linux2.6": Generation.LINUX_OLD, "rhel5": Generation.LINUX_OLD,
+}  # fmt: skip
 
 #: The row that stands for a family where a vendor has no word for the member.
 _FAMILY_ROW: dict[str, str] = {
@@ -243,6 +268,14 @@ def get(guest_id: str) -> GuestOsRow:
             hint="ids are those of kensho.model.guest_os, such as debian12, win2k22 or other",
         )
     return row
+
+
+def generation(guest_id: str) -> Generation:
+    """Return the generation of a row; raises UsageError when there is no such row."""
+    row = get(guest_id)
+    found = _GENERATIONS.get(row.id.removesuffix("-32"), Generation(row.family))
+    is_64 = found is Generation.WINDOWS_XP and row.bits == 64
+    return Generation.WINDOWS_XP_64 if is_64 else found
 
 
 def from_cim(number: int, bits: int | None = None) -> str:

@@ -12,8 +12,12 @@ from collections.abc import Mapping
 
 import msgspec
 
+from kensho.model.errors import UsageError
+from kensho.model.guest_os import Generation
 from kensho.model.machine import ControllerModel, Firmware, NicModel
 from kensho.model.units import MIB
+from kensho.platforms.versions import Version, find
+from kensho.platforms.words import Vocabulary
 
 
 class DiskFormat(msgspec.Struct, frozen=True):
@@ -114,8 +118,11 @@ class DevicePolicy(msgspec.Struct, frozen=True):
 class Platform(msgspec.Struct, frozen=True, kw_only=True):
     """A hypervisor, or a package format that stands for several.
 
-    ``native`` is used for guests that are known to bring the drivers (Linux, BSD),
-    ``compatible`` for all others, unless the user says otherwise.
+    ``guests`` has the choice for a generation of guests; ``native`` is used for other guests that
+    are known to bring the drivers (Linux, BSD), ``compatible`` for all the rest, unless the user
+    says otherwise. ``fallback`` boots whatever the guest is, and keeps nothing of the source; without
+    one it is ``compatible`` that keeps nothing. ``versions`` are listed oldest first; the limits are those of the newest
+    version. ``version`` is the one chosen, see `at`.
     """
 
     name: str
@@ -125,10 +132,17 @@ class Platform(msgspec.Struct, frozen=True, kw_only=True):
     controllers: tuple[ControllerSupport, ...]
     native: DevicePolicy
     compatible: DevicePolicy
+    fallback: DevicePolicy | None = None
+    guests: Mapping[Generation, DevicePolicy] = {}
     memory_step: int = MIB  #: memory is a multiple of this many bytes
     most_cpus: int
     most_memory: int
     most_nics: int
+    #: Adapters that exist under BIOS alone.
+    bios_nics: frozenset[NicModel] = frozenset()
+    versions: tuple[Version, ...] = ()
+    version: str = ""
+    words: tuple[Vocabulary, ...] = ()
     #: VirtualSystemTypes an OVF package may have for it, best first; see `Selection.families`.
     hardware: tuple[str, ...] = ()
     untested: str  #: what could not be tried, in words for the user
@@ -149,3 +163,48 @@ class Platform(msgspec.Struct, frozen=True, kw_only=True):
 def same_choice(choice: DriveChoice) -> Mapping[Firmware, DriveChoice]:
     """Use one choice under either firmware."""
     return {Firmware.BIOS: choice, Firmware.UEFI: choice}
+
+
+def at(platform: Platform, version: str) -> Platform:
+    """Return the platform as it is in one of its versions. Raises UsageError with their names."""
+    found = find(platform.versions, version)
+    if found is None:
+        known = ", ".join(v.name for v in platform.versions)
+        raise UsageError(
+            f"{platform.title} has no version {version!r}",
+            hint=f"its versions: {known}" if known else "leave the version out: it has none",
+        )
+    change = msgspec.structs.replace
+    return change(
+        platform,
+        version=found.name,
+        most_cpus=found.cpus,
+        most_memory=found.memory,
+        most_nics=found.nics,
+        firmware=tuple(f for f in platform.firmware if f in found.firmware),
+        controllers=tuple(c for c in platform.controllers if c.model not in found.lacks),
+        native=_without(platform.native, found, platform),
+        compatible=_without(platform.compatible, found, platform),
+        guests={g: _without(p, found, platform) for g, p in platform.guests.items()},
+        forms=tuple(
+            change(
+                form,
+                carries=change(
+                    form.carries,
+                    secure_boot=form.carries.secure_boot and found.secure_boot,
+                    tpm=form.carries.tpm and found.tpm,
+                ),
+            )
+            for form in platform.forms
+        ),
+    )
+
+
+def _without(policy: DevicePolicy, version: Version, platform: Platform) -> DevicePolicy:
+    """Return a policy without the adapters that a version lacks; drives see to themselves."""
+    spare = platform.fallback or platform.compatible
+    return msgspec.structs.replace(
+        policy,
+        nic=spare.nic if policy.nic in version.lacks else policy.nic,
+        keep_nics=frozenset(policy.keep_nics - version.lacks),
+    )

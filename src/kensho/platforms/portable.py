@@ -20,6 +20,15 @@ from kensho.platforms.base import (
     Platform,
     same_choice,
 )
+from kensho.platforms.versions import Version
+
+#: What is written as VirtualSystemType. vmx-10 is the oldest with AHCI; Secure Boot came with vmx-13.
+HARDWARE = (
+    Version(name="vmx-10 vmx-13 virtualbox-2.2", products="all", cpus=64, memory=TIB, nics=8,
+            secure_boot=False, usual=True),
+    Version(name="vmx-13 virtualbox-2.2", products="all", cpus=128, memory=6 * TIB, nics=8,
+            usual=True),
+)  # fmt: skip
 
 POLICY = DevicePolicy(
     drives=same_choice(DriveChoice(disk=C.AHCI, cdrom=C.IDE)),

@@ -20,6 +20,7 @@ from kensho.platforms.base import (
     Platform,
     same_choice,
 )
+from kensho.platforms.versions import Version
 
 CONTROLLERS = (
     ControllerSupport(C.AHCI, units=30, most=1),
@@ -27,6 +28,11 @@ CONTROLLERS = (
     ControllerSupport(C.LSILOGIC, units=16, most=1, reserved=(7,)),
     ControllerSupport(C.LSISAS, units=8, most=1),
 )
+#: What is written as VirtualSystemType, whatever the version.
+OVF_HARDWARE = (
+    Version(name="virtualbox-2.2", products="all", cpus=64, memory=2 * TIB, nics=8, usual=True),
+)
+
 POLICY = DevicePolicy(
     drives=same_choice(DriveChoice(disk=C.AHCI, cdrom=C.IDE)),
     keep=frozenset({C.AHCI, C.IDE, C.LSILOGIC, C.LSISAS}),

@@ -1,17 +1,19 @@
 """VMware ESXi, vCenter, Workstation and Fusion: OVA, or a folder with a VMX.
 
-Source: VMware configuration maximums (per-machine) and DSP0243 as VMware reads it
+Sources: "Hardware features available with virtual machine compatibility settings" of vSphere 6.7
+to 8.0 and KB 1003746 (versions), VMware's configuration maximums, DSP0243 as VMware reads it
 (docs/ovf-dialects.md). Linux has had pvscsi and vmxnet3 since 2.6.33, Windows has neither
-in the box, so the compatible choice is LSI SAS and E1000E.
+in the box: LSI SAS since Vista, E1000E since 8; before, E1000 (XP for x64), the PCnet (XP) and IDE.
 """
 
 from __future__ import annotations
 
 import msgspec
 
+from kensho.model.guest_os import Generation
 from kensho.model.machine import ControllerModel as C
-from kensho.model.machine import Firmware, NicModel
-from kensho.model.units import MIB, TIB
+from kensho.model.machine import Firmware, NicModel, SerialKind
+from kensho.model.units import GIB, MIB
 from kensho.platforms.base import (
     Carries,
     ControllerSupport,
@@ -21,6 +23,71 @@ from kensho.platforms.base import (
     Form,
     Platform,
     same_choice,
+)
+from kensho.platforms.versions import Version
+from kensho.platforms.words import Vocabulary, row
+
+#: Virtual hardware. SATA came with 10, NVMe and Secure Boot with 13, the virtual TPM with 14.
+_NO_NVME = frozenset({C.NVME})
+_NO_SATA = frozenset({C.NVME, C.AHCI})
+VERSIONS = (
+    Version(name="vmx-08", products="ESXi 5.0, Workstation 8", cpus=32, memory=1011 * GIB, nics=10,
+            secure_boot=False, tpm=False, lacks=_NO_SATA),
+    Version(name="vmx-09", products="ESXi 5.1, Workstation 9", cpus=64, memory=1011 * GIB, nics=10,
+            secure_boot=False, tpm=False, lacks=_NO_SATA),
+    Version(name="vmx-10", products="ESXi 5.5, Workstation 10", cpus=64, memory=1011 * GIB, nics=10,
+            secure_boot=False, tpm=False, lacks=_NO_NVME),
+    Version(name="vmx-11", products="ESXi 6.0, Workstation 11", cpus=128, memory=4080 * GIB, nics=10,
+            secure_boot=False, tpm=False, lacks=_NO_NVME),
+    Version(name="vmx-12", products="Workstation 12, Fusion 8", cpus=128, memory=4080 * GIB, nics=10,
+            secure_boot=False, tpm=False, lacks=_NO_NVME),
+    Version(name="vmx-13", products="ESXi 6.5", cpus=128, memory=6128 * GIB, nics=10, tpm=False,
+            usual=True),
+    Version(name="vmx-14", products="ESXi 6.7, Workstation 14", cpus=128, memory=6128 * GIB, nics=10),
+    Version(name="vmx-15", products="ESXi 6.7 U2", cpus=256, memory=6128 * GIB, nics=10),
+    Version(name="vmx-16", products="Workstation 15, Fusion 11", cpus=256, memory=6128 * GIB, nics=10),
+    Version(name="vmx-17", products="ESXi 7.0", cpus=256, memory=6128 * GIB, nics=10),
+    Version(name="vmx-18", products="ESXi 7.0 U1, Workstation 16", cpus=768, memory=24560 * GIB,
+            nics=10, usual=True),
+    Version(name="vmx-19", products="ESXi 7.0 U2", cpus=768, memory=24560 * GIB, nics=10),
+    Version(name="vmx-20", products="ESXi 8.0, Workstation 17", cpus=768, memory=24560 * GIB, nics=10),
+    Version(name="vmx-21", products="ESXi 8.0 U2, Workstation 17.5", cpus=768, memory=24560 * GIB,
+            nics=10),
+    Version(name="vmx-22", products="ESX 9.0, Workstation 25H2", cpus=960, memory=24560 * GIB, nics=10),
+)  # fmt: skip
+
+#: VMX: ``scsiN.virtualDev`` behind the key's own prefix, ``ethernetN.virtualDev``,
+#: ``sound.virtualDev``, ``serialN.fileType``, and the key of a USB controller; as VMware's products
+#: write them and libvirt's src/vmx/vmx.c reads them. ``vmxnet2`` is libvirt's word for an adapter of
+#: the kind ``vmxnet`` with ``features = "15"``.
+VMX = Vocabulary(
+    format="vmx",
+    controllers=(
+        row(C.PVSCSI, "scsi:pvscsi"),
+        row(C.LSISAS, "scsi:lsisas1068"),
+        row(C.LSILOGIC, "scsi:lsilogic", "scsi:"),
+        row(C.BUSLOGIC, "scsi:buslogic"),
+        row(C.AHCI, "sata:"),
+        row(C.NVME, "nvme:"),
+        row(C.PIIX4, "ide:"),
+    ),
+    nics=(
+        row(NicModel.E1000, "e1000"),
+        row(NicModel.E1000E, "e1000e"),
+        row(NicModel.VMXNET, "vmxnet"),
+        row(NicModel.VMXNET2, "vmxnet2"),
+        row(NicModel.VMXNET3, "vmxnet3"),
+        row(NicModel.PCNET, "vlance"),
+        row(NicModel.SRIOV, "sriov"),
+    ),
+    sound=(row("hda", "hdaudio"), row("es1371", "es1371", ""), row("sb16", "sb16")),
+    usb=(row("uhci", "usb"), row("ehci", "ehci"), row("xhci", "usb_xhci")),
+    serial=(
+        row(SerialKind.DEVICE, "device"),
+        row(SerialKind.FILE, "file"),
+        row(SerialKind.PIPE, "pipe"),
+        row(SerialKind.NETWORK, "network"),
+    ),
 )
 
 CONTROLLERS = (
@@ -50,6 +117,29 @@ CARRIES = Carries(
     secure_boot=True,
     any_name=False,
 )
+
+COMPATIBLE = DevicePolicy(
+    drives=same_choice(DriveChoice(disk=C.LSISAS, cdrom=C.AHCI)),
+    keep=KEEP,
+    nic=NicModel.E1000E,
+    keep_nics=NICS,
+)
+
+
+def _choice(disk: C, cdrom: C, nic: NicModel) -> DevicePolicy:
+    drives = same_choice(DriveChoice(disk=disk, cdrom=cdrom))
+    return msgspec.structs.replace(COMPATIBLE, drives=drives, nic=nic)
+
+
+#: VMware's own recommendations for new machines (Guest OS Compatibility Guide).
+GUESTS = {
+    Generation.WINDOWS_XP: _choice(C.IDE, C.IDE, NicModel.PCNET),
+    Generation.WINDOWS_XP_64: _choice(C.IDE, C.IDE, NicModel.E1000),
+    Generation.WINDOWS_VISTA: _choice(C.LSISAS, C.AHCI, NicModel.E1000),
+    Generation.LINUX_OLD: _choice(C.LSILOGIC, C.IDE, NicModel.E1000),
+    Generation.BSD: _choice(C.LSISAS, C.AHCI, NicModel.E1000),
+    Generation.SOLARIS: _choice(C.LSILOGIC, C.IDE, NicModel.E1000),
+}
 
 VMX_CARRIES = msgspec.structs.replace(
     CARRIES,
@@ -93,15 +183,14 @@ PLATFORM = Platform(
         nic=NicModel.VMXNET3,
         keep_nics=NICS,
     ),
-    compatible=DevicePolicy(
-        drives=same_choice(DriveChoice(disk=C.LSISAS, cdrom=C.AHCI)),
-        keep=KEEP,
-        nic=NicModel.E1000E,
-        keep_nics=NICS,
-    ),
-    most_cpus=768,
-    most_memory=24 * TIB,
-    most_nics=10,
+    compatible=COMPATIBLE,
+    fallback=_choice(C.IDE, C.IDE, NicModel.E1000),
+    guests=GUESTS,
+    most_cpus=VERSIONS[-1].cpus,
+    most_memory=VERSIONS[-1].memory,
+    most_nics=VERSIONS[-1].nics,
+    versions=VERSIONS,
+    words=(VMX,),
     memory_step=4 * MIB,
     hardware=("vmx",),
     untested="no VMware product was at hand: read back and checked against the DMTF schema",

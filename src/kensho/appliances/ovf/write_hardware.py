@@ -13,7 +13,6 @@ from kensho.appliances.ovf.sections.system import System
 from kensho.appliances.ovf.write_dialects.base import (
     Device,
     Dialect,
-    hardware_version,
     memory_size,
 )
 from kensho.appliances.ovf.write_dialects.vmware import MOST_DISPLAYS, MOST_VIDEO_MEMORY
@@ -32,6 +31,7 @@ from kensho.model.machine import (
     Video,
 )
 from kensho.model.units import KIB, MIB
+from kensho.platforms.versions import to_write
 
 _BUS_TITLE = {Bus.IDE: "IDE", Bus.SATA: "SATA", Bus.SCSI: "SCSI", Bus.NVME: "NVMe"}
 _MOST_CAPTION = 64  #: CIM_ManagedElement.Caption
@@ -53,7 +53,7 @@ def hardware(
             element_name="Virtual Hardware Family",
             instance_id="0",
             virtual_system_identifier=ident,
-            virtual_system_type=hardware_version(machine, d.hardware).name,
+            virtual_system_type=to_write(d.hardware, machine).name,
         ),
         items=tuple(_items(machine, disk_ids, d)),
         transport=" ".join(machine.transports),

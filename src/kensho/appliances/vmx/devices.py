@@ -17,21 +17,9 @@ from kensho.model.machine import (
     Usb,
     Video,
 )
+from kensho.platforms.vmware import VMX
+from kensho.platforms.words import meaning
 
-_NICS = {
-    "e1000": NicModel.E1000,
-    "e1000e": NicModel.E1000E,
-    "vmxnet": NicModel.VMXNET,
-    "vmxnet3": NicModel.VMXNET3,
-    "vlance": NicModel.PCNET,
-}
-_SOUND = {"": "es1371", "es1371": "es1371", "hdaudio": "hda", "sb16": "sb16"}
-_SERIAL = {
-    "device": SerialKind.DEVICE,
-    "file": SerialKind.FILE,
-    "pipe": SerialKind.PIPE,
-    "network": SerialKind.NETWORK,
-}
 _MOST_VIDEO_MEMORY = 1 << 33
 _CIM_PARALLEL = 22
 
@@ -56,10 +44,9 @@ def _nic(keys: Keys, name: str) -> Nic | None:
     if not keys.take_true(f"{name}.present"):
         return None
     word = keys.take(f"{name}.virtualdev").lower()
-    model = _NICS.get(word, NicModel.UNKNOWN)
-    # VMware's way to say vmxnet2: a flexible adapter with this feature set.
-    if word in {"", "vlance"} and keys.take(f"{name}.features") == "15":
-        model = NicModel.VMXNET2
+    if word == "vmxnet" and keys.take(f"{name}.features") == "15":
+        word = "vmxnet2"
+    model = meaning(VMX.nics, word) or NicModel.UNKNOWN
     slot = keys.number(f"{name}.pcislotnumber", -1, 0, 1 << 16)
     connected = keys.take(f"{name}.startconnected").lower() != "false"
     network = keys.take(f"{name}.networkname") or keys.take(f"{name}.vnet")
@@ -97,7 +84,7 @@ def read_serial_ports(keys: Keys) -> tuple[SerialPort, ...]:
     for number in keys.numbers("serial"):
         name = f"serial{number}"
         if keys.take_true(f"{name}.present"):
-            kind = _SERIAL.get(keys.take(f"{name}.filetype").lower(), SerialKind.DEVICE)
+            kind = meaning(VMX.serial, keys.take(f"{name}.filetype")) or SerialKind.DEVICE
             ports.append(SerialPort(name, kind, keys.take(f"{name}.filename"), number))
     return tuple(ports)
 
@@ -107,14 +94,8 @@ def read_others(keys: Keys) -> Others:
     sound = None
     if keys.take_true("sound.present"):
         word = keys.take("sound.virtualdev").lower()
-        sound = Sound(_SOUND.get(word, word))
-    usb = []
-    if keys.take_true("usb.present"):
-        usb.append(Usb("uhci"))
-    if keys.take_true("ehci.present"):
-        usb.append(Usb("ehci"))
-    if keys.take_true("usb_xhci.present"):
-        usb.append(Usb("xhci"))
+        sound = Sound(meaning(VMX.sound, word) or word)
+    usb = [Usb(r.means) for r in VMX.usb if keys.take_true(f"{r.words[0]}.present")]
     parallel = tuple(
         OtherDevice(f"parallel{n}", _CIM_PARALLEL, keys.take(f"parallel{n}.filename"))
         for n in keys.numbers("parallel")

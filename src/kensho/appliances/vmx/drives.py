@@ -10,19 +10,10 @@ from kensho.appliances.vmx.keys import Keys
 from kensho.model.appliance import DiskImage, File
 from kensho.model.finding import Severity
 from kensho.model.machine import Cdrom, Controller, ControllerModel, Disk, Drive, Floppy
+from kensho.platforms.vmware import VMX
+from kensho.platforms.words import meaning
 
-_SCSI = {
-    "buslogic": ControllerModel.BUSLOGIC,
-    "lsilogic": ControllerModel.LSILOGIC,
-    "lsisas1068": ControllerModel.LSISAS,
-    "pvscsi": ControllerModel.PVSCSI,
-}
-_BUSES = {
-    "scsi": ControllerModel.SCSI,
-    "sata": ControllerModel.AHCI,
-    "nvme": ControllerModel.NVME,
-    "ide": ControllerModel.PIIX4,
-}
+_BUSES = ("scsi", "sata", "nvme", "ide")
 _NO_FILE = frozenset({"", "auto detect", "emptybackingstring"})
 _HOST_FILES = ("/dev/", "\\\\.\\")
 
@@ -94,9 +85,9 @@ def _read_controller(reading: _Reading, bus: str, number: int) -> None:
     if not present and not found:
         return
     word = keys.take(f"{name}.virtualdev").lower()
-    model = _BUSES[bus]
-    if bus == "scsi":
-        model = _SCSI.get(word, ControllerModel.LSILOGIC if not word else ControllerModel.SCSI)
+    # Only a SCSI controller's model is a matter of choice.
+    said = f"{bus}:{word if bus == 'scsi' else ''}"
+    model = meaning(VMX.controllers, said) or ControllerModel.SCSI
     slot = keys.number(f"{name}.pcislotnumber", -1, 0, 1 << 16)
     reading.controllers.append(Controller(name, model, number, word, slot if slot >= 0 else None))
     reading.drives.extend(found)

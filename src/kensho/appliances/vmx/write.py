@@ -11,9 +11,8 @@ from collections.abc import Iterator, Mapping
 
 from kensho.appliances.mapped import controller_of, only_machine, placed_disk
 from kensho.appliances.names import file_stem
-from kensho.appliances.ovf.write_dialects.base import hardware_version, memory_size
+from kensho.appliances.ovf.write_dialects.base import memory_size
 from kensho.appliances.ovf.write_dialects.vmware import (
-    HARDWARE,
     MEMORY_STEP,
     MOST_DISPLAYS,
     MOST_VIDEO_MEMORY,
@@ -26,7 +25,6 @@ from kensho.model.errors import UnsupportedError
 from kensho.model.machine import (
     Bus,
     Controller,
-    ControllerModel,
     Disk,
     Firmware,
     Floppy,
@@ -36,29 +34,12 @@ from kensho.model.machine import (
     SerialKind,
 )
 from kensho.model.units import MIB
+from kensho.platforms.versions import to_write
+from kensho.platforms.vmware import VERSIONS, VMX
+from kensho.platforms.words import controller_word, word_for
 
 Entry = tuple[str, str | int | bool]
 
-_PREFIX = {Bus.IDE: "ide", Bus.SATA: "sata", Bus.SCSI: "scsi", Bus.NVME: "nvme"}
-_CONTROLLERS = {
-    ControllerModel.PVSCSI: "pvscsi",
-    ControllerModel.LSISAS: "lsisas1068",
-    ControllerModel.LSILOGIC: "lsilogic",
-    ControllerModel.BUSLOGIC: "buslogic",
-    ControllerModel.AHCI: "",
-    ControllerModel.NVME: "",
-    ControllerModel.IDE: "",
-}
-_NICS = {
-    NicModel.E1000: "e1000",
-    NicModel.E1000E: "e1000e",
-    NicModel.VMXNET: "vmxnet",
-    NicModel.VMXNET2: "vmxnet",
-    NicModel.VMXNET3: "vmxnet3",
-    NicModel.PCNET: "vlance",
-}
-_USB = {"uhci": "usb", "ohci": "usb", "ehci": "ehci", "xhci": "usb_xhci"}
-_SOUND = {"hda": "hdaudio", "es1371": "es1371", "sb16": "sb16"}
 #: Workstation's own networks by the words people use for them; any other name is ESXi's.
 _CONNECTIONS = {"nat": "nat", "hostonly": "hostonly", "host-only": "hostonly"}
 
@@ -86,7 +67,7 @@ def render(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tuple[Docum
 def _general(machine: Machine) -> Iterator[Entry]:
     yield ".encoding", "UTF-8"
     yield "config.version", 8
-    yield "virtualHW.version", hardware_version(machine, HARDWARE).name.removeprefix("vmx-")
+    yield "virtualHW.version", int(to_write(VERSIONS, machine).name.removeprefix("vmx-"))
     yield "virtualHW.productCompatibility", "hosted"
     # pvscsi, lsisas1068, e1000e, vmxnet3 and nvme sit behind PCIe root ports.
     yield "pciBridge0.present", True
@@ -111,17 +92,19 @@ def _general(machine: Machine) -> Iterator[Entry]:
 
 def _controllers(machine: Machine) -> Iterator[Entry]:
     for controller in machine.controllers:
-        if controller.model not in _CONTROLLERS:
+        word = controller_word(VMX.controllers, controller.model)
+        if word is None:
             raise UnsupportedError(
                 f"VMware has no controller {controller.model.value} ({machine.name})",
                 field=controller.id,
             )
-        if controller.bus is Bus.IDE:
+        prefix, _, kind = word.partition(":")
+        if prefix == "ide":
             continue  # always there
-        key = _controller_key(controller)
+        key = f"{prefix}{controller.index}"
         yield f"{key}.present", True
-        if _CONTROLLERS[controller.model]:
-            yield f"{key}.virtualDev", _CONTROLLERS[controller.model]
+        if kind:
+            yield f"{key}.virtualDev", kind
         if controller.pci_slot is not None:
             yield f"{key}.pciSlotNumber", controller.pci_slot
 
@@ -161,13 +144,15 @@ def _drives(
 
 
 def _nic(nic: Nic, number: int) -> Iterator[Entry]:
-    model = _NICS.get(nic.model)
+    model = word_for(VMX.nics, nic.model)
     if model is None:
         name = nic.vendor_model if nic.model is NicModel.UNKNOWN else nic.model.value
         raise UnsupportedError(f"VMware has no adapter {name or 'unknown'}", field=nic.id)
     key = f"ethernet{number}"
     yield f"{key}.present", True
-    yield f"{key}.virtualDev", model
+    yield f"{key}.virtualDev", "vmxnet" if model == "vmxnet2" else model
+    if model == "vmxnet2":
+        yield f"{key}.features", 15
     # Workstation goes by the type, ESXi by the name.
     yield f"{key}.connectionType", _CONNECTIONS.get(nic.network.lower(), "bridged")
     if nic.network:
@@ -208,15 +193,16 @@ def _serial_ports(machine: Machine, stem: str) -> Iterator[Entry]:
 
 
 def _other_devices(machine: Machine) -> Iterator[Entry]:
-    present = {_USB[usb.model] for usb in machine.usb if usb.model in _USB}
+    present = {"uhci" if usb.model == "ohci" else usb.model for usb in machine.usb}
     if "ehci" in present:
-        present.add("usb")  # high speed is an addition to VMware's USB 1.1 adapter
-    for key in ("usb", "ehci", "usb_xhci"):
-        if key in present:
-            yield f"{key}.present", True
-    if machine.sound is not None and machine.sound.model in _SOUND:
+        present.add("uhci")  # high speed is an addition to VMware's USB 1.1 adapter
+    for usb in VMX.usb:
+        if usb.means in present:
+            yield f"{usb.words[0]}.present", True
+    sound = None if machine.sound is None else word_for(VMX.sound, machine.sound.model)
+    if sound is not None:
         yield "sound.present", True
-        yield "sound.virtualDev", _SOUND[machine.sound.model]
+        yield "sound.virtualDev", sound
         yield "sound.fileName", "-1"
         yield "sound.autodetect", True
     yield "svga.present", True
@@ -253,4 +239,4 @@ def _bios_uuid(text: str) -> str:
 
 
 def _controller_key(controller: Controller) -> str:
-    return f"{_PREFIX[controller.bus]}{controller.index}"
+    return f"{controller.bus.value}{controller.index}"

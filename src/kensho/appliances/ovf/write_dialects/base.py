@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from kensho.model.machine import ControllerModel, Machine, NicModel
+from kensho.platforms.versions import Version
 
 
 class Device(msgspec.Struct, frozen=True):
@@ -21,19 +22,10 @@ class Device(msgspec.Struct, frozen=True):
     subtype: str = ""
 
 
-class HardwareVersion(msgspec.Struct, frozen=True):
-    """A VirtualSystemType and how much fits in it; ``memory`` in bytes."""
-
-    name: str
-    cpus: int
-    memory: int
-    secure_boot: bool = True
-
-
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """One way of writing OVF 1.x.
 
-    The first of ``hardware`` that holds the machine is written. What has no entry in
+    The first usual one of ``hardware`` that holds the machine is written, unless one was chosen. What has no entry in
     ``controllers`` or ``nics`` is refused; what has none in the other tables is left out.
     ``guest`` lists whose words for the operating system are added, ``config`` the keys of
     ``vmw:Config`` that are written. Memory is rounded down to ``memory_step`` bytes.
@@ -42,7 +34,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: str
-    hardware: tuple[HardwareVersion, ...]
+    hardware: tuple[Version, ...]
     controllers: Mapping[ControllerModel, Device]
     nics: Mapping[NicModel, Device]
     cdrom: Device
@@ -57,15 +49,6 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     network: str
     says_disconnected: bool = False
     several_machines: bool
-
-
-def hardware_version(machine: Machine, versions: tuple[HardwareVersion, ...]) -> HardwareVersion:
-    """Return the first version that holds the machine, the last one when none does."""
-    for version in versions:
-        fits = machine.cpu.count <= version.cpus and machine.memory.size <= version.memory
-        if fits and (version.secure_boot or not machine.firmware.secure_boot):
-            return version
-    return versions[-1]
 
 
 def memory_size(machine: Machine, step: int) -> int:

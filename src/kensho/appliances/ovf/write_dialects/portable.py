@@ -8,18 +8,15 @@ the whole package.
 
 from __future__ import annotations
 
-from kensho.appliances.ovf.write_dialects.base import Device, Dialect, HardwareVersion
+from kensho.appliances.ovf.write_dialects.base import Device, Dialect
 from kensho.model.machine import ControllerModel as C
 from kensho.model.machine import NicModel
-from kensho.model.units import MIB, TIB
+from kensho.model.units import MIB
+from kensho.platforms.portable import HARDWARE
 
 PORTABLE = Dialect(
     name="portable-1",
-    # vmx-10 is the oldest with AHCI; Secure Boot came with vmx-13.
-    hardware=(
-        HardwareVersion("vmx-10 vmx-13 virtualbox-2.2", 64, TIB, secure_boot=False),
-        HardwareVersion("vmx-13 virtualbox-2.2", 128, 6 * TIB),
-    ),
+    hardware=HARDWARE,
     controllers={
         C.AHCI: Device(20, "AHCI"),
         C.LSILOGIC: Device(6, "lsilogic"),

@@ -8,17 +8,18 @@ the importer reads nothing else, so none is written.
 
 from __future__ import annotations
 
-from kensho.appliances.ovf.write_dialects.base import Device, Dialect, HardwareVersion
+from kensho.appliances.ovf.write_dialects.base import Device, Dialect
 from kensho.model.machine import ControllerModel as C
 from kensho.model.machine import NicModel
-from kensho.model.units import MIB, TIB
+from kensho.model.units import MIB
+from kensho.platforms.virtualbox import OVF_HARDWARE
 
 _SOUND = Device(35, "ensoniq1371")
 _USB = Device(23)
 
 VIRTUALBOX = Dialect(
     name="virtualbox",
-    hardware=(HardwareVersion("virtualbox-2.2", 64, 2 * TIB),),
+    hardware=OVF_HARDWARE,
     controllers={
         C.AHCI: Device(20, "AHCI"),
         C.IDE: Device(5, "PIIX4"),

@@ -1,21 +1,16 @@
 """OVF as VMware's ovftool, vCenter and ESXi write and read it.
 
-Subtypes and configuration keys are those of ovftool's own exports; limits per hardware
-version are VMware's configuration maximums of ESXi 6.5 and 7.0 U1.
+Subtypes and configuration keys are those of ovftool's own exports.
 """
 
 from __future__ import annotations
 
-from kensho.appliances.ovf.write_dialects.base import Device, Dialect, HardwareVersion
+from kensho.appliances.ovf.write_dialects.base import Device, Dialect
 from kensho.model.machine import ControllerModel as C
 from kensho.model.machine import NicModel
-from kensho.model.units import GIB, MIB, TIB
+from kensho.model.units import MIB
+from kensho.platforms.vmware import VERSIONS
 
-#: The first is accepted by everything since ESXi 6.5 and Workstation 14.
-HARDWARE = (
-    HardwareVersion("vmx-13", 128, 6128 * GIB),
-    HardwareVersion("vmx-18", 768, 24 * TIB),
-)
 #: VMware refuses to start a machine whose memory is no multiple of it.
 MEMORY_STEP = 4 * MIB
 #: What its display adapter has at most, in bytes and screens.
@@ -23,7 +18,7 @@ MOST_VIDEO_MEMORY, MOST_DISPLAYS = 128 * MIB, 10
 
 VMWARE = Dialect(
     name="vmware",
-    hardware=HARDWARE,
+    hardware=VERSIONS,
     controllers={
         C.PVSCSI: Device(6, "VirtualSCSI"),
         C.LSISAS: Device(6, "lsilogicsas"),

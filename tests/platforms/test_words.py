@@ -76,7 +76,7 @@ def test_the_newest_version_has_the_platforms_limits(platform: Platform) -> None
 @pytest.mark.parametrize("platform", PLATFORMS, ids=lambda p: p.name)
 def test_choices_for_guests_are_possible(platform: Platform) -> None:
     for policy in [*platform.guests.values(), *([platform.fallback] if platform.fallback else [])]:
-        for firmware in platform.firmware:
+        for firmware in Firmware:
             choice = policy.drives[firmware]
             boot = platform.support(choice.boot_disk or choice.disk, firmware)
             assert boot is not None

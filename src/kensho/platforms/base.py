@@ -120,9 +120,9 @@ class Platform(msgspec.Struct, frozen=True, kw_only=True):
 
     ``guests`` has the choice for a generation of guests; ``native`` is used for other guests that
     are known to bring the drivers (Linux, BSD), ``compatible`` for all the rest, unless the user
-    says otherwise. ``fallback`` boots whatever the guest is, and keeps nothing of the source; without
-    one it is ``compatible`` that keeps nothing. ``versions`` are listed oldest first; the limits are those of the newest
-    version. ``version`` is the one chosen, see `at`.
+    says otherwise. ``fallback`` boots whatever the guest is (without one, ``compatible`` does), with nothing
+    kept of the source. ``versions`` are listed oldest first; the limits are those of the newest.
+    ``version`` is the one that was chosen, see `at`.
     """
 
     name: str
@@ -181,7 +181,6 @@ def at(platform: Platform, version: str) -> Platform:
         most_cpus=found.cpus,
         most_memory=found.memory,
         most_nics=found.nics,
-        firmware=tuple(f for f in platform.firmware if f in found.firmware),
         controllers=tuple(c for c in platform.controllers if c.model not in found.lacks),
         native=_without(platform.native, found, platform),
         compatible=_without(platform.compatible, found, platform),
@@ -189,6 +188,7 @@ def at(platform: Platform, version: str) -> Platform:
         forms=tuple(
             change(
                 form,
+                firmware=tuple(f for f in form.firmware if f in found.firmware),
                 carries=change(
                     form.carries,
                     secure_boot=form.carries.secure_boot and found.secure_boot,

@@ -13,11 +13,13 @@ from kensho.storage.tar import BLOCK, checksum
 
 _HEAD = 64 * 1024
 _BOMS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_PAIR = re.compile(rb'^[ \t]*([A-Za-z.][A-Za-z0-9_.:-]*)[ \t]*=[ \t]*"', re.MULTILINE)
+_PAIR = re.compile(rb'^[ \t]*([A-Za-z.][A-Za-z0-9_.:-]*)[ \t]*=[ \t]*("?)', re.MULTILINE)
 #: Any one of these makes a file of ``key = "value"`` lines a VMX.
 _VMX_KEYS = frozenset(
     {b".encoding", b"config.version", b"virtualhw.version", b"displayname", b"guestos"}
 )
+#: These do without the quotes, too: nobody else has them.
+_VMX_OWN = frozenset({b"config.version", b"virtualhw.version"})
 #: Two of these, assigned, make a file a configuration of xl or xm.
 _XEN_KEYS = frozenset(
     {b"memory", b"maxmem", b"disk", b"vif", b"builder", b"kernel", b"vcpus", b"type", b"bootloader"}
@@ -78,10 +80,11 @@ def _root_name(source: ByteSource) -> bytes:
 
 def is_vmx(source: ByteSource) -> bool:
     """Tell whether the file is a dictionary with a VMX's keys."""
-    head = source.read_at(0, min(_HEAD, source.size))
+    head = source.read_at(0, min(_HEAD, source.size)).rstrip(b"\0")
     if head.removeprefix(codecs.BOM_UTF8).startswith(_VMDK_TEXT) or b"\0" in head:
         return False
-    return any(match[1].lower() in _VMX_KEYS for match in _PAIR.finditer(head))
+    found = ((match[1].lower(), match[2]) for match in _PAIR.finditer(head))
+    return any(key in (_VMX_KEYS if quote else _VMX_OWN) for key, quote in found)
 
 
 def is_xen(source: ByteSource) -> bool:

@@ -6,6 +6,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from kensho.appliances.paths import below, candidates, is_web_address, safe_name
@@ -20,6 +21,8 @@ from kensho.model.errors import (
 from kensho.storage import ByteSource, FileSource, TarMember, WindowSource
 from kensho.storage.locator import open_source, shown, sibling_opener
 
+_MOST_ENTRIES = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class Store:
@@ -30,7 +33,8 @@ class Store:
     other files may lie beside the package's own. ``base`` is the folder's URL when it is on a web
     server, ``fetch`` allows other web addresses, and ``beyond`` says why files that are not here
     cannot be had at all, as in a pipe. ``named`` are absolute paths that a hypervisor's own file
-    names, and may; a package's never may.
+    names, and may; a package's never may. ``entries`` lists what is in a folder of the package, where
+    that can be told; empty when there is no such folder.
     """
 
     path: str
@@ -42,6 +46,7 @@ class Store:
     fetch: bool = False
     beyond: str = ""
     named: frozenset[str] = frozenset()
+    entries: Callable[[str], tuple[str, ...]] = lambda _: ()
 
 
 def folder_store(folder: Path, path: str) -> Store:
@@ -74,7 +79,14 @@ def folder_store(folder: Path, path: str) -> Store:
         opened.append(source)
         return source
 
-    return Store(path, size_of, open_name, lambda: _close_all(opened))
+    def entries(name: str) -> tuple[str, ...]:
+        try:
+            with os.scandir(locate(name)) as found:
+                return tuple(entry.name for entry in islice(found, _MOST_ENTRIES))
+        except OSError:
+            return ()
+
+    return Store(path, size_of, open_name, lambda: _close_all(opened), entries=entries)
 
 
 def _close_all(opened: list[ByteSource]) -> None:

@@ -40,7 +40,7 @@ class Wishes:
     devices
         native: best performance; compatible: fewest drivers; auto: by guest.
     configuration
-        Deployment option, where a package has several; a snapshot of a VirtualBox machine.
+        Deployment option, where a package has several; a snapshot of a VirtualBox or VMware machine.
     hardware
         Hardware section by id or type, such as vmx-10, where a machine has several.
     locale

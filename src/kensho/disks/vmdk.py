@@ -15,7 +15,12 @@ from kensho.disks._blocks import check_disk_range
 from kensho.disks._structs import vmdk as s
 from kensho.disks._windows_names import moved_names
 from kensho.disks.base import ParentRef
-from kensho.disks.vmdk_descriptor import MAX_BYTES, VmdkDescriptor, parse_descriptor
+from kensho.disks.vmdk_descriptor import (
+    MAX_BYTES,
+    VmdkDescriptor,
+    parse_descriptor,
+    refuse_encrypted,
+)
 from kensho.disks.vmdk_esx import EsxExtent, open_cowd, open_sesparse
 from kensho.disks.vmdk_flat import FlatExtent, ZeroExtent
 from kensho.disks.vmdk_sparse import SparseExtent
@@ -44,6 +49,7 @@ _KNOWN_UNSUPPORTED = {
     "VMFSRDM": "a raw device mapping",
     "VMFSRAW": "a raw device mapping",
 }
+_DEVICES = ("/dev/", "\\\\.\\")  #: where Workstation's raw disks have their data
 _SESPARSE = s.SESPARSE_MAGIC.to_bytes(8, "little")
 _MAX_SECTORS = 1 << 41
 
@@ -182,6 +188,7 @@ def open_vmdk(source: ByteSource, sibling: SiblingOpener | None = None) -> VmdkD
     if not head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(b"# disk descriptorfile"):
         raise CorruptError("neither a sparse extent nor a descriptor", path=source.name, offset=0)
     descriptor = parse_descriptor(source.read_at(0, source.size), source.name)
+    refuse_encrypted(descriptor, source.name)
     return _open_described(source, descriptor, sibling)
 
 
@@ -200,6 +207,7 @@ def _open_single(source: ByteSource) -> VmdkDisk:
             )
         at = first.descriptor_offset * s.SECTOR
         descriptor = parse_descriptor(source.read_at(at, size), source.name, at)
+        refuse_encrypted(descriptor, source.name)
         declared = sum(line.sectors for line in descriptor.extents)
         if descriptor.extents and declared != header.capacity:
             raise CorruptError(
@@ -253,6 +261,12 @@ def _open_part(
         return ZeroExtent(size)
     if line.type not in _FLAT | _SPARSE | set(_ESX):
         raise _unsupported(source, line.type)
+    if line.name.startswith(_DEVICES):
+        raise UnsupportedError(
+            f"a physical disk of its host, {line.name}",
+            path=source.name,
+            hint="make an image of it on the host, or convert the disk itself there",
+        )
     if line.name not in files:
         if sibling is None:
             raise LocatorError(

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from kensho.disks._identity import identity_bytes, identity_uuid
-from kensho.model.errors import CorruptError, LimitError
+from kensho.model.errors import CorruptError, LimitError, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 MAX_BYTES = 1 << 20
 NO_PARENT = "ffffffff"
 MAX_EXTENTS = 4096
+#: Where VMware keeps the keys of an encrypted disk, each of them encrypted itself.
+_ENCRYPTION_KEYS = frozenset({"encryptionkeys", "encryption.keysafe", "encryption.data"})
 _EXTENT = re.compile(
     r"(?P<access>RW|RDONLY|NOACCESS)\s+(?P<sectors>\d{1,19})\s+(?P<type>[A-Z0-9]+)"
     r'(?:\s+"(?P<name>[^"]*)"(?:\s+(?P<offset>\d{1,19}))?(?P<rest>.*))?\s*',
@@ -89,6 +91,20 @@ def parse_descriptor(raw: bytes, path: str, offset: int = 0) -> VmdkDescriptor:
         if len(extents) > MAX_EXTENTS:
             raise LimitError(f"more than {MAX_EXTENTS} extents", path=path, offset=offset)
     return VmdkDescriptor(settings, tuple(extents))
+
+
+def refuse_encrypted(descriptor: VmdkDescriptor, path: str) -> None:
+    """Raise UnsupportedError when VMware encrypted the disk: its data would be noise."""
+    settings = descriptor.settings
+    by_server = "vmwarevmcrypt" in settings.get("ddb.iofilters", "") or "keyid" in settings
+    if by_server or _ENCRYPTION_KEYS & settings.keys():
+        raise UnsupportedError(
+            f"the disk is encrypted by {'vSphere' if by_server else 'VMware'}",
+            path=path,
+            field="ddb.iofilters" if by_server else "encryptionKeys",
+            hint="decrypt the machine first: in vCenter by its storage policy, in Workstation or"
+            " Fusion by removing the encryption in its settings",
+        )
 
 
 def new_content_id(identity: bytes | None) -> str:

@@ -50,6 +50,8 @@ def _nic(keys: Keys, name: str) -> Nic | None:
     slot = keys.number(f"{name}.pcislotnumber", -1, 0, 1 << 16)
     connected = keys.take(f"{name}.startconnected").lower() != "false"
     network = keys.take(f"{name}.networkname") or keys.take(f"{name}.vnet")
+    # On a distributed switch there is the port group's id only; the name is vCenter's.
+    network = network or keys.take(f"{name}.dvs.portgroupid")
     kind = keys.take(f"{name}.connectiontype")
     return Nic(
         id=name,

@@ -15,7 +15,11 @@ from kensho.platforms.words import meaning
 
 _BUSES = ("scsi", "sata", "nvme", "ide")
 _NO_FILE = frozenset({"", "auto detect", "emptybackingstring"})
-_HOST_FILES = ("/dev/", "\\\\.\\")
+_HOST_FILES = ("/dev/", "\\\\.\\", "/vmfs/devices/")
+_HOST_CDROMS = "/vmfs/devices/cdrom/"
+_DISKS = frozenset(
+    {"", "disk", "scsi-harddisk", "ata-harddisk", "sata-harddisk", "nvme-harddisk", "harddisk"}
+)
 
 
 class Drives(msgspec.Struct, frozen=True):
@@ -101,9 +105,18 @@ def _read_drive(reading: _Reading, controller: str, unit: int) -> Drive | None:
     kind = keys.take(f"{drive}.devicetype").lower()
     name = keys.take(f"{drive}.filename").strip()
     mode = keys.take(f"{drive}.mode").lower()
-    if "cdrom" in kind or name.lower().endswith(".iso"):
+    passed = kind == "scsi-passthru" and name.startswith(_HOST_CDROMS)
+    if "cdrom" in kind or passed or name.lower().endswith(".iso"):
         return _cdrom(reading, drive, unit, kind, name)
-    if kind not in {"", "disk", "scsi-harddisk", "ata-harddisk", "sata-harddisk", "harddisk"}:
+    if kind == "rawdisk":
+        keys.note(
+            "KF-464",
+            Severity.WARNING,
+            f"{drive} is a physical disk of the host",
+            subject=drive,
+            action="its VMDK is read as far as it has the data itself",
+        )
+    elif kind not in _DISKS:
         keys.note(
             "KF-144",
             Severity.WARNING,
@@ -130,7 +143,8 @@ def _read_drive(reading: _Reading, controller: str, unit: int) -> Drive | None:
         controller,
         unit,
         independent=mode.startswith("independent"),
-        shared=keys.take(f"{controller}.sharedbus").lower() in {"virtual", "physical"},
+        shared=keys.take(f"{controller}.sharedbus").lower() in {"virtual", "physical"}
+        or keys.take(f"{drive}.sharing").lower() == "multi-writer",
     )
 
 

@@ -3,34 +3,133 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePosixPath
+
+import msgspec
 
 from kensho.appliances.assemble import assemble
 from kensho.appliances.origin import Origin
 from kensho.appliances.package import Package
 from kensho.appliances.store import Store, find, read_text_file
-from kensho.appliances.vmx.parse import MAX_VMX, read_dictionary
+from kensho.appliances.vmx.companions import extended_configuration, locks, suspended
+from kensho.appliances.vmx.parse import MAX_VMX, Dictionary, read_dictionary
 from kensho.appliances.vmx.read import read_vmx
-from kensho.model.errors import UnsafePathError, UnsupportedError
+from kensho.appliances.vmx.snapshots import Snapshots, at_snapshot, choose, read_vmsd
+from kensho.model.errors import PackageError, UnsafePathError, UnsupportedError
+from kensho.model.finding import Finding, Severity
 from kensho.model.selection import Selection
 
 
-def open_vmx(origin: Origin, _selection: Selection) -> Package:
-    """Open the machine a VMX describes; disks are looked for in the same folder."""
-    path = origin.path
+def open_vmx(origin: Origin, selection: Selection) -> Package:
+    """Open the machine a VMX describes; disks are looked for in the same folder.
+
+    ``selection.configuration`` names a snapshot, by its name or uid; without one the current
+    state is read.
+    """
     store = origin.beside()
     try:
-        data = read_text_file(store, origin.name, MAX_VMX)
-        dictionary, findings = read_dictionary(data, path=path)
-        appliance, more = read_vmx(
-            dictionary,
-            path=path,
-            fallback=origin.stem,
-            locate=lambda name: _locate(store, name),
-        )
-        return assemble("vmx", path, appliance, store, (*findings, *more), own=(origin.name,))
+        return open_in(store, origin.name, selection, path=origin.path, fallback=origin.stem)
     except BaseException:
         store.close()
         raise
+
+
+def open_in(
+    store: Store,
+    name: str,
+    selection: Selection,
+    *,
+    path: str,
+    fallback: str,
+    kind: str = "vmx",
+    own: tuple[str, ...] = (),
+) -> Package:
+    """Open the machine whose VMX is ``name`` in ``store``; ``own`` are files that are no content.
+
+    UsageError when there is no such snapshot, PackageError for a list of snapshots; what `read_vmx`
+    raises.
+    """
+    values, odd = read_dictionary(read_text_file(store, name, MAX_VMX), path=path)
+    if read_vmsd(values).all:
+        raise PackageError(
+            "is the list of a machine's snapshots",
+            path=path,
+            hint="name the .vmx beside it; --configuration NAME reads a snapshot",
+        )
+    values, findings = _chosen(store, name, values, selection.configuration, path)
+    appliance, more = read_vmx(
+        values, path=path, fallback=fallback, locate=lambda file: _locate(store, file)
+    )
+    findings += [*suspended(values, name), *locks(store, name, appliance)]
+    machine = appliance.machines[0]
+    extended = extended_configuration(store, values)
+    machine = msgspec.structs.replace(machine, extras=(*machine.extras, *extended))
+    appliance = msgspec.structs.replace(
+        appliance, machines=(machine,), configuration=selection.configuration
+    )
+    beside = (*own, name, _vmsd_of(name), *(extra.where for extra in extended))
+    return assemble(kind, path, appliance, store, (*odd, *more, *findings), own=beside)
+
+
+def _chosen(
+    store: Store, name: str, values: Dictionary, wanted: str | None, path: str
+) -> tuple[Dictionary, list[Finding]]:
+    """Return the settings of the state to read, and what to say about the snapshots."""
+    snapshots, findings = _snapshots(store, name, path)
+    if wanted is not None:
+        snapshot = choose(snapshots, wanted, path)
+        values, later = at_snapshot(values, snapshot)
+        left_out = f"; {', '.join(later)} came later and is left out" if later else ""
+        findings.append(
+            Finding(
+                "KF-461",
+                Severity.WARNING,
+                f"the disks are read as they were at the snapshot {snapshot.name}{left_out}",
+                subject=name,
+                action="all other settings are those of now: what they were is in a memory dump"
+                " (.vmsn) that is not read",
+            )
+        )
+    elif snapshots.all:
+        findings.append(
+            Finding(
+                "KF-460",
+                Severity.NOTE,
+                f"the machine has snapshots: {snapshots.listed()}",
+                subject=name,
+                action="the current state is read; --configuration NAME reads a snapshot",
+            )
+        )
+    return values, findings
+
+
+def _vmsd_of(name: str) -> str:
+    return str(PurePosixPath(name).with_suffix(".vmsd"))
+
+
+def _snapshots(store: Store, name: str, path: str) -> tuple[Snapshots, list[Finding]]:
+    try:
+        vmsd = find(store, _vmsd_of(name))
+    except (UnsafePathError, UnsupportedError):  # a name that no other file can have
+        vmsd = None
+    if vmsd is None:
+        return Snapshots(), []
+    values, findings = read_dictionary(
+        read_text_file(store, vmsd, MAX_VMX), path=f"{path} ({vmsd})"
+    )
+    snapshots = read_vmsd(values)
+    known = {s.uid for s in snapshots.all}
+    if snapshots.all and snapshots.current and snapshots.current not in known | {"0"}:
+        findings += (
+            Finding(
+                "KF-460",
+                Severity.WARNING,
+                f"{vmsd} says that snapshot {snapshots.current} is the current one, and has none",
+                subject=vmsd,
+                action="the disks are those that the VMX names",
+            ),
+        )
+    return snapshots, list(findings)
 
 
 def _locate(store: Store, name: str) -> tuple[str, bool]:

@@ -55,7 +55,9 @@ def read_dictionary(data: bytes, *, path: str) -> tuple[Dictionary, tuple[Findin
 
     values: dict[str, str] = {}
     spelling: dict[str, str] = {}
-    text, encoding = _decode(data, path, findings)
+    if b"\0" in data:  # what a host leaves that went down while it wrote
+        note("KF-141", f"{data.count(0)} zero bytes are in it", "left out")
+    text, encoding = _decode(data.replace(b"\0", b""), path, findings)
     for number, line in enumerate(re.split(r"\r\n|\r|\n", text), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
@@ -63,9 +65,15 @@ def read_dictionary(data: bytes, *, path: str) -> tuple[Dictionary, tuple[Findin
         if read is None:
             note("KF-141", f'line {number} is not key = "value": {line.strip()[:60]!r}', "ignored")
             continue
-        spelled, raw = read
+        spelled, raw, is_clean = read
         key = spelled.lower()
         value = _unescape(raw, encoding)
+        if not is_clean:
+            note(
+                "KF-141",
+                f"line {number} has no quotes where they belong: {line.strip()[:60]!r}",
+                f"read as {value[:60]!r}",
+            )
         if key in values and values[key] != value:
             note(
                 "KF-142",
@@ -77,17 +85,19 @@ def read_dictionary(data: bytes, *, path: str) -> tuple[Dictionary, tuple[Findin
     return Dictionary(values, spelling), tuple(findings)
 
 
-def _read_line(line: str) -> tuple[str, str] | None:
-    """Return (key, value as it is written) of a line without blanks around it."""
+def _read_line(line: str) -> tuple[str, str, bool] | None:
+    """Return (key, value as it is written, whether its quotes are right) of a stripped line."""
     match = _LINE.fullmatch(line)
     if match is None:
         return None
     rest = match[2]
     if not rest.startswith('"'):
-        return match[1], rest.partition("#")[0].strip()
+        return match[1], rest.partition("#")[0].strip(), True
     value, quote, after = rest[1:].partition('"')
-    is_clean = bool(quote) and (not after.strip() or after.lstrip().startswith("#"))
-    return (match[1], value) if is_clean else None
+    if quote and (not after.strip() or after.lstrip().startswith("#")):
+        return match[1], value, True
+    inner, quote, _ = rest[1:].rpartition('"')  # quotes in it that should be |22, or none behind
+    return match[1], inner if quote else rest[1:], False
 
 
 def _decode(data: bytes, path: str, findings: list[Finding]) -> tuple[str, str]:

@@ -11,11 +11,11 @@ from collections.abc import Callable
 
 from kensho.appliances.vmx.devices import read_nics, read_others, read_serial_ports
 from kensho.appliances.vmx.drives import read_drives
+from kensho.appliances.vmx.encryption import is_partly_encrypted, refuse_encrypted
 from kensho.appliances.vmx.keys import Keys
 from kensho.appliances.vmx.parse import Dictionary
 from kensho.model import guest_os
 from kensho.model.appliance import Appliance, File, Network
-from kensho.model.errors import UnsupportedError
 from kensho.model.finding import Finding, Severity
 from kensho.model.machine import (
     Cpu,
@@ -44,14 +44,16 @@ def read_vmx(
 
     UnsupportedError when the configuration is encrypted.
     """
-    if dictionary.get("encryption.data") or dictionary.get("encryption.keysafe"):
-        raise UnsupportedError(
-            "the configuration is encrypted",
-            path=path,
-            field="encryption.keySafe",
-            hint="remove the encryption with the VMware product that made it, then try again",
-        )
+    refuse_encrypted(dictionary, path)
     keys = Keys(dictionary, path)
+    if is_partly_encrypted(dictionary):
+        keys.note(
+            "KF-465",
+            Severity.WARNING,
+            "the machine is encrypted in part: what its virtual TPM and firmware keep, perhaps"
+            " its disks",
+            action="the settings are read; disks that are encrypted are refused when they are read",
+        )
     drives = read_drives(keys, locate)
     nics = read_nics(keys)
     others = read_others(keys)
@@ -120,7 +122,9 @@ def _firmware(keys: Keys, files: list[File], locate: Locate) -> FirmwareSettings
     word = keys.take("firmware").lower()
     kind = Firmware.UEFI if word == "efi" else Firmware.BIOS
     secure = keys.take_true("uefi.secureboot.enabled")
-    tpm = keys.take_true("vtpm.present") or keys.take_true("managedvm.autoaddvtpm")
+    # Fusion and Workstation write "software" there, for a TPM of theirs.
+    automatic = keys.take("managedvm.autoaddvtpm").lower() not in {"", "false", "0"}
+    tpm = keys.take_true("vtpm.present") or automatic
     nvram = keys.take("nvram")
     file_id = None
     if nvram:

@@ -30,7 +30,7 @@ def test_both_directions_of_a_table_are_inverses(vocabulary: Vocabulary) -> None
         for row in rows:
             assert meaning(rows, row.words[0]) == row.means
             assert meaning(rows, row.words[0].upper()) == row.means
-            assert word_for(rows, row.means) == row.words[0]
+            assert not row.written or word_for(rows, row.means) == row.words[0]
         words = [w.lower() for w in chain.from_iterable(r.words for r in rows)]
         assert len(words) == len(set(words))
 

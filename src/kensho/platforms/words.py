@@ -22,6 +22,7 @@ class Row(msgspec.Struct, Generic[M], frozen=True):
 
     means: M
     words: tuple[str, ...]
+    written: bool = True  #: False for what only others write
 
 
 class Vocabulary(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,9 +45,14 @@ def row(means: M, *words: str) -> Row[M]:
     return Row(means, words)
 
 
+def only_read(means: M, *words: str) -> Row[M]:
+    """Return a row whose words are read and never written."""
+    return Row(means, words, written=False)
+
+
 def word_for(rows: Iterable[Row[M]], means: str) -> str | None:
     """Return the word to write, None when the format has none."""
-    return next((r.words[0] for r in rows if r.means == means), None)
+    return next((r.words[0] for r in rows if r.means == means and r.written), None)
 
 
 def controller_word(rows: Iterable[Row[ControllerModel]], model: ControllerModel) -> str | None:
@@ -54,7 +60,7 @@ def controller_word(rows: Iterable[Row[ControllerModel]], model: ControllerModel
     rows = tuple(rows)
     word = word_for(rows, model)
     if word is None and BUS_OF[model] is Bus.IDE:
-        return next((r.words[0] for r in rows if BUS_OF[r.means] is Bus.IDE), None)
+        return next((r.words[0] for r in rows if BUS_OF[r.means] is Bus.IDE and r.written), None)
     return word
 
 

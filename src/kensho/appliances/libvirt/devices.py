@@ -25,6 +25,8 @@ from kensho.model.machine import (
     Video,
 )
 from kensho.model.units import KIB
+from kensho.platforms.kvm import LIBVIRT
+from kensho.platforms.words import meaning
 
 _CIM_OTHER, _CIM_PARALLEL = 1, 22
 _MOST_VLAN = 4094
@@ -67,7 +69,7 @@ def _nic(element: etree._Element, name: str, kind: str, notes: Notes, rank: int 
     key = _NETWORK_OF.get(how)
     network = "" if source is None or key is None else (source.get(key) or "").strip()
     word = value(element, "model", "type")
-    model = words.NICS.get(word.lower(), NicModel.UNKNOWN)
+    model = meaning(LIBVIRT.nics, word) or NicModel.UNKNOWN
     if not word and kind in {"qemu", "kvm", "hvf"}:
         model = NicModel.RTL8139  # libvirt's default on x86
     if how == "hostdev":
@@ -140,7 +142,7 @@ def read_others(devices: etree._Element, notes: Notes) -> Others:
     return Others(
         tuple(_serial(e, n, notes) for n, e in enumerate(devices.findall("serial"))),
         _video(devices, notes),
-        None if sound is None else Sound(words.SOUND.get(word, word)),
+        None if sound is None else Sound(meaning(LIBVIRT.sound, word) or word),
         _usb(devices),
         tuple(others),
         _tpm(devices, notes),
@@ -148,7 +150,7 @@ def read_others(devices: etree._Element, notes: Notes) -> Others:
 
 
 def _serial(element: etree._Element, number: int, notes: Notes) -> SerialPort:
-    kind = words.SERIAL.get(element.get("type") or "", SerialKind.NONE)
+    kind = meaning(LIBVIRT.serial, element.get("type") or "") or SerialKind.NONE
     port = notes.number(
         value(element, "target", "port"), default=number, most=255, what=f"serial port {number}"
     )
@@ -188,7 +190,7 @@ def _usb(devices: etree._Element) -> tuple[Usb, ...]:
         word = (element.get("model") or "").lower()
         if word == "none":
             continue
-        model = next((m for stem, m in words.USB if word.startswith(stem)), words.USB_DEFAULT)
+        model = meaning(LIBVIRT.usb, word) or words.USB_DEFAULT
         index = element.get("index") or "0"
         if found.get(index) not in {"ehci", "xhci"}:
             found[index] = model

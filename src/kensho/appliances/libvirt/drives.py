@@ -26,6 +26,8 @@ from kensho.model.machine import (
     Drive,
     Floppy,
 )
+from kensho.platforms.kvm import LIBVIRT
+from kensho.platforms.words import meaning
 
 _DEVICE = re.compile(r"(xvd|[hsvf]d|nvme)([a-z]{1,4}|\d{1,4}(?=n\d|$))")
 _MOST = 1 << 16
@@ -113,7 +115,7 @@ def _read_drive(storage: Storage, element: etree._Element, rank: int | None) -> 
             )
     if kind == "floppy":
         bus = "fdc"
-    if bus not in words.BUSES:
+    if meaning(LIBVIRT.controllers, f"{bus}:") is None:
         notes.note(
             "KF-149",
             Severity.WARNING,
@@ -168,7 +170,8 @@ def _address(
     """Return the controller's index among those of its bus, and the unit on it."""
     number = _number_of(match[2]) if match else 0
     if bus in _ALONE or bus == "nvme":
-        used = [d for d in storage.drives if _on_bus(storage, d, words.BUSES[bus])]
+        model = meaning(LIBVIRT.controllers, f"{bus}:")
+        used = [d for d in storage.drives if _on_bus(storage, d, model)]
         return len(used), 0
     address = element.find("address[@type='drive']")
     if address is None:
@@ -195,7 +198,7 @@ def _number_of(letters: str) -> int:
     return number - 1
 
 
-def _on_bus(storage: Storage, drive: Drive, model: ControllerModel) -> bool:
+def _on_bus(storage: Storage, drive: Drive, model: ControllerModel | None) -> bool:
     controller = storage.controllers.get(drive.controller)
     return controller is not None and controller.model is model
 
@@ -205,22 +208,18 @@ def _controller(storage: Storage, bus: str, index: int) -> Controller:
     controller_id = f"{bus}{index}"
     if controller_id not in storage.controllers:
         word = storage.models.get((bus, index // 2 if bus == "ide" else index), "")
-        model = words.BUSES[bus]
-        if bus == "scsi":
-            model = _scsi(storage, word)
-        elif bus == "ide":
-            model = words.IDE.get(word, model)
+        model = _model(storage, bus, word)
         storage.controllers[controller_id] = Controller(controller_id, model, index, word)
     return storage.controllers[controller_id]
 
 
-def _scsi(storage: Storage, word: str) -> ControllerModel:
-    if storage.kind in words.VMWARE:
-        if word in {"", "auto", "lsilogic"}:
-            return ControllerModel.LSILOGIC
-    elif word in {"", "auto"}:
-        return ControllerModel.LSI53C895A  # what libvirt chooses on x86
-    return words.SCSI.get(word, ControllerModel.SCSI)
+def _model(storage: Storage, bus: str, word: str) -> ControllerModel:
+    if bus == "scsi" and storage.kind in words.VMWARE and word in {"", "auto", "lsilogic"}:
+        return ControllerModel.LSILOGIC
+    model = meaning(LIBVIRT.controllers, f"{bus}:{word}")
+    if model is None and bus != "scsi":
+        model = meaning(LIBVIRT.controllers, f"{bus}:")
+    return model or ControllerModel.SCSI
 
 
 def _free(storage: Storage, controller: Controller, unit: int, name: str) -> int:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from lxml import etree
 
 from kensho.model import guest_os
+from kensho.model.guest_os import Generation, generation
 from kensho.model.machine import Firmware, Machine
 
 #: Enlightenments that every Windows understands, and those from Vista and 2008 on.
 _HYPERV_OLD = ("relaxed", "vapic")
 _HYPERV = (*_HYPERV_OLD, "vpindex", "runtime", "synic", "stimer", "frequencies")
-_BEFORE_VISTA = frozenset({"winxp", "winxp-32", "win2k3", "win2k3-32"})
+_BEFORE_VISTA = frozenset({Generation.WINDOWS_XP, Generation.WINDOWS_XP_64})
 
 
 def is_windows(machine: Machine) -> bool:
@@ -42,7 +43,7 @@ def add_features(root: etree._Element, machine: Machine, board: str) -> None:
     etree.SubElement(features, "apic")
     if is_windows(machine):
         hyperv = etree.SubElement(features, "hyperv", mode="custom")
-        for name in _HYPERV_OLD if machine.guest.id in _BEFORE_VISTA else _HYPERV:
+        for name in _HYPERV_OLD if generation(machine.guest.id) in _BEFORE_VISTA else _HYPERV:
             etree.SubElement(hyperv, name, state="on")
         etree.SubElement(hyperv, "spinlocks", state="on", retries="8191")
     if machine.firmware.secure_boot and board == "q35":
@@ -56,5 +57,5 @@ def add_clock(root: etree._Element, machine: Machine) -> None:
     etree.SubElement(clock, "timer", name="rtc", tickpolicy="catchup")
     etree.SubElement(clock, "timer", name="pit", tickpolicy="delay")
     etree.SubElement(clock, "timer", name="hpet", present="no")
-    if windows and machine.guest.id not in _BEFORE_VISTA:
+    if windows and generation(machine.guest.id) not in _BEFORE_VISTA:
         etree.SubElement(clock, "timer", name="hypervclock", present="yes")

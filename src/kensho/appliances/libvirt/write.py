@@ -29,8 +29,8 @@ from kensho.appliances.package import Document, PlacedDisk
 from kensho.model import guest_os
 from kensho.model.appliance import Appliance
 from kensho.model.machine import (
+    Bus,
     Cdrom,
-    Controller,
     ControllerModel,
     Cpu,
     Disk,
@@ -38,36 +38,13 @@ from kensho.model.machine import (
     Machine,
     NicModel,
 )
+from kensho.platforms.kvm import LIBVIRT
+from kensho.platforms.words import controller_word, word_for
 
 IMAGES_FOLDER = "/var/lib/libvirt/images"
 OSINFO_NS = "http://libosinfo.org/xmlns/libvirt/domain/1.0"
 KENSHO_NS = "urn:kensho:libvirt:1"  #: what a domain has no element for, such as network names
 
-#: Controllers a file can be behind, as libvirt's bus and controller model.
-_BUSES: dict[ControllerModel, tuple[str, str]] = {
-    ControllerModel.VIRTIO_BLK: ("virtio", ""),
-    ControllerModel.VIRTIO_SCSI: ("scsi", "virtio-scsi"),
-    ControllerModel.LSISAS: ("scsi", "lsisas1068"),
-    ControllerModel.LSI53C895A: ("scsi", "lsilogic"),  # libvirt's word for the 53C895A
-    ControllerModel.MEGASAS: ("scsi", "lsisas1078"),
-    ControllerModel.PVSCSI: ("scsi", "vmpvscsi"),
-    ControllerModel.AHCI: ("sata", ""),
-    ControllerModel.IDE: ("ide", ""),
-    ControllerModel.PIIX3: ("ide", ""),
-    ControllerModel.PIIX4: ("ide", ""),
-    ControllerModel.ICH6: ("ide", ""),
-}
-_NICS = {
-    NicModel.VIRTIO: "virtio",
-    NicModel.E1000: "e1000",
-    NicModel.E1000E: "e1000e",
-    NicModel.RTL8139: "rtl8139",
-    NicModel.VMXNET3: "vmxnet3",
-    NicModel.PCNET: "pcnet",
-    NicModel.NE2K: "ne2k_pci",
-}
-_SOUND = {"hda": "ich9", "ac97": "ac97", "es1371": "es1370", "sb16": "sb16"}
-_USB = {"uhci": "piix3-uhci", "ohci": "pci-ohci", "ehci": "ehci", "xhci": "qemu-xhci"}
 _UNICAST_MAC = re.compile(r"[0-9a-f][02468ace](:[0-9a-f]{2}){5}", re.IGNORECASE)
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -152,7 +129,7 @@ def _add_identity(root: etree._Element, machine: Machine) -> None:
 
 def _board(machine: Machine) -> str:
     """Return the machine type: q35 has PCI Express and no IDE, pc has IDE and no secure boot."""
-    has_ide = any(_BUSES.get(c.model, ("", ""))[0] == "ide" for c in machine.controllers)
+    has_ide = any(c.bus is Bus.IDE for c in machine.controllers)
     return "pc" if has_ide and machine.firmware.kind is Firmware.BIOS else "q35"
 
 
@@ -182,9 +159,10 @@ def _add_drives(
     placed = [(controller_of(machine, d), d) for d in drives]
     placed.sort(key=lambda pair: (pair[0].bus.value, pair[0].index, pair[1].unit))
     for controller, drive in placed:
-        if controller.model not in _BUSES:
+        word = controller_word(LIBVIRT.controllers, controller.model)
+        if word is None:
             raise not_supported("libvirt", drive, controller.model.value)
-        bus, model = _BUSES[controller.model]
+        bus, _, model = word.partition(":")
         kind = "disk" if isinstance(drive, Disk) else "cdrom"
         element = etree.SubElement(devices, "disk", type="file", device=kind)
         if isinstance(drive, Disk):
@@ -202,7 +180,7 @@ def _add_drives(
             _text(element, "wwn", _wwn(machine.id, drive.id))
         if drive.id in ranks:
             _text(element, "boot", order=str(ranks[drive.id]))
-        _add_address(element, controller, drive.unit)
+        _add_address(element, controller.index, drive.unit, bus, model)
         if bus in {"scsi", "sata"}:
             used[bus, controller.index] = model
     for (bus, index), model in sorted(used.items()):
@@ -231,13 +209,12 @@ def _device_name(bus: str, names: dict[str, int]) -> str:
     return prefix + letters
 
 
-def _add_address(element: etree._Element, controller: Controller, unit: int) -> None:
-    bus, model = _BUSES[controller.model]
-    where = {"controller": str(controller.index), "bus": "0", "target": "0", "unit": str(unit)}
+def _add_address(element: etree._Element, index: int, unit: int, bus: str, model: str) -> None:
+    where = {"controller": str(index), "bus": "0", "target": "0", "unit": str(unit)}
     if bus == "virtio":
         return  # a PCI function; libvirt finds it a slot
     if bus == "ide":  # two channels of one chip
-        where |= {"controller": "0", "bus": str(controller.index)}
+        where |= {"controller": "0", "bus": str(index)}
     elif model in {"lsisas1068", "lsisas1078", "vmpvscsi"}:  # these have targets, not units
         where |= {"target": str(unit), "unit": "0"}
     etree.SubElement(element, "address", {"type": "drive"} | where)
@@ -252,7 +229,8 @@ def _wwn(machine_id: str, drive_id: str) -> str:
 def _add_nics(devices: etree._Element, machine: Machine) -> None:
     ranks = boot_ranks(machine)
     for nic in machine.nics:
-        if nic.model not in _NICS:
+        model = word_for(LIBVIRT.nics, nic.model)
+        if model is None:
             raise not_supported("libvirt", nic, nic.model.value)
         # A bridge of the host is said as bridge:NAME; anything else is a network of libvirt's.
         target = nic.target_network or "default"
@@ -262,7 +240,7 @@ def _add_nics(devices: etree._Element, machine: Machine) -> None:
         if nic.mac is not None and _UNICAST_MAC.fullmatch(nic.mac):
             _text(element, "mac", address=nic.mac.lower())
         _text(element, "source", **{kind: _line(bridge or target)})
-        _text(element, "model", type=_NICS[nic.model])
+        _text(element, "model", type=model)
         if not nic.connected:
             _text(element, "link", state="down")
         if nic.id in ranks:
@@ -284,7 +262,7 @@ def _add_others(devices: etree._Element, machine: Machine) -> None:
     _text(console, "target", type="serial", port="0")
     if machine.usb:
         for number, usb in enumerate(machine.usb):
-            model = _USB.get(usb.model, "qemu-xhci")
+            model = word_for(LIBVIRT.usb, usb.model) or "qemu-xhci"
             etree.SubElement(devices, "controller", type="usb", index=str(number), model=model)
         # An absolute pointer: without it the mouse in a VNC window runs away.
         etree.SubElement(devices, "input", type="tablet", bus="usb")
@@ -298,7 +276,8 @@ def _add_others(devices: etree._Element, machine: Machine) -> None:
         model_of_video["vram"] = str(min(max(machine.video.memory // 1024, 1024), 262144))
     etree.SubElement(video, "model", model_of_video)
     if machine.sound is not None:
-        etree.SubElement(devices, "sound", model=_SOUND.get(machine.sound.model, "ich9"))
+        card = word_for(LIBVIRT.sound, machine.sound.model) or "ich9"
+        etree.SubElement(devices, "sound", model=card)
     if machine.firmware.tpm:
         # CRB needs UEFI; BIOS finds a TIS.
         uefi = machine.firmware.kind is Firmware.UEFI

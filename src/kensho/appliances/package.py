@@ -42,7 +42,9 @@ class Package:
     the package has none. ``close`` frees everything opened through the package. ``arrival`` is
     not None for a package that comes once, through a pipe: then its disks are opened there.
     ``open_image`` opens a disk image by its id where the disks are no files of their own but blocks
-    of an archive; None where they are files.
+    of an archive, or their format is not to be guessed; None where they are files.
+    ``changing`` tells that somebody writes to the disks meanwhile, so that a second reading gives
+    something else than the first.
     """
 
     kind: str
@@ -56,6 +58,7 @@ class Package:
     beside: Callable[[str], Callable[[str], ByteSource]] | None = None
     arrival: Arrival | None = None
     open_image: Callable[[str], DiskReader] | None = None
+    changing: bool = False
 
 
 class PlacedDisk(msgspec.Struct, frozen=True):

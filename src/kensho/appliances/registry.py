@@ -17,6 +17,8 @@ from typing import cast
 from kensho.appliances.origin import Origin, find_origin
 from kensho.appliances.package import Package
 from kensho.appliances.packed import unpacked
+from kensho.appliances.physical.locator import is_local
+from kensho.appliances.physical.saved import is_saved
 from kensho.appliances.sniff import (
     is_disk,
     is_domain,
@@ -59,6 +61,7 @@ SOURCES: tuple[Source, ...] = (
     Source("libvirt", "libvirt domain", is_domain, "kensho.appliances.libvirt.open:open_domain"),
     Source("vbox", "VirtualBox settings", is_vbox, "kensho.appliances.virtualbox.open:open_vbox"),
     Source("ovf", "OVF descriptor", is_xml, "kensho.appliances.ovf.open:open_ovf"),
+    Source("facts", "facts of a machine", is_saved, "kensho.appliances.physical.saved:open_saved"),
     Source("vmx", "VMware configuration file", is_vmx, "kensho.appliances.vmx.open:open_vmx"),
     Source("pve", "Proxmox VE configuration", is_pve, "kensho.appliances.proxmox.open:open_conf"),
     Source("xen", "Xen configuration file", is_xen, "kensho.appliances.xen.read:open_xen"),
@@ -100,6 +103,10 @@ def open_package(
         from kensho.storage.pipe import PipeReader
 
         return open_pipe(PipeReader(), selection)
+    if is_local(os.fspath(locator)):
+        from kensho.appliances.physical.open import open_local
+
+        return open_local(os.fspath(locator))
     origin = find_origin(locator)
     with closing(origin.open()) as source:
         origin, head = unpacked(origin, source) or (origin, source)

@@ -13,6 +13,7 @@ from kensho.appliances.paths import below, candidates, is_web_address, safe_name
 from kensho.model.errors import (
     KenshoError,
     LimitError,
+    LocatorError,
     NotFoundError,
     PackageError,
     UnsafePathError,
@@ -67,8 +68,12 @@ def folder_store(folder: Path, path: str) -> Store:
     def size_of(name: str) -> int | None:
         target = locate(name)
         try:
-            there = target.is_file() or target.is_block_device()
-            return target.stat().st_size if there else None
+            if target.is_block_device():  # whose own status says 0
+                with FileSource(target) as device:
+                    return device.size
+            return target.stat().st_size if target.is_file() else None
+        except LocatorError:
+            return None
         except OSError:
             return None
 

@@ -59,8 +59,8 @@ def convert(
     Parameters
     ----------
     source
-        OVA, OVF, VMX, .vbox, libvirt, Xen or Proxmox file, a folder with one, a disk image, or a
-        plan: a path, a URL, ARCHIVE#MEMBER, or - for an OVA from a pipe.
+        OVA, OVF, VMX, .vbox, libvirt, Xen or Proxmox file, a folder with one, a disk image, local:
+        for this machine, or a plan: a path, a URL, ARCHIVE#MEMBER, or - for an OVA from a pipe.
     to
         Target platform; `kensho platforms` lists them. Not needed with a plan.
     output

@@ -32,8 +32,8 @@ def inspect(
     Parameters
     ----------
     source
-        OVA, OVF, VMX, .vbox, libvirt, Xen or Proxmox file, a folder with one, or a disk image:
-        a path, a URL, ARCHIVE#MEMBER, or - for standard input, of which only the descriptor
+        OVA, OVF, VMX, .vbox, libvirt, Xen or Proxmox file, a folder with one, a disk image, or
+        local: for this machine; a path, a URL, ARCHIVE#MEMBER, or - for standard input, of which only the descriptor
         is read.
     configuration
         Deployment option to read, where a package has several; its default otherwise. Of a

@@ -33,8 +33,9 @@ def plan(
     Parameters
     ----------
     source
-        OVA, OVF, VMX, .vbox, libvirt, Xen or Proxmox file, a folder with one, or a disk image:
-        a path, a URL or ARCHIVE#MEMBER, or - for an OVA from a pipe, of which no disk is read.
+        OVA, OVF, VMX, .vbox, libvirt, Xen or Proxmox file, a folder with one, a disk image, or
+        local: for this machine; a path, a URL or ARCHIVE#MEMBER, or - for an OVA from a pipe, of
+        which no disk is read.
     to
         Target platform; `kensho platforms` lists them.
     output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import time
 from collections.abc import Callable
 from functools import partial
@@ -213,8 +214,10 @@ class _Mover:
                 on_bytes=_meter(self._listener, "copy", step.filename),
                 cancelled=self._cancelled,
                 # Verification hashes what it reads; only without it this pass has to. What comes
-                # through a pipe is compared by its root.
-                root=self.package.arrival is not None or not (self.options.verify or start),
+                # through a pipe, or changes meanwhile, is compared by its root.
+                root=self.package.arrival is not None
+                or self.package.changing
+                or not (self.options.verify or start),
                 start=start,
             )
             if start and not self.options.verify:
@@ -234,7 +237,10 @@ def _run_folder(
             continue
         path = space.folder / step.filename
         create = partial(_begin_disk, plan, step, mover.options)
-        with pending_disk(path, _disk_key(plan, step, mover.options), create) as pending:
+        # What changes cannot be gone on with: the rest would be from another time.
+        once = os.urandom(16) if mover.package.changing else b""
+        key = _disk_key(plan, step, mover.options) + once
+        with pending_disk(path, key, create) as pending:
             data_size = mover(step, pending.writer, pending.start) + pending.done
         done.append(
             PlacedDisk(

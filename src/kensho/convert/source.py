@@ -12,6 +12,7 @@ import msgspec
 from kensho.appliances import Package, open_package
 from kensho.appliances.ova.arrival import Arrival
 from kensho.appliances.ovf.manifest import check_manifest
+from kensho.appliances.physical.locator import is_local
 from kensho.convert.arriving import opened_arriving
 from kensho.convert.blank import BlankDisk
 from kensho.convert.foreign import refuse_zfs
@@ -53,6 +54,11 @@ def identify(locator: str | Path, arrival: Arrival | None = None) -> Identity:
         data = arrival.descriptor[1]
         stamp = hashlib.sha256(data).hexdigest()
         return Identity(str(locator), len(data), arrival.mtime * 1_000_000_000, stamp)
+    if is_local(str(locator)):
+        from kensho.appliances.physical.open import identity_of
+
+        size, seconds, stamp = identity_of(str(locator))
+        return Identity(str(locator), size, seconds * 1_000_000_000, stamp)
     place, _ = split_locator(locator)
     if scheme_of(place) is not None:
         with closing(open_source(place)) as source:

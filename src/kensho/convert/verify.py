@@ -99,9 +99,10 @@ def _image_of(package: Package, disk: PlacedDisk) -> Iterator[DiskReader]:
 def _compare(package: Package, disk: PlacedDisk, reader: DiskReader, meter: MeterFactory) -> str:
     """Compare one disk; return its content root, hashed while its bytes were here anyway.
 
-    What came through a pipe is gone: its root, from when it came, is compared instead.
+    What came through a pipe is gone, and what is written to meanwhile has become something else:
+    its root, from when it was copied, is compared instead.
     """
-    if package.arrival is not None:
+    if package.arrival is not None or package.changing:
         root = content_root(reader, on_bytes=meter("verify", disk.filename))
         if root != disk.content_root:
             raise VerificationError("the result differs from its source", path=disk.filename)

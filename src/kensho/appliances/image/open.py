@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from kensho.appliances.assemble import assemble
 from kensho.appliances.image.partitions import firmware_of
 from kensho.appliances.origin import Origin
@@ -40,7 +42,11 @@ def open_single_disk(origin: Origin, _selection: Selection) -> Package:
         reader = open_disk(source, sibling=store.open)
         try:
             firmware = firmware_of(reader)
-            findings = (*reader.warnings, _assumptions(origin.name, firmware))
+            findings = (
+                *reader.warnings,
+                _assumptions(origin.name, firmware),
+                *_device(Path(origin.path)),
+            )
             appliance = _appliance(
                 origin, source.size, reader.virtual_size, reader.format, firmware
             )
@@ -51,6 +57,15 @@ def open_single_disk(origin: Origin, _selection: Selection) -> Package:
     except BaseException:
         store.close()
         raise
+
+
+def _device(path: Path) -> tuple[Finding, ...]:
+    """Return what is odd about a block device of this machine; nothing for a file."""
+    if not path.is_block_device():
+        return ()
+    from kensho.appliances.physical.open import about_device
+
+    return about_device(path)
 
 
 def _appliance(

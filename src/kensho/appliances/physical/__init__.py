@@ -1,0 +1,1 @@
+"""Physical machines: their hardware as the running system tells it, their disks read-only."""

@@ -35,7 +35,7 @@ def sources():
 
 
 @pytest.mark.parametrize("target", ["kvm", "proxmox", "hyperv", "xenserver"])
-@pytest.mark.parametrize("guest", ["debian12", "win2k22", "other"])
+@pytest.mark.parametrize("guest", ["debian12", "win2k22", "other", "winxp-32", "linux2.6"])
 def test_every_mapped_machine_can_be_written(target, guest):
     platform = find_platform(target)
     for source, devices in product(sources(), Devices):

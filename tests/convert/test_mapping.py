@@ -124,7 +124,9 @@ controllers = st.sampled_from([m for m in ControllerModel if m is not Controller
 @given(
     data=st.lists(st.tuples(controllers, st.integers(0, 3), st.integers(0, 15)), max_size=6),
     firmware=st.sampled_from(Firmware),
-    guest=st.sampled_from(["debian12", "win2k22", "other", "freebsd14"]),
+    guest=st.sampled_from(
+        ["debian12", "win2k22", "win7", "winxp-32", "linux2.6", "other", "freebsd14"]
+    ),
     target=st.sampled_from([p.name for p in PLATFORMS]),
     devices=st.sampled_from(Devices),
 )

@@ -194,7 +194,8 @@ def _place_drives(
     slots = _Slots(platform, firmware)
     boot_disk = machine.boot_disk()
     placed: list[Drive] = []
-    for drive in _in_order(machine, boot_disk):
+    few = policy.drives[firmware].disk is ControllerModel.IDE
+    for drive in _in_order(machine, boot_disk, cds_first=few):
         if isinstance(drive, Floppy):
             if carries.floppy:
                 placed.append(msgspec.structs.replace(drive, file=None))
@@ -225,10 +226,13 @@ def _place_drives(
     return slots.controllers(), tuple(placed)
 
 
-def _in_order(machine: Machine, boot_disk: Disk | None) -> list[Drive]:
-    """Return the drives, the boot disk first so that nothing takes its place."""
+def _in_order(machine: Machine, boot_disk: Disk | None, *, cds_first: bool) -> list[Drive]:
+    """Return the drives, the boot disk first so that nothing takes its place.
+
+    Of IDE's four places CD drives get theirs before other disks, which can be elsewhere.
+    """
     rest = [d for d in machine.drives if d is not boot_disk]
-    rest.sort(key=lambda d: isinstance(d, Cdrom))
+    rest.sort(key=lambda d: isinstance(d, Cdrom) is not cds_first)
     return ([boot_disk] if boot_disk else []) + rest
 
 

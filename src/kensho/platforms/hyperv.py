@@ -1,12 +1,13 @@
 """Microsoft Hyper-V: VHDX disks and a PowerShell script that makes the machine.
 
-Source: https://learn.microsoft.com/windows-server/virtualization/hyper-v/plan/ (generation 1
-or 2, maximums). Generation 1 is BIOS and boots from IDE only; generation 2 is UEFI and has
+Sources: https://learn.microsoft.com/windows-server/virtualization/hyper-v/plan/ (generation 1
+or 2, maximums) and …/deploy/upgrade-virtual-machine-version (configuration versions). Generation 1 is BIOS and boots from IDE only; generation 2 is UEFI and has
 no IDE, no floppy and no legacy adapter.
 """
 
 from __future__ import annotations
 
+from kensho.model.guest_os import Generation
 from kensho.model.machine import ControllerModel as C
 from kensho.model.machine import Firmware, NicModel
 from kensho.model.units import MIB, TIB
@@ -19,6 +20,24 @@ from kensho.platforms.base import (
     Form,
     Platform,
 )
+from kensho.platforms.versions import Version
+from kensho.platforms.words import Vocabulary, row
+
+#: Configuration versions, with the maximums of generation 2. The virtual TPM came with 8.0.
+VERSIONS = (
+    Version(name="5.0", products="Windows Server 2012 R2", cpus=64, memory=TIB, nics=8, tpm=False),
+    Version(name="8.0", products="Windows Server 2016, Windows 10", cpus=240, memory=12 * TIB, nics=8),
+    Version(name="9.0", products="Windows Server 2019", cpus=240, memory=12 * TIB, nics=8),
+    Version(name="10.0", products="Windows Server 2022, Windows 11", cpus=1024, memory=12 * TIB, nics=8),
+    Version(name="12.0", products="Windows Server 2025", cpus=2048, memory=240 * TIB, nics=8),
+)  # fmt: skip
+
+#: The script: ``-ControllerType``, and whether an adapter is ``-IsLegacy``.
+POWERSHELL = Vocabulary(
+    format="powershell",
+    controllers=(row(C.IDE, "IDE"), row(C.HYPERV_SCSI, "SCSI")),
+    nics=(row(NicModel.HYPERV, "synthetic"), row(NicModel.HYPERV_LEGACY, "legacy")),
+)
 
 CONTROLLERS = (
     ControllerSupport(C.IDE, units=2, most=2, firmware=(Firmware.BIOS,)),
@@ -29,6 +48,11 @@ DRIVES = {
     Firmware.BIOS: DriveChoice(disk=C.HYPERV_SCSI, cdrom=C.IDE, boot_disk=C.IDE),
     Firmware.UEFI: DriveChoice(disk=C.HYPERV_SCSI, cdrom=C.HYPERV_SCSI),
 }
+# Guests from before it had them drive neither the SCSI controller nor the synthetic adapter.
+OLD_DRIVES = {
+    Firmware.BIOS: DriveChoice(disk=C.IDE, cdrom=C.IDE),
+    Firmware.UEFI: DRIVES[Firmware.UEFI],
+}
 # The synthetic adapter has been in the Linux kernel since 3.x, in FreeBSD since 10 and in
 # Windows since Vista, so it is right for every guest that Hyper-V supports at all.
 POLICY = DevicePolicy(
@@ -36,6 +60,13 @@ POLICY = DevicePolicy(
     keep=frozenset({C.HYPERV_SCSI, C.IDE}),
     nic=NicModel.HYPERV,
     keep_nics=frozenset({NicModel.HYPERV, NicModel.HYPERV_LEGACY}),
+)
+
+OLD = DevicePolicy(
+    drives=OLD_DRIVES,
+    keep=POLICY.keep,
+    nic=NicModel.HYPERV_LEGACY,
+    keep_nics=POLICY.keep_nics,
 )
 
 CARRIES = Carries(
@@ -68,9 +99,22 @@ PLATFORM = Platform(
     controllers=CONTROLLERS,
     native=POLICY,
     compatible=POLICY,
-    most_cpus=1024,
-    most_memory=12 * TIB,
-    most_nics=8,
+    fallback=OLD,
+    guests=dict.fromkeys(
+        (
+            Generation.WINDOWS_XP,
+            Generation.WINDOWS_XP_64,
+            Generation.LINUX_OLD,
+            Generation.SOLARIS,
+        ),
+        OLD,
+    ),
+    bios_nics=frozenset({NicModel.HYPERV_LEGACY}),
+    most_cpus=VERSIONS[-1].cpus,
+    most_memory=VERSIONS[-1].memory,
+    most_nics=VERSIONS[-1].nics,
+    versions=VERSIONS,
+    words=(POWERSHELL,),
     memory_step=2 * MIB,
     hardware=("hyperv", "microsoft", "301", "vmx"),
     untested="no Hyper-V host and no PowerShell was at hand: the script has not been run",

@@ -2,8 +2,8 @@
 
 Sources: https://libvirt.org/formatdomain.html and the enumerations of libvirt's
 src/conf/domain_conf.c (words); maximal CPUs of the machine types as libvirt's
-tests/domaincapsdata have them (versions); QEMU's hw/ for the devices. libvirt's ``lsilogic`` is the LSI 53C895A, not the 53C1030 that VMware means by that
-word, so it is not offered as a stand-in.
+tests/domaincapsdata have them (versions); QEMU's hw/ for the devices. libvirt's ``lsilogic`` is
+the LSI 53C895A, not the 53C1030 that VMware means by that word, so it is not offered as a stand-in.
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
 """Proxmox VE: QCOW2 disks, a ``qm`` script and the configuration it makes.
 
-Source: https://pve.proxmox.com/pve-docs/qm.conf.5.html (scsihw, ide, sata, net, limits).
+Source: https://pve.proxmox.com/pve-docs/qm.conf.5.html (scsihw, ide, sata, net, audio0, limits) and
+the release notes (7.1: virtual TPM, 7.2: import-from); QEMU's versions for what they emulate.
 """
 
 from __future__ import annotations
 
+from kensho.model.guest_os import Generation
 from kensho.model.machine import ControllerModel as C
 from kensho.model.machine import Firmware, NicModel
 from kensho.model.units import TIB
@@ -17,6 +19,38 @@ from kensho.platforms.base import (
     Form,
     Platform,
     same_choice,
+)
+from kensho.platforms.versions import Version
+from kensho.platforms.words import Vocabulary, row
+
+VERSIONS = (
+    Version(name="7", products="Proxmox VE 7.2 to 7.4, QEMU 6 and 7", cpus=288, memory=4 * TIB, nics=32),
+    Version(name="8", products="Proxmox VE 8, QEMU 8 and 9", cpus=512, memory=4 * TIB, nics=32),
+    Version(name="9", products="Proxmox VE 9, QEMU 10", cpus=512, memory=4 * TIB, nics=32),
+)  # fmt: skip
+
+#: qm.conf(5): the prefix of a drive's key and ``scsihw``, the model of ``netN``, ``audio0``'s device.
+QM = Vocabulary(
+    format="qm",
+    controllers=(
+        row(C.VIRTIO_SCSI, "scsi:virtio-scsi-pci", "scsi:virtio-scsi-single"),
+        row(C.VIRTIO_BLK, "virtio:"),
+        row(C.LSI53C895A, "scsi:lsi"),
+        row(C.PVSCSI, "scsi:pvscsi"),
+        row(C.MEGASAS, "scsi:megasas"),
+        row(C.AHCI, "sata:"),
+        row(C.IDE, "ide:"),
+    ),
+    nics=(
+        row(NicModel.VIRTIO, "virtio"),
+        row(NicModel.E1000, "e1000", "e1000-82540em", "e1000-82544gc", "e1000-82545em"),
+        row(NicModel.E1000E, "e1000e"),
+        row(NicModel.RTL8139, "rtl8139"),
+        row(NicModel.VMXNET3, "vmxnet3"),
+        row(NicModel.PCNET, "pcnet"),
+        row(NicModel.NE2K, "ne2k_pci", "ne2k_isa"),
+    ),
+    sound=(row("hda", "ich9-intel-hda", "intel-hda"), row("ac97", "AC97")),
 )
 
 # One ``scsihw`` holds for the whole machine, so there is one SCSI controller of one kind.
@@ -34,6 +68,32 @@ NICS = frozenset(
     {NicModel.VIRTIO, NicModel.E1000, NicModel.E1000E, NicModel.RTL8139, NicModel.VMXNET3}
     | {NicModel.PCNET}
 )
+
+COMPATIBLE = DevicePolicy(
+    drives=same_choice(DriveChoice(disk=C.AHCI, cdrom=C.IDE)),
+    keep=frozenset({C.VIRTIO_SCSI, C.VIRTIO_BLK, C.AHCI, C.IDE}),
+    nic=NicModel.E1000E,
+    keep_nics=NICS,
+)
+
+
+def _choice(disk: C, nic: NicModel) -> DevicePolicy:
+    return DevicePolicy(
+        drives=same_choice(DriveChoice(disk=disk, cdrom=C.IDE)),
+        keep=COMPATIBLE.keep,
+        nic=nic,
+        keep_nics=NICS,
+    )
+
+
+#: XP has drivers for IDE and the RTL8139, its x64 for the E1000; Vista brought AHCI, 8 the 82574L.
+GUESTS = {
+    Generation.WINDOWS_XP: _choice(C.IDE, NicModel.RTL8139),
+    Generation.WINDOWS_XP_64: _choice(C.IDE, NicModel.E1000),
+    Generation.WINDOWS_VISTA: _choice(C.AHCI, NicModel.E1000),
+    Generation.LINUX_OLD: _choice(C.IDE, NicModel.E1000),
+    Generation.SOLARIS: _choice(C.AHCI, NicModel.E1000),
+}
 
 CARRIES = Carries(
     cdrom_image=True,
@@ -70,15 +130,14 @@ PLATFORM = Platform(
         nic=NicModel.VIRTIO,
         keep_nics=frozenset({NicModel.VIRTIO}),
     ),
-    compatible=DevicePolicy(
-        drives=same_choice(DriveChoice(disk=C.AHCI, cdrom=C.IDE)),
-        keep=frozenset({C.VIRTIO_SCSI, C.VIRTIO_BLK, C.AHCI, C.IDE}),
-        nic=NicModel.E1000E,
-        keep_nics=NICS,
-    ),
-    most_cpus=512,
-    most_memory=4 * TIB,
-    most_nics=32,
+    compatible=COMPATIBLE,
+    fallback=_choice(C.IDE, NicModel.E1000),
+    guests=GUESTS,
+    most_cpus=VERSIONS[-1].cpus,
+    most_memory=VERSIONS[-1].memory,
+    most_nics=VERSIONS[-1].nics,
+    versions=VERSIONS,
+    words=(QM,),
     hardware=("kvm", "qemu", "engine", "vmx"),
     untested="no Proxmox host was at hand: the script was run against a stand-in for qm",
 )

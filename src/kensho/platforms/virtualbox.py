@@ -7,8 +7,9 @@ importer reads; the planner reports it.
 
 from __future__ import annotations
 
+from kensho.model.guest_os import Generation
 from kensho.model.machine import ControllerModel as C
-from kensho.model.machine import Firmware, NicModel
+from kensho.model.machine import Firmware, NicModel, SerialKind
 from kensho.model.units import TIB
 from kensho.platforms.base import (
     Carries,
@@ -21,6 +22,7 @@ from kensho.platforms.base import (
     same_choice,
 )
 from kensho.platforms.versions import Version
+from kensho.platforms.words import Vocabulary, row
 
 CONTROLLERS = (
     ControllerSupport(C.AHCI, units=30, most=1),
@@ -28,6 +30,49 @@ CONTROLLERS = (
     ControllerSupport(C.LSILOGIC, units=16, most=1, reserved=(7,)),
     ControllerSupport(C.LSISAS, units=8, most=1),
 )
+#: 7.0 brought Secure Boot and the TPM; settings versions 1.18 (6.1), 1.19 (7.0), 1.20 (7.1) and 1.21.
+VERSIONS = (
+    Version(name="6.1", products="VirtualBox 6.1", cpus=64, memory=2 * TIB, nics=8,
+            secure_boot=False, tpm=False),
+    Version(name="7.0", products="VirtualBox 7.0", cpus=64, memory=2 * TIB, nics=8),
+    Version(name="7.1", products="VirtualBox 7.1", cpus=64, memory=2 * TIB, nics=8),
+    Version(name="7.2", products="VirtualBox 7.2", cpus=64, memory=2 * TIB, nics=8),
+)  # fmt: skip
+
+#: Settings files: types of StorageController, Adapter, AudioAdapter (controller) and USB Controller,
+#: hostMode of a serial port, as in VirtualBox-settings.xsd. The chip of an adapter without a type is
+#: the Am79C973.
+VBOX = Vocabulary(
+    format="vbox",
+    controllers=(
+        row(C.AHCI, "AHCI"),
+        row(C.PIIX4, "PIIX4"),
+        row(C.PIIX3, "PIIX3"),
+        row(C.ICH6, "ICH6"),
+        row(C.LSILOGIC, "LsiLogic"),
+        row(C.LSISAS, "LsiLogicSas"),
+        row(C.BUSLOGIC, "BusLogic"),
+        row(C.NVME, "NVMe"),
+        row(C.VIRTIO_SCSI, "VirtioSCSI"),
+        row(C.FLOPPY, "I82078"),
+    ),
+    nics=(
+        row(NicModel.E1000, "82540EM", "82543GC", "82545EM"),
+        row(NicModel.PCNET, "Am79C973", "Am79C970A", "Am79C960", ""),
+        row(NicModel.VIRTIO, "virtio", "virtio_1.0"),
+        row(NicModel.E1000E, "82583V"),
+        row(NicModel.NE2K, "NE2000", "NE1000"),
+    ),
+    sound=(row("hda", "HDA"), row("ac97", "AC97", ""), row("sb16", "SB16")),
+    usb=(row("ohci", "OHCI"), row("ehci", "EHCI"), row("xhci", "XHCI")),
+    serial=(
+        row(SerialKind.DEVICE, "HostDevice"),
+        row(SerialKind.FILE, "RawFile"),
+        row(SerialKind.PIPE, "HostPipe"),
+        row(SerialKind.NETWORK, "TCP"),
+    ),
+)
+
 #: What is written as VirtualSystemType, whatever the version.
 OVF_HARDWARE = (
     Version(name="virtualbox-2.2", products="all", cpus=64, memory=2 * TIB, nics=8, usual=True),
@@ -39,6 +84,23 @@ POLICY = DevicePolicy(
     nic=NicModel.E1000,
     keep_nics=frozenset({NicModel.E1000, NicModel.PCNET}),
 )
+
+
+def _choice(disk: C, nic: NicModel) -> DevicePolicy:
+    return DevicePolicy(
+        drives=same_choice(DriveChoice(disk=disk, cdrom=C.IDE)),
+        keep=POLICY.keep,
+        nic=nic,
+        keep_nics=POLICY.keep_nics,
+    )
+
+
+#: XP has drivers for IDE and the PCnet, its x64 for the E1000; so has an old Linux.
+GUESTS = {
+    Generation.WINDOWS_XP: _choice(C.IDE, NicModel.PCNET),
+    Generation.WINDOWS_XP_64: _choice(C.IDE, NicModel.E1000),
+    Generation.LINUX_OLD: _choice(C.IDE, NicModel.E1000),
+}
 
 CARRIES = Carries(
     usb=True,
@@ -73,9 +135,13 @@ PLATFORM = Platform(
     controllers=CONTROLLERS,
     native=POLICY,
     compatible=POLICY,
-    most_cpus=64,
-    most_memory=2 * TIB,
-    most_nics=8,
+    fallback=_choice(C.IDE, NicModel.E1000),
+    guests=GUESTS,
+    most_cpus=VERSIONS[-1].cpus,
+    most_memory=VERSIONS[-1].memory,
+    most_nics=VERSIONS[-1].nics,
+    versions=VERSIONS,
+    words=(VBOX,),
     hardware=("virtualbox", "vmx"),
     untested="VirtualBox was not at hand: checked against the DMTF schema and its importer's rules",
 )

@@ -1,7 +1,7 @@
 """XenServer and XCP-ng: one XVA file with the machine and its disks.
 
 Source: https://docs.xenserver.com/en-us/xenserver/8/system-requirements/configuration-limits
-(per-machine maximums). Guests run as HVM; disks and adapters are attached as Xen's
+(per-machine maximums; those of XCP-ng 8.2 and 8.3 are at https://docs.xcp-ng.org). Guests run as HVM; disks and adapters are attached as Xen's
 paravirtual devices with an emulated IDE disk and RTL8139 standing in until the guest's own
 drivers take over.
 """
@@ -21,6 +21,15 @@ from kensho.platforms.base import (
     Platform,
     same_choice,
 )
+from kensho.platforms.versions import Version
+
+#: The virtual TPM came with XenServer 8 and XCP-ng 8.3, 64 virtual processors with XenServer 8.
+VERSIONS = (
+    Version(name="xcp-ng-8.2", products="XCP-ng 8.2, Citrix Hypervisor 8.2", cpus=32,
+            memory=1536 * GIB, nics=7, tpm=False),
+    Version(name="xcp-ng-8.3", products="XCP-ng 8.3", cpus=64, memory=1536 * GIB, nics=7),
+    Version(name="xenserver-8", products="XenServer 8", cpus=64, memory=1536 * GIB, nics=7),
+)  # fmt: skip
 
 POLICY = DevicePolicy(
     drives=same_choice(DriveChoice(disk=C.XEN_VBD, cdrom=C.XEN_VBD)),
@@ -58,9 +67,10 @@ PLATFORM = Platform(
     controllers=(ControllerSupport(C.XEN_VBD, units=255, most=1),),
     native=POLICY,
     compatible=POLICY,
-    most_cpus=64,
-    most_memory=1536 * GIB,
-    most_nics=7,
+    most_cpus=VERSIONS[-1].cpus,
+    most_memory=VERSIONS[-1].memory,
+    most_nics=VERSIONS[-1].nics,
+    versions=VERSIONS,
     hardware=("hvm", "xen", "dmtf:xen", "301", "vmx"),
     untested="no XenServer was at hand: the XVA was unpacked and compared, not imported",
 )

@@ -24,17 +24,12 @@ from kensho.appliances.package import Document, PlacedDisk
 from kensho.model import guest_os
 from kensho.model.appliance import Appliance
 from kensho.model.errors import UnsupportedError
-from kensho.model.machine import Cdrom, ControllerModel, Disk, Firmware, Machine, Nic, NicModel
+from kensho.model.machine import Cdrom, Disk, Firmware, Machine, Nic, NicModel
 from kensho.model.units import MIB
+from kensho.platforms.hyperv import POWERSHELL
+from kensho.platforms.words import controller_word
 
 _MOST_COM_PORTS = 2
-_CONTROLLERS = {
-    ControllerModel.IDE: "IDE",
-    ControllerModel.PIIX3: "IDE",
-    ControllerModel.PIIX4: "IDE",
-    ControllerModel.ICH6: "IDE",
-    ControllerModel.HYPERV_SCSI: "SCSI",
-}
 
 
 def render(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tuple[Document, ...]:
@@ -107,7 +102,7 @@ def _drives(
         if not isinstance(drive, Disk | Cdrom):
             raise not_supported("Hyper-V", drive, "floppy")
         controller = controller_of(machine, drive)
-        kind = _CONTROLLERS.get(controller.model)
+        kind = controller_word(POWERSHELL.controllers, controller.model)
         if kind is None or (kind == "IDE" and generation == 2):
             raise not_supported(f"Hyper-V generation {generation}", drive, controller.model.value)
         if kind == "SCSI":

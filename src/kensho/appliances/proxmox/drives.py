@@ -14,14 +14,9 @@ from kensho.appliances.proxmox.conf import properties
 from kensho.model.appliance import DiskImage, File
 from kensho.model.finding import Finding, Severity
 from kensho.model.machine import Cdrom, Controller, ControllerModel, Disk, Drive
+from kensho.platforms.proxmox import QM
+from kensho.platforms.words import meaning
 
-_SCSI = {
-    "lsi": ControllerModel.LSI53C895A,
-    "virtio-scsi-pci": ControllerModel.VIRTIO_SCSI,
-    "virtio-scsi-single": ControllerModel.VIRTIO_SCSI,
-    "pvscsi": ControllerModel.PVSCSI,
-    "megasas": ControllerModel.MEGASAS,
-}
 _KEY = re.compile(r"(ide|sata|scsi|virtio)([0-9]{1,2})", re.ASCII)
 _BUSES = ("ide", "sata", "scsi", "virtio")
 _SIZE = re.compile(r"([0-9]{1,15})(?:\.0+)?([KMGT]?)", re.ASCII)
@@ -119,7 +114,8 @@ def _place(found: Drives, bus: str, number: int, scsihw: str) -> tuple[str, int]
         case "sata":
             model, index, unit = ControllerModel.AHCI, 0, number
         case _:
-            model, index, unit = _SCSI.get(scsihw, ControllerModel.SCSI), 0, number
+            model = meaning(QM.controllers, f"scsi:{scsihw}") or ControllerModel.SCSI
+            index, unit = 0, number
     name = f"{bus}-{index}"
     word = scsihw if bus == "scsi" else ""
     found.controllers.setdefault(name, Controller(name, model, index, word))

@@ -33,21 +33,9 @@ from kensho.model.machine import (
     Video,
 )
 from kensho.model.units import MIB
+from kensho.platforms.proxmox import QM
+from kensho.platforms.words import meaning
 
-_NICS = {
-    "virtio": NicModel.VIRTIO,
-    "e1000": NicModel.E1000,
-    "e1000-82540em": NicModel.E1000,
-    "e1000-82544gc": NicModel.E1000,
-    "e1000-82545em": NicModel.E1000,
-    "e1000e": NicModel.E1000E,
-    "rtl8139": NicModel.RTL8139,
-    "vmxnet3": NicModel.VMXNET3,
-    "pcnet": NicModel.PCNET,
-    "ne2k_pci": NicModel.NE2K,
-    "ne2k_isa": NicModel.NE2K,
-}
-_SOUND = {"ich9-intel-hda": "hda", "intel-hda": "hda", "AC97": "ac97"}
 _DEFAULT_MEMORY_MIB = 512
 _MOST_MEMORY_MIB = 1 << 31
 _MOST_CPUS = 8192
@@ -166,7 +154,7 @@ def _nics(
     for _, key in _numbered(options, "net"):
         words = properties(options[key], "model")
         # The model's name is a key of its own when the address is its value.
-        model = words.get("model") or next((w for w in words if w in _NICS), "")
+        model = words.get("model") or next((w for w in words if meaning(QM.nics, w)), "")
         stated = words.get("macaddr") or words.get(model, "")
         mac = normal_mac(stated)
         if stated and mac is None:
@@ -182,7 +170,7 @@ def _nics(
         tag = words.get("tag", "")
         yield Nic(
             id=key,
-            model=_NICS.get(model, NicModel.UNKNOWN),
+            model=meaning(QM.nics, model) or NicModel.UNKNOWN,
             network=words.get("bridge", ""),
             mac=mac,
             connected=words.get("link_down") != "1",
@@ -210,7 +198,7 @@ def _video(options: Mapping[str, str]) -> Video | None:
 
 def _sound(options: Mapping[str, str]) -> Sound | None:
     word = properties(options.get("audio0", ""), "device").get("device", "")
-    return Sound(_SOUND.get(word, word)) if word else None
+    return Sound(meaning(QM.sound, word) or word) if word else None
 
 
 def _boot_order(options: Mapping[str, str]) -> dict[str, int]:

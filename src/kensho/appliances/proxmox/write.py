@@ -28,35 +28,16 @@ from kensho.model.appliance import Appliance
 from kensho.model.errors import UnsupportedError
 from kensho.model.machine import (
     Cdrom,
-    ControllerModel,
     Disk,
     Firmware,
     Machine,
     Nic,
-    NicModel,
 )
 from kensho.model.units import GIB, MIB
+from kensho.platforms.proxmox import QM
+from kensho.platforms.words import controller_word, word_for
 
-#: Controllers as the prefix of a drive's key, and what ``scsihw`` says about them.
-_DRIVES: dict[ControllerModel, tuple[str, str]] = {
-    ControllerModel.VIRTIO_BLK: ("virtio", ""),
-    ControllerModel.VIRTIO_SCSI: ("scsi", "virtio-scsi-pci"),
-    ControllerModel.LSI53C895A: ("scsi", "lsi"),
-    ControllerModel.PVSCSI: ("scsi", "pvscsi"),
-    ControllerModel.MEGASAS: ("scsi", "megasas"),
-    ControllerModel.AHCI: ("sata", ""),
-    ControllerModel.IDE: ("ide", ""),
-}
 _KEYS = {"virtio": 16, "scsi": 31, "sata": 6, "ide": 4}  #: drives there can be of each
-_NICS = {
-    NicModel.VIRTIO: "virtio",
-    NicModel.E1000: "e1000",
-    NicModel.E1000E: "e1000e",
-    NicModel.RTL8139: "rtl8139",
-    NicModel.VMXNET3: "vmxnet3",
-    NicModel.PCNET: "pcnet",
-    NicModel.NE2K: "ne2k_pci",
-}
 #: What the configuration file assumes.
 _VMID, _STORAGE, _BRIDGE, _ISO_STORAGE = 100, "local-lvm", "vmbr0", "local"
 _ANY_BRIDGE = '"$BRIDGE"'  #: the one the script is given
@@ -109,7 +90,8 @@ def _options(machine: Machine) -> dict[str, str]:
         options["machine"] = "q35"
     if machine.video is not None and machine.video.memory:
         options["vga"] = f"std,memory={min(max(machine.video.memory // MIB, 4), 512)}"
-    kinds = {_DRIVES[c.model][1] for c in machine.controllers if c.model in _DRIVES} - {""}
+    words = (controller_word(QM.controllers, c.model) or "" for c in machine.controllers)
+    kinds = {word.partition(":")[2] for word in words} - {""}
     if len(kinds) > 1:
         raise UnsupportedError(f"Proxmox VE has one kind of SCSI controller, not {sorted(kinds)}")
     for kind in kinds:
@@ -146,9 +128,10 @@ def _drive_lines(
 def _key(machine: Machine, drive: Disk | Cdrom) -> str:
     """Return the key of a drive, such as ``scsi0``; its number is its place."""
     controller = controller_of(machine, drive)
-    if controller.model not in _DRIVES:
+    word = controller_word(QM.controllers, controller.model)
+    if word is None:
         raise not_supported("Proxmox VE", drive, controller.model.value)
-    prefix = _DRIVES[controller.model][0]
+    prefix = word.partition(":")[0]
     match prefix:
         case "ide":
             number = 2 * controller.index + drive.unit
@@ -167,9 +150,9 @@ def _key(machine: Machine, drive: Disk | Cdrom) -> str:
 
 def _nic(nic: Nic) -> tuple[str, str, str]:
     """Return a network option in parts: before the bridge, the bridge if it is given, the rest."""
-    if nic.model not in _NICS:
+    model = word_for(QM.nics, nic.model)
+    if model is None:
         raise not_supported("Proxmox VE", nic, nic.model.value)
-    model = _NICS[nic.model]
     if nic.mac is not None and re.fullmatch(
         r"[0-9a-fA-F][02468aceACE](:[0-9a-fA-F]{2}){5}", nic.mac
     ):

@@ -23,21 +23,9 @@ from kensho.model.machine import (
     Video,
 )
 from kensho.model.units import MIB
+from kensho.platforms.virtualbox import VBOX
+from kensho.platforms.words import meaning, word_for
 
-_NICS = {
-    "am79c960": NicModel.PCNET,
-    "am79c970a": NicModel.PCNET,
-    "am79c973": NicModel.PCNET,
-    "82540em": NicModel.E1000,
-    "82543gc": NicModel.E1000,
-    "82545em": NicModel.E1000,
-    "82583v": NicModel.E1000E,
-    "virtio": NicModel.VIRTIO,
-    "virtio_1.0": NicModel.VIRTIO,
-    "ne1000": NicModel.NE2K,
-    "ne2000": NicModel.NE2K,
-}
-_DEFAULT_NIC = "Am79C973"
 #: How an adapter is plugged in, and that in words; the element's name attribute is the network.
 _ATTACHED = {
     "NAT": "VirtualBox NAT of the machine's own",
@@ -50,13 +38,6 @@ _ATTACHED = {
     "GenericInterface": "VirtualBox generic driver",
     "CloudNetwork": "VirtualBox cloud network",
 }
-_SERIAL = {
-    "HostDevice": SerialKind.DEVICE,
-    "RawFile": SerialKind.FILE,
-    "HostPipe": SerialKind.PIPE,
-    "TCP": SerialKind.NETWORK,
-}
-_USB = {"OHCI": "ohci", "EHCI": "ehci", "XHCI": "xhci"}
 _CIM_PARALLEL = 22
 _MOST_VIDEO_MIB = 1 << 13
 
@@ -72,20 +53,20 @@ def read_nics(
         if not is_true(attribute(adapter, "enabled")):
             continue
         name = f"nic{attribute(adapter, 'slot') or len(nics)}"
-        word = attribute(adapter, "type") or _DEFAULT_NIC
+        word = attribute(adapter, "type")
         network = _network(adapter)
         if network is not None:
             networks.setdefault(network.name, network)
         nics.append(
             Nic(
                 id=name,
-                model=_NICS.get(word.lower(), NicModel.UNKNOWN),
+                model=meaning(VBOX.nics, word) or NicModel.UNKNOWN,
                 network="" if network is None else network.name,
                 mac=_mac(adapter, name, notes),
                 # Without an attachment there is nothing at the other end of the cable.
                 connected=network is not None and attribute(adapter, "cable").lower() != "false",
                 boot_order=None if nics else order.get("Network"),
-                vendor_model=word,
+                vendor_model=word or word_for(VBOX.nics, NicModel.PCNET) or "",
             )
         )
     return tuple(nics), tuple(networks.values())
@@ -121,7 +102,7 @@ def read_serial_ports(hardware: etree._Element | None) -> tuple[SerialPort, ...]
         if is_true(attribute(port, "enabled")):
             slot = attribute(port, "slot")
             index = int(slot) if slot in {"0", "1", "2", "3"} else len(ports)
-            kind = _SERIAL.get(attribute(port, "hostMode"), SerialKind.NONE)
+            kind = meaning(VBOX.serial, attribute(port, "hostMode")) or SerialKind.NONE
             ports.append(SerialPort(f"serial{index}", kind, attribute(port, "path"), index))
     return tuple(ports)
 
@@ -156,13 +137,14 @@ def read_sound(hardware: etree._Element | None) -> Sound | None:
     enabled = attribute(audio, "enabled")
     # Before the attribute, a driver of none was how to have no sound card.
     on = is_true(enabled) if enabled else attribute(audio, "driver").lower() not in {"", "null"}
-    return Sound((attribute(audio, "controller") or "AC97").lower()) if on else None
+    word = attribute(audio, "controller")
+    return Sound(meaning(VBOX.sound, word) or word.lower()) if on else None
 
 
 def read_usb(hardware: etree._Element | None) -> tuple[Usb, ...]:
     """Return the USB controllers."""
     controllers = children(child(child(hardware, "USB"), "Controllers"), "Controller")
-    found = [_USB.get(w := attribute(c, "type"), w.lower()) for c in controllers]
+    found = [meaning(VBOX.usb, w := attribute(c, "type")) or w.lower() for c in controllers]
     old = child(hardware, "USBController")
     if is_true(attribute(old, "enabled")):
         found.append("ohci")

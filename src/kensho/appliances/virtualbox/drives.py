@@ -25,19 +25,9 @@ from kensho.model.machine import (
     Drive,
     Floppy,
 )
+from kensho.platforms.virtualbox import VBOX
+from kensho.platforms.words import meaning
 
-_MODELS = {
-    "piix3": ControllerModel.PIIX3,
-    "piix4": ControllerModel.PIIX4,
-    "ich6": ControllerModel.ICH6,
-    "ahci": ControllerModel.AHCI,
-    "lsilogic": ControllerModel.LSILOGIC,
-    "buslogic": ControllerModel.BUSLOGIC,
-    "lsilogicsas": ControllerModel.LSISAS,
-    "nvme": ControllerModel.NVME,
-    "virtioscsi": ControllerModel.VIRTIO_SCSI,
-}
-_FLOPPY = "i82078"
 _MOST_PORTS = 256
 #: Where VirtualBox's firmware looks for a hard disk first.
 _BUS_RANK = (Bus.IDE, Bus.SATA, Bus.SCSI, Bus.NVME)
@@ -87,11 +77,11 @@ def read_drives(
 def _read_controller(reading: _Reading, element: etree._Element) -> None:
     word = attribute(element, "type")
     name = attribute(element, "name") or word
-    if word.lower() == _FLOPPY:
+    model = meaning(VBOX.controllers, word)
+    if model is ControllerModel.FLOPPY:
         for device in children(element, "AttachedDevice"):
             _read_floppy(reading, device, _number(device, "device"))
         return
-    model = _MODELS.get(word.lower())
     if model is None:
         model = ControllerModel.AHCI
         kind = "a USB controller" if word.lower() == "usb" else f"of the unknown type {word!r}"
@@ -186,7 +176,7 @@ def _read_old_disks(
 ) -> None:
     """Read settings up to 1.6: a fixed IDE controller, and a SATA one when it is used."""
     word = attribute(child(child(hardware, "BIOS"), "IDEController"), "type") or "PIIX3"
-    model = _MODELS.get(word.lower(), ControllerModel.IDE)
+    model = meaning(VBOX.controllers, word) or ControllerModel.IDE
     ide = [reading.controller(model, word) for _ in range(2)]
     sata: Controller | None = None
     for element in children(child(state, "HardDiskAttachments"), "HardDiskAttachment"):

@@ -21,6 +21,7 @@ from kensho.convert.deployment.eulas import (
 from kensho.convert.deployment.properties import assign, demand
 from kensho.convert.deployment.settings import Given
 from kensho.convert.deployment.settle import filled
+from kensho.convert.nvram import nvram_documents
 from kensho.convert.plan import Plan
 from kensho.convert.workspace import Workspace
 from kensho.platforms import find_form, find_platform
@@ -45,6 +46,7 @@ def deployed(plan: Plan, package: Package, given: tuple[Given, ...]) -> tuple[Pl
     documents = [
         *_licence_texts(plan),
         *image_documents(plan.environments, whole, platform.title, plan.timestamp),
+        *nvram_documents(package, plan.before, plan.after),
     ]
     eula = None
     if plan.request.deployment.accept_eulas and _needs_acceptance(plan):

@@ -24,6 +24,7 @@ from kensho.convert.deployment.properties import Assigned, demand, to_keep
 from kensho.convert.deployment.settings import Given, resolve
 from kensho.convert.deployment.settle import Deployment, settle, shown, summarise
 from kensho.convert.mapping import DeviceRow, Devices, choose_policy, map_machine
+from kensho.convert.nvram import keep_nvram
 from kensho.convert.rules import ImageFacts, Journey, check_all
 from kensho.convert.source import Identity, identify, opened, opened_image, select_machine
 from kensho.disks import DiskReader
@@ -136,6 +137,8 @@ def make_plan(request: Request, *, out: Path | None = None, arrival: Arrival | N
         name = file_stem(request.name or before.name)
         facts, problems, opened_files = _look_at_images(package, before)
         placed = _map(before, platform, form, request, name, assigned)
+        after = keep_nvram(package, before, placed.after, form, name)
+        placed = replace(placed, after=after)
         disks = tuple(_disk_steps(facts, form, name))
         journey = Journey(
             before=before,

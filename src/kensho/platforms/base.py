@@ -53,6 +53,11 @@ class Carries(msgspec.Struct, frozen=True, kw_only=True):
     tpm: bool = False
     cores_per_socket: bool = True
     boot_order: bool = False
+    nvram: str = ""  #: whose variable stores its firmware reads: ``vmware``, ``edk2``
+    cpu_hot_add: bool = False
+    memory_hot_add: bool = False
+    nested_virtualization: bool = False
+    reservations: bool = False  #: reservation and limit of processors and memory
     any_name: bool = True  #: False where a machine's name has to be one for DNS
 
 

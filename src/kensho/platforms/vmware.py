@@ -150,6 +150,11 @@ VMX_CARRIES = msgspec.structs.replace(
     any_name=True,
     cdrom_image=True,
     guestinfo=True,
+    nvram="vmware",
+    cpu_hot_add=True,
+    memory_hot_add=True,
+    nested_virtualization=True,
+    reservations=True,
 )
 
 PLATFORM = Platform(

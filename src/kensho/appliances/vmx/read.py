@@ -31,6 +31,9 @@ from kensho.model.units import MIB
 _DEFAULT_MEMORY = 32 * MIB  #: what VMware takes where memsize is missing
 _MOST_CPUS = 4096
 _MOST_MEMORY_MIB = 1 << 31
+_MHZ = 1_000_000
+_MOST_SHARE = 1 << 40
+_NAME_ESCAPE = re.compile(r"%(25|2f|5c)", re.IGNORECASE)
 _HEX = re.compile(r"[0-9a-f]{32}")
 
 #: Looks a disk's file name up: returns the name to use and whether the file is there.
@@ -57,7 +60,7 @@ def read_vmx(
     drives = read_drives(keys, locate)
     nics = read_nics(keys)
     others = read_others(keys)
-    name = keys.take("displayname") or fallback
+    name = display_name(keys.take("displayname")) or fallback
     files = list(drives.files)
     firmware = _firmware(keys, files, locate)
     cpu = _cpu(keys)
@@ -93,6 +96,11 @@ def read_vmx(
     return appliance, tuple(keys.findings)
 
 
+def display_name(text: str) -> str:
+    """Return a name without the escapes that vSphere's API demands for three characters."""
+    return _NAME_ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)
+
+
 def _cpu(keys: Keys) -> Cpu:
     count = keys.number("numvcpus", 1, 1, _MOST_CPUS)
     cores = keys.number("cpuid.corespersocket", 1, 1, _MOST_CPUS)
@@ -103,6 +111,8 @@ def _cpu(keys: Keys) -> Cpu:
         cores_per_socket=cores if count % cores == 0 else 1,
         hot_add=hot_add,
         nested_virtualization=nested,
+        reservation_hz=_share(keys, "sched.cpu.min", _MHZ),
+        limit_hz=_share(keys, "sched.cpu.max", _MHZ),
     )
 
 
@@ -115,7 +125,21 @@ def _memory(keys: Keys) -> Memory:
             "the machine's memory is not given",
             action="32 MiB is assumed, VMware's default",
         )
-    return Memory(size * MIB or _DEFAULT_MEMORY, hot_add=keys.take_true("mem.hotadd"))
+    return Memory(
+        size * MIB or _DEFAULT_MEMORY,
+        reservation=_share(keys, "sched.mem.min", MIB),
+        limit=_share(keys, "sched.mem.max", MIB),
+        hot_add=keys.take_true("mem.hotadd"),
+    )
+
+
+def _share(keys: Keys, key: str, unit: int) -> int | None:
+    """Return a reservation or limit; 0, -1 and ``unlimited`` say that there is none."""
+    text = keys.peek(key).lower()
+    if text in {"", "-1", "unlimited"}:
+        keys.take(key)
+        return None
+    return keys.number(key, 0, 0, _MOST_SHARE) * unit or None
 
 
 def _firmware(keys: Keys, files: list[File], locate: Locate) -> FirmwareSettings:

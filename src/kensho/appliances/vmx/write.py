@@ -6,6 +6,7 @@ as collected in libvirt's vmx2xml test data.
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator, Mapping
 
@@ -54,6 +55,7 @@ def render(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tuple[Docum
     stem = file_stem(appliance.name)
     entries = [
         *_general(machine),
+        *_settings(appliance, machine),
         *_controllers(machine),
         *_drives(appliance, machine, disks),
         *(entry for number, nic in enumerate(machine.nics) for entry in _nic(nic, number)),
@@ -77,7 +79,8 @@ def _general(machine: Machine) -> Iterator[Entry]:
         yield f"pciBridge{number}.functions", 8
     yield "vmci0.present", True
     yield "hpet0.present", True
-    yield "displayName", machine.name
+    # Three escapes of vSphere's are taken for what they stand for, here and by others.
+    yield "displayName", re.sub(r"%(?=25|2[fF]|5[cC])", "%25", machine.name)
     given = (w.removeprefix("vmx:") for w in machine.guest.vendor if w.startswith("vmx:"))
     yield "guestOS", next(given, "") or guest_os.to_vendor(machine.guest.id, "vmx")
     if machine.firmware.kind is Firmware.UEFI:
@@ -88,6 +91,29 @@ def _general(machine: Machine) -> Iterator[Entry]:
     yield "numvcpus", machine.cpu.count
     if machine.cpu.cores_per_socket > 1:
         yield "cpuid.coresPerSocket", machine.cpu.cores_per_socket
+
+
+def _settings(appliance: Appliance, machine: Machine) -> Iterator[Entry]:
+    """Yield what processors, memory and firmware have beside their size and kind."""
+    cpu, memory = machine.cpu, machine.memory
+    if cpu.hot_add:
+        yield "vcpu.hotadd", True
+    if memory.hot_add:
+        yield "mem.hotadd", True
+    if cpu.nested_virtualization:
+        yield "vhv.enable", True
+    # ESXi counts in MHz and MiB.
+    for key, value, unit in (
+        ("sched.cpu.min", cpu.reservation_hz, 1_000_000),
+        ("sched.cpu.max", cpu.limit_hz, 1_000_000),
+        ("sched.mem.min", memory.reservation, MIB),
+        ("sched.mem.max", memory.limit, MIB),
+    ):
+        if value:
+            yield key, -(-value // unit)
+    store = appliance.file(machine.firmware.nvram)
+    if store is not None:
+        yield "nvram", store.href
 
 
 def _controllers(machine: Machine) -> Iterator[Entry]:
@@ -118,6 +144,7 @@ def _drives(
         if isinstance(drive, Floppy):
             yield f"floppy{floppies}.present", True
             yield f"floppy{floppies}.startConnected", False
+            yield f"floppy{floppies}.fileType", "device"
             yield f"floppy{floppies}.fileName", "auto detect"
             floppies += 1
             continue

@@ -27,11 +27,12 @@ def check(journey: Journey) -> Iterator[Finding]:
                 machine.name,
                 "the target decides; licences counted by socket may see a difference",
             )
-        if cpu.reservation_hz or cpu.limit_hz:
+        carries = journey.form.carries
+        if (cpu.reservation_hz or cpu.limit_hz) and not carries.reservations:
             yield note("KF-342", "processor reservation or limit is not carried over", machine.name)
-        if cpu.hot_add:
+        if cpu.hot_add and not carries.cpu_hot_add:
             yield note("KF-343", "processor hot-add is not carried over", machine.name)
-        if cpu.nested_virtualization:
+        if cpu.nested_virtualization and not carries.nested_virtualization:
             yield warning(
                 "KF-344",
                 "the machine uses nested virtualization, which is not carried over",

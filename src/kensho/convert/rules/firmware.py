@@ -42,7 +42,7 @@ def check(journey: Journey) -> Iterator[Finding]:
                 before.name,
                 f"{kept}; have the recovery key at hand or suspend the encryption first",
             )
-        if old.nvram is not None:
+        if old.nvram is not None and new.nvram is None:
             yield note(
                 "KF-314",
                 "the firmware's variable store is not carried over",

@@ -28,7 +28,8 @@ def check(journey: Journey) -> Iterator[Finding]:
                 machine.name,
                 f"rounded from {memory.size} to {after.memory.size} bytes",
             )
-        if memory.reservation or memory.limit:
+        carries = journey.form.carries
+        if (memory.reservation or memory.limit) and not carries.reservations:
             yield note("KF-347", "memory reservation or limit is not carried over", machine.name)
-        if memory.hot_add:
+        if memory.hot_add and not carries.memory_hot_add:
             yield note("KF-348", "memory hot-add is not carried over", machine.name)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from kensho.appliances.note import with_note
 from kensho.appliances.origin import Origin, find_origin
 from kensho.appliances.package import Package
 from kensho.appliances.packed import unpacked
@@ -111,7 +112,7 @@ def open_package(
     with closing(origin.open()) as source:
         origin, head = unpacked(origin, source) or (origin, source)
         kind = _recognise(head)
-    return _load(kind.reader)(origin, selection)
+    return with_note(_load(kind.reader)(origin, selection), origin)
 
 
 def _recognise(source: ByteSource) -> Source:

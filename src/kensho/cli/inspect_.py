@@ -92,6 +92,9 @@ def _show(appliance: Appliance, kind: str) -> None:
         )
         out.print(_devices(machine, appliance))
     _show_choices(appliance, out)
+    if appliance.origin is not None:
+        came = " ".join(filter(None, (appliance.origin.kind, appliance.origin.platform)))
+        out.print(escape(f"\na note says where it came from: {came}"))
     products = [*appliance.products, *(p for m in appliance.machines for p in m.products)]
     for product in products:
         if product.name:

@@ -55,6 +55,8 @@ class Wishes:
         NAME=TARGET: the target's network for one of the package's; *=TARGET is for all.
     accept_eula
         Accept the package's licence agreements on the record; `kensho eula` shows them.
+    origin
+        Write the note that brings the machine back as it was, and use one that is there.
     """
 
     form: str | None = None
@@ -71,6 +73,7 @@ class Wishes:
     properties: Path | None = None
     network: Annotated[tuple[str, ...], Flag] = ()
     accept_eula: Annotated[bool, Flag] = False
+    origin: bool = True
 
     def settings(self) -> tuple[Setting, ...]:
         """Return the properties as given; those of the command line beat those of the file."""
@@ -103,4 +106,5 @@ class Wishes:
                 networks=tuple(map(read_network, self.network)),
                 accept_eulas=self.accept_eula,
             ),
+            origin=self.origin,
         )

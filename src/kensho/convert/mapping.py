@@ -106,7 +106,7 @@ def map_machine(machine: Machine, platform: Platform, form: Form, policy: Device
         annotation=machine.annotation if carries.annotation else "",
         uuid=machine.uuid if carries.uuid and is_uuid(machine.uuid) else None,
         others=(),
-        extras=(),
+        extras=tuple(e for e in machine.extras if e.dialect in carries.extras),
         hardware_versions=(platform.version,) if platform.version else (),
     )
 

@@ -25,11 +25,12 @@ from kensho.convert.deployment.settings import Given, resolve
 from kensho.convert.deployment.settle import Deployment, settle, shown, summarise
 from kensho.convert.mapping import DeviceRow, Devices, choose_policy, map_machine
 from kensho.convert.nvram import keep_nvram
+from kensho.convert.returning import Returned, home_policy, take_note
 from kensho.convert.rules import ImageFacts, Journey, check_all
 from kensho.convert.source import Identity, identify, opened, opened_image, select_machine
 from kensho.disks import DiskReader
 from kensho.model import guest_os
-from kensho.model.appliance import Appliance
+from kensho.model.appliance import Appliance, Provenance
 from kensho.model.errors import (
     CorruptError,
     KenshoError,
@@ -80,6 +81,7 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     devices: Devices = Devices.AUTO
     selection: Selection = Selection()
     deployment: Deployment = Deployment()
+    origin: bool = True  #: use the note of where the machine came from, and write one
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,11 +134,15 @@ def make_plan(request: Request, *, out: Path | None = None, arrival: Arrival | N
     given = resolve(request.deployment.settings)
     with opened(request.source, with_values(request.selection, given), arrival) as package:
         assigned, whole = settle(package.appliance, request.deployment, given)
-        before = _with_overrides(select_machine(whole, request.machine), request)
+        chosen = select_machine(whole, request.machine)
+        if not request.origin:
+            chosen = msgspec.structs.replace(chosen, origin=None)
+        returned = take_note(chosen, package.kind, platform)
+        before = _with_overrides(returned.basis, request)
         demand(assigned, before if given else None)
         name = file_stem(request.name or before.name)
         facts, problems, opened_files = _look_at_images(package, before)
-        placed = _map(before, platform, form, request, name, assigned)
+        placed = _map(before, platform, form, request, name, assigned, home=returned.home)
         after = keep_nvram(package, before, placed.after, form, name)
         placed = replace(placed, after=after)
         disks = tuple(_disk_steps(facts, form, name))
@@ -160,10 +166,12 @@ def make_plan(request: Request, *, out: Path | None = None, arrival: Arrival | N
             name=name,
             timestamp=_when(package, request.source),
             before=shown(before, assigned),
-            after=shown(placed.after, assigned),
+            after=_with_note(shown(placed.after, assigned), returned, assigned, request),
             disks=disks,
             devices=placed.rows,
-            findings=_unique((*package.findings, *problems, *check_all(journey))),
+            findings=_unique(
+                (*package.findings, *returned.findings, *problems, *check_all(journey))
+            ),
             bytes_to_read=sum(step.data_size for step in disks),
             space_needed=journey.space_needed,
             environments=placed.environments,
@@ -327,10 +335,21 @@ def _map(
     request: Request,
     name: str,
     assigned: Assigned,
+    *,
+    home: bool,
 ) -> Placed:
     def move(machine: Machine) -> Machine:
-        policy = choose_policy(machine, platform, request.devices)
-        return map_machine(machine, platform, form, policy)
+        if not home:
+            policy = choose_policy(machine, platform, request.devices)
+            return map_machine(machine, platform, form, policy)
+        as_it_was = request.devices is Devices.AUTO
+        policy = (
+            home_policy(platform)
+            if as_it_was
+            else choose_policy(machine, platform, request.devices)
+        )
+        moved = map_machine(machine, platform, form, policy)
+        return msgspec.structs.replace(moved, hardware_versions=machine.hardware_versions)
 
     placed = place(before, form, name, assigned, move)
     machines = placed.after.machines
@@ -343,9 +362,24 @@ def _map(
         machines=machines,
         products=before.products if carries.products else (),
         eulas=before.eulas if carries.eulas else (),
-        extras=(),
+        extras=tuple(e for e in before.extras if e.dialect in carries.extras),
     )
     return replace(placed, after=after)
+
+
+def _with_note(
+    after: Appliance, returned: Returned, assigned: Assigned, request: Request
+) -> Appliance:
+    """Return the mapped appliance with the note that its result gets; see `noting`."""
+    if not request.origin:
+        return after
+    origin = Provenance(
+        kind=returned.kind,
+        platform=returned.platform,
+        source=shown(msgspec.structs.replace(returned.first, files=()), assigned),
+        written=Appliance(after.name),
+    )
+    return msgspec.structs.replace(after, origin=origin)
 
 
 def _disk_steps(facts: dict[str, ImageFacts], form: Form, name: str) -> Iterator[DiskStep]:

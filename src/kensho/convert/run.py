@@ -21,6 +21,7 @@ from kensho.convert.deployed import Beside, demand_licences, deployed, put_besid
 from kensho.convert.deployment.attach import Way
 from kensho.convert.deployment.settings import Setting, resolve
 from kensho.convert.events import Listener, Message, Moved, Step, ignore
+from kensho.convert.noting import note_name, noted, read_back, rehearse
 from kensho.convert.plan import DiskStep, Plan, check_runnable, with_values
 from kensho.convert.report import render_html, report_names
 from kensho.convert.result import Output, Result
@@ -30,8 +31,10 @@ from kensho.convert.workspace import Workspace, plan_digest, workspace
 from kensho.disks import DiskWriter, content_root, create_disk
 from kensho.disks.copy import copy_disk
 from kensho.disks.resume import pending_disk
+from kensho.model.appliance import Provenance
 from kensho.model.errors import CorruptError, NoSpaceError
 from kensho.model.finding import Finding
+from kensho.model.origin import dump_origin
 from kensho.model.progress import Meter
 from kensho.platforms import Form, find_form, find_platform
 from kensho.storage.atomic import PendingFile
@@ -116,11 +119,13 @@ def _outputs(plan: Plan, form: Form, beside: Beside) -> tuple[str, ...]:
     reports = report_names(plan.name, plan.target, plan.form)
     texts = tuple(document.name for document in beside.documents)
     if form.container:
-        return (f"{plan.name}.{form.suffix}", *texts, *reports)
+        note = filter(None, (note_name(plan, form),))
+        return (f"{plan.name}.{form.suffix}", *texts, *note, *reports)
     # Renderers are pure: what they would write is known before the disks are copied.
     documents = _render(plan, form, tuple(_planned(step) for step in plan.disks))
     disks = (step.filename for step in plan.disks)
-    return (*disks, *texts, *(document.name for document in documents), *reports)
+    note = filter(None, (note_name(plan, form),))
+    return (*disks, *texts, *(document.name for document in documents), *note, *reports)
 
 
 def _planned(step: DiskStep) -> PlacedDisk:
@@ -263,7 +268,17 @@ def _run_folder(
     for document in documents:
         space.put(document.name, document.data, executable=document.executable, private=told)
         names.append(document.name)
+    if note_name(plan, form):
+        found = read_back(space.folder, names, (d.filename for d in disks))
+        names.append(_put_note(plan, form, noted(plan, found), space))
     return disks, tuple(names)
+
+
+def _put_note(plan: Plan, form: Form, origin: Provenance | None, space: Workspace) -> str:
+    assert origin is not None
+    name = note_name(plan, form)
+    space.put(name, dump_origin(origin, indent=1).encode() + b"\n")
+    return name
 
 
 def _run_container(
@@ -273,15 +288,20 @@ def _run_container(
     name = f"{plan.name}.{form.suffix}"
     jobs = [DiskJob(s.image, s.virtual_size, partial(mover, s)) for s in plan.disks]
     write = cast("Container", _load(form.container))
+    origin = None
+    if plan.after.origin is not None:
+        origin = noted(plan, rehearse(plan, form, write, space.folder))
     with PendingFile(space.folder / name) as pending:
         disks = write(
             pending.sink,
-            _named(plan),
+            msgspec.structs.replace(_named(plan), origin=origin),
             jobs,
             name=plan.name,
             timestamp=plan.timestamp,
             compression=mover.options.compression,
         )
+    if note_name(plan, form):
+        return disks, (name, _put_note(plan, form, origin, space))
     return disks, (name,)
 
 

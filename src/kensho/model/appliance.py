@@ -66,6 +66,21 @@ class Configuration(msgspec.Struct, frozen=True, omit_defaults=True):
     default: bool = False
 
 
+class Provenance(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Where an appliance came from: what kensho read first, and what it made of that.
+
+    ``kind`` is the reader's name, ``platform`` the family whose words the source was in (empty:
+    nobody's). ``written`` is the result as kensho reads it back; its machines, drives and adapters
+    have the ids of those of ``source`` they were made of, its files their names. Neither has
+    passwords, nor contents. See `kensho.model.origin`.
+    """
+
+    kind: str
+    platform: str = ""
+    source: Appliance
+    written: Appliance
+
+
 class Appliance(msgspec.Struct, frozen=True, omit_defaults=True):
     """One or more machines with everything they need."""
 
@@ -82,6 +97,7 @@ class Appliance(msgspec.Struct, frozen=True, omit_defaults=True):
     configuration: str | None = None  #: the one that was read
     languages: tuple[str, ...] = ()  #: those of the texts, as in ``en-US``; the default one first
     extras: tuple[Extra, ...] = ()
+    origin: Provenance | None = None  #: what a note in or beside the files says of where it is from
 
     def image(self, image_id: str) -> DiskImage | None:
         """Return the disk image with that id, None when there is none."""

@@ -59,6 +59,8 @@ class Carries(msgspec.Struct, frozen=True, kw_only=True):
     nested_virtualization: bool = False
     reservations: bool = False  #: reservation and limit of processors and memory
     any_name: bool = True  #: False where a machine's name has to be one for DNS
+    extras: frozenset[str] = frozenset()  #: dialects whose extras are written back
+    origin: bool = False  #: the file itself has room for the note of where the machine came from
 
 
 class Form(msgspec.Struct, frozen=True, kw_only=True):

@@ -38,6 +38,7 @@ POLICY = DevicePolicy(
 )
 
 CARRIES = Carries(
+    origin=True,
     products=True,
     properties=True,
     eulas=True,

@@ -103,6 +103,7 @@ GUESTS = {
 }
 
 CARRIES = Carries(
+    origin=True,
     usb=True,
     sound=True,
     floppy=True,

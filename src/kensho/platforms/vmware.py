@@ -103,6 +103,7 @@ KEEP = frozenset({C.PVSCSI, C.LSISAS, C.LSILOGIC, C.BUSLOGIC, C.AHCI, C.NVME, C.
 NICS = frozenset({NicModel.E1000, NicModel.E1000E, NicModel.VMXNET3, NicModel.PCNET})
 
 CARRIES = Carries(
+    origin=True,
     serial_ports=4,
     usb=True,
     sound=True,
@@ -146,6 +147,7 @@ VMX_CARRIES = msgspec.structs.replace(
     products=False,
     properties=False,
     eulas=False,
+    origin=False,
     uuid=True,
     any_name=True,
     cdrom_image=True,

@@ -24,6 +24,7 @@ from kensho.appliances.ovf.elements import (
 )
 from kensho.appliances.ovf.hardware import check_choice
 from kensho.appliances.ovf.machine import Shared, note_unknown, read_machine
+from kensho.appliances.ovf.origin import read_origin
 from kensho.appliances.ovf.places import Content
 from kensho.appliances.ovf.products import property_values, read_eula, read_product
 from kensho.appliances.ovf.references import (
@@ -131,6 +132,7 @@ def read_envelope(
         configuration=configuration,
         languages=texts.languages,
         extras=(*found.extras, *read_disk_extras(root, notes)),
+        origin=read_origin(root, notes),
     )
     return appliance, tuple(notes.findings)
 

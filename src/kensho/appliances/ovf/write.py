@@ -13,6 +13,7 @@ from lxml import etree
 from kensho.appliances.names import dns_name, file_stem, unique
 from kensho.appliances.ovf.envelope import Envelope, write_envelope
 from kensho.appliances.ovf.manifest import write_manifest
+from kensho.appliances.ovf.origin import write_origin
 from kensho.appliances.ovf.sections.content import (
     AnySection,
     VirtualSystem,
@@ -165,6 +166,7 @@ def _networks(appliance: Appliance, dialect: Dialect) -> NetworkSection:
             SectionNetwork(name=n.name, description=stated(n.description))
             for n in networks.values()
         ),
+        unknown=() if appliance.origin is None else (write_origin(appliance.origin),),
     )
 
 

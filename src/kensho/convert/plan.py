@@ -349,7 +349,8 @@ def _map(
             else choose_policy(machine, platform, request.devices)
         )
         moved = map_machine(machine, platform, form, policy)
-        return msgspec.structs.replace(moved, hardware_versions=machine.hardware_versions)
+        versions = moved.hardware_versions or machine.hardware_versions
+        return msgspec.structs.replace(moved, hardware_versions=versions)
 
     placed = place(before, form, name, assigned, move)
     machines = placed.after.machines

@@ -96,11 +96,11 @@ def take_note(now: Appliance, kind: str, platform: Platform) -> Returned:
 
 def home_policy(platform: Platform) -> DevicePolicy:
     """Return the policy for a machine that comes home: all that the platform has stays as it is."""
-    native, compatible = platform.native, platform.compatible
+    policies = (platform.native, platform.compatible, *platform.guests.values())
     return msgspec.structs.replace(
-        compatible,
+        platform.compatible,
         keep=frozenset(c.model for c in platform.controllers),
-        keep_nics=native.keep_nics | compatible.keep_nics,
+        keep_nics=frozenset().union(*(p.keep_nics for p in policies)),
     )
 
 

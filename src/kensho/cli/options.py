@@ -38,7 +38,10 @@ class Wishes:
     guest
         Guest OS, when the source does not say or says it wrong, e.g. debian12 or win2k22.
     devices
-        native: best performance; compatible: fewest drivers; auto: by guest.
+        native: best performance; compatible: fewest drivers; fallback: what any guest boots from;
+        auto: by guest.
+    to_version
+        Version of the target, such as vmx-13; `kensho platforms NAME` lists them.
     configuration
         Deployment option, where a package has several; a snapshot of a VirtualBox or VMware machine.
     hardware
@@ -65,6 +68,7 @@ class Wishes:
     firmware: Firmware | None = None
     guest: str | None = None
     devices: Devices = Devices.AUTO
+    to_version: str | None = None
     configuration: str | None = None
     hardware: str | None = None
     locale: str | None = None
@@ -95,6 +99,7 @@ class Wishes:
             firmware=self.firmware,
             guest=self.guest,
             devices=self.devices,
+            version=self.to_version,
             selection=Selection(
                 configuration=self.configuration,
                 hardware=self.hardware,

@@ -45,6 +45,7 @@ from kensho.model.machine import Firmware, GuestOs, Machine
 from kensho.model.selection import Selection
 from kensho.model.units import MIB
 from kensho.platforms import Form, Platform, find_form, find_platform
+from kensho.platforms.base import at
 
 PLAN_VERSION = 1
 #: Names in the folder a result is made in that are not the result's; see `workspace`.
@@ -79,6 +80,7 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     firmware: Firmware | None = None
     guest: str | None = None  #: a key of ``kensho.model.guest_os``
     devices: Devices = Devices.AUTO
+    version: str | None = None  #: one of the platform's; its limits hold then
     selection: Selection = Selection()
     deployment: Deployment = Deployment()
     origin: bool = True  #: use the note of where the machine came from, and write one
@@ -127,6 +129,8 @@ def make_plan(request: Request, *, out: Path | None = None, arrival: Arrival | N
     The plan holds no password: not in ``request``, not in ``before`` and ``after``.
     """
     platform = find_platform(request.target)
+    if request.version is not None:
+        platform = at(platform, request.version)
     form = find_form(platform, request.form)
     if request.source == PIPE and arrival is None:
         arrival = arriving()

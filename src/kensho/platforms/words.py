@@ -15,12 +15,13 @@ import msgspec
 from kensho.model.machine import BUS_OF, Bus, ControllerModel, NicModel, SerialKind
 
 M = TypeVar("M", bound=str)
+M_co = TypeVar("M_co", bound=str, covariant=True)
 
 
-class Row(msgspec.Struct, Generic[M], frozen=True):
+class Row(msgspec.Struct, Generic[M_co], frozen=True):
     """One device of the neutral model and a format's words for it."""
 
-    means: M
+    means: M_co
     words: tuple[str, ...]
     written: bool = True  #: False for what only others write
 

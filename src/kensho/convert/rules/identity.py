@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from kensho.appliances.names import dns_name
 from kensho.convert.rules.journey import Journey, note
 from kensho.model.finding import Finding
+from kensho.model.machine import Machine
+from kensho.platforms.versions import find, to_write
 
 
 def check(journey: Journey) -> Iterator[Finding]:
@@ -22,13 +24,29 @@ def check(journey: Journey) -> Iterator[Finding]:
         name = dns_name(before.name)
         if not journey.form.carries.any_name and name != before.name:
             yield note("KF-372", f"the target calls the machine {name}", before.name)
-        wanted = [v for v in before.hardware_versions if v.startswith("vmx-")]
-        if wanted and journey.platform.name == "vmware":
-            yield note(
-                "KF-374",
-                f"the virtual hardware version {', '.join(wanted)} is not carried over",
-                before.name,
-                "an older one is written, which newer products take too",
-            )
+        yield from _version(journey, before, after)
         if before.annotation and not after.annotation:
             yield note("KF-371", "the notes are not carried over", before.name, "in the report")
+
+
+def _version(journey: Journey, before: Machine, after: Machine) -> Iterator[Finding]:
+    """Say which version of the virtual hardware is written, where that is a choice."""
+    versions = journey.platform.versions
+    if not any(v.usual for v in versions):
+        return
+    written = to_write(versions, after)
+    wanted = [v for name in before.hardware_versions if (v := find(versions, name)) is not None]
+    if wanted and written not in wanted:
+        yield note(
+            "KF-374",
+            f"virtual hardware {written.name} is written; the source has {wanted[0].name}",
+            before.name,
+            "newer products take an older one, too; --to-version chooses another",
+        )
+    if not journey.platform.version and written is not next(v for v in versions if v.usual):
+        yield note(
+            "KF-410",
+            f"the machine needs virtual hardware {written.name}: {written.products} or later",
+            before.name,
+            "older products refuse it",
+        )

@@ -332,7 +332,7 @@ def test_archive_without_descriptor(tmp_path: Path) -> None:
     with pytest.raises(PackageError, match=r"no \.ovf"):
         open_package(tar(tmp_path / "a.ova", [("a.txt", b"x")]))
     with pytest.raises(UnsupportedError, match="XVA"):
-        open_package(tar(tmp_path / "a.xva", [("ova.xml", b"<value/>")]))
+        open_package(tar(tmp_path / "a.xva", [("Ref:1/00000000", b""), ("ova.xml", b"<value/>")]))
 
 
 @pytest.mark.parametrize("name", ["../evil", "/etc/passwd", "a/../../b", "a\\b"])

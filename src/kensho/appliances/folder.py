@@ -26,6 +26,7 @@ def descriptor_in(folder: Path) -> Path:
     files = sorted(entry for entry in folder.iterdir() if entry.is_file())
     for wanted in (
         _by_suffix(files, _DESCRIPTORS),
+        [f for f in files if f.name == "ova.xml"],
         _domains(files),
         _by_suffix(files, {".ova"}),
         _disks(files),

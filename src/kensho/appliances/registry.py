@@ -23,6 +23,7 @@ from kensho.appliances.physical.saved import is_saved
 from kensho.appliances.sniff import (
     is_disk,
     is_domain,
+    is_ova_xml,
     is_pve,
     is_surely_disk,
     is_tar,
@@ -30,6 +31,7 @@ from kensho.appliances.sniff import (
     is_vmx,
     is_xen,
     is_xml,
+    is_xva,
 )
 from kensho.model.errors import CorruptError, UnsupportedError
 from kensho.model.selection import Selection
@@ -58,9 +60,11 @@ class Refused:
 
 #: Asked in this order; only the last one could mistake another's file for its own.
 SOURCES: tuple[Source, ...] = (
+    Source("xva", "XenServer or XCP-ng export", is_xva, "kensho.appliances.xva.open:open_xva"),
     Source("ova", "OVF package in a tar archive", is_tar, "kensho.appliances.ova.read:open_ova"),
     Source("libvirt", "libvirt domain", is_domain, "kensho.appliances.libvirt.open:open_domain"),
     Source("vbox", "VirtualBox settings", is_vbox, "kensho.appliances.virtualbox.open:open_vbox"),
+    Source("xva", "XenServer metadata", is_ova_xml, "kensho.appliances.xva.open:open_metadata"),
     Source("ovf", "OVF descriptor", is_xml, "kensho.appliances.ovf.open:open_ovf"),
     Source("facts", "facts of a machine", is_saved, "kensho.appliances.physical.saved:open_saved"),
     Source("vmx", "VMware configuration file", is_vmx, "kensho.appliances.vmx.open:open_vmx"),

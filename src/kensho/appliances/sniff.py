@@ -30,6 +30,7 @@ _DOMAIN_ROOTS = frozenset(
 )
 _BEFORE_ROOT = re.compile(rb"\s*(?:<\?.*?\?>|<!--.*?-->)", re.DOTALL)
 _ROOT = re.compile(rb"\s*<(?:[\w.-]+:)?([\w.-]+)")
+_FOLDERS = 8  #: before the first file of a tar archive
 _VMDK_TEXT = b"# Disk DescriptorFile"
 
 
@@ -44,6 +45,22 @@ def is_tar(source: ByteSource) -> bool:
         return False
     stored = header[148:156].strip(b" \0")
     return stored.isdigit() and stored.isascii() and _octal(stored) == checksum(header)
+
+
+def is_xva(source: ByteSource) -> bool:
+    """Tell whether a tar archive begins with XAPI's ``ova.xml``; folders may come before it."""
+    if not is_tar(source):
+        return False
+    for position in range(0, min(source.size - BLOCK, _FOLDERS * BLOCK) + 1, BLOCK):
+        name = source.read_at(position, 100).split(b"\0", 1)[0]
+        if not name.endswith(b"/"):
+            return name.removeprefix(b"./") == b"ova.xml"
+    return False
+
+
+def is_ova_xml(source: ByteSource) -> bool:
+    """Tell whether the file is XML with the root that XAPI's metadata have, or XenServer 3's."""
+    return is_xml(source) and _root_name(source) in {b"value", b"appliance"}
 
 
 def is_xml(source: ByteSource) -> bool:

@@ -56,8 +56,6 @@ def verify_container(
     Returns the content root of each image. Raises VerificationError, ManifestMismatchError.
     """
     path = folder / f"{plan.name}.{form.suffix}"
-    if form.disk.format == "xva":
-        return _compare_vdis(package, path, disks, meter)
     roots = {}
     result = open_package(path)
     try:
@@ -67,20 +65,6 @@ def verify_container(
                 roots[disk.image] = _compare(package, disk, reader, meter)
     finally:
         result.close()
-    return roots
-
-
-def _compare_vdis(
-    package: Package, path: Path, disks: tuple[PlacedDisk, ...], meter: MeterFactory
-) -> dict[str, str]:
-    from kensho.appliances.xva.read import open_vdi
-
-    roots = {}
-    with FileSource(path) as source:
-        for disk in disks:
-            reader = open_vdi(source, disk.filename)
-            roots[disk.image] = _compare(package, disk, reader, meter)
-            reader.close()
     return roots
 
 

@@ -94,9 +94,9 @@ def _descriptor(members: tuple[TarMember, ...], path: str) -> tuple[str, list[Fi
     if not found:
         if _XVA in files:
             raise UnsupportedError(
-                "is a XenServer archive (XVA), not an OVA",
+                "is a XenServer archive (XVA) whose ova.xml is not its first file",
                 path=path,
-                hint="export the machine as OVF/OVA with XenCenter, or copy its disks as VHD",
+                hint="pack it again in XenServer's order: tar --sort=name -cf NAME.xva ova.xml Ref:*",
             )
         raise PackageError(
             "no .ovf descriptor is in this archive",

@@ -9,19 +9,16 @@ looked at for its content type. Values are XML-RPC, 64-bit integers as plain str
 from __future__ import annotations
 
 import datetime
-import re
 import uuid
 from collections.abc import Mapping, Sequence
 
 from lxml import etree
 
 from kensho.appliances.mapped import boot_ranks
+from kensho.appliances.xva.objects import NULL
 from kensho.appliances.xva.records import (
-    NULL,
     SR,
     VM,
-    Record,
-    Value,
     Vdi,
     part_uuid,
     sr_record,
@@ -29,10 +26,9 @@ from kensho.appliances.xva.records import (
     vdi_record,
     vifs_and_networks,
 )
+from kensho.appliances.xva.xmlrpc import Record, Value, encode
 from kensho.model import guest_os
 from kensho.model.machine import Cdrom, Firmware, Machine
-
-_NOT_XML = re.compile(r"[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def ova_xml(machine: Machine, vdis: Sequence[Vdi], timestamp: int) -> bytes:
@@ -66,32 +62,8 @@ def ova_xml(machine: Machine, vdis: Sequence[Vdi], timestamp: int) -> bytes:
         "xapi_minor": "9",
         "export_vsn": "2",
     }
-    root = _encode({"version": version, "objects": objects})
+    root = encode({"version": version, "objects": objects})
     return etree.tostring(root, xml_declaration=True, encoding="UTF-8")
-
-
-def _encode(value: Value) -> etree._Element:
-    element = etree.Element("value")
-    match value:
-        case bool():
-            etree.SubElement(element, "boolean").text = str(int(value))
-        case float():
-            etree.SubElement(element, "double").text = repr(value)
-        case datetime.datetime():
-            text = value.strftime("%Y%m%dT%H:%M:%SZ")
-            etree.SubElement(element, "dateTime.iso8601").text = text
-        case str():
-            element.text = _NOT_XML.sub(" ", value)
-        case Mapping():
-            struct = etree.SubElement(element, "struct")
-            for name, member_value in value.items():
-                member = etree.SubElement(struct, "member")
-                etree.SubElement(member, "name").text = name
-                member.append(_encode(member_value))
-        case _:
-            data = etree.SubElement(etree.SubElement(element, "array"), "data")
-            data.extend(_encode(item) for item in value)
-    return element
 
 
 def _object(class_: str, ref: str, record: Mapping[str, Value]) -> Value:

@@ -1,235 +1,283 @@
-"""Read the disks of an XVA, as XAPI's import would.
+"""Read the machines in ``ova.xml`` into the neutral model.
 
-Source: XAPI's ocaml/xapi/stream_vdi.ml. The numbers in the names say how many blocks were left
-out as zeros: the position is not number times 1 MiB, because an exporter keeps a slow connection
-alive with blocks of no bytes, which take a number and no room.
+Source: https://xapi-project.github.io/xen-api/ (classes VM, VBD, VDI, VIF, network, VTPM) and
+XAPI's ocaml/xapi/export.ml: an export holds the machine, its snapshots and what they refer to.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
-from array import array
-from bisect import bisect_right
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+import uuid as uuids
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from lxml import etree
-
-from kensho.appliances.xmlsafe import parse_xml
-from kensho.model.errors import (
-    CorruptError,
-    LocatorError,
-    ManifestMismatchError,
-    PackageError,
-    TruncatedError,
+from kensho.appliances.ovf.elements import Notes
+from kensho.appliances.xva.devices import read_drives, read_nics
+from kensho.appliances.xva.kept import kept_of
+from kensho.appliances.xva.objects import NULL, Objects, Row, whole
+from kensho.model import guest_os
+from kensho.model.appliance import Appliance, DiskImage, File, Network
+from kensho.model.errors import PackageError, UsageError
+from kensho.model.finding import Severity
+from kensho.model.machine import (
+    Cpu,
+    Firmware,
+    FirmwareSettings,
+    GuestOs,
+    Machine,
+    Memory,
+    OtherDevice,
+    Video,
 )
-from kensho.model.extent import Extent, Kind, coalesce
-from kensho.model.units import TIB
-from kensho.storage.tar import TarMember, read_members
+from kensho.model.units import MIB
 
-if TYPE_CHECKING:
-    from kensho.model.finding import Finding
-    from kensho.storage.base import ByteSource, WriteBuffer
-
-METADATA = "ova.xml"
-_MOST_MEMBERS = 8_000_000  # two for each MiB: 4 TiB of data
-_MAX_SIZE = 64 * TIB
-_SHA1_HEX = 40
-_NUMBER = re.compile(r"\d{8,9}")
+_MOST_CPUS = 4096
+_MOST_MEMORY = 1 << 50
+_DEFAULT_MEMORY = 512 * MIB
+_LISTED = 20
 
 
-def read_vdis(source: ByteSource) -> tuple[tuple[str, int], ...]:
-    """Return (reference, virtual size in bytes) of the disks an XVA says it has.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a disk's content is: a name for the model and the format, empty to look at it."""
 
-    Raises PackageError when it does not begin with its metadata, CorruptError when the
-    metadata make no sense.
+    href: str
+    format: str
+
+
+Locate = Callable[[Row], Place]
+
+
+def read_machines(
+    objects: Objects, *, notes: Notes, fallback: str, wanted: str | None, locate: Locate
+) -> Appliance:
+    """Return the machines of an export, or the snapshot (or machine) called ``wanted``.
+
+    ``locate`` says where a VDI's content is, ``fallback`` names a machine without a name.
+    PackageError without a machine, UsageError when nothing is called ``wanted``.
     """
-    return _vdis(source, read_members(source, limit=_MOST_MEMBERS))
+    rows = _chosen(objects, wanted, notes)
+    images: dict[str, tuple[DiskImage, File]] = {}
+    machines, networks = [], dict[str, Network]()
+    for number, row in enumerate(rows):
+        machine_id = "vm" if len(rows) == 1 else f"vm{number + 1}"
+        machines.append(
+            _machine(row, objects, machine_id, fallback, notes, images, networks, locate)
+        )
+    return Appliance(
+        name=machines[0].name,
+        machines=tuple(machines),
+        images=tuple(image for image, _ in images.values()),
+        files=tuple(file for _, file in images.values()),
+        networks=tuple(networks.values()),
+        configuration=wanted,
+    )
 
 
-def open_vdi(source: ByteSource, ref: str) -> XvaDisk:
-    """Open the disk called ``ref`` (``Ref:12``) of an XVA for reading.
-
-    Raises LocatorError when there is none, CorruptError or TruncatedError when its blocks do
-    not make up the disk.
-    """
-    members = read_members(source, limit=_MOST_MEMBERS)
-    size = dict(_vdis(source, members)).get(ref)
-    if size is None:
-        raise LocatorError(f"the XVA has no disk {ref!r}", path=source.name)
-    return XvaDisk(source, ref, size, members)
-
-
-def _vdis(source: ByteSource, members: tuple[TarMember, ...]) -> tuple[tuple[str, int], ...]:
-    if not members or members[0].name != METADATA:
-        raise PackageError(f"an XVA begins with {METADATA}", path=source.name)
-    path = f"{source.name}#{METADATA}"
-    root, _findings = parse_xml(source.read_at(members[0].offset, members[0].size), path=path)
-    objects = _member(root, "objects", path)
-    found = []
-    for item in objects.iterfind("array/data/value"):
-        if _text(_member(item, "class", path)) != "VDI":
-            continue
-        record = _member(item, "snapshot", path)
-        digits = _text(_member(record, "virtual_size", path))
-        if not (digits.isascii() and digits.isdigit()) or not 0 < int(digits) <= _MAX_SIZE:
-            raise CorruptError(f"{digits!r} is no size of a disk", path=path, field="virtual_size")
-        found.append((_text(_member(item, "id", path)), int(digits)))
-    return tuple(found)
-
-
-def _member(value: etree._Element, name: str, path: str) -> etree._Element:
-    """Return the value of a member of an XML-RPC struct; raises CorruptError without it."""
-    for member in value.iterfind("struct/member"):
-        found = member.find("value")
-        if member.findtext("name") == name and found is not None:
+def _chosen(objects: Objects, wanted: str | None, notes: Notes) -> list[Row]:
+    """Return the machines to read: not the snapshots, unless one is asked for by name or UUID."""
+    rows = [row for row in objects.get("vm", {}).values() if not row.flag("is_control_domain")]
+    if not rows:
+        raise PackageError("the export describes no machine", path=notes.path, field="objects")
+    snapshots = [row for row in rows if row.flag("is_a_snapshot")]
+    names = ", ".join(row.text("name_label") or row.ref for row in snapshots[:_LISTED])
+    names += " …" if len(snapshots) > _LISTED else ""
+    if wanted is not None:
+        found = [row for row in rows if wanted in {row.text("name_label"), row.text("uuid")}]
+        if len(found) == 1:
             return found
-    raise CorruptError(f"a record has no {name!r}", path=path, field=name)
+        raise UsageError(
+            f"{wanted!r} is ambiguous" if found else f"no snapshot is called {wanted!r}",
+            path=notes.path,
+            hint=f"snapshots: {names}; a UUID says which one" if names else "there are none",
+        )
+    machines = [row for row in rows if not row.flag("is_a_snapshot")]
+    if not machines and len(rows) > 1:
+        raise UsageError(
+            "the export holds snapshots only",
+            path=notes.path,
+            hint=f"--configuration NAME: {names}",
+        )
+    if machines and snapshots:
+        notes.add(
+            "KF-480",
+            Severity.NOTE,
+            f"the machine has snapshots: {names}",
+            action="the current state is read; --configuration NAME or UUID reads a snapshot",
+        )
+    return machines or rows
 
 
-def _text(value: etree._Element) -> str:
-    return "".join(str(text) for text in value.itertext()).strip()
+def _machine(
+    row: Row,
+    objects: Objects,
+    machine_id: str,
+    fallback: str,
+    notes: Notes,
+    images: dict[str, tuple[DiskImage, File]],
+    networks: dict[str, Network],
+    locate: Locate,
+) -> Machine:
+    name = row.text("name_label") or fallback
+    _note_state(row, name, notes)
+    platform, boot = row.map("platform"), row.map("HVM_boot_params")
+    vbds = [vbd for vbd in objects.get("vbd", {}).values() if vbd.text("VM") == row.ref]
+    vifs = [vif for vif in objects.get("vif", {}).values() if vif.text("VM") == row.ref]
+    order = boot.get("order", "") if row.text("HVM_boot_policy") else ""
+    controllers, drives, kept = read_drives(vbds, objects, order, notes, images, locate)
+    nics, kept_nics = read_nics(vifs, objects, order, notes, networks)
+    return Machine(
+        id=machine_id,
+        name=name,
+        cpu=_cpu(row, platform, notes),
+        memory=_memory(row, notes),
+        firmware=_firmware(row, platform, boot, objects),
+        guest=_guest(row, objects),
+        uuid=_uuid(row.text("uuid")),
+        controllers=controllers,
+        drives=drives,
+        nics=nics,
+        video=_video(platform),
+        others=_passed_through(row, name, notes),
+        annotation=row.text("name_description"),
+        extras=(*kept_of("VM", row, "", notes), *kept, *kept_nics),
+    )
 
 
-class XvaDisk:
-    """A DiskReader over the blocks of one VDI. The source belongs to the caller.
+def _note_state(row: Row, name: str, notes: Notes) -> None:
+    state = row.text("power_state")
+    if state in {"Suspended", "Running", "Paused"}:
+        suspended = row.text("suspend_VDI") not in {"", NULL}
+        notes.add(
+            "KF-481",
+            Severity.WARNING if suspended or state != "Suspended" else Severity.NOTE,
+            f"the machine was {state.lower()} when it was exported: what was in its memory is not"
+            " in its disks",
+            subject=name,
+            action="not carried over, as if the power was cut; shut it down before an export",
+        )
+    if not row.text("HVM_boot_policy") and row.text("domain_type") not in {"hvm", "pvh"}:
+        how = row.text("PV_bootloader") or row.text("PV_kernel") or "a kernel of its host"
+        notes.add(
+            "KF-482",
+            Severity.WARNING,
+            f"the guest is paravirtualized: Xen starts it with {how}, without firmware and maybe"
+            " without a boot loader",
+            subject=name,
+            action="read as if it had a BIOS; elsewhere it starts once a boot loader (GRUB for BIOS)"
+            " and a kernel with drivers of that platform are in it",
+        )
+    if row.flag("is_a_template") and not row.flag("is_a_snapshot"):
+        notes.add(
+            "KF-483",
+            Severity.NOTE,
+            "it is a template, not a machine",
+            subject=name,
+            action="read as the machine that would be made from it",
+        )
 
-    A block's checksum is looked at when the block is first read; a wrong one raises
-    ManifestMismatchError.
-    """
 
-    format = "xva"
-    subformat = ""
-    parent = None
-    warnings: tuple[Finding, ...] = ()
+def _cpu(row: Row, platform: dict[str, str], notes: Notes) -> Cpu:
+    most = row.number("VCPUs_max", _MOST_CPUS) or 0
+    count = row.number("VCPUs_at_startup", _MOST_CPUS) or most
+    if not count:
+        _assumed(notes, "VCPUs_at_startup", row.text("VCPUs_at_startup"), "1")
+        count = 1
+    cores = whole(platform.get("cores-per-socket", ""), _MOST_CPUS) or 1
+    nested = {platform.get("exp-nested-hvm"), platform.get("nested-virt")} & {"true", "1"}
+    return Cpu(
+        count=count,
+        cores_per_socket=cores if count % cores == 0 else 1,
+        hot_add=most > count,
+        nested_virtualization=bool(nested),
+    )
 
-    def __init__(
-        self, source: ByteSource, ref: str, virtual_size: int, members: tuple[TarMember, ...]
-    ) -> None:
-        self.virtual_size = virtual_size
-        self._source = source
-        self._ref = ref
-        self._starts = array("q")
-        self._lengths = array("q")
-        self._offsets = array("q")
-        self._checksums = array("q")  # where a block's checksum lies, -1 without one
-        self._index(members)
-        self._verified = bytearray(len(self._starts))
 
-    def _index(self, members: tuple[TarMember, ...]) -> None:
-        prefix = f"{self._ref}/"
-        position = step = 0
-        last = -1
-        stored = False  # whether the block before was one with bytes
-        for member in members:
-            if not member.name.startswith(prefix):
-                continue
-            text, _, kind = member.name.removeprefix(prefix).partition(".")
-            number = int(text) if _NUMBER.fullmatch(text) else -1
-            if kind in {"checksum", "xxhash"} and number == last >= 0:
-                if stored and kind == "checksum":  # the other kind is not checked here
-                    self._checksums[-1] = member.offset
-                continue
-            if kind or number <= last:
-                raise CorruptError(
-                    f"member {member.name!r} is out of place", path=self._source.name
-                )
-            step = step or member.size
-            position += (number - last - 1) * step
-            if position + member.size > self.virtual_size:
-                raise CorruptError(
-                    f"block {member.name!r} lies beyond the disk", path=self._source.name
-                )
-            last, stored = number, member.size > 0
-            if stored:
-                self._starts.append(position)
-                self._lengths.append(member.size)
-                self._offsets.append(member.offset)
-                self._checksums.append(-1)
-            position += member.size
-        if position != self.virtual_size:
-            raise TruncatedError(
-                f"the blocks of {self._ref} end after {position} of {self.virtual_size} bytes",
-                path=self._source.name,
-            )
+def _memory(row: Row, notes: Notes) -> Memory:
+    """Return what the machine starts with: dynamic_max, of which dynamic_min is sure."""
+    most = row.number("memory_static_max", _MOST_MEMORY) or 0
+    size = row.number("memory_dynamic_max", _MOST_MEMORY) or most
+    if not size:
+        _assumed(notes, "memory_static_max", row.text("memory_static_max"), f"{_DEFAULT_MEMORY}")
+        size = _DEFAULT_MEMORY
+    least = row.number("memory_dynamic_min", _MOST_MEMORY) or 0
+    return Memory(size=size, reservation=least if 0 < least < size else None, hot_add=most > size)
 
-    @property
-    def details(self) -> Mapping[str, str | int]:
-        """The disk's reference and how many blocks are stored."""
-        return {"reference": self._ref, "blocks": len(self._starts)}
 
-    @property
-    def sources(self) -> tuple[ByteSource, ...]:
-        """The archive."""
-        return (self._source,)
+def _assumed(notes: Notes, field: str, text: str, assumed: str) -> None:
+    notes.add(
+        "KF-112",
+        Severity.ERROR,
+        f"{field} is {text[:60]!r}" if text else f"{field} is missing",
+        subject=field,
+        action=f"{assumed} is assumed",
+    )
 
-    def extents(self, start: int = 0, end: int | None = None) -> Iterator[Extent]:
-        """Yield stored blocks as DATA, what was left out as HOLE.
 
-        No place in the file is given: every byte is to pass the checksum on its way.
-        """
-        end = self.virtual_size if end is None else min(end, self.virtual_size)
-        return coalesce(self._pieces(start, end))
+def _firmware(
+    row: Row, platform: dict[str, str], boot: dict[str, str], objects: Objects
+) -> FirmwareSettings:
+    kind = Firmware.UEFI if boot.get("firmware", "").lower() == "uefi" else Firmware.BIOS
+    chips = objects.get("vtpm", {})
+    has_chip = any(chip.text("VM") == row.ref for chip in chips.values()) or bool(
+        row.texts("VTPMs")
+    )
+    uefi = kind is Firmware.UEFI
+    return FirmwareSettings(
+        kind,
+        secure_boot=uefi and platform.get("secureboot", "").lower() == "true",
+        tpm=has_chip or platform.get("vtpm", "").lower() in {"true", "1"},
+    )
 
-    def _pieces(self, start: int, end: int) -> Iterator[Extent]:
-        position = start
-        block = max(0, bisect_right(self._starts, start) - 1)
-        while position < end and block < len(self._starts):
-            low = max(self._starts[block], position)
-            high = min(self._starts[block] + self._lengths[block], end)
-            if low < high:
-                yield Extent(position, low - position, Kind.HOLE)
-                yield Extent(low, high - low, Kind.DATA)
-                position = high
-            elif self._starts[block] >= end:
-                break
-            block += 1
-        yield Extent(position, end - position, Kind.HOLE)
 
-    def read_into(self, offset: int, buffer: WriteBuffer) -> None:
-        """Fill ``buffer`` from ``offset`` of the disk."""
-        view = memoryview(buffer).cast("B")
-        if offset < 0 or offset + len(view) > self.virtual_size:
-            raise TruncatedError(
-                f"{len(view)} bytes wanted of a disk of {self.virtual_size}",
-                path=f"{self._source.name}#{self._ref}",
-                offset=offset,
-            )
-        done = 0
-        while done < len(view):
-            position = offset + done
-            block = bisect_right(self._starts, position) - 1
-            inside = position - self._starts[block] if block >= 0 else -1
-            if block >= 0 and inside < self._lengths[block]:
-                length = min(self._lengths[block] - inside, len(view) - done)
-                self._read_block(block, inside, view[done : done + length])
-            else:
-                following = block + 1
-                limit = (
-                    self._starts[following] if following < len(self._starts) else self.virtual_size
-                )
-                length = min(limit - position, len(view) - done)
-                view[done : done + length] = bytes(length)
-            done += length
+def _guest(row: Row, objects: Objects) -> GuestOs:
+    """Return the guest: what its own tools reported, else the template it was made from."""
+    template = row.map("other_config").get("base_template_name", "")
+    metrics = objects.get("vm_guest_metrics", {}).get(row.text("guest_metrics"))
+    said = metrics.map("os_version") if metrics is not None else {}
+    name = said.get("name", "").partition("|")[0]
+    found = next(
+        (
+            known
+            for word in (template, name, said.get("distro", ""))
+            if (known := guest_os.from_vendor("xen", word)) not in {None, "other"}
+        ),
+        None,
+    )
+    return GuestOs(
+        id=found or "other",
+        version=said.get("major", ""),
+        description=name,
+        vendor=(f"xen:{template}",) if template else (),
+    )
 
-    def _read_block(self, block: int, inside: int, part: memoryview) -> None:
-        """Fill ``part`` from byte ``inside`` of a block, whose checksum is looked at once."""
-        self._source.read_into(self._offsets[block] + inside, part)
-        if self._verified[block] or self._checksums[block] < 0:
-            return
-        length = self._lengths[block]
-        data: bytes | memoryview = part
-        if len(part) != length:
-            data = self._source.read_at(self._offsets[block], length)
-        wanted = self._source.read_at(self._checksums[block], _SHA1_HEX)
-        if hashlib.sha1(data, usedforsecurity=False).hexdigest().encode() != wanted.lower():
-            raise ManifestMismatchError(
-                f"the checksum of the block at byte {self._starts[block]} of {self._ref} is wrong",
-                path=self._source.name,
-                offset=self._offsets[block],
-            )
-        self._verified[block] = 1
 
-    def close(self) -> None:
-        """Do nothing; the archive belongs to the caller."""
+def _video(platform: dict[str, str]) -> Video | None:
+    model = platform.get("vga", "")
+    memory = whole(platform.get("videoram", ""), 1 << 16)
+    return Video(model=model, memory=memory * MIB if memory else None) if model or memory else None
+
+
+def _passed_through(row: Row, name: str, notes: Notes) -> tuple[OtherDevice, ...]:
+    """Return devices of the host, each with a finding."""
+    found = [("pci", row.map("other_config").get("pci", ""))]
+    found += [("GPU", ref) for ref in row.texts("VGPUs")] + [("USB", r) for r in row.texts("VUSBs")]
+    devices = []
+    for number, (kind, what) in enumerate(found):
+        if not what:
+            continue
+        notes.add(
+            "KF-139",
+            Severity.WARNING,
+            f"the machine has a device of its host: {kind} {what[:60]}",
+            subject=name,
+            action="left out; add a device of the new host by hand",
+        )
+        devices.append(OtherDevice(id=f"host{number}", name=what[:60], subtype=kind))
+    return tuple(devices)
+
+
+def _uuid(text: str) -> str | None:
+    try:
+        return str(uuids.UUID(text)) if text else None
+    except ValueError:
+        return None

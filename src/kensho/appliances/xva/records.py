@@ -9,23 +9,21 @@ from __future__ import annotations
 import datetime
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kensho.appliances.mapped import controller_of, not_supported
+from kensho.appliances.xva.objects import NULL
+from kensho.appliances.xva.xmlrpc import Record
 from kensho.model.errors import UsageError
 from kensho.model.machine import Cdrom, ControllerModel, Disk, Machine, Nic, NicModel
 
-NULL = "OpaqueRef:NULL"
 VM, SR = "Ref:0", "Ref:1"
 #: The network of the first interface of every host: where an adapter goes whose network the
 #: pool does not know by name.
 _FALLBACK_BRIDGE = "xenbr0"
 _NAMESPACE = uuid.UUID("6f1c3a52-5b0e-5d7e-9d7c-0d4f6b3c8a11")
 _MAC = re.compile(r"[0-9a-f][02468ace](:[0-9a-f]{2}){5}")
-
-Value = str | bool | float | datetime.datetime | Sequence["Value"] | Mapping[str, "Value"]
-Record = dict[str, Value]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,330 @@
+"""The blocks of an XVA's disks: an index made in one pass over the tar headers, and a reader on it.
+
+Source: XAPI's ocaml/xapi/stream_vdi.ml. A disk is ``Ref:N/00000000`` and so on, blocks of 1 MiB
+in ascending order, each with its checksum right behind it: SHA-1 in ``….checksum``, since
+XenServer 8 and XCP-ng 8.3 XXH64 in ``….xxhash``, both as hexadecimal text. Blocks of zeros are
+left out, except the first and the last. The numbers say how many were left out: the position is
+not number times 1 MiB, because an exporter keeps a slow connection alive with blocks of no bytes,
+which take a number and no room.
+
+The index keeps runs of blocks that lie evenly, not blocks: a full disk of 64 TiB is one entry.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import xxhash
+
+from kensho.model.errors import (
+    CorruptError,
+    FormatError,
+    LimitError,
+    ManifestMismatchError,
+    TruncatedError,
+)
+from kensho.model.extent import Extent, Kind, coalesce
+from kensho.model.finding import Finding, Severity
+from kensho.model.units import MIB, TIB
+
+if TYPE_CHECKING:
+    from kensho.storage.base import ByteSource, WriteBuffer
+    from kensho.storage.tar import TarMember
+
+MAX_SIZE = 64 * TIB
+_MAX_BLOCK = 64 * MIB
+_MOST_RUNS = 8_000_000  # 48 bytes each
+_BLOCK = re.compile(r"([A-Za-z]+:[0-9A-Za-z-]{1,60})/([0-9]{1,12})(?:\.(checksum|xxhash))?")
+_SIZES = {"checksum": 40, "xxhash": 16}
+_KINDS = ("", "checksum", "xxhash")
+
+
+def block_of(name: str) -> tuple[str, int, str] | None:
+    """Return (reference, number, kind of checksum or "") of a member's name, None for others."""
+    match = _BLOCK.fullmatch(name)
+    return None if match is None else (match[1], int(match[2]), match[3] or "")
+
+
+class BlockIndex:
+    """Where the blocks of one disk lie. Members are added in the archive's order.
+
+    ``problem`` is the first thing wrong with them; such a disk cannot be opened.
+    """
+
+    __slots__ = (
+        "_counts", "_firsts", "_kinds", "_last", "_lengths", "_offsets", "_pending", "_position",
+        "_starts", "_step", "_strides", "_sums", "problem", "ref", "total", "unchecked",
+    )  # fmt: skip
+
+    def __init__(self, ref: str) -> None:
+        self.ref = ref
+        self.problem: FormatError | None = None
+        self.total = 0  #: stored blocks
+        self.unchecked = 0  #: those of them without a checksum
+        self._starts = array("q")  # of each run: its place on the disk,
+        self._offsets = array("q")  # its first block's place in the archive,
+        self._counts = array("q")
+        self._lengths = array("i")  # bytes of each block,
+        self._strides = array("q")  # from one block to the next in the archive,
+        self._sums = array("i")  # from a block to its checksum,
+        self._kinds = bytearray()
+        self._firsts = array("q")  # and how many blocks are in the runs before it
+        self._position = self._step = 0
+        self._last = -1
+        self._pending: tuple[int, int, int] | None = None  # of the last block: place, offset, size
+
+    def add(self, member: TarMember, number: int, kind: str, path: str) -> None:
+        """Take a block or a checksum into the index; what is wrong goes to ``problem``."""
+        if self.problem is not None:
+            return
+        try:
+            if kind:
+                self._add_sum(member, number, kind, path)
+            else:
+                self._add_block(member, number, path)
+        except FormatError as error:
+            self.problem = error
+
+    def finish(self, virtual_size: int, path: str) -> None:
+        """Check that the blocks make up the disk: raises ``problem``, or TruncatedError."""
+        if self.problem is not None:
+            raise self.problem
+        self._flush(0, 0)
+        if self._position != virtual_size:
+            kind = TruncatedError if self._position < virtual_size else CorruptError
+            raise kind(
+                f"the blocks of {self.ref} end after {self._position} of {virtual_size} bytes",
+                path=path,
+                hint="the export was interrupted or damaged; export the machine again",
+            )
+
+    def _add_block(self, member: TarMember, number: int, path: str) -> None:
+        if number <= self._last:
+            raise CorruptError(
+                f"block {number} of {self.ref} comes after block {self._last}",
+                path=path,
+                offset=member.offset,
+                hint="blocks are there twice or out of order; XenServer refuses this, too",
+            )
+        if member.size > _MAX_BLOCK:
+            raise LimitError(
+                f"block {number} of {self.ref} has {member.size} bytes; at most {_MAX_BLOCK}"
+                " are read",
+                path=path,
+                offset=member.offset,
+            )
+        self._flush(0, 0)
+        self._step = self._step or member.size
+        position = self._position + (number - self._last - 1) * self._step
+        if position + member.size > MAX_SIZE:
+            raise CorruptError(
+                f"block {number} of {self.ref} lies beyond any disk",
+                path=path,
+                offset=member.offset,
+            )
+        self._last = number
+        self._pending = (position, member.offset, member.size)
+        self._position = position + member.size
+
+    def _add_sum(self, member: TarMember, number: int, kind: str, path: str) -> None:
+        if number != self._last or member.size != _SIZES[kind]:
+            raise CorruptError(
+                f"checksum {member.name!r} is not that of the block before it",
+                path=path,
+                offset=member.offset,
+            )
+        if self._pending is None:
+            return  # a second one
+        apart = member.offset - self._pending[1]
+        self._flush(apart if apart < 1 << 31 else 0, _KINDS.index(kind))
+
+    def _flush(self, apart: int, kind: int) -> None:
+        """Put the last block into the runs: ``apart`` bytes behind it is its checksum."""
+        if self._pending is None:
+            return
+        position, offset, length = self._pending
+        self._pending = None
+        if length == 0:
+            return
+        self.total += 1
+        self.unchecked += kind == 0
+        if self._continues(position, offset, length, apart, kind):
+            if self._counts[-1] == 1:
+                self._strides[-1] = offset - self._offsets[-1]
+            self._counts[-1] += 1
+            return
+        if len(self._starts) >= _MOST_RUNS:
+            raise LimitError(f"{self.ref} is in more than {_MOST_RUNS} pieces")
+        self._starts.append(position)
+        self._offsets.append(offset)
+        self._counts.append(1)
+        self._lengths.append(length)
+        self._strides.append(0)
+        self._sums.append(apart)
+        self._kinds.append(kind)
+        self._firsts.append(self.total - 1)
+
+    def _continues(self, position: int, offset: int, length: int, apart: int, kind: int) -> bool:
+        if not self._starts or self._lengths[-1] != length:
+            return False
+        count = self._counts[-1]
+        if position != self._starts[-1] + count * length or self._sums[-1] != apart:
+            return False
+        evenly = count == 1 or offset == self._offsets[-1] + count * self._strides[-1]
+        return evenly and self._kinds[-1] == kind
+
+    def runs(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """Yield (start, end) of the stored parts of a range, ascending."""
+        run = max(0, bisect_right(self._starts, start) - 1)
+        while run < len(self._starts) and self._starts[run] < end:
+            low = max(start, self._starts[run])
+            high = min(end, self._starts[run] + self._counts[run] * self._lengths[run])
+            if low < high:
+                yield low, high
+            run += 1
+
+    def find(self, position: int) -> tuple[int, int, int, int, int, str] | None:
+        """Return the block at a position of the disk, None where it was left out.
+
+        As (its number among the stored, its start on the disk, offset in the archive, length,
+        offset of its checksum, kind of that or "").
+        """
+        run = bisect_right(self._starts, position) - 1
+        if run < 0:
+            return None
+        length = self._lengths[run]
+        inside = (position - self._starts[run]) // length
+        if inside >= self._counts[run]:
+            return None
+        offset = self._offsets[run] + inside * self._strides[run]
+        start = self._starts[run] + inside * length
+        kind = _KINDS[self._kinds[run]]
+        return self._firsts[run] + inside, start, offset, length, offset + self._sums[run], kind
+
+    def following(self, position: int, default: int) -> int:
+        """Return where the next stored part behind a position begins."""
+        run = bisect_right(self._starts, position)
+        return self._starts[run] if run < len(self._starts) else default
+
+
+class XvaDisk:
+    """A DiskReader over the blocks of one VDI. The source belongs to the caller.
+
+    A block's checksum is looked at when the block is first read; a wrong one raises
+    ManifestMismatchError with the disk and the block's number.
+    """
+
+    format = "xva"
+    subformat = ""
+    parent = None
+
+    def __init__(self, source: ByteSource, index: BlockIndex, virtual_size: int) -> None:
+        index.finish(virtual_size, source.name)
+        self.virtual_size = virtual_size
+        self._source = source
+        self._index = index
+        self._verified = bytearray(index.total)
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """Say when blocks have no checksum, as in exports of before XenServer 4."""
+        if not self._index.unchecked:
+            return ()
+        return (
+            Finding(
+                "KF-485",
+                Severity.WARNING,
+                f"{self._index.unchecked} of {self._index.total} blocks of {self._index.ref} have no"
+                " checksum",
+                subject=self._index.ref,
+                action="read as they are",
+            ),
+        )
+
+    @property
+    def details(self) -> Mapping[str, str | int]:
+        """The disk's reference and how many blocks are stored."""
+        return {"reference": self._index.ref, "blocks": self._index.total}
+
+    @property
+    def sources(self) -> tuple[ByteSource, ...]:
+        """The archive."""
+        return (self._source,)
+
+    def extents(self, start: int = 0, end: int | None = None) -> Iterator[Extent]:
+        """Yield stored blocks as DATA, what was left out as HOLE.
+
+        No place in the file is given: every byte is to pass the checksum on its way.
+        """
+        end = self.virtual_size if end is None else min(end, self.virtual_size)
+        return coalesce(self._pieces(start, end))
+
+    def _pieces(self, start: int, end: int) -> Iterator[Extent]:
+        position = start
+        for low, high in self._index.runs(start, end):
+            yield Extent(position, low - position, Kind.HOLE)
+            yield Extent(low, high - low, Kind.DATA)
+            position = high
+        yield Extent(position, end - position, Kind.HOLE)
+
+    def read_into(self, offset: int, buffer: WriteBuffer) -> None:
+        """Fill ``buffer`` from ``offset`` of the disk."""
+        view = memoryview(buffer).cast("B")
+        end = offset + len(view)
+        if offset < 0 or end > self.virtual_size:
+            raise TruncatedError(
+                f"{len(view)} bytes wanted of a disk of {self.virtual_size}",
+                path=f"{self._source.name}#{self._index.ref}",
+                offset=offset,
+            )
+        position = offset
+        while position < end:
+            found = self._index.find(position)
+            if found is None:
+                high = min(end, self._index.following(position, self.virtual_size))
+                view[position - offset : high - offset] = bytes(high - position)
+            else:
+                high = min(end, found[1] + found[3])
+                self._read_block(found, position, view[position - offset : high - offset])
+            position = high
+
+    def _read_block(
+        self, block: tuple[int, int, int, int, int, str], position: int, part: memoryview
+    ) -> None:
+        """Fill ``part`` from a position in a block, whose checksum is looked at once."""
+        number, start, offset, length, sum_at, kind = block
+        if not kind or self._verified[number]:
+            self._source.read_into(offset + position - start, part)
+            return
+        data: bytes | memoryview = part
+        if len(part) == length:
+            self._source.read_into(offset, part)
+        else:
+            data = self._source.read_at(offset, length)
+            part[:] = data[position - start : position - start + len(part)]
+        wanted = self._source.read_at(sum_at, _SIZES[kind])
+        if checksum_of(data, kind) != wanted.lower():
+            raise ManifestMismatchError(
+                f"the {kind} of block {start // length} (at byte {start}) of {self._index.ref}"
+                " is wrong",
+                path=self._source.name,
+                offset=offset,
+                hint="the archive is damaged: export the machine again",
+            )
+        self._verified[number] = 1
+
+    def close(self) -> None:
+        """Do nothing; the archive belongs to the caller."""
+
+
+def checksum_of(data: bytes | memoryview, kind: str) -> bytes:
+    """Return a block's checksum as lower-case hexadecimal; ``kind`` is a member's suffix."""
+    if kind == "xxhash":
+        return xxhash.xxh64_hexdigest(data).encode()
+    # SHA-1 is what the format asks for; it guards against accidents only.
+    return hashlib.sha1(data, usedforsecurity=False).hexdigest().encode()

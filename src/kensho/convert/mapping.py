@@ -21,6 +21,7 @@ from kensho.model.machine import (
     ControllerModel,
     Disk,
     Drive,
+    Extra,
     Firmware,
     Floppy,
     Machine,
@@ -29,6 +30,7 @@ from kensho.model.machine import (
     NicModel,
 )
 from kensho.platforms.base import Carries, ControllerSupport, DevicePolicy, Form, Platform
+from kensho.platforms.extras import Fate, fate_of
 
 
 class Devices(enum.StrEnum):
@@ -106,9 +108,14 @@ def map_machine(machine: Machine, platform: Platform, form: Form, policy: Device
         annotation=machine.annotation if carries.annotation else "",
         uuid=machine.uuid if carries.uuid and is_uuid(machine.uuid) else None,
         others=(),
-        extras=tuple(e for e in machine.extras if e.dialect in carries.extras),
+        extras=written_back(machine.extras, carries),
         hardware_versions=(platform.version,) if platform.version else (),
     )
+
+
+def written_back(extras: tuple[Extra, ...], carries: Carries) -> tuple[Extra, ...]:
+    """Return the vendor's own settings that a target of the same vendor gets again."""
+    return tuple(e for e in extras if e.dialect in carries.extras and fate_of(e) is Fate.BACK)
 
 
 def _map_nic(nic: Nic, carries: Carries, policy: DevicePolicy) -> Nic:

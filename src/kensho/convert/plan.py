@@ -23,7 +23,7 @@ from kensho.convert.deployment.placing import Placed, place
 from kensho.convert.deployment.properties import Assigned, demand, to_keep
 from kensho.convert.deployment.settings import Given, resolve
 from kensho.convert.deployment.settle import Deployment, settle, shown, summarise
-from kensho.convert.mapping import DeviceRow, Devices, choose_policy, map_machine
+from kensho.convert.mapping import DeviceRow, Devices, choose_policy, map_machine, written_back
 from kensho.convert.nvram import keep_nvram
 from kensho.convert.returning import Returned, home_policy, take_note
 from kensho.convert.rules import ImageFacts, Journey, check_all
@@ -160,6 +160,7 @@ def make_plan(request: Request, *, out: Path | None = None, arrival: Arrival | N
             space_free=None if out is None else _free(out),
             settled=summarise(before, request.deployment, assigned),
             environments=placed.environments,
+            noted=request.origin,
         )
         return Plan(
             request=_without_passwords(request, assigned),
@@ -367,7 +368,7 @@ def _map(
         machines=machines,
         products=before.products if carries.products else (),
         eulas=before.eulas if carries.eulas else (),
-        extras=tuple(e for e in before.extras if e.dialect in carries.extras),
+        extras=written_back(before.extras, carries),
     )
     return replace(placed, after=after)
 

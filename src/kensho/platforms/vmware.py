@@ -148,6 +148,7 @@ VMX_CARRIES = msgspec.structs.replace(
     properties=False,
     eulas=False,
     origin=False,
+    extras=frozenset({"vmx"}),
     uuid=True,
     any_name=True,
     cdrom_image=True,

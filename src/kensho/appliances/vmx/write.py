@@ -19,6 +19,7 @@ from kensho.appliances.ovf.write_dialects.vmware import (
     MOST_VIDEO_MEMORY,
 )
 from kensho.appliances.package import Document, PlacedDisk
+from kensho.appliances.vmx.extras import kept
 from kensho.appliances.vmx.text import to_vmx
 from kensho.model import guest_os
 from kensho.model.appliance import Appliance
@@ -63,6 +64,7 @@ def render(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tuple[Docum
         *_other_devices(machine),
         *_texts(machine),
     ]
+    entries += kept(machine.extras, entries)
     return (Document(f"{stem}.vmx", to_vmx(entries)),)
 
 
@@ -250,9 +252,9 @@ def _texts(machine: Machine) -> Iterator[Entry]:
             yield "uuid.action", "keep"  # else the first start asks whether it was copied
     if machine.annotation:
         yield "annotation", machine.annotation
-    # The planner leaves a source's own settings out; what is here was made for this machine.
+    # The planner leaves a source's environment out; what is here was made for this machine.
     for extra in machine.extras:
-        if extra.dialect == "vmx" and extra.where.startswith("guestinfo."):
+        if extra.dialect == "vmx" and extra.where == "guestinfo.ovfEnv":
             yield extra.where, extra.text
 
 

@@ -117,7 +117,7 @@ def with_guestinfo(
 
     def told(machine: Machine) -> Machine:
         text = _xml(whole, machine.id, title).decode()
-        return msgspec.structs.replace(machine, extras=(Extra("vmx", KEY, text),))
+        return msgspec.structs.replace(machine, extras=(*machine.extras, Extra("vmx", KEY, text)))
 
     machines = tuple(told(m) if m.id in wanted else m for m in after.machines)
     return msgspec.structs.replace(after, machines=machines)

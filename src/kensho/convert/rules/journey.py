@@ -38,6 +38,7 @@ class Journey:
     space_free: int | None
     settled: Settled = field(default_factory=Settled)
     environments: tuple[EnvironmentStep, ...] = ()
+    noted: bool = True  #: the result gets a note for the way back
 
     def machines(self) -> Iterator[tuple[Machine, Machine]]:
         """Yield each machine as it was and as it will be."""

@@ -1,0 +1,97 @@
+"""Which of a vendor's own settings are written back for the same vendor, as one table.
+
+What kensho does not understand it writes back only where it cannot do harm unasked: nothing that
+runs a program, opens a port or a folder of the host, or names what only the old host has. Such
+settings stay in the note, and a finding says which and how to have them again. A dialect without
+a row has none of these; its writer decides.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+
+import msgspec
+
+from kensho.model.machine import Extra
+
+
+class Fate(enum.StrEnum):
+    """What becomes of a setting in a target of its own dialect."""
+
+    BACK = "back"
+    OWN = "own"  #: kensho's writer says this itself, from the model
+    HOST = "host"  #: names something of the old host
+    HARM = "harm"  #: makes the host do more than run the machine
+
+
+class Row(msgspec.Struct, frozen=True):
+    """Settings whose place matches ``pattern`` whole, and whose text matches ``text`` somewhere."""
+
+    pattern: str
+    fate: Fate
+    text: str = ""
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """The rows of a dialect, asked in order; ``rest`` is for what no row is about.
+
+    ``how`` tells a user how to add a setting by hand.
+    """
+
+    rows: tuple[Row, ...]
+    rest: Fate
+    how: str
+
+
+#: Keys in lower case.
+VMX = Rules(
+    (
+        Row(r"remotedisplay\..*|debugstub\..*|sharedfolder.*|hgfs\..*|vprobe\..*", Fate.HARM),
+        Row(
+            r"pcipassthru.*|usb\.(generic\.)?autoconnect.*|.*\.rawdevice|msg\.autoanswer", Fate.HARM
+        ),
+        Row(r"serial[0-9]+\.(pipe|network|vspc)\..*|monitor\.debug.*|vmx\..*", Fate.HARM),
+        Row(r"isolation\..*", Fate.HARM, r"(?i)^\s*(false|0|no|off)\s*$"),
+        Row(
+            r"(.*\.)?(filename|clientdevice|vnet|bsdname|redo|sharedbus)|filesearchpath", Fate.HOST
+        ),
+        Row(
+            r"workingdir|extendedconfigfile|migrate\..*|checkpoint\..*|replay\..*|log\..*",
+            Fate.HOST,
+        ),
+        Row(
+            r"sched\.swap\..*|sched\.(cpu|mem)\.affinity|numa\..*|mainmem\..*|snapshot\..*",
+            Fate.HOST,
+        ),
+        Row(r"(host|guest|user)cpuid\..*|evccompatibilitymode|monitor\.phys_.*", Fate.HOST),
+        Row(r"ethernet[0-9]+\.(dvs|filter.*|opaquenetwork|pvnid)(\..*)?|vmotion\..*", Fate.HOST),
+        Row(
+            r"uuid\.location|cleanshutdown|softpoweroff|invmteam|toolsinstallmanager\..*", Fate.HOST
+        ),
+        Row(r"encryption\..*|datafilekey|vtpm\..*|proxyapps\..*", Fate.HOST),
+        Row(r"guestinfo\.ovfenv|.*\.generatedaddress(offset)?|uuid\.action", Fate.OWN),
+    ),
+    Fate.BACK,
+    "add the lines to the .vmx file",
+)
+
+RULES: dict[str, Rules] = {"vmx": VMX}
+
+
+def fate_of(extra: Extra) -> Fate:
+    """Return what becomes of a setting in a target of its own dialect."""
+    rules = RULES.get(extra.dialect)
+    if rules is None:
+        return Fate.BACK
+    place = extra.where.lower()
+    for row in rules.rows:
+        if re.fullmatch(row.pattern, place) and (not row.text or re.search(row.text, extra.text)):
+            return row.fate
+    return rules.rest
+
+
+def how_to_add(dialect: str) -> str:
+    """Return how a user adds a setting of a dialect by hand."""
+    rules = RULES.get(dialect)
+    return rules.how if rules else "add them by hand"

@@ -5,17 +5,12 @@ Nothing is unpacked to disk. DSP0243: with both, the file was compressed first a
 
 from __future__ import annotations
 
-import dataclasses
-import zlib
-from pathlib import PurePosixPath
-
-from kensho.appliances.origin import Origin
-from kensho.appliances.sniff import is_surely_disk, is_tar, is_xml
+from kensho.appliances.sniff import is_surely_disk
 from kensho.appliances.store import Store, absent, find, open_file
 from kensho.model.appliance import File
 from kensho.model.errors import LimitError, PackageError, UnsupportedError
 from kensho.model.units import GIB, MIB
-from kensho.storage import ByteSource, MemorySource
+from kensho.storage import ByteSource
 from kensho.storage.gzip import MAGIC, GzipSource
 from kensho.storage.joined import JoinedSource
 
@@ -23,7 +18,6 @@ _PLAIN = frozenset({"", "identity", "none"})
 _GZIP = frozenset({"gzip", "x-gzip", "gz"})
 _MOST_CHUNKS = 10_000
 _LOOK_AHEAD = 4  #: numbers after a gap, to tell it from the end
-_HEAD = 64 * 1024
 _RATIO = 256  #: disk images hardly pack better, and bombs do
 
 
@@ -136,48 +130,3 @@ def _open_stored(store: Store, file: File) -> ByteSource:
         return open_file(store, file.href)  # somebody joined them and left the descriptor
     sizes = [store.size_of(name) or 0 for name in names]
     return JoinedSource(sizes, lambda n: store.open(names[n]), f"{store.path}#{file.href}")
-
-
-def unpacked(origin: Origin, source: ByteSource) -> tuple[Origin, ByteSource] | None:
-    """Return what is in a gzip file and its first bytes; None unless it is a tar archive or XML.
-
-    oVirt and others pack whole packages.
-    """
-    data = source.read_at(0, min(_HEAD, source.size))
-    if not data.startswith(MAGIC):
-        return None
-    try:
-        head = MemorySource(zlib.decompressobj(31).decompress(data, _HEAD), source.name)
-    except zlib.error:
-        return None
-    if not (is_tar(head) or is_xml(head)):
-        return None
-    name = origin.name
-    stem = PurePosixPath(name)
-    inner = stem.stem if stem.suffix.lower() in {".gz", ".tgz"} else name
-
-    def open_inner() -> ByteSource:
-        packed = origin.open()
-        try:
-            return GzipSource(packed, unpack_limit(packed.size, None))
-        except BaseException:
-            packed.close()
-            raise
-
-    def beside() -> Store:
-        store = origin.beside()
-
-        def size_of(wanted: str) -> int | None:
-            if wanted != inner:
-                return store.size_of(wanted)
-            with_size = open_inner()
-            with_size.close()
-            return with_size.size
-
-        return dataclasses.replace(
-            store,
-            size_of=size_of,
-            open=lambda wanted: open_inner() if wanted == inner else store.open(wanted),
-        )
-
-    return Origin(origin.path, inner, open_inner, beside), head

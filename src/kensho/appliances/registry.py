@@ -17,7 +17,6 @@ from typing import cast
 from kensho.appliances.note import with_note
 from kensho.appliances.origin import Origin, find_origin
 from kensho.appliances.package import Package
-from kensho.appliances.packed import unpacked
 from kensho.appliances.physical.locator import is_local
 from kensho.appliances.physical.saved import is_saved
 from kensho.appliances.sniff import (
@@ -28,11 +27,13 @@ from kensho.appliances.sniff import (
     is_surely_disk,
     is_tar,
     is_vbox,
+    is_vma,
     is_vmx,
     is_xen,
     is_xml,
     is_xva,
 )
+from kensho.appliances.whole_packed import unpacked
 from kensho.model.errors import CorruptError, UnsupportedError
 from kensho.model.selection import Selection
 from kensho.storage import ByteSource
@@ -62,6 +63,7 @@ class Refused:
 SOURCES: tuple[Source, ...] = (
     Source("xva", "XenServer or XCP-ng export", is_xva, "kensho.appliances.xva.open:open_xva"),
     Source("ova", "OVF package in a tar archive", is_tar, "kensho.appliances.ova.read:open_ova"),
+    Source("vma", "Proxmox VE backup", is_vma, "kensho.appliances.proxmox.vma_open:open_vma"),
     Source("libvirt", "libvirt domain", is_domain, "kensho.appliances.libvirt.open:open_domain"),
     Source("vbox", "VirtualBox settings", is_vbox, "kensho.appliances.virtualbox.open:open_vbox"),
     Source("xva", "XenServer metadata", is_ova_xml, "kensho.appliances.xva.open:open_metadata"),
@@ -74,13 +76,21 @@ SOURCES: tuple[Source, ...] = (
 )
 
 #: A file named like this that has no mark of any kind is damaged, not a raw disk image.
-_MACHINE_SUFFIXES = frozenset({".ova", ".ovf", ".vmx", ".vbox", ".xva", ".mf", ".cert", ".xml"})
+_MACHINE_SUFFIXES = frozenset(
+    {".ova", ".ovf", ".vmx", ".vbox", ".xva", ".vma", ".mf", ".cert", ".xml"}
+)
 
 REFUSED: tuple[Refused, ...] = (
+    Refused(
+        b"./etc/vzdump/pct.conf\0",
+        "a Proxmox VE backup of a container (LXC), not of a virtual machine",
+        "a container has no disks or firmware; restore it with pct restore",
+    ),
     Refused(b"\x1f\x8b", "compressed with gzip", "unpack it first: gunzip, or tar -xzf"),
     Refused(b"BZh", "compressed with bzip2", "unpack it first: bunzip2"),
     Refused(b"\xfd7zXZ\0", "compressed with xz", "unpack it first: unxz"),
     Refused(b"\x28\xb5\x2f\xfd", "compressed with zstd", "unpack it first: unzstd"),
+    Refused(b"\x89LZO", "compressed with lzop", "unpack it first: lzop -d"),
     Refused(b"PK\x03\x04", "a zip archive", "unpack it and name the machine's file in it"),
     Refused(b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it and name the machine's file"),
     Refused(
@@ -98,7 +108,7 @@ def open_package(
     """Open what one of ``SOURCES`` recognises, or a folder with it.
 
     ``locator`` is a path, a URL, ``archive#member``, or ``-`` for standard input, of which a
-    pipe gives the descriptor only. OVA and OVF may be packed with gzip. ``selection`` says what is
+    pipe gives the descriptor only. OVA, OVF and Proxmox VE's backups may be packed with gzip, zstd or lzop. ``selection`` says what is
     read of a package that offers a choice; UsageError when it names what the package does not
     have. LocatorError when there is nothing or too much at ``locator``, UnsupportedError naming
     what it is when it is something else, FormatError and PackageError kinds when it cannot be read.

@@ -31,6 +31,7 @@ _DOMAIN_ROOTS = frozenset(
 _BEFORE_ROOT = re.compile(rb"\s*(?:<\?.*?\?>|<!--.*?-->)", re.DOTALL)
 _ROOT = re.compile(rb"\s*<(?:[\w.-]+:)?([\w.-]+)")
 _FOLDERS = 8  #: before the first file of a tar archive
+_VMA = b"VMA\0"
 _VMDK_TEXT = b"# Disk DescriptorFile"
 
 
@@ -117,6 +118,11 @@ def is_pve(source: ByteSource) -> bool:
     head = source.read_at(0, min(_HEAD, source.size))
     whole = head if source.size <= _HEAD else head.rpartition(b"\n")[0]
     return looks_like_conf(whole)
+
+
+def is_vma(source: ByteSource) -> bool:
+    """Tell whether the file is a backup of Proxmox VE in its archive format."""
+    return source.size >= len(_VMA) and source.read_at(0, len(_VMA)) == _VMA
 
 
 def is_disk(source: ByteSource) -> bool:

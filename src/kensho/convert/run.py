@@ -120,7 +120,7 @@ def _outputs(plan: Plan, form: Form, beside: Beside) -> tuple[str, ...]:
     texts = tuple(document.name for document in beside.documents)
     if form.container:
         note = filter(None, (note_name(plan, form),))
-        return (f"{plan.name}.{form.suffix}", *texts, *note, *reports)
+        return (form.container_name(plan.name), *texts, *note, *reports)
     # Renderers are pure: what they would write is known before the disks are copied.
     documents = _render(plan, form, tuple(_planned(step) for step in plan.disks))
     disks = (step.filename for step in plan.disks)
@@ -285,7 +285,7 @@ def _run_container(
     plan: Plan, form: Form, mover: _Mover, space: Workspace
 ) -> tuple[tuple[PlacedDisk, ...], tuple[str, ...]]:
     """Write everything into one file, in one pass."""
-    name = f"{plan.name}.{form.suffix}"
+    name = form.container_name(plan.name)
     jobs = [DiskJob(s.image, s.virtual_size, partial(mover, s)) for s in plan.disks]
     write = cast("Container", _load(form.container))
     origin = None

@@ -55,7 +55,7 @@ def verify_container(
 
     Returns the content root of each image. Raises VerificationError, ManifestMismatchError.
     """
-    path = folder / f"{plan.name}.{form.suffix}"
+    path = folder / form.container_name(plan.name)
     roots = {}
     result = open_package(path)
     try:

@@ -18,10 +18,11 @@ from kensho.appliances.ovf.elements import attribute, children, local
 from kensho.appliances.ovf.manifest import MAX_MANIFEST
 from kensho.appliances.ovf.open import refuse_other
 from kensho.appliances.ovf.quantities import to_int
-from kensho.appliances.packed import chunk_names, unpacked
+from kensho.appliances.packed import chunk_names
 from kensho.appliances.paths import is_web_address
 from kensho.appliances.sniff import is_tar, is_xml
 from kensho.appliances.store import Store, fetching, find, read_text_file
+from kensho.appliances.whole_packed import unpacked
 from kensho.appliances.xmlsafe import MAX_XML, parse_xml
 from kensho.model.appliance import File
 from kensho.model.errors import KenshoError, UnsupportedError

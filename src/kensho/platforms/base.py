@@ -76,11 +76,16 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
     disk: DiskFormat
     render: str = ""
     container: str = ""
+    prefix: str = ""  #: of the container file's name, where the importer wants one
     suffix: str = ""  #: of the container file
     several_machines: bool = False
     firmware: tuple[Firmware, ...] = (Firmware.BIOS, Firmware.UEFI)  #: that its files can say
     carries: Carries
     next_step: str = ""  #: what the user does with the result; ``{name}`` is the stem
+
+    def container_name(self, stem: str) -> str:
+        """Return the name of the container file."""
+        return f"{self.prefix}{stem}.{self.suffix}"
 
 
 class ControllerSupport(msgspec.Struct, frozen=True):

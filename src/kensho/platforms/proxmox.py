@@ -6,6 +6,8 @@ the release notes (7.1: virtual TPM, 7.2: import-from); QEMU's versions for what
 
 from __future__ import annotations
 
+import msgspec
+
 from kensho.model.guest_os import Generation
 from kensho.model.machine import ControllerModel as C
 from kensho.model.machine import Firmware, NicModel
@@ -109,6 +111,9 @@ CARRIES = Carries(
     any_name=False,
 )
 
+#: A backup has nothing beside it, and an EFI disk without keys.
+IN_A_BACKUP = msgspec.structs.replace(CARRIES, cdrom_image=False, secure_boot=False)
+
 PLATFORM = Platform(
     name="proxmox",
     title="Proxmox VE",
@@ -121,6 +126,26 @@ PLATFORM = Platform(
             carries=CARRIES,
             render="kensho.appliances.proxmox.write:render",
             next_step="copy the folder to a Proxmox host and run: bash {name}-import.sh",
+        ),
+        Form(
+            name="vma",
+            title="Proxmox VE backup (VMA, Zstandard)",
+            disk=DiskFormat("vma", "", ""),
+            carries=IN_A_BACKUP,
+            container="kensho.appliances.proxmox.vma_write:write_zstd_vma",
+            prefix="vzdump-qemu-",  # qmrestore reads nothing else
+            suffix="vma.zst",
+            next_step="qmrestore vzdump-qemu-{name}.vma.zst VMID --storage STORAGE",
+        ),
+        Form(
+            name="vma-plain",
+            title="Proxmox VE backup (VMA, not compressed)",
+            disk=DiskFormat("vma", "", ""),
+            carries=IN_A_BACKUP,
+            container="kensho.appliances.proxmox.vma_write:write_plain_vma",
+            prefix="vzdump-qemu-",
+            suffix="vma",
+            next_step="qmrestore vzdump-qemu-{name}.vma VMID --storage STORAGE",
         ),
     ),
     controllers=CONTROLLERS,

@@ -39,7 +39,11 @@ from kensho.platforms.words import controller_word, word_for
 
 _KEYS = {"virtio": 16, "scsi": 31, "sata": 6, "ide": 4}  #: drives there can be of each
 #: What the configuration file assumes.
-_VMID, _STORAGE, _BRIDGE, _ISO_STORAGE = 100, "local-lvm", "vmbr0", "local"
+_VMID, STORAGE, _BRIDGE, _ISO_STORAGE = 100, "local-lvm", "vmbr0", "local"
+_MADE_BY_KENSHO = (
+    "Made by kensho. This is what the import script makes of the machine when it is number"
+    f" {_VMID} on {STORAGE} and {_BRIDGE}."
+)
 _ANY_BRIDGE = '"$BRIDGE"'  #: the one the script is given
 
 
@@ -65,11 +69,27 @@ def render(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tuple[Docum
     nics = [_nic(nic) for nic in machine.nics]
     boot = _boot_order(machine, drives)
     script = _script(f"{stem}-import.sh", machine, options, drives, nics, boot)
-    config = _config(machine, options, drives, nics, boot)
+    notes = f"{_MADE_BY_KENSHO}\n{machine.annotation}"
+    config = _config(machine, options, drives, nics, boot, notes)
     return (
         Document(f"{stem}-import.sh", script.encode(errors="replace"), executable=True),
         Document(f"{stem}.conf", config.encode(errors="replace")),
     )
+
+
+def archived_config(
+    appliance: Appliance, disks: Mapping[str, PlacedDisk]
+) -> tuple[str, dict[str, str]]:
+    """Return the configuration for a backup, and the id of the image by the key of its drive.
+
+    Raises what `render` does.
+    """
+    machine = only_machine(appliance, "Proxmox VE")
+    drives = _drive_lines(appliance, machine, disks)
+    nics = [_nic(nic) for nic in machine.nics]
+    boot = _boot_order(machine, drives)
+    text = _config(machine, _options(machine), drives, nics, boot, machine.annotation)
+    return text, {line.key: line.placed.image for line in drives if line.placed is not None}
 
 
 def _options(machine: Machine) -> dict[str, str]:
@@ -267,6 +287,7 @@ def _config(
     drives: list[_DriveLine],
     nics: list[tuple[str, str, str]],
     boot: str,
+    notes: str,
 ) -> str:
     """Return the configuration as ``qm config`` would show it after the script has run."""
     lines = dict(options)
@@ -291,16 +312,13 @@ def _config(
     }
     if boot != "order=":
         lines["boot"] = boot
-    notes = (
-        "Made by kensho. This is what the import script makes of the machine when it is number"
-        f" {_VMID} on {_STORAGE} and {_BRIDGE}.\n{machine.annotation}"
-    )
-    comment = "".join(f"#{_encoded(text)}\n" for text in notes.rstrip().split("\n"))
+    lines_of_notes = notes.rstrip().split("\n") if notes.strip() else []
+    comment = "".join(f"#{_encoded(text)}\n" for text in lines_of_notes)
     return comment + "".join(f"{key}: {lines[key]}\n" for key in sorted(lines))
 
 
 def _volume(number: int) -> str:
-    return f"{_STORAGE}:vm-{_VMID}-disk-{number}"
+    return f"{STORAGE}:vm-{_VMID}-disk-{number}"
 
 
 def _size(size: int) -> str:

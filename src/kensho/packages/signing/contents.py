@@ -12,10 +12,10 @@ from kensho.appliances.origin import find_origin
 from kensho.appliances.ovf.elements import attribute, children
 from kensho.appliances.ovf.manifest import MAX_MANIFEST, read_manifest
 from kensho.appliances.package import Digest
-from kensho.appliances.packed import unpacked
 from kensho.appliances.paths import plain_name
 from kensho.appliances.sniff import is_tar, is_xml
 from kensho.appliances.store import Store, find, read_text_file
+from kensho.appliances.whole_packed import unpacked
 from kensho.appliances.xmlsafe import MAX_XML, parse_xml
 from kensho.model.errors import KenshoError, LimitError, PackageError, UnsupportedError
 from kensho.packages.copying import copy_source

@@ -1,0 +1,191 @@
+"""Open a machine from a backup of Proxmox VE: its configuration, and disks read in place.
+
+``vzdump`` adds to ``qemu-server.conf`` a line for each volume it saved:
+``#qmdump#map:DRIVE:DEVICE:STORAGE:FORMAT:``. What is not in the backup is not in the machine.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from kensho.appliances.origin import Origin
+from kensho.appliances.package import Package
+from kensho.appliances.proxmox.conf import Conf, parse_conf, properties
+from kensho.appliances.proxmox.drives import is_drive
+from kensho.appliances.proxmox.read import read_conf
+from kensho.appliances.proxmox.vma import Archive, read_archive
+from kensho.appliances.proxmox.vma_disk import Clusters, VmaDisk, index_clusters
+from kensho.appliances.proxmox.vma_structs import MEMORY
+from kensho.disks.base import DiskReader
+from kensho.model.appliance import Appliance
+from kensho.model.errors import PackageError, UsageError
+from kensho.model.finding import Finding, Severity
+from kensho.model.machine import Extra
+from kensho.model.selection import Selection
+from kensho.storage.base import ByteSource
+from kensho.storage.spooled import SpooledSource
+
+CONFIG, FIREWALL = "qemu-server.conf", "qemu-server.fw"
+_MAP = re.compile(rb"#qmdump#map:(\S+?):(\S+?):[^:\s]*:[^:\s]*:\s*")
+_ADDED = (b"#qmdump#", b"#vzdump#")
+
+
+def open_vma(origin: Origin, selection: Selection) -> Package:
+    """Open a ``.vma``; its disks are indexed when the first one is opened.
+
+    FormatError kinds for a damaged archive, PackageError when it has no configuration, UsageError
+    when a snapshot is asked for: a backup has none.
+    """
+    if selection.configuration is not None:
+        raise UsageError("a backup has no snapshots", path=origin.path)
+    source = origin.open()
+    try:
+        archive = read_archive(source)
+        if isinstance(source, SpooledSource):
+            source.bound(archive.most_bytes)
+        appliance, findings = _read(archive, origin)
+    except BaseException:
+        source.close()
+        raise
+    return Package(
+        "vma",
+        origin.path,
+        appliance,
+        open_file=_no_file(origin.path),
+        open_sibling=_no_file(origin.path),
+        findings=findings,
+        close=source.close,
+        open_image=_opener(source, archive, appliance),
+    )
+
+
+def _opener(
+    source: ByteSource, archive: Archive, appliance: Appliance
+) -> Callable[[str], DiskReader]:
+    lock = threading.Lock()
+    index: dict[str, Clusters] = {}
+
+    def open_image(image_id: str) -> DiskReader:
+        image = appliance.image(image_id)
+        file = appliance.file(image.file) if image is not None else None
+        device = archive.device(file.href) if file is not None else None
+        if device is None:
+            raise PackageError(f"the backup has no disk {image_id!r}", path=source.name)
+        with lock:
+            if not index:
+                index.update(index_clusters(source, archive))
+        return VmaDisk(source, device, index[device.name])
+
+    return open_image
+
+
+def _no_file(path: str) -> Callable[[str], ByteSource]:
+    def refuse(name: str) -> ByteSource:
+        raise PackageError(f"{name!r} is no file of its own", path=path)
+
+    return refuse
+
+
+def _read(archive: Archive, origin: Origin) -> tuple[Appliance, tuple[Finding, ...]]:
+    path = f"{origin.path}#{CONFIG}"
+    data = archive.configs.get(CONFIG)
+    if data is None:
+        raise PackageError(
+            f"the backup has no {CONFIG}", path=origin.path, hint="it is of no virtual machine"
+        )
+    lines = data.split(b"\n")
+    named = {
+        match[1].decode(errors="replace"): match[2].decode(errors="replace")
+        for match in map(_MAP.fullmatch, lines)
+        if match
+    }
+    own = b"\n".join(b"" if line.startswith(_ADDED) else line for line in lines)
+    conf, findings = parse_conf(own, path=path)
+    left_out = tuple(_leave_out(conf, archive, named))
+    appliance, more = read_conf(
+        conf,
+        path=path,
+        fallback=origin.stem,
+        locate=lambda key, _volume: (_device_of(key, archive, named) or key, True),
+    )
+    appliance = _with_sizes(_with_firewall(appliance, archive), archive)
+    return appliance, (*findings, *left_out, *more, *_about_memory(archive))
+
+
+def _device_of(key: str, archive: Archive, named: Mapping[str, str]) -> str | None:
+    """Return the name of the device a drive was saved as."""
+    for name in (named.get(key), f"drive-{key}"):
+        if name is not None and archive.device(name) is not None:
+            return name
+    return None
+
+
+def _leave_out(conf: Conf, archive: Archive, named: Mapping[str, str]) -> list[Finding]:
+    """Take out of the configuration what was not saved; CD drives stay, empty."""
+    findings = []
+    for key in [key for key in conf.options if is_drive(key)]:
+        words = properties(conf.options[key], "file")
+        volume = words.get("file", "")
+        if words.get("media") == "cdrom":
+            if volume not in {"none", "cdrom", ""} and _device_of(key, archive, named) is None:
+                conf.options[key] = "none,media=cdrom"
+                findings.append(
+                    Finding(
+                        "KF-490",
+                        Severity.NOTE,
+                        f"{volume}, which is in {key}, is not in the backup",
+                        subject=key,
+                        action="the drive is empty",
+                    )
+                )
+        elif _device_of(key, archive, named) is None:
+            del conf.options[key]
+            findings.append(
+                Finding(
+                    "KF-491",
+                    Severity.ERROR,
+                    f"{key}, the volume {volume}, is not in the backup",
+                    subject=key,
+                    action="left out of the machine, as qmrestore does",
+                )
+            )
+    return findings
+
+
+def _with_sizes(appliance: Appliance, archive: Archive) -> Appliance:
+    """Return the appliance with the sizes that the archive has."""
+    sizes = {device.name: device.size for device in archive.devices}
+    files = tuple(msgspec.structs.replace(f, size=sizes.get(f.href)) for f in appliance.files)
+    by_file = {file.id: file.size for file in files}
+    images = tuple(
+        msgspec.structs.replace(image, capacity=by_file.get(image.file or ""), format="raw")
+        for image in appliance.images
+    )
+    return msgspec.structs.replace(appliance, files=files, images=images)
+
+
+def _with_firewall(appliance: Appliance, archive: Archive) -> Appliance:
+    rules = archive.configs.get(FIREWALL)
+    if rules is None:
+        return appliance
+    machine = appliance.machines[0]
+    extra = Extra("pve", FIREWALL, rules.decode(errors="replace"))
+    machine = msgspec.structs.replace(machine, extras=(*machine.extras, extra))
+    return msgspec.structs.replace(appliance, machines=(machine,))
+
+
+def _about_memory(archive: Archive) -> list[Finding]:
+    if archive.device(MEMORY) is None:
+        return []
+    return [
+        Finding(
+            "KF-492",
+            Severity.WARNING,
+            "the backup also holds the memory of a machine that ran",
+            action="not carried over, as if the power was cut",
+        )
+    ]

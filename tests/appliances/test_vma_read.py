@@ -325,3 +325,21 @@ def test_large_blocks_of_lzo_are_refused():
     data = lzop_of(b"")[:-4] + struct.pack(">III", 1 << 30, 16, 0) + bytes(16)
     with pytest.raises(LimitError):
         begin_lzop(MemorySource(data, "a.lzo"))(1)
+
+
+def test_the_note_of_where_it_came_from_travels_inside(tmp_path):
+    path = placed(tmp_path, archive(CONTENT))
+    for number, (source, target, form) in enumerate(
+        [(path, "kvm", None), ("0", "proxmox", "vma"), ("1", "kvm", None)]
+    ):
+        folder = tmp_path / str(number)
+        source = (
+            source
+            if source is path
+            else next(f for f in (tmp_path / source).iterdir() if f.suffix in {".xml", ".zst"})
+        )
+        run_plan(make_plan(Request(str(source), target, form)), folder)
+    (packed,) = (tmp_path / "1").glob("*.vma.zst")
+    package = open_package(packed)
+    assert package.appliance.origin is not None
+    package.close()

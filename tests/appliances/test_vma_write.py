@@ -54,14 +54,13 @@ def disk(pieces):
     )
 
 
-DISKS = st.lists(
-    st.tuples(st.sampled_from("-x"), st.integers(1, 400)), min_size=1, max_size=12
-).map(disk)
+DISKS = st.lists(st.tuples(st.sampled_from("-x"), st.integers(1, 400)), min_size=1, max_size=12)
 
 
 @settings(max_examples=40, deadline=None)
 @given(DISKS, DISKS)
-def test_an_independent_unpacker_gets_the_disks_back(first, second):
+def test_an_independent_unpacker_gets_the_disks_back(one, two):
+    first, second = disk(one), disk(two)
     data, placed = write(machine(disks=2), first, second)
     configs, disks = unpack(data)
     assert disks == {"drive-scsi0": first, "drive-scsi1": second}
@@ -74,7 +73,8 @@ def test_an_independent_unpacker_gets_the_disks_back(first, second):
 
 @settings(max_examples=40, deadline=None)
 @given(DISKS)
-def test_our_reader_agrees(tmp_path_factory, content):
+def test_our_reader_agrees(tmp_path_factory, pieces):
+    content = disk(pieces)
     path = tmp_path_factory.mktemp("vma") / "a.vma"
     with FileSink(path) as sink:
         write(machine(disks=1), content, into=sink)

@@ -38,7 +38,7 @@ def note_name(plan: Plan, form: Form) -> str:
 
 def rehearse(plan: Plan, form: Form, write: Container, folder: Path) -> Appliance | None:
     """Write a container with empty disks and read it back; None when it cannot be read."""
-    path = folder / f"{_REHEARSAL}.{form.suffix}"
+    path = folder / form.container_name(_REHEARSAL)
     jobs = [DiskJob(step.image, min(step.virtual_size, MIB), _nothing) for step in plan.disks]
     after = msgspec.structs.replace(plan.after, name=plan.name, origin=None)
     try:

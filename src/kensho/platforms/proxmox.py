@@ -112,7 +112,7 @@ CARRIES = Carries(
 )
 
 #: A backup has nothing beside it, and an EFI disk without keys.
-IN_A_BACKUP = msgspec.structs.replace(CARRIES, cdrom_image=False, secure_boot=False)
+IN_A_BACKUP = msgspec.structs.replace(CARRIES, cdrom_image=False, secure_boot=False, origin=True)
 
 PLATFORM = Platform(
     name="proxmox",

@@ -133,6 +133,6 @@ def _cluster(number: int, data: memoryview) -> Cluster:
         if bytes(block) != _ZERO:
             mask |= 1 << bit
             blocks.append(block)
-    if mask == s.ALL_BLOCKS:
+    if mask == s.ALL_BLOCKS and len(data) == s.CLUSTER:
         return number, mask, [data]
     return number, mask, blocks

@@ -19,6 +19,7 @@ from kensho.appliances.proxmox.drives import is_drive
 from kensho.appliances.proxmox.read import read_conf
 from kensho.appliances.proxmox.vma import Archive, read_archive
 from kensho.appliances.proxmox.vma_disk import Clusters, VmaDisk, index_clusters
+from kensho.appliances.proxmox.vma_note import read_note
 from kensho.appliances.proxmox.vma_structs import MEMORY
 from kensho.disks.base import DiskReader
 from kensho.model.appliance import Appliance
@@ -113,7 +114,9 @@ def _read(archive: Archive, origin: Origin) -> tuple[Appliance, tuple[Finding, .
         locate=lambda key, _volume: (_device_of(key, archive, named) or key, True),
     )
     appliance = _with_sizes(_with_firewall(appliance, archive), archive)
-    return appliance, (*findings, *left_out, *more, *_about_memory(archive))
+    note, about_note = read_note(archive.configs, path)
+    appliance = msgspec.structs.replace(appliance, origin=note)
+    return appliance, (*findings, *left_out, *more, *_about_memory(archive), *about_note)
 
 
 def _device_of(key: str, archive: Archive, named: Mapping[str, str]) -> str | None:

@@ -18,6 +18,7 @@ from kensho.appliances.package import Container, DiskJob, PlacedDisk
 from kensho.appliances.proxmox.efi_vars import empty_variables
 from kensho.appliances.proxmox.vma import Device
 from kensho.appliances.proxmox.vma_archive import DeviceWriter, ExtentWriter, pack_header
+from kensho.appliances.proxmox.vma_note import note_parts
 from kensho.appliances.proxmox.vma_structs import CLUSTER, DEVICES, SECTOR
 from kensho.appliances.proxmox.write import STORAGE, archived_config
 from kensho.model.appliance import Appliance
@@ -67,6 +68,7 @@ def write_vma(
     uuid = hashlib.sha256(f"vma/{name}/{timestamp}/{text}".encode()).digest()[:16]
     maps = "".join(f"#qmdump#map:{k}:{d.name}:{STORAGE}:raw:\n" for k, d in devices.items())
     configs = {"qemu-server.conf": (text + maps).encode(errors="replace")}
+    configs |= note_parts(appliance.origin)
     target: StreamSink = _Packed(sink, compression) if packed else sink
     target.append(pack_header(uuid, timestamp, configs, tuple(devices.values())))
     extents = ExtentWriter(target, uuid)

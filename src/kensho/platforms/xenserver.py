@@ -46,6 +46,9 @@ CARRIES = Carries(
     nic_models=False,
     secure_boot=True,
     boot_order=True,
+    nested_virtualization=True,
+    extras=frozenset({"xva"}),
+    origin=True,
 )
 
 PLATFORM = Platform(
@@ -59,6 +62,15 @@ PLATFORM = Platform(
             disk=DiskFormat("xva", "", "", size_step=MIB),
             carries=CARRIES,
             container="kensho.appliances.xva.write:write_xva",
+            suffix="xva",
+            next_step="xe vm-import filename={name}.xva (preserve=true keeps MAC addresses and UUID)",
+        ),
+        Form(
+            name="xva-xxhash",
+            title="XVA with XXH64 checksums (XenServer 8, XCP-ng 8.3)",
+            disk=DiskFormat("xva", "", "", size_step=MIB),
+            carries=CARRIES,
+            container="kensho.appliances.xva.write:write_xva_xxhash",
             suffix="xva",
             next_step="xe vm-import filename={name}.xva (preserve=true keeps MAC addresses and UUID)",
         ),

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from kensho.appliances.ovf.elements import MAX_KEPT, Notes
+from kensho.appliances.xva.note import NOTE
 from kensho.appliances.xva.objects import NULL, Row, as_text
 from kensho.appliances.xva.xmlrpc import Record, Value
 from kensho.model.errors import LimitError
@@ -157,7 +158,7 @@ _NOT_KEPT = {
 _MAPS_IN_MODEL = {
     ("HVM_boot_params", "order"), ("HVM_boot_params", "firmware"), ("platform", "secureboot"),
     ("platform", "cores-per-socket"), ("other_config", "base_template_name"),
-    ("other_config", "mac_seed"), ("other_config", "import_task"), ("other_config", "export_task"),
+    ("other_config", NOTE), ("other_config", "mac_seed"), ("other_config", "import_task"), ("other_config", "export_task"),
 }  # fmt: skip
 _NOTHING = frozenset({"", "false", "0", "-1", NULL, "[]", "{}"})
 _PATH = re.compile(r"(VM|VBD|VIF|VDI|network)/([^/]+)(?:/(.*))?", re.DOTALL)
@@ -198,6 +199,14 @@ def settings_of(extras: Sequence[Extra], class_: str, device: str = "") -> dict[
         for extra in extras
         if extra.dialect == DIALECT and extra.where.startswith(prefix)
     }
+
+
+def is_paravirtual(settings: Mapping[str, str]) -> bool:
+    """Tell whether a machine's kept settings are those of a guest without firmware."""
+    return settings.get("domain_type", "hvm") in {"pv", "pv_in_pvh", "pvh"} or (
+        "HVM_boot_policy" not in settings
+        and any(name in settings for name in ("PV_bootloader", "PV_kernel"))
+    )
 
 
 def apply(settings: Mapping[str, str], record: Record, decided: frozenset[str]) -> Record:

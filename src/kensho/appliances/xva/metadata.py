@@ -15,7 +15,9 @@ from collections.abc import Mapping, Sequence
 from lxml import etree
 
 from kensho.appliances.mapped import boot_ranks
-from kensho.appliances.xva.objects import NULL
+from kensho.appliances.xva.kept import apply, is_paravirtual, settings_of
+from kensho.appliances.xva.note import NOTE, pack_note
+from kensho.appliances.xva.objects import NULL, whole
 from kensho.appliances.xva.records import (
     SR,
     VM,
@@ -28,18 +30,26 @@ from kensho.appliances.xva.records import (
 )
 from kensho.appliances.xva.xmlrpc import Record, Value, encode
 from kensho.model import guest_os
+from kensho.model.appliance import Provenance
 from kensho.model.machine import Cdrom, Firmware, Machine
 
+_DECIDED = frozenset(
+    {"HVM_boot_params/order", "HVM_boot_params/firmware", "platform/secureboot", "domain_type"}
+    | {"platform/cores-per-socket", "platform/exp-nested-hvm", "platform/nested-virt"}
+)
 
-def ova_xml(machine: Machine, vdis: Sequence[Vdi], timestamp: int) -> bytes:
-    """Return the metadata of an export of one machine.
+
+def ova_xml(
+    machine: Machine, vdis: Sequence[Vdi], timestamp: int, origin: Provenance | None = None
+) -> bytes:
+    """Return the metadata of an export of one machine, with the note of where it came from.
 
     Raises UnsupportedError for devices Xen does not have, UsageError for a disk without VDI.
     """
     objects: list[Value] = []
     vbds = vbds_of(machine, vdis)
     nics, networks = vifs_and_networks(machine)
-    objects.append(_object("VM", VM, _vm(machine, [*vbds], [*nics])))
+    objects.append(_object("VM", VM, _vm(machine, [*vbds], [*nics], origin)))
     for ref, vbd in vbds.items():
         objects.append(_object("VBD", ref, vbd))
     for ref, vif in nics.items():
@@ -77,8 +87,9 @@ def _vm_uuid(machine: Machine) -> str:
         return part_uuid(machine, "VM")
 
 
-def _vm(machine: Machine, vbds: list[str], vifs: list[str]) -> Record:
-    memory, count = str(machine.memory.size), str(machine.cpu.count)
+def _vm(machine: Machine, vbds: list[str], vifs: list[str], origin: Provenance | None) -> Record:
+    most = machine.memory.size
+    memory, count = str(most), str(machine.cpu.count)
     uefi = machine.firmware.kind is Firmware.UEFI
     epoch = datetime.datetime.fromtimestamp(0, datetime.UTC)
     empty = ["PV_args", "PV_bootloader", "PV_bootloader_args", "PV_kernel", "PV_legacy_args", "PV_ramdisk", "PCI_bus", "domarch", "ha_restart_priority", "generation_id", "last_booted_record", "recommendations", "reference_label", "snapshot_metadata", "transportable_snapshot_id"]  # fmt: skip
@@ -91,7 +102,7 @@ def _vm(machine: Machine, vbds: list[str], vifs: list[str]) -> Record:
     record |= dict.fromkeys(nothing, NULL) | dict.fromkeys(zeros.split(), "0")
     record |= {name: [] for name in lists} | {name: {} for name in maps}
     record |= dict.fromkeys(flags, False)
-    return record | {
+    record |= {
         "uuid": _vm_uuid(machine),
         "name_label": " ".join(machine.name.split()),
         "name_description": machine.annotation,
@@ -107,9 +118,9 @@ def _vm(machine: Machine, vbds: list[str], vifs: list[str]) -> Record:
         "HVM_shadow_multiplier": 1.0,
         "platform": _platform(machine),
         "memory_static_max": memory,
-        "memory_static_min": memory,
+        "memory_static_min": str(min(machine.memory.reservation or most, most)),
         "memory_dynamic_max": memory,
-        "memory_dynamic_min": memory,
+        "memory_dynamic_min": str(min(machine.memory.reservation or most, most)),
         "memory_target": memory,
         "VCPUs_max": count,
         "VCPUs_at_startup": count,
@@ -125,6 +136,32 @@ def _vm(machine: Machine, vbds: list[str], vifs: list[str]) -> Record:
         "VBDs": vbds,
         "VIFs": vifs,
     }
+    record = _as_kept(machine, record)
+    if origin is not None:
+        config = record["other_config"]
+        assert isinstance(config, dict)
+        record["other_config"] = {**config, NOTE: pack_note(origin)}
+    return record
+
+
+def _as_kept(machine: Machine, record: Record) -> Record:
+    """Return the machine's record with the settings kept of the XVA it came from.
+
+    What firmware and processors decide stays as it is. A paravirtualized guest stays one.
+    """
+    settings = settings_of(machine.extras, "VM")
+    uefi = machine.firmware.kind is Firmware.UEFI
+    decided = set(_DECIDED)
+    if ("uefi" in settings.get("platform/device-model", "")) != uefi:
+        decided.add("platform/device-model")
+    if not uefi:
+        decided.add("NVRAM")
+    if (whole(settings.get("VCPUs_max", ""), 1 << 16) or 0) < machine.cpu.count:
+        decided.add("VCPUs_max")
+    result = apply(settings, record, frozenset(decided))
+    if is_paravirtual(settings) and not uefi:
+        result |= {"HVM_boot_policy": "", "domain_type": settings.get("domain_type", "pv")}
+    return result
 
 
 def _platform(machine: Machine) -> Value:
@@ -144,6 +181,8 @@ def _platform(machine: Machine) -> Value:
         "videoram": "8",
         "viridian": "true" if windows else "false",
     }
+    if machine.cpu.nested_virtualization:
+        platform["exp-nested-hvm"] = "true"
     cores = machine.cpu.cores_per_socket
     if cores > 1 and machine.cpu.count % cores == 0:
         platform["cores-per-socket"] = str(cores)

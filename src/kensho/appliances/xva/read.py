@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from kensho.appliances.ovf.elements import Notes
 from kensho.appliances.xva.devices import read_drives, read_nics
 from kensho.appliances.xva.kept import kept_of
+from kensho.appliances.xva.note import NOTE, read_note
 from kensho.appliances.xva.objects import NULL, Objects, Row, whole
 from kensho.model import guest_os
 from kensho.model.appliance import Appliance, DiskImage, File, Network
@@ -63,6 +64,9 @@ def read_machines(
         machines.append(
             _machine(row, objects, machine_id, fallback, notes, images, networks, locate)
         )
+    text = rows[0].map("other_config").get(NOTE, "") if len(rows) == 1 else ""
+    origin, problems = read_note(text, notes.path)
+    notes.findings.update(dict.fromkeys(problems))
     return Appliance(
         name=machines[0].name,
         machines=tuple(machines),
@@ -70,6 +74,7 @@ def read_machines(
         files=tuple(file for _, file in images.values()),
         networks=tuple(networks.values()),
         configuration=wanted,
+        origin=origin,
     )
 
 

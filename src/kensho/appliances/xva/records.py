@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kensho.appliances.mapped import controller_of, not_supported
+from kensho.appliances.xva.kept import apply, settings_of
 from kensho.appliances.xva.objects import NULL
 from kensho.appliances.xva.xmlrpc import Record
 from kensho.model.errors import UsageError
@@ -23,6 +24,7 @@ VM, SR = "Ref:0", "Ref:1"
 #: pool does not know by name.
 _FALLBACK_BRIDGE = "xenbr0"
 _NAMESPACE = uuid.UUID("6f1c3a52-5b0e-5d7e-9d7c-0d4f6b3c8a11")
+_PLACE = re.compile(r"vif([0-6])")
 _MAC = re.compile(r"[0-9a-f][02468ace](:[0-9a-f]{2}){5}")
 
 
@@ -68,7 +70,8 @@ def vbds_of(machine: Machine, vdis: Sequence[Vdi]) -> dict[str, Record]:
             "unpluggable": is_disk,
             "storage_lock": False,
         }
-        result[f"Ref:{100 + number}"] = record | _attached_device()
+        settings = settings_of(machine.extras, "VBD", str(drive.unit))
+        result[f"Ref:{100 + number}"] = apply(settings, record | _attached_device(), frozenset())
     return result
 
 
@@ -104,10 +107,12 @@ def vifs_and_networks(
     """Return the adapters and the networks they are on, both by reference."""
     names = list(dict.fromkeys(nic.network for nic in machine.nics))
     refs = {name: f"Ref:{900 + number}" for number, name in enumerate(names)}
+    places = _places(machine)
     vifs = {
-        f"Ref:{500 + n}": _vif(machine, nic, n, refs[nic.network])
+        f"Ref:{500 + n}": _vif(machine, nic, places[n], refs[nic.network])
         for n, nic in enumerate(machine.nics)
     }
+    bridges = settings_of(machine.extras, "network", "bridge")
     networks: dict[str, Record] = {}
     for name, ref in refs.items():
         networks[ref] = {
@@ -117,7 +122,7 @@ def vifs_and_networks(
             "VIFs": [vif_ref for vif_ref, vif in vifs.items() if vif["network"] == ref],
             "PIFs": [],
             "MTU": "1500",
-            "bridge": _FALLBACK_BRIDGE,
+            "bridge": bridges.get(name, _FALLBACK_BRIDGE),
             "managed": True,
             "default_locking_mode": "unlocked",
             "allowed_operations": [],
@@ -152,7 +157,17 @@ def _vif(machine: Machine, nic: Nic, number: int, network: str) -> Record:
         "ipv6_gateway": "",
     }
     record |= {name: [] for name in addresses}
-    return record | _attached_device()
+    decided = frozenset[str]() if nic.connected else frozenset({"locking_mode"})
+    settings = settings_of(machine.extras, "VIF", str(number))
+    return apply(settings, record | _attached_device(), decided)
+
+
+def _places(machine: Machine) -> list[int]:
+    """Return the adapters' numbers: those they had in an XVA, else in their order."""
+    found = [_PLACE.fullmatch(nic.id) for nic in machine.nics]
+    numbers = [int(match[1]) for match in found if match is not None]
+    whole = len(set(numbers)) == len(machine.nics) and numbers == sorted(numbers)
+    return numbers if whole else list(range(len(machine.nics)))
 
 
 def vdi_record(machine: Machine, vdi: Vdi, vbds: list[str]) -> Record:
@@ -195,7 +210,9 @@ def vdi_record(machine: Machine, vdi: Vdi, vbds: list[str]) -> Record:
         "tags": [],
         "xenstore_data": {},
     }
-    return record | dict.fromkeys(flags, False)
+    record |= dict.fromkeys(flags, False)
+    settings = {} if drive is None else settings_of(machine.extras, "VDI", str(drive.unit))
+    return apply(settings, record, frozenset())
 
 
 def sr_record(machine: Machine, vdis: list[str]) -> Record:

@@ -2,18 +2,19 @@
 
 Source: https://xapi-project.github.io/xen-api/ (VM import and export) and XAPI's own code
 (ocaml/xapi/stream_vdi.ml). ``ova.xml`` comes first. Each VDI follows as blocks of 1 MiB called
-``Ref:N/00000000``, ascending, each with the SHA-1 of its bytes in ``….checksum`` right behind it.
+``Ref:N/00000000``, ascending, each with the SHA-1 of its bytes in ``….checksum`` right behind it,
+which every version reads, or with XXH64 in ``….xxhash``, as XenServer 8 and XCP-ng 8.3 write.
 Blocks that are all zero are left out, except a disk's first and last; disks are ordered by
 their reference as text.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 from kensho.appliances.mapped import only_machine
 from kensho.appliances.package import DiskJob, PlacedDisk
+from kensho.appliances.xva.blocks import checksum_of
 from kensho.appliances.xva.metadata import ova_xml
 from kensho.appliances.xva.records import Vdi
 from kensho.model.appliance import Appliance
@@ -29,7 +30,9 @@ _MOST_VDIS = 9000
 _TAR_BLOCK = 512
 _ZEROS = bytes(BLOCK)
 
-#: A block ready to be written: its number, its bytes, their SHA-1 in hexadecimal.
+SHA1, XXH64 = "checksum", "xxhash"  #: suffixes of the members with them
+
+#: A block ready to be written: its number, its bytes, their checksum as text.
 _Block = tuple[int, memoryview | bytes, bytes]
 
 
@@ -44,11 +47,14 @@ class VdiWriter:
     subformat = ""
     granularity = BLOCK
 
-    def __init__(self, sink: StreamSink, ref: str, virtual_size: int, *, mtime: int) -> None:
+    def __init__(
+        self, sink: StreamSink, ref: str, virtual_size: int, *, mtime: int, kind: str = SHA1
+    ) -> None:
         self.virtual_size = rounded(virtual_size)
         self._sink = sink
         self._ref = ref
         self._mtime = mtime
+        self._kind = kind
         self._next = 0
         self._finished = False
 
@@ -61,7 +67,7 @@ class VdiWriter:
             block: memoryview | bytes = data[start : start + BLOCK]
             if len(block) < BLOCK:
                 block = bytes(block) + bytes(BLOCK - len(block))
-            blocks.append(((offset + start) // BLOCK, block, _sha1(block)))
+            blocks.append(((offset + start) // BLOCK, block, self._sum(block)))
         return blocks
 
     def commit(self, encoded: object) -> None:
@@ -71,7 +77,7 @@ class VdiWriter:
             if number < self._next:
                 raise UsageError(f"block {number} comes after block {self._next - 1}")
             if number > 0 and self._next == 0:
-                self._append(0, _ZEROS, _sha1(_ZEROS))
+                self._append(0, _ZEROS, self._sum(_ZEROS))
             self._append(number, data, digest)
 
     def finish(self) -> None:
@@ -80,7 +86,7 @@ class VdiWriter:
         if self._finished:
             return
         self._finished = True
-        digest = _sha1(_ZEROS)
+        digest = self._sum(_ZEROS)
         if self._next == 0:
             self._append(0, _ZEROS, digest)
         if self._next <= last:
@@ -91,9 +97,15 @@ class VdiWriter:
         name = b"%s/%08d" % (self._ref.encode(), number)
         self._sink.append(pack_header(name, BLOCK, self._mtime))
         self._sink.append(data)
-        self._sink.append(pack_header(name + b".checksum", len(digest), self._mtime))
+        name += b"." + self._kind.encode()
+        self._sink.append(pack_header(name, len(digest), self._mtime))
         self._sink.append(digest.ljust(_TAR_BLOCK, b"\0"))
         self._next = number + 1
+
+    def _sum(self, data: memoryview | bytes) -> bytes:
+        """Return a block's checksum as XAPI writes it: SHA-1 in small letters, XXH64 in large."""
+        digest = checksum_of(data, self._kind)
+        return digest.upper() if self._kind == XXH64 else digest
 
 
 def write_xva(
@@ -107,11 +119,31 @@ def write_xva(
 ) -> tuple[PlacedDisk, ...]:
     """Write the machine and its disks; ``filename`` of a placed disk is its reference.
 
-    Blocks are stored as they are: ``compression`` changes nothing, and neither does ``name``,
+    Each block has its SHA-1. Blocks are stored as they are: ``compression`` changes nothing, and neither does ``name``,
     which no member carries. Raises UnsupportedError for several machines and for devices Xen
     does not have, UsageError for a disk of the machine without a job.
     """
     del name, compression
+    return _write(sink, appliance, jobs, timestamp, SHA1)
+
+
+def write_xva_xxhash(
+    sink: FileSink,
+    appliance: Appliance,
+    jobs: Sequence[DiskJob],
+    *,
+    name: str,
+    timestamp: int,
+    compression: str,
+) -> tuple[PlacedDisk, ...]:
+    """Write as `write_xva` does, with the checksums that XenServer 8 and XCP-ng 8.3 write."""
+    del name, compression
+    return _write(sink, appliance, jobs, timestamp, XXH64)
+
+
+def _write(
+    sink: FileSink, appliance: Appliance, jobs: Sequence[DiskJob], timestamp: int, kind: str
+) -> tuple[PlacedDisk, ...]:
     machine = only_machine(appliance, "XVA")
     if len(jobs) > _MOST_VDIS:
         raise UsageError(f"{len(jobs)} disks; an XVA written here holds {_MOST_VDIS}")
@@ -120,11 +152,11 @@ def write_xva(
         for number, job in enumerate(jobs)
     ]
     tar = TarWriter(sink, mtime=timestamp)
-    tar.add("ova.xml", ova_xml(machine, vdis, timestamp))
+    tar.add("ova.xml", ova_xml(machine, vdis, timestamp, appliance.origin))
     placed = []
     for vdi, job in zip(vdis, jobs, strict=True):
         begin = sink.position
-        writer = VdiWriter(sink, vdi.ref, job.virtual_size, mtime=timestamp)
+        writer = VdiWriter(sink, vdi.ref, job.virtual_size, mtime=timestamp, kind=kind)
         data_size = job.copy(writer)
         placed.append(
             PlacedDisk(
@@ -144,8 +176,3 @@ def write_xva(
 def rounded(size: int) -> int:
     """Return a disk's size in an XVA: whole blocks, at least one."""
     return max(1, -(-size // BLOCK)) * BLOCK
-
-
-def _sha1(data: memoryview | bytes) -> bytes:
-    # SHA-1 is what the format asks for; it guards against accidents only.
-    return hashlib.sha1(data, usedforsecurity=False).hexdigest().encode()

@@ -427,7 +427,7 @@ def test_flags_of_a_disk_and_the_boot_order(tmp_path):
     top = "<os><type>hvm</type><boot dev='cdrom'/><boot dev='hd'/><boot dev='network'/></os>"
     found = machine(tmp_path, drives, top)
     (one,) = found.disks
-    assert (one.read_only, one.shared, one.independent, one.solid_state) == (True,) * 4
+    assert (one.read_only, one.shared, one.nonpersistent, one.solid_state) == (True,) * 4
     assert [d.boot_order for d in found.drives] == [1, 2]
     assert found.nics[0].boot_order == 3
     assert isinstance(found.drives[0], Cdrom)

@@ -85,7 +85,7 @@ def one(**changes: object) -> Appliance:
         (appliance(machine()), "proxmox", "KF-334", Severity.NOTE),
         (one(cpu=Cpu(count=5000)), "kvm", "KF-340", Severity.WARNING),
         (one(cpu=Cpu(count=4, cores_per_socket=2)), "hyperv", "KF-341", Severity.NOTE),
-        (one(cpu=Cpu(nested_virtualization=True)), "kvm", "KF-344", Severity.WARNING),
+        (one(cpu=Cpu(nested_virtualization=True)), "ova", "KF-344", Severity.WARNING),
         (one(memory=Memory(100 * TIB)), "kvm", "KF-345", Severity.WARNING),
         (one(memory=Memory(GIB + 1)), "kvm", "KF-346", Severity.NOTE),
         (one(sound=Sound("hda")), "hyperv", "KF-350", Severity.NOTE),

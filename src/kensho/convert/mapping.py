@@ -12,6 +12,7 @@ import re
 
 import msgspec
 
+from kensho.convert.mapping_facts import keep_facts
 from kensho.model import guest_os
 from kensho.model.errors import UnsupportedError
 from kensho.model.machine import (
@@ -92,13 +93,13 @@ def map_machine(machine: Machine, platform: Platform, form: Form, policy: Device
         policy = msgspec.structs.replace(policy, nic=platform.compatible.nic)
     policy = msgspec.structs.replace(policy, keep_nics=policy.keep_nics - lacks)
     nics = tuple(_map_nic(nic, carries, policy) for nic in machine.nics[: platform.most_nics])
+    memory = _round_memory(machine.memory, platform.memory_step)
+    placed = msgspec.structs.replace(machine, drives=drives, memory=memory)
     return msgspec.structs.replace(
-        machine,
+        keep_facts(placed, carries),
         firmware=firmware,
         controllers=controllers,
-        drives=drives,
         nics=nics,
-        memory=_round_memory(machine.memory, platform.memory_step),
         serial_ports=machine.serial_ports[: carries.serial_ports],
         usb=machine.usb if carries.usb else (),
         sound=machine.sound if carries.sound else None,

@@ -25,6 +25,7 @@ _STRUCTS = ("cpu", "memory", "firmware")
 _WHOLE = (
     *("name", "guest", "uuid", "annotation", "products", "eulas", "transports"),
     *("serial_ports", "video", "sound", "usb", "others", "hardware_versions"),
+    *("host_devices", "shared_folders", "snapshots", "clock", "watchdog"),
 )
 _OF_ALL = ("name", "networks", "products", "eulas", "annotation", "start_order")
 

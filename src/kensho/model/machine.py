@@ -13,6 +13,8 @@ from typing import Annotated
 
 import msgspec
 
+from kensho.model.host_side import Clock, HostDevice, SharedFolder, Snapshot
+
 
 class Firmware(enum.StrEnum):
     """What the guest's boot loader was installed for."""
@@ -111,7 +113,11 @@ class Extra(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Cpu(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Virtual processors. ``count`` is the number the guest sees, all sockets together."""
+    """Virtual processors. ``count`` is the number the guest sees, all sockets together.
+
+    ``model`` is the source's word for the kind of processor, such as ``host-passthrough`` or
+    ``Skylake-Server``; ``numa_nodes`` is 0 where the source does not say.
+    """
 
     count: Annotated[int, msgspec.Meta(ge=1)] = 1
     cores_per_socket: Annotated[int, msgspec.Meta(ge=1)] = 1
@@ -119,6 +125,9 @@ class Cpu(msgspec.Struct, frozen=True, omit_defaults=True):
     limit_hz: int | None = None
     hot_add: bool = False
     nested_virtualization: bool = False
+    model: str = ""
+    pinned: bool = False  #: bound to processors of the host
+    numa_nodes: int = 0
 
     @property
     def sockets(self) -> int:
@@ -127,12 +136,14 @@ class Cpu(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Main memory in bytes."""
+    """Main memory in bytes. ``minimum`` is what a balloon in the guest may leave of it."""
 
     size: Annotated[int, msgspec.Meta(ge=1)]
     reservation: int | None = None
     limit: int | None = None
     hot_add: bool = False
+    minimum: int | None = None
+    huge_pages: bool = False  #: backed by huge pages of the host
 
 
 class FirmwareSettings(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -164,7 +175,9 @@ class Disk(msgspec.Struct, frozen=True, omit_defaults=True, tag="disk"):
     """A hard disk: position ``unit`` on ``controller``, content in ``image``.
 
     ``image`` is the id of a `DiskImage`; ``boot_order`` counts from 1, None means
-    that the source does not say.
+    that the source does not say. ``independent`` disks have no part in snapshots, those that are
+    ``nonpersistent`` forget what was written when the machine stops; ``cache`` is the source's word
+    for how its host caches, ``iops`` and ``bandwidth`` (bytes per second) are limits.
     """
 
     id: str
@@ -178,6 +191,11 @@ class Disk(msgspec.Struct, frozen=True, omit_defaults=True, tag="disk"):
     shared: bool = False
     solid_state: bool = False
     required: bool = True  #: the source cannot do without it (ovf:required)
+    nonpersistent: bool = False
+    cache: str = ""
+    iops: int | None = None
+    bandwidth: int | None = None
+    encrypted: bool = False  #: by the hypervisor, not by the guest
 
 
 class Cdrom(msgspec.Struct, frozen=True, omit_defaults=True, tag="cdrom"):
@@ -362,6 +380,11 @@ class Machine(msgspec.Struct, frozen=True, omit_defaults=True):
     sound: Sound | None = None
     usb: tuple[Usb, ...] = ()
     others: tuple[OtherDevice, ...] = ()
+    host_devices: tuple[HostDevice, ...] = ()
+    shared_folders: tuple[SharedFolder, ...] = ()
+    snapshots: tuple[Snapshot, ...] = ()
+    clock: Clock | None = None  #: None where the source does not say
+    watchdog: str = ""  #: the source's word for its model
     products: tuple[Product, ...] = ()
     eulas: tuple[Eula, ...] = ()
     annotation: str = ""

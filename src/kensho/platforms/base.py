@@ -59,6 +59,9 @@ class Carries(msgspec.Struct, frozen=True, kw_only=True):
     nested_virtualization: bool = False
     reservations: bool = False  #: reservation and limit of processors and memory
     any_name: bool = True  #: False where a machine's name has to be one for DNS
+    clock: bool = False  #: what the hardware clock shows
+    #: Which of `kensho.convert.mapping_facts.DISK_MODES` are written.
+    disk_modes: frozenset[str] = frozenset()
     extras: frozenset[str] = frozenset()  #: dialects whose extras are written back
     origin: bool = False  #: the file itself has room for the note of where the machine came from
 

@@ -77,6 +77,7 @@ CARRIES = Carries(
     network_names=True,
     secure_boot=True,
     tpm=True,
+    nested_virtualization=True,
     boot_order=True,
     vlan=True,
     cores_per_socket=False,

@@ -172,6 +172,9 @@ CARRIES = Carries(
     secure_boot=True,
     tpm=True,
     boot_order=True,
+    nested_virtualization=True,
+    clock=True,
+    disk_modes=frozenset({"read_only", "shared", "solid_state", "cache", "iops", "bandwidth"}),
 )
 
 PLATFORM = Platform(

@@ -107,6 +107,8 @@ CARRIES = Carries(
     secure_boot=True,
     tpm=True,
     boot_order=True,
+    clock=True,
+    disk_modes=frozenset({"read_only", "solid_state", "cache", "iops", "bandwidth"}),
     vlan=True,
     any_name=False,
 )

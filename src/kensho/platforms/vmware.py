@@ -158,6 +158,7 @@ VMX_CARRIES = msgspec.structs.replace(
     memory_hot_add=True,
     nested_virtualization=True,
     reservations=True,
+    disk_modes=frozenset({"independent", "nonpersistent"}),
 )
 
 PLATFORM = Platform(

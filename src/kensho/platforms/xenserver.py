@@ -45,6 +45,7 @@ CARRIES = Carries(
     network_names=True,
     nic_models=False,
     secure_boot=True,
+    disk_modes=frozenset({"read_only", "shared"}),
     boot_order=True,
     nested_virtualization=True,
     extras=frozenset({"xva"}),

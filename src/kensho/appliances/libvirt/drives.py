@@ -13,7 +13,7 @@ import msgspec
 from lxml import etree
 
 from kensho.appliances.libvirt import words
-from kensho.appliances.libvirt.notes import Notes, value
+from kensho.appliances.libvirt.notes import Notes, text_of, value
 from kensho.appliances.libvirt.sources import image_of, medium_of
 from kensho.appliances.names import unique
 from kensho.model.appliance import DiskImage, File
@@ -154,11 +154,21 @@ def _read_drive(storage: Storage, element: etree._Element, rank: int | None) -> 
             _free(storage, controller, unit, name),
             boot_order=rank,
             read_only=element.find("readonly") is not None,
-            independent=element.find("transient") is not None,
+            nonpersistent=element.find("transient") is not None,
             shared=element.find("shareable") is not None,
             solid_state=value(element, "target", "rotation_rate") == "1",
+            cache=cache if (cache := value(element, "driver", "cache")) in words.CACHES else "",
+            iops=_limit(element, "total_iops_sec"),
+            bandwidth=_limit(element, "total_bytes_sec"),
+            encrypted=element.find("encryption") is not None
+            or element.find("source/encryption") is not None,
         )
     )
+
+
+def _limit(element: etree._Element, name: str) -> int | None:
+    text = text_of(element, f"iotune/{name}")
+    return int(text) or None if text.isascii() and text.isdigit() and len(text) < 16 else None
 
 
 def _address(

@@ -10,6 +10,7 @@ from lxml import etree
 
 from kensho.model import guest_os
 from kensho.model.guest_os import Generation, generation
+from kensho.model.host_side import Clock
 from kensho.model.machine import Firmware, Machine
 
 #: Enlightenments that every Windows understands, and those from Vista and 2008 on.
@@ -51,9 +52,10 @@ def add_features(root: etree._Element, machine: Machine, board: str) -> None:
 
 
 def add_clock(root: etree._Element, machine: Machine) -> None:
-    """Add ``<clock>``: Windows keeps local time in the hardware clock, the others UTC."""
+    """Add ``<clock>``: as stated, else local time for Windows, which keeps that there, and UTC."""
     windows = is_windows(machine)
-    clock = etree.SubElement(root, "clock", offset="localtime" if windows else "utc")
+    local = windows if machine.clock is None else machine.clock is Clock.LOCAL
+    clock = etree.SubElement(root, "clock", offset="localtime" if local else "utc")
     etree.SubElement(clock, "timer", name="rtc", tickpolicy="catchup")
     etree.SubElement(clock, "timer", name="pit", tickpolicy="delay")
     etree.SubElement(clock, "timer", name="hpet", present="no")

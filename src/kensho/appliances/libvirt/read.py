@@ -16,6 +16,7 @@ from kensho.appliances.libvirt import words
 from kensho.appliances.libvirt.devices import read_nics, read_others
 from kensho.appliances.libvirt.drives import read_drives
 from kensho.appliances.libvirt.firmware import read_firmware
+from kensho.appliances.libvirt.host_side import add_host_side
 from kensho.appliances.libvirt.notes import Notes, children, text_of, value
 from kensho.appliances.libvirt.write import KENSHO_NS, OSINFO_NS, libvirt_name
 from kensho.model import guest_os
@@ -89,6 +90,7 @@ def read_domain(root: etree._Element, notes: Notes, *, fallback: str) -> Applian
         hardware_versions=(kind,) if kind else (),
         extras=tuple(notes.extras),
     )
+    machine = add_host_side(machine, root)
     networks = dict.fromkeys(nic.network for nic in nics if nic.network)
     return Appliance(
         name=name,
@@ -207,7 +209,14 @@ def _memory(root: etree._Element, notes: Notes) -> Memory:
             action="1 GiB is assumed",
         )
     most = _bytes(root.find("maxMemory"), notes)
-    return Memory(size or _DEFAULT_MEMORY, hot_add=most > size > 0)
+    current = _bytes(root.find("currentMemory"), notes)
+    return Memory(
+        size or _DEFAULT_MEMORY,
+        reservation=_bytes(root.find("memtune/min_guarantee"), notes) or None,
+        limit=_bytes(root.find("memtune/hard_limit"), notes) or None,
+        hot_add=most > size > 0,
+        minimum=current if 0 < current < size else None,
+    )
 
 
 def _cell(cell: etree._Element, notes: Notes) -> int:

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from lxml import etree
 
 from kensho.appliances.libvirt.platform import add_clock, add_features, add_firmware
+from kensho.appliances.libvirt.words import CACHES
 from kensho.appliances.mapped import (
     boot_ranks,
     controller_of,
@@ -166,15 +167,15 @@ def _add_drives(
         kind = "disk" if isinstance(drive, Disk) else "cdrom"
         element = etree.SubElement(devices, "disk", type="file", device=kind)
         if isinstance(drive, Disk):
-            _add_source(element, placed_disk(drive, disks), bus)
+            _add_source(element, placed_disk(drive, disks), bus, drive.cache)
         elif (inserted := appliance.file(drive.file)) is not None:
             etree.SubElement(element, "driver", name="qemu", type="raw")
             _text(element, "source", file=f"{IMAGES_FOLDER}/{inserted.href}")
-        _text(element, "target", dev=_device_name(bus, names), bus=bus)
+        target = _text(element, "target", dev=_device_name(bus, names), bus=bus)
+        if isinstance(drive, Disk):
+            _add_modes(element, target, drive, bus)
         if isinstance(drive, Cdrom) or drive.read_only:
             etree.SubElement(element, "readonly")
-        if isinstance(drive, Disk) and drive.shared:
-            etree.SubElement(element, "shareable")
         if controller.model is ControllerModel.LSISAS:
             # QEMU's mptsas shows no disk to the guest without a world-wide name.
             _text(element, "wwn", _wwn(machine.id, drive.id))
@@ -188,12 +189,27 @@ def _add_drives(
         etree.SubElement(devices, "controller", attributes)
 
 
-def _add_source(element: etree._Element, placed: PlacedDisk, bus: str) -> None:
+def _add_source(element: etree._Element, placed: PlacedDisk, bus: str, cache: str) -> None:
     driver = {"name": "qemu", "type": placed.format}
+    if cache in CACHES:
+        driver["cache"] = cache
     if bus in {"virtio", "scsi", "sata"}:
         driver["discard"] = "unmap"
     etree.SubElement(element, "driver", driver)
     _text(element, "source", file=f"{IMAGES_FOLDER}/{placed.filename}")
+
+
+def _add_modes(element: etree._Element, target: etree._Element, disk: Disk, bus: str) -> None:
+    if disk.solid_state and bus in {"scsi", "sata", "ide"}:
+        target.set("rotation_rate", "1")
+    if disk.shared:
+        etree.SubElement(element, "shareable")
+    if disk.iops or disk.bandwidth:
+        limits = etree.SubElement(element, "iotune")
+        if disk.bandwidth:
+            _text(limits, "total_bytes_sec", str(disk.bandwidth))
+        if disk.iops:
+            _text(limits, "total_iops_sec", str(disk.iops))
 
 
 def _device_name(bus: str, names: dict[str, int]) -> str:

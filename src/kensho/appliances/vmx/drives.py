@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import msgspec
@@ -143,9 +144,19 @@ def _read_drive(reading: _Reading, controller: str, unit: int) -> Drive | None:
         controller,
         unit,
         independent=mode.startswith("independent"),
-        shared=keys.take(f"{controller}.sharedbus").lower() in {"virtual", "physical"}
-        or keys.take(f"{drive}.sharing").lower() == "multi-writer",
+        nonpersistent=mode.endswith(("nonpersistent", "undoable")),
+        # Two kinds of sharing; which of them stays to be read in the extras.
+        shared=keys.peek(f"{controller}.sharedbus").lower() in {"virtual", "physical"}
+        or keys.peek(f"{drive}.sharing").lower() == "multi-writer",
+        cache="writethrough" if keys.peek(f"{drive}.writethrough").lower() == "true" else "",
+        iops=_cap(keys, f"sched.{drive}.throughputcap"),
     )
+
+
+def _cap(keys: Keys, key: str) -> int | None:
+    """Return a limit in operations a second; ``off`` says that there is none."""
+    text = keys.peek(key)
+    return int(text) or None if re.fullmatch("[0-9]{1,9}", text, re.ASCII) else None
 
 
 def _cdrom(reading: _Reading, drive: str, unit: int, kind: str, name: str) -> Cdrom:

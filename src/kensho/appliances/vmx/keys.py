@@ -66,6 +66,10 @@ class Keys:
         found = (pattern.fullmatch(key) for key in self._dictionary.values)
         return sorted({int(match[1]) for match in found if match})
 
+    def names(self, prefix: str) -> list[str]:
+        """Return the keys that begin so, in the order of the file."""
+        return [key for key in self._dictionary.values if key.startswith(prefix)]
+
     def units(self, controller: str) -> list[int]:
         """Return the N of all keys ``<controller>:N.…``, ascending."""
         return sorted(self._units.get(controller, ()))

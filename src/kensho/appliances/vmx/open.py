@@ -15,6 +15,7 @@ from kensho.appliances.vmx.companions import extended_configuration, locks, susp
 from kensho.appliances.vmx.parse import MAX_VMX, Dictionary, read_dictionary
 from kensho.appliances.vmx.read import read_vmx
 from kensho.appliances.vmx.snapshots import Snapshots, at_snapshot, choose, read_vmsd
+from kensho.model import host_side
 from kensho.model.errors import PackageError, UnsafePathError, UnsupportedError
 from kensho.model.finding import Finding, Severity
 from kensho.model.selection import Selection
@@ -56,14 +57,16 @@ def open_in(
             path=path,
             hint="name the .vmx beside it; --configuration NAME reads a snapshot",
         )
-    values, findings = _chosen(store, name, values, selection.configuration, path)
+    values, snapshots, findings = _chosen(store, name, values, selection.configuration, path)
     appliance, more = read_vmx(
         values, path=path, fallback=fallback, locate=lambda file: _locate(store, file)
     )
     findings += [*suspended(values, name), *locks(store, name, appliance)]
     machine = appliance.machines[0]
     extended = extended_configuration(store, values)
-    machine = msgspec.structs.replace(machine, extras=(*machine.extras, *extended))
+    machine = msgspec.structs.replace(
+        machine, extras=(*machine.extras, *extended), snapshots=snapshots
+    )
     appliance = msgspec.structs.replace(
         appliance, machines=(machine,), configuration=selection.configuration
     )
@@ -73,8 +76,8 @@ def open_in(
 
 def _chosen(
     store: Store, name: str, values: Dictionary, wanted: str | None, path: str
-) -> tuple[Dictionary, list[Finding]]:
-    """Return the settings of the state to read, and what to say about the snapshots."""
+) -> tuple[Dictionary, tuple[host_side.Snapshot, ...], list[Finding]]:
+    """Return the settings of the state to read, the snapshots and what to say about them."""
     snapshots, findings = _snapshots(store, name, path)
     if wanted is not None:
         snapshot = choose(snapshots, wanted, path)
@@ -100,7 +103,8 @@ def _chosen(
                 action="the current state is read; --configuration NAME reads a snapshot",
             )
         )
-    return values, findings
+    kept = tuple(host_side.Snapshot(s.name, s.uid) for s in snapshots.all)
+    return values, kept, findings
 
 
 def _vmsd_of(name: str) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from kensho.appliances.vmx.devices import read_nics, read_others, read_serial_ports
 from kensho.appliances.vmx.drives import read_drives
 from kensho.appliances.vmx.encryption import is_partly_encrypted, refuse_encrypted
+from kensho.appliances.vmx.host_side import add_host_side
 from kensho.appliances.vmx.keys import Keys
 from kensho.appliances.vmx.parse import Dictionary
 from kensho.model import guest_os
@@ -85,6 +86,7 @@ def read_vmx(
         hardware_versions=_hardware_version(keys),
         extras=_extras(keys),
     )
+    machine = add_host_side(machine, keys)
     networks = dict.fromkeys(nic.network for nic in nics if nic.network)
     appliance = Appliance(
         name=name,

@@ -160,6 +160,7 @@ def _drives(
             yield f"{key}.fileName", placed_disk(drive, disks).filename
             if controller.bus is Bus.SCSI:
                 yield f"{key}.deviceType", "scsi-hardDisk"
+            yield from _mode(key, drive)
         elif (inserted := appliance.file(drive.file)) is not None:
             yield f"{key}.deviceType", "cdrom-image"
             yield f"{key}.fileName", inserted.href
@@ -170,6 +171,14 @@ def _drives(
             yield f"{key}.startConnected", False
     if not floppies:
         yield "floppy0.present", False  # VMware assumes one otherwise
+
+
+def _mode(key: str, disk: Disk) -> Iterator[Entry]:
+    persistence = "nonpersistent" if disk.nonpersistent else "persistent"
+    if disk.independent:
+        yield f"{key}.mode", f"independent-{persistence}"
+    elif disk.nonpersistent:
+        yield f"{key}.mode", persistence
 
 
 def _nic(nic: Nic, number: int) -> Iterator[Entry]:

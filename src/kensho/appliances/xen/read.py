@@ -79,6 +79,8 @@ def _domain(config: _Config) -> etree._Element:
     if config.flag("nestedhvm"):
         cpu = etree.SubElement(root, "cpu")
         etree.SubElement(cpu, "feature", name="vmx", policy="require")
+    if config.flag("localtime"):
+        etree.SubElement(root, "clock", offset="localtime")
     _os(root, config, is_hvm=is_hvm)
     devices = etree.SubElement(root, "devices")
     for text in config.texts("disk"):

@@ -1,0 +1,64 @@
+"""Facts of a machine beside its devices' places: what a form can say stays, the rest goes.
+
+What goes is told by the rules, which compare before and after.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from kensho.model.machine import Disk, Machine
+from kensho.platforms.base import Carries
+
+#: Fields of a disk that not every form can say, with what stands for nothing.
+DISK_MODES: dict[str, Any] = {
+    "read_only": False,
+    "independent": False,
+    "nonpersistent": False,
+    "shared": False,
+    "solid_state": False,
+    "cache": "",
+    "iops": None,
+    "bandwidth": None,
+    "encrypted": False,
+}
+
+
+def keep_facts(machine: Machine, carries: Carries) -> Machine:
+    """Return the machine with the facts that a form carries, and no others."""
+    change = msgspec.structs.replace
+    cpu, memory = machine.cpu, machine.memory
+    return change(
+        machine,
+        cpu=change(
+            cpu,
+            hot_add=cpu.hot_add and carries.cpu_hot_add,
+            nested_virtualization=cpu.nested_virtualization and carries.nested_virtualization,
+            reservation_hz=cpu.reservation_hz if carries.reservations else None,
+            limit_hz=cpu.limit_hz if carries.reservations else None,
+            model="",
+            pinned=False,
+            numa_nodes=0,
+        ),
+        memory=change(
+            memory,
+            hot_add=memory.hot_add and carries.memory_hot_add,
+            reservation=memory.reservation if carries.reservations else None,
+            limit=memory.limit if carries.reservations else None,
+            minimum=None,
+            huge_pages=False,
+        ),
+        drives=tuple(_disk(d, carries) if isinstance(d, Disk) else d for d in machine.drives),
+        clock=machine.clock if carries.clock else None,
+        host_devices=(),
+        shared_folders=(),
+        snapshots=(),
+        watchdog="",
+    )
+
+
+def _disk(disk: Disk, carries: Carries) -> Disk:
+    gone = {k: v for k, v in DISK_MODES.items() if k not in carries.disk_modes}
+    return msgspec.structs.replace(disk, **gone)

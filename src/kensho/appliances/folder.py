@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from kensho.appliances.sniff import is_domain, is_surely_disk
+from kensho.appliances.hyperv.places import configurations_in
+from kensho.appliances.sniff import is_domain, is_hyperv, is_surely_disk
 from kensho.model.errors import KenshoError, LocatorError
 from kensho.storage import FileSource
 
@@ -19,7 +20,8 @@ _TEXT_LIMIT = 64 * 1024
 def descriptor_in(folder: Path) -> Path:
     """Return the only descriptor, else libvirt domain, else OVA, else disk image in a folder.
 
-    A descriptor is an OVF, VMX or .vbox file.
+    A descriptor is an OVF, VMX or .vbox file, or a configuration of Hyper-V here or in the folders
+    of its export.
 
     LocatorError, listing the candidates, when there are several, or none.
     """
@@ -27,6 +29,7 @@ def descriptor_in(folder: Path) -> Path:
     for wanted in (
         _by_suffix(files, _DESCRIPTORS),
         [f for f in files if f.name == "ova.xml"],
+        _hyperv(folder),
         _domains(files),
         _by_suffix(files, {".ova"}),
         _disks(files),
@@ -34,15 +37,15 @@ def descriptor_in(folder: Path) -> Path:
         if len(wanted) == 1:
             return wanted[0]
         if wanted:
-            names = ", ".join(entry.name for entry in wanted[:_LISTED])
+            names = ", ".join(str(entry.relative_to(folder)) for entry in wanted[:_LISTED])
             more = f" and {len(wanted) - _LISTED} more" if len(wanted) > _LISTED else ""
             raise LocatorError(
                 f"several machines are in this folder: {names}{more}",
                 path=folder,
-                hint=f"name one of them, such as {folder / wanted[0].name}",
+                hint=f"name one of them, such as {wanted[0]}",
             )
     raise LocatorError(
-        "no OVF, VMX, .vbox, libvirt domain, OVA or disk image is in this folder",
+        "no OVF, VMX, .vbox, Hyper-V configuration, libvirt domain, OVA or disk image is in this folder",
         path=folder,
         hint="name the folder that holds the machine's files, or the file itself",
     )
@@ -51,6 +54,16 @@ def descriptor_in(folder: Path) -> Path:
 def _by_suffix(files: list[Path], suffixes: frozenset[str] | set[str]) -> list[Path]:
     # A folder is searched by name; what is found is then recognised by its content.
     return [f for f in files if f.suffix.lower() in suffixes and not f.name.startswith("._")]
+
+
+def _hyperv(folder: Path) -> list[Path]:
+    """Return the configurations of Hyper-V; a .vmrs is what a machine was doing, and is none."""
+    found = []
+    for file in configurations_in(folder):
+        with contextlib.suppress(KenshoError), FileSource(file) as source:
+            if is_hyperv(source):
+                found.append(file)
+    return found
 
 
 def _domains(files: list[Path]) -> list[Path]:

@@ -22,6 +22,7 @@ from kensho.appliances.physical.saved import is_saved
 from kensho.appliances.sniff import (
     is_disk,
     is_domain,
+    is_hyperv,
     is_ova_xml,
     is_pve,
     is_surely_disk,
@@ -67,6 +68,9 @@ SOURCES: tuple[Source, ...] = (
     Source("libvirt", "libvirt domain", is_domain, "kensho.appliances.libvirt.open:open_domain"),
     Source("vbox", "VirtualBox settings", is_vbox, "kensho.appliances.virtualbox.open:open_vbox"),
     Source("xva", "XenServer metadata", is_ova_xml, "kensho.appliances.xva.open:open_metadata"),
+    Source(
+        "hyperv", "Hyper-V configuration", is_hyperv, "kensho.appliances.hyperv.open:open_hyperv"
+    ),
     Source("ovf", "OVF descriptor", is_xml, "kensho.appliances.ovf.open:open_ovf"),
     Source("facts", "facts of a machine", is_saved, "kensho.appliances.physical.saved:open_saved"),
     Source("vmx", "VMware configuration file", is_vmx, "kensho.appliances.vmx.open:open_vmx"),
@@ -77,7 +81,7 @@ SOURCES: tuple[Source, ...] = (
 
 #: A file named like this that has no mark of any kind is damaged, not a raw disk image.
 _MACHINE_SUFFIXES = frozenset(
-    {".ova", ".ovf", ".vmx", ".vbox", ".xva", ".vma", ".mf", ".cert", ".xml"}
+    {".ova", ".ovf", ".vmx", ".vbox", ".xva", ".vma", ".vmcx", ".mf", ".cert", ".xml"}
 )
 
 REFUSED: tuple[Refused, ...] = (
@@ -155,7 +159,8 @@ def _recognise(source: ByteSource) -> Source:
     raise UnsupportedError(
         "is a text file of no kind known here",
         path=source.name,
-        hint="kensho reads OVA, OVF, VMX, .vbox, libvirt, Xen and Proxmox files, and disk images",
+        hint="kensho reads OVA, OVF, VMX, .vbox, Hyper-V, libvirt, Xen and Proxmox files, and disk"
+        " images",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 
+from kensho.appliances.hyperv._structs import is_storage
 from kensho.appliances.proxmox.conf import looks_like_conf
 from kensho.disks import detect
 from kensho.model.errors import KenshoError
@@ -33,6 +34,10 @@ _ROOT = re.compile(rb"\s*<(?:[\w.-]+:)?([\w.-]+)")
 _FOLDERS = 8  #: before the first file of a tar archive
 _VMA = b"VMA\0"
 _VMDK_TEXT = b"# Disk DescriptorFile"
+#: A device's settings, or what a machine is called.
+_HYPERV = re.compile(
+    rb"<_[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}_>|<type_id |<logical_id "
+)
 
 
 def is_tar(source: ByteSource) -> bool:
@@ -81,6 +86,16 @@ def is_domain(source: ByteSource) -> bool:
 def is_vbox(source: ByteSource) -> bool:
     """Tell whether the file is XML whose root is VirtualBox."""
     return is_xml(source) and _root_name(source) == b"VirtualBox"
+
+
+def is_hyperv(source: ByteSource) -> bool:
+    """Tell whether the file is Hyper-V's storage of keys, or the XML it had before."""
+    if is_storage(source):
+        return True
+    if not is_xml(source) or _root_name(source) != b"configuration":
+        return False  # .NET has files with such a root as well
+    head = source.read_at(0, min(_HEAD, source.size)).replace(b"\0", b"")
+    return _HYPERV.search(head) is not None
 
 
 def _root_name(source: ByteSource) -> bytes:

@@ -25,7 +25,10 @@ from kensho.model.selection import Selection
 _OTHER_ROOTS = {
     "ParallelsVirtualMachine": ("a Parallels machine", "its disk images have to be exported"),
     "Parallels_disk_image": ("a Parallels disk descriptor", "Parallels disks are not read yet"),
-    "configuration": ("a Hyper-V configuration", "its VHD or VHDX files can be opened one by one"),
+    "configuration": (
+        "settings of some program, not of a machine",
+        "of an export from Hyper-V name the folder, or the file below Virtual Machines",
+    ),
     "Environment": ("an OVF environment", "name the package's .ovf file instead"),
 }
 

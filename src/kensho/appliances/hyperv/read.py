@@ -1,0 +1,285 @@
+"""Read a machine of Hyper-V from its tree of settings, whichever file that came from.
+
+Sources: as in ``words``. What is not read stays as `Extra` of dialect ``hyperv``: a subtree of
+``configuration`` each, as the XML that Hyper-V wrote up to Windows Server 2012 R2.
+"""
+
+from __future__ import annotations
+
+import uuid as uuids
+from collections.abc import Iterator
+
+import msgspec
+from lxml import etree
+
+from kensho.appliances.hyperv import words
+from kensho.appliances.hyperv.devices import Device, read_nics, read_serial_ports
+from kensho.appliances.hyperv.drives import Media, read_drives
+from kensho.appliances.hyperv.tree import DIALECT, Key, Place, unread
+from kensho.appliances.hyperv.xml_tree import to_xml
+from kensho.appliances.ovf.elements import Notes
+from kensho.model.appliance import Appliance, Network
+from kensho.model.errors import LimitError, PackageError
+from kensho.model.finding import Severity
+from kensho.model.machine import (
+    Cpu,
+    Extra,
+    Firmware,
+    FirmwareSettings,
+    Machine,
+    Memory,
+    Nic,
+)
+from kensho.model.units import MIB
+
+_MOST_CPUS = 4096
+_MOST_MEMORY_MIB = 1 << 31
+_DEFAULT_MEMORY_MIB = 1024
+_MOST_DEVICES = 4096
+_MAX_EXTRAS = 16 << 20  #: characters
+_CUT = 1 << 16  #: characters of one setting that stays in a report
+
+
+def read_configuration(root: Key, notes: Notes, fallback: str, media: Media) -> Appliance:
+    """Return the machine; ``fallback`` names it when the settings do not.
+
+    PackageError when the tree describes no machine.
+    """
+    used: set[int] = set()
+    configuration = Place(root, used).at("configuration")
+    if configuration is None or configuration.at("settings") is None:
+        raise PackageError(
+            "describes no machine",
+            path=notes.path,
+            field="configuration/settings",
+            hint="a .vmrs is what a machine was doing; its settings are in the .vmcx beside it",
+        )
+    devices = tuple(_devices(configuration))
+    generation = 2 if configuration.number("properties", "subtype") == 1 else 1
+    bios = next((d.settings for d in devices if d.type == words.BIOS and d.settings), None)
+    order = _boot_order(bios)
+    controllers, drives = read_drives(devices, media, order, notes)
+    nics = read_nics(devices, order, notes)
+    name = configuration.text("properties", "name") or fallback
+    version = configuration.number("properties", "version") or 0
+    machine = Machine(
+        id="vm",
+        name=name,
+        cpu=_cpu(configuration, notes),
+        memory=_memory(configuration, notes),
+        firmware=_firmware(generation, bios, configuration, devices, notes),
+        uuid=_uuid(bios.text("bios_guid")) if bios is not None else None,
+        controllers=controllers,
+        drives=drives,
+        nics=nics,
+        serial_ports=read_serial_ports(devices),
+        annotation=configuration.text("properties", "notes"),
+        hardware_versions=(f"hyperv-{version >> 8}.{version & 0xFF}",) if version > 0 else (),
+    )
+    _note_state(configuration, notes)
+    _note_host_devices(devices, notes)
+    _forget_platform(configuration, devices)
+    machine = _with_extras(machine, configuration, notes)
+    return Appliance(
+        name=name,
+        machines=(machine,),
+        images=tuple(media.images.values()),
+        files=tuple(media.files.values()),
+        networks=_networks(nics),
+    )
+
+
+def _devices(configuration: Place) -> Iterator[Device]:
+    """Yield the devices in the order of the manifest."""
+    manifest = configuration.at("manifest")
+    if manifest is None:
+        return
+    entries = [p for p in manifest.below() if p.key.name.casefold().startswith("vdev")]
+    for entry in entries[:_MOST_DEVICES]:
+        instance = entry.peek("instance").strip("{}").lower()
+        settings = configuration.at(f"_{instance}_") if instance else None
+        yield Device(
+            entry.peek("device").strip("{}").lower(), instance, entry.peek("name"), settings
+        )
+
+
+def _cpu(configuration: Place, notes: Notes) -> Cpu:
+    place = configuration.at("settings", "processors")
+    stated = None if place is None else place.number("count")
+    count = _in_range(stated, "processors/count", 1, _MOST_CPUS, notes)
+    per_node = (place and place.number("vnuma", "count_per_node", "max")) or count
+    nodes = (place and place.number("vnuma", "node_per_socket", "max")) or 1
+    return Cpu(
+        count=count,
+        cores_per_socket=max(1, min(count, per_node * nodes)),
+        nested_virtualization=bool(place and place.flag("nested_virtualization", "enabled")),
+    )
+
+
+def _memory(configuration: Place, notes: Notes) -> Memory:
+    bank = configuration.at("settings", "memory", "bank")
+    stated = None if bank is None else bank.number("size")
+    size = _in_range(stated, "memory/bank/size", _DEFAULT_MEMORY_MIB, _MOST_MEMORY_MIB, notes)
+    if bank is None or not bank.flag("dynamic_memory_enabled"):
+        return Memory(size * MIB)
+    # Dynamic memory goes from the reservation to the limit; the machine starts with its size.
+    least, most = bank.number("reservation"), bank.number("limit")
+    notes.add(
+        "KF-477",
+        Severity.NOTE,
+        f"the machine has dynamic memory, {least} to {most} MiB",
+        action="read as the memory's reservation and limit",
+    )
+    return Memory(
+        size * MIB,
+        reservation=least * MIB if least is not None and 0 < least <= _MOST_MEMORY_MIB else None,
+        limit=most * MIB if most is not None and 0 < most <= _MOST_MEMORY_MIB else None,
+    )
+
+
+def _in_range(stated: int | None, where: str, default: int, most: int, notes: Notes) -> int:
+    if stated is not None and 1 <= stated <= most:
+        return stated
+    notes.add(
+        "KF-112",
+        Severity.ERROR,
+        f"{where} is {stated}" if stated is not None else f"{where} is missing",
+        subject=where,
+        action=f"{default} is assumed",
+    )
+    return default
+
+
+def _firmware(
+    generation: int,
+    bios: Place | None,
+    configuration: Place,
+    devices: tuple[Device, ...],
+    notes: Notes,
+) -> FirmwareSettings:
+    if generation == 1:
+        return FirmwareSettings(Firmware.BIOS)
+    tpm = configuration.flag("security", "settings", "tpm_enabled") or any(
+        d.type == words.TPM for d in devices
+    )
+    if tpm:
+        notes.add(
+            "KF-475",
+            Severity.WARNING,
+            "the key protector of the virtual TPM belongs to the host, or to its guardians",
+            action="what the TPM holds stays there; have the recovery key of the guest's disks",
+        )
+    secure = bios is not None and bios.flag("secure_boot_enabled")
+    return FirmwareSettings(Firmware.UEFI, secure_boot=secure, tpm=tpm)
+
+
+def _boot_order(bios: Place | None) -> dict[str, int]:
+    """Return the place in the boot order by kind of device, of a generation 1 machine."""
+    boot = None if bios is None else bios.at("boot")
+    order: dict[str, int] = {}
+    for place in () if boot is None else boot.below():
+        word = place.key.value if isinstance(place.key.value, str) else ""
+        kind = words.BOOT.get(word.strip().casefold())
+        if kind is not None:
+            place.take()
+            order.setdefault(kind, len(order) + 1)
+    return order
+
+
+def _note_state(configuration: Place, notes: Notes) -> None:
+    count = configuration.number("global_settings", "snapshots", "list", "size")
+    if count:
+        notes.add(
+            "KF-472",
+            Severity.NOTE,
+            f"the machine has {count} checkpoint(s)",
+            action="the current state is read, their differencing disks as one",
+        )
+    if configuration.text("properties", "type_id").casefold() == "snapshots":
+        notes.add(
+            "KF-472",
+            Severity.NOTE,
+            "this is a checkpoint of a machine, not the machine as it is now",
+            action="read as it was then",
+        )
+    if configuration.text("savedstate", "type") or configuration.text("savedstate", "vsvlocation"):
+        notes.add(
+            "KF-472",
+            Severity.WARNING,
+            "the machine is in a saved state: what is in its memory is not carried over",
+            action="as if the power was cut; start it and shut it down before a conversion",
+        )
+
+
+def _note_host_devices(devices: tuple[Device, ...], notes: Notes) -> None:
+    for device in devices:
+        if device.type in words.HOST_DEVICES:
+            notes.add(
+                "KF-476",
+                Severity.WARNING,
+                f"the machine has {words.HOST_DEVICES[device.type]}",
+                subject=device.name or device.type,
+                action="left out and kept as text; give it one at the target",
+            )
+
+
+def _forget_platform(configuration: Place, devices: tuple[Device, ...]) -> None:
+    """Mark as read what only repeats which devices every machine has."""
+    known = {*words.PLATFORM, *words.SERVICES, *words.NAMES}
+    manifest = configuration.at("manifest")
+    for entry in () if manifest is None else manifest.below():
+        if not entry.key.children or entry.peek("device").strip("{}").lower() in known:
+            entry.take()
+    for device in devices:
+        if device.settings is not None:
+            device.settings.number("VDEVVersion")
+    configuration.text("settings", "global", "logical_id")
+
+
+def _with_extras(machine: Machine, configuration: Place, notes: Notes) -> Machine:
+    extras = []
+    total = 0
+    for place in configuration.below():
+        left = unread(place.key, place.used)
+        if left is None:
+            continue
+        text = etree.tostring(to_xml(_cut(left, notes)), encoding="unicode")
+        total += len(text)
+        if total > _MAX_EXTRAS:
+            raise LimitError(f"more than {_MAX_EXTRAS} characters of settings", path=notes.path)
+        extras.append(Extra(DIALECT, f"configuration/{left.name}", text))
+    return msgspec.structs.replace(machine, extras=tuple(extras))
+
+
+def _cut(key: Key, notes: Notes) -> Key:
+    """Return the tree with names that are XML's, and without values of bytes beyond use."""
+    name = key.name if _is_xml_name(key.name) else "key"
+    value = key.value
+    if isinstance(value, bytes | str) and len(value) > _CUT:
+        notes.add(
+            "KF-477",
+            Severity.NOTE,
+            f"the setting {key.name} has {len(value)} bytes",
+            action="too long to be kept",
+        )
+        value = value[:0]
+    return Key(name, key.kind, value, tuple(_cut(child, notes) for child in key.children))
+
+
+def _is_xml_name(name: str) -> bool:
+    return (
+        name.isascii()
+        and name[:1].replace("_", "a").isalpha()
+        and all(c.isalnum() or c in "_-." for c in name)
+    )
+
+
+def _networks(nics: tuple[Nic, ...]) -> tuple[Network, ...]:
+    return tuple(Network(name) for name in dict.fromkeys(n.network for n in nics) if name)
+
+
+def _uuid(stated: str) -> str | None:
+    try:
+        return str(uuids.UUID(stated.strip("{}"))) if stated else None
+    except ValueError:
+        return None

@@ -112,7 +112,15 @@ def test_a_real_one(tmp_path: Path) -> None:
         (ControllerModel.VIRTIO_SCSI, 0),
     ]
     assert machine.disks == (
-        Disk("scsi0", "disk-scsi0", "scsi-0", 0, boot_order=1, solid_state=True),
+        Disk(
+            "scsi0",
+            "disk-scsi0",
+            "scsi-0",
+            0,
+            boot_order=1,
+            solid_state=True,
+            cache="writeback",
+        ),
         Disk("scsi1", "disk-scsi1", "scsi-0", 1, read_only=True),
     )
     assert [i.capacity for i in package.appliance.images] == [32 * GIB, 1024 * GIB]

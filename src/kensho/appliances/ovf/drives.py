@@ -83,6 +83,9 @@ def read_storage(items: Sequence[Item], content: Content, notes: Notes) -> Stora
                 name=item.name,
                 read_only=item.value("isreadonly").lower() == "true",
                 required=item.required,
+                cache="writethrough"
+                if item.value("backing.writethrough").lower() == "true"
+                else "",
             )
     drives = [read[number] for number in sorted(read)]
     kept = tuple(_with_boot_disks(drives, content.infos))

@@ -22,7 +22,7 @@ _BUSES = ("ide", "sata", "scsi", "virtio")
 _SIZE = re.compile(r"([0-9]{1,15})(?:\.0+)?([KMGT]?)", re.ASCII)
 _SCALE = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 #: Options of a drive that the neutral model has, or that hold for the volume only.
-_READ = frozenset({"file", "media", "size", "ssd", "ro"})
+_READ = frozenset({"file", "media", "size", "ssd", "ro", "cache", "iops", "mbps"})
 
 #: Looks a volume up: its key and name; returns the file's name and whether it is there.
 Locate = Callable[[str, str], tuple[str, bool]]
@@ -100,6 +100,12 @@ def _read_drive(
             boot_order=boot,
             read_only=words.get("ro") == "1",
             solid_state=words.get("ssd") == "1",
+            nonpersistent=words.get("snapshot") == "1",
+            cache=words.get("cache", ""),
+            iops=int(iops)
+            if re.fullmatch("[1-9][0-9]{0,8}", iops := words.get("iops", ""))
+            else None,
+            bandwidth=_mbps(words.get("mbps", "")),
         )
     )
 
@@ -138,6 +144,13 @@ def _file(found: Drives, key: str, volume: str, locate: Locate) -> str:
     file = f"file-{key}"
     found.files.append(File(file, name))
     return file
+
+
+def _mbps(text: str) -> int | None:
+    """Return bytes a second; Proxmox VE counts in MiB, and in parts of one."""
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text, re.ASCII):
+        return None
+    return round(float(text) * _SCALE["M"]) or None
 
 
 def _size(text: str) -> int | None:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from kensho.appliances.mac import normal_mac
 from kensho.appliances.proxmox.conf import Conf, properties
 from kensho.appliances.proxmox.drives import Drives, Locate, is_drive, read_drives
+from kensho.appliances.proxmox.host_side import add_host_side
 from kensho.model import guest_os
 from kensho.model.appliance import Appliance, Network
 from kensho.model.finding import Finding, Severity
@@ -73,6 +74,7 @@ def read_conf(
         annotation=_annotation(conf.description),
         extras=tuple(_extras(conf, drives)),
     )
+    machine = add_host_side(machine, options, _snapshots(conf))
     findings.extend(_about_sections(conf, path))
     findings.extend(_about_host_devices(options))
     networks = dict.fromkeys(nic.network for nic in nics if nic.network)
@@ -237,9 +239,13 @@ def _extras(conf: Conf, drives: Drives) -> Iterator[Extra]:
         yield Extra("pve", f"[{name}]", text)
 
 
+def _snapshots(conf: Conf) -> list[str]:
+    return [n for n in conf.sections if n.upper() != "PENDING" and ":" not in n]
+
+
 def _about_sections(conf: Conf, path: str) -> Iterator[Finding]:
     pending = [name for name in conf.sections if name.upper() == "PENDING"]
-    snapshots = [n for n in conf.sections if n not in pending and ":" not in n]
+    snapshots = _snapshots(conf)
     if snapshots:
         yield Finding(
             "KF-236",

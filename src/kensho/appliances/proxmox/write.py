@@ -26,6 +26,7 @@ from kensho.appliances.package import Document, PlacedDisk
 from kensho.model import guest_os
 from kensho.model.appliance import Appliance
 from kensho.model.errors import UnsupportedError
+from kensho.model.host_side import Clock
 from kensho.model.machine import (
     Cdrom,
     Disk,
@@ -38,6 +39,7 @@ from kensho.platforms.proxmox import QM
 from kensho.platforms.words import controller_word, word_for
 
 _KEYS = {"virtio": 16, "scsi": 31, "sata": 6, "ide": 4}  #: drives there can be of each
+_CACHES = frozenset({"none", "writethrough", "writeback", "directsync", "unsafe"})
 #: What the configuration file assumes.
 _VMID, STORAGE, _BRIDGE, _ISO_STORAGE = 100, "local-lvm", "vmbr0", "local"
 _MADE_BY_KENSHO = (
@@ -108,6 +110,8 @@ def _options(machine: Machine) -> dict[str, str]:
     }
     if uefi:
         options["machine"] = "q35"
+    if machine.clock is not None:
+        options["localtime"] = str(int(machine.clock is Clock.LOCAL))
     if machine.video is not None and machine.video.memory:
         options["vga"] = f"std,memory={min(max(machine.video.memory // MIB, 4), 512)}"
     words = (controller_word(QM.controllers, c.model) or "" for c in machine.controllers)
@@ -137,6 +141,12 @@ def _drive_lines(
             lines.append(_DriveLine(key, None, "media=cdrom", file.href if file else ""))
             continue
         options = ["discard=on"]
+        if drive.cache in _CACHES:
+            options.append(f"cache={drive.cache}")
+        if drive.iops:
+            options.append(f"iops={drive.iops}")
+        if drive.bandwidth:
+            options.append(f"mbps={max(1, drive.bandwidth * 1000 // MIB) / 1000:.10g}")
         if drive.solid_state and not key.startswith("virtio"):
             options.append("ssd=1")
         if drive.read_only and key.startswith(("virtio", "scsi")):

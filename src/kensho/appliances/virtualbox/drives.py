@@ -154,6 +154,7 @@ def _attach_disk(
             unit,
             read_only=base.kind == "Readonly",
             independent=base.kind == "Writethrough",
+            nonpersistent=base.kind == "Immutable",
             shared=base.kind == "Shareable",
             solid_state=solid_state,
         )

@@ -31,6 +31,7 @@ from kensho.appliances.virtualbox.devices import (
 )
 from kensho.appliances.virtualbox.drives import read_drives
 from kensho.appliances.virtualbox.extras import note_host_side, read_extras
+from kensho.appliances.virtualbox.host_side import add_host_side
 from kensho.appliances.virtualbox.media import Locate, Media, plain_uuid, read_registry
 from kensho.model import guest_os
 from kensho.model.appliance import Appliance, File
@@ -95,6 +96,7 @@ def read_vbox(
         annotation=text(machine, "Description"),
         extras=read_extras(root, machine, state, notes),
     )
+    read = add_host_side(read, machine, hardware)
     note_host_side(state, notes)
     return Appliance(
         name=name,

@@ -19,6 +19,7 @@ from kensho.model import guest_os
 from kensho.model.appliance import Appliance, DiskImage, File, Network
 from kensho.model.errors import PackageError, UsageError
 from kensho.model.finding import Severity
+from kensho.model.host_side import Snapshot
 from kensho.model.machine import (
     Cpu,
     Firmware,
@@ -143,6 +144,11 @@ def _machine(
         nics=nics,
         video=_video(platform),
         others=_passed_through(row, name, notes),
+        snapshots=tuple(
+            Snapshot(taken.text("name_label"), taken.text("uuid"))
+            for taken in objects.get("vm", {}).values()
+            if taken.flag("is_a_snapshot") and taken.text("snapshot_of") == row.ref
+        ),
         annotation=row.text("name_description"),
         extras=(*kept_of("VM", row, "", notes), *kept, *kept_nics),
     )

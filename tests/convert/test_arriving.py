@@ -161,8 +161,10 @@ def test_the_same_as_from_the_file(
     ours = convert(data, target=target, form=form)
     theirs = from_file(data, tmp_path / "file", target=target, form=form)
     assert ours.check == theirs.check == "ok"
-    roots = [(d.filename, d.content_root, d.data_size) for d in ours.disks]
-    assert roots == [(d.filename, d.content_root, d.data_size) for d in theirs.disks]
+    roots = [(d.filename, d.content_root) for d in ours.disks]
+    assert roots == [(d.filename, d.content_root) for d in theirs.disks]
+    if target != "azure":  # the kernel copies into a fixed VHD, and does not look for zeros
+        assert [d.data_size for d in ours.disks] == [d.data_size for d in theirs.disks]
     assert ours.plan.after == theirs.plan.after
     assert ours.plan.devices == theirs.plan.devices
     assert ours.plan.timestamp == theirs.plan.timestamp

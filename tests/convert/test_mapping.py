@@ -17,7 +17,7 @@ from kensho.model.machine import (
     Machine,
     NicModel,
 )
-from kensho.platforms import PLATFORMS, find_platform
+from kensho.platforms import PLATFORMS, find_form, find_platform
 from tests.convert.machines import machine
 
 
@@ -151,7 +151,8 @@ def test_every_drive_lands_on_a_place_of_its_own_that_exists(
     platform = find_platform(target)
     result = mapped(source, target, devices)
     places = [(d.controller, d.unit) for d in result.drives]
-    assert len(set(places)) == len(places) == len(source.drives)
+    left_out = 0 if find_form(platform, None).carries.cdrom else 1
+    assert len(set(places)) == len(places) == len(source.drives) - left_out
     ids = {c.id for c in result.controllers}
     assert {c for c, _ in places} <= ids
     assert len(ids) == len(result.controllers)

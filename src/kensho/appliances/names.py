@@ -23,6 +23,17 @@ def file_stem(name: str) -> str:
     return _NOT_FILE.sub("-", _ascii(name)).strip("-._")[:64].rstrip("-._") or "machine"
 
 
+def dns_label(name: str, most: int = 63) -> str:
+    """Return ``name`` as a label that Kubernetes and the clouds take for a name (RFC 1035).
+
+    Small letters, digits and hyphens, a letter first, at most ``most`` characters, never empty.
+    """
+    plain = re.sub(r"[^a-z0-9]+", "-", _ascii(name).lower()).strip("-")
+    if not plain[:1].isalpha():
+        plain = f"vm-{plain}" if plain else "vm"
+    return plain[:most].rstrip("-")
+
+
 def unique(name: str, taken: set[str]) -> str:
     """Return ``name``, numbered when it is in ``taken`` already, and add it there.
 

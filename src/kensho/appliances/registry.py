@@ -35,6 +35,7 @@ from kensho.appliances.sniff import (
     is_xva,
 )
 from kensho.appliances.whole_packed import unpacked
+from kensho.disks.gcp import is_gcp_image
 from kensho.model.errors import CorruptError, UnsupportedError
 from kensho.model.selection import Selection
 from kensho.storage import ByteSource
@@ -60,8 +61,14 @@ class Refused:
     hint: str
 
 
+#: The one kind that is recognised through gzip, whose bound is in the archive's own header.
+_GCP = Source(
+    "gcp", "Google Cloud image", is_gcp_image, "kensho.appliances.clouds.gcp_image:open_gcp"
+)
+
 #: Asked in this order; only the last one could mistake another's file for its own.
 SOURCES: tuple[Source, ...] = (
+    _GCP,
     Source("xva", "XenServer or XCP-ng export", is_xva, "kensho.appliances.xva.open:open_xva"),
     Source("ova", "OVF package in a tar archive", is_tar, "kensho.appliances.ova.read:open_ova"),
     Source("vma", "Proxmox VE backup", is_vma, "kensho.appliances.proxmox.vma_open:open_vma"),
@@ -128,8 +135,11 @@ def open_package(
         return open_local(os.fspath(locator))
     origin = find_origin(locator)
     with closing(origin.open()) as source:
-        origin, head = unpacked(origin, source) or (origin, source)
-        kind = _recognise(head)
+        if _GCP.matches(source):
+            kind = _GCP
+        else:
+            origin, head = unpacked(origin, source) or (origin, source)
+            kind = _recognise(head)
     return with_note(_load(kind.reader)(origin, selection), origin)
 
 

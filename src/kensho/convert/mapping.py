@@ -208,6 +208,8 @@ def _place_drives(
             if carries.floppy:
                 placed.append(msgspec.structs.replace(drive, file=None))
             continue
+        if isinstance(drive, Cdrom) and not carries.cdrom:
+            continue
         candidates = (
             *_candidates(drive, machine, policy, firmware, is_boot=drive is boot_disk),
             *_spares(platform, drive, firmware),

@@ -56,7 +56,7 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 class DiskStep(msgspec.Struct, frozen=True):
     """One disk to move: from an image of the source to a file (or member) of the result.
 
-    Sizes in bytes; ``data_size`` is what the source's allocation says has to be read.
+    Sizes in bytes; ``virtual_size`` is the new disk's, ``data_size`` what the source's allocation says has to be read.
     """
 
     image: str
@@ -395,7 +395,7 @@ def _disk_steps(facts: dict[str, ImageFacts], form: Form, name: str) -> Iterator
             image=fact.image,
             source=fact.filename,
             source_format=fact.format,
-            virtual_size=fact.virtual_size,
+            virtual_size=-(-fact.virtual_size // form.disk.size_step) * form.disk.size_step,
             data_size=fact.data_size,
             filename=f"{name}-disk{number}{suffix}",
             format=form.disk.format,

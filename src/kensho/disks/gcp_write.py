@@ -108,8 +108,14 @@ def tar_header(size: int) -> bytes:
     return bytes(header)
 
 
-def create_gcp(sink: StreamSink, virtual_size: int, *, compression: str = "fast") -> GcpWriter:
-    """Begin a tar.gz; the size is a whole number of GiB (``kensho.disks.cloud``)."""
+def create_gcp(
+    sink: StreamSink,
+    virtual_size: int,
+    *,
+    compression: str = "fast",
+    identity: bytes | None = None,  # noqa: ARG001 - nothing in it identifies a disk
+) -> GcpWriter:
+    """Begin a tar.gz; the size is a whole number of GiB, as Google Cloud demands."""
     return GcpWriter(sink, virtual_size, compression)
 
 

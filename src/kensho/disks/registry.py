@@ -201,7 +201,16 @@ FORMATS: tuple[Descriptor, ...] = (
     ),
 )
 
-_BY_NAME = {descriptor.name: descriptor for descriptor in FORMATS}
+#: Never looked for in a file's first bytes, and written only when asked for by this name.
+PACKED_RAW = Descriptor(
+    "gcp",
+    "raw disk in a tar.gz, as Google Cloud takes it",
+    (),
+    "kensho.disks.gcp:open_gcp_image",
+    {"tar.gz": "kensho.disks.gcp_write:create_gcp"},
+)
+
+_BY_NAME = {descriptor.name: descriptor for descriptor in (*FORMATS, PACKED_RAW)}
 
 
 def descriptor_of(name: str) -> Descriptor:

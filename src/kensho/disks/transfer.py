@@ -84,6 +84,8 @@ def target_for(name: str, format_: str | None, subformat: str | None, size: int)
 
     UsageError when neither says, or the subformat cannot be written.
     """
+    if format_ == "gcp":
+        raise UsageError("gcp is a shape, not a format", hint="--for gcp makes it of whole GiB")
     descriptor = descriptor_of(format_ or _format_of(name))
     known = (*descriptor.writers, *descriptor.folder_writers)
     if not known:
@@ -117,9 +119,7 @@ def write_disk(
     """
     check_destination(reader, path, overwrite=how.overwrite)
     check_destination(reader, hashes_path(path), overwrite=True)
-    is_folder = target.format != "gcp" and target.subformat in (
-        descriptor_of(target.format).folder_writers
-    )
+    is_folder = target.subformat in descriptor_of(target.format).folder_writers
     hashed = how.root and (target.format, target.subformat) in CHANGEABLE
     log = HashLog(path) if hashed else None
     keep = log.add if log else None
@@ -303,10 +303,6 @@ def begin_disk(
     name: str,
 ) -> DiskWriter:
     """Begin ``target`` in ``sink``; see ``create_disk`` for ``beside`` and ``name``."""
-    if target.format == "gcp":
-        from kensho.disks.gcp_write import create_gcp
-
-        return create_gcp(sink, target.virtual_size, compression=how.compression)  # type: ignore[arg-type]
     return create_disk(
         target.format,
         target.subformat,

@@ -96,6 +96,7 @@ class NicModel(enum.StrEnum):
     XEN = "xen-vif"
     NE2K = "ne2k"
     SRIOV = "sriov"
+    ENA = "ena"  #: Amazon's Elastic Network Adapter
     UNKNOWN = "unknown"  #: not stated, or not known to kensho; see ``vendor_model``
 
 

@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from kensho.model.errors import UsageError
-from kensho.platforms import hyperv, kvm, portable, proxmox, virtualbox, vmware, xenserver
+from kensho.platforms import (
+    aws,
+    azure,
+    gcp,
+    hyperv,
+    kvm,
+    openstack,
+    portable,
+    proxmox,
+    virtualbox,
+    vmware,
+    xenserver,
+)
 from kensho.platforms.base import Form, Platform
 
 PLATFORMS: tuple[Platform, ...] = (
@@ -14,6 +26,10 @@ PLATFORMS: tuple[Platform, ...] = (
     proxmox.PLATFORM,
     hyperv.PLATFORM,
     xenserver.PLATFORM,
+    aws.PLATFORM,
+    azure.PLATFORM,
+    gcp.PLATFORM,
+    openstack.PLATFORM,
 )
 
 

@@ -39,6 +39,7 @@ class Carries(msgspec.Struct, frozen=True, kw_only=True):
     floppy: bool = False
     products: bool = False
     properties: bool = False  #: what OVF says in products reaches the guest where it is deployed
+    cdrom: bool = True
     cdrom_image: bool = False  #: a CD drive can have an image in it
     guestinfo: bool = False  #: the configuration has values that VMware's tools hand to the guest
     eulas: bool = False
@@ -130,6 +131,35 @@ class DevicePolicy(msgspec.Struct, frozen=True):
     keep_nics: frozenset[NicModel]
 
 
+class Shape(msgspec.Struct, frozen=True):
+    """A size of machine that a cloud sells; memory in bytes."""
+
+    name: str
+    cpus: int
+    memory: int
+
+
+class CloudLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a cloud does not take, or decides itself. Sizes in bytes; ``advice`` is for the guest.
+
+    ``shapes`` has the sizes of machine, smallest first; where there are none, the user names one.
+    ``imports`` lists the families of guests that the cloud's own import changes and accepts, by the
+    name of the form; a form that is not in it takes any guest as it is.
+    """
+
+    largest_disk: int
+    largest_boot_disk: int
+    shapes: tuple[Shape, ...] = ()
+    bits: tuple[int, ...] = (64,)
+    imports: Mapping[str, tuple[str, ...]] = {}
+    advice: Mapping[str, str] = {}  #: by family of guest: linux, windows, bsd …
+
+    def shape_for(self, cpus: int, memory: int) -> Shape | None:
+        """Return the first shape that is large enough, the largest when none is, None without any."""
+        enough = (s for s in self.shapes if s.cpus >= cpus and s.memory >= memory)
+        return next(enough, self.shapes[-1] if self.shapes else None)
+
+
 class Platform(msgspec.Struct, frozen=True, kw_only=True):
     """A hypervisor, or a package format that stands for several.
 
@@ -160,6 +190,7 @@ class Platform(msgspec.Struct, frozen=True, kw_only=True):
     words: tuple[Vocabulary, ...] = ()
     #: VirtualSystemTypes an OVF package may have for it, best first; see `Selection.families`.
     hardware: tuple[str, ...] = ()
+    cloud: CloudLimits | None = None
     untested: str  #: what could not be tried, in words for the user
 
     def form(self, name: str | None = None) -> Form | None:

@@ -8,6 +8,7 @@ from kensho.appliances.assemble import assemble
 from kensho.appliances.image.partitions import firmware_of
 from kensho.appliances.origin import Origin
 from kensho.appliances.package import Package
+from kensho.appliances.store import Store
 from kensho.disks import open_disk
 from kensho.model.appliance import Appliance, DiskImage, File, Network
 from kensho.model.finding import Finding, Severity
@@ -36,9 +37,13 @@ def open_single_disk(origin: Origin, _selection: Selection) -> Package:
     The firmware is what the disk's partitions are made for. FormatError kinds when the image
     cannot be read, PackageError when another file of it is missing.
     """
-    store = origin.beside()
+    return open_disk_in(origin.beside(), origin, origin.name, "disk")
+
+
+def open_disk_in(store: Store, origin: Origin, name: str, kind: str) -> Package:
+    """Open the disk image ``name`` of a store, which belongs to the package then."""
     try:
-        source = store.open(origin.name)
+        source = store.open(name)
         reader = open_disk(source, sibling=store.open)
         try:
             firmware = firmware_of(reader)
@@ -47,13 +52,12 @@ def open_single_disk(origin: Origin, _selection: Selection) -> Package:
                 _assumptions(origin.name, firmware),
                 *_device(Path(origin.path)),
             )
-            appliance = _appliance(
-                origin, source.size, reader.virtual_size, reader.format, firmware
-            )
+            facts = (source.size, reader.virtual_size, reader.format)
+            appliance = _appliance(origin, name, *facts, firmware)
         finally:
             reader.close()
             source.close()
-        return assemble("disk", origin.path, appliance, store, findings, own=(origin.name,))
+        return assemble(kind, origin.path, appliance, store, findings, own=(name,))
     except BaseException:
         store.close()
         raise
@@ -69,7 +73,7 @@ def _device(path: Path) -> tuple[Finding, ...]:
 
 
 def _appliance(
-    origin: Origin, size: int, capacity: int, format_: str, firmware: Firmware
+    origin: Origin, name: str, size: int, capacity: int, format_: str, firmware: Firmware
 ) -> Appliance:
     machine = Machine(
         id="vm",
@@ -86,7 +90,7 @@ def _appliance(
         name=origin.stem,
         machines=(machine,),
         images=(DiskImage(_IMAGE, _FILE, capacity, format_),),
-        files=(File(_FILE, origin.name, size),),
+        files=(File(_FILE, name, size),),
         networks=(Network(_NETWORK),),
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from kensho.convert.rules import (
+    clouds,
     cpu,
     deployment,
     disks,
@@ -37,6 +38,7 @@ RULES: tuple[Rule, ...] = (
     nics.check,
     other_devices.check,
     drivers.check,
+    clouds.check,
     deployment.check,
     licences.check,
     identity.check,

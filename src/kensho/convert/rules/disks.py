@@ -22,7 +22,9 @@ def check(journey: Journey) -> Iterator[Finding]:
                 yield from _disk(drive, fact)
                 if fact is not None:
                     yield from _size(fact, journey.form.disk.size_step)
-            elif isinstance(drive, Cdrom) and (drive.file or drive.host_device):
+            elif (
+                isinstance(drive, Cdrom) and drive.id in moved and (drive.file or drive.host_device)
+            ):
                 yield note(
                     "KF-326",
                     f"the medium in CD drive {drive.name or drive.id} is not carried over",
@@ -38,6 +40,12 @@ def _placement(
     if moved is None:
         if isinstance(drive, Floppy):
             yield note("KF-327", f"floppy drive {name} is left out", before.name)
+        elif isinstance(drive, Cdrom):
+            yield note(
+                "KF-500",
+                f"CD drive {name} is left out: the target's machines have none",
+                before.name,
+            )
         return
     old, new = before.controller(drive.controller), after.controller(moved.controller)
     if old is None or new is None:

@@ -1,0 +1,1 @@
+"""KubeVirt: VirtualMachine and DataVolume manifests."""

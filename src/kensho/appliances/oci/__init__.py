@@ -1,0 +1,1 @@
+"""OCI images: the container disk KubeVirt starts from."""

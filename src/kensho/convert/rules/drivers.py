@@ -15,9 +15,7 @@ from kensho.model.machine import NicModel
 
 #: Devices for which Windows has no driver of its own.
 NOT_IN_WINDOWS = frozenset({C.VIRTIO_SCSI, C.VIRTIO_BLK, C.PVSCSI, C.XEN_VBD})
-NICS_NOT_IN_WINDOWS = frozenset(
-    {NicModel.VIRTIO, NicModel.VMXNET3, NicModel.XEN, NicModel.ENA}
-)
+NICS_NOT_IN_WINDOWS = frozenset({NicModel.VIRTIO, NicModel.VMXNET3, NicModel.XEN, NicModel.ENA})
 #: Xen shows every disk as an emulated IDE disk too, until the guest's own driver takes over.
 _HAS_STAND_IN = frozenset({"xenserver"})
 

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+
+from kensho.convert.plan import Request, make_plan
+from kensho.convert.run import run_plan
+from kensho.model.finding import Severity
+from kensho.model.units import GIB, MIB, TIB
+
+
+def plan_for(tmp_path, target, size=5 * MIB + 512, **wishes):
+    source = tmp_path / "web.raw"
+    with source.open("wb") as file:
+        file.write(b"boot")
+        file.truncate(size)
+    return make_plan(Request(str(source), target, **wishes))
+
+
+def found(plan):
+    return {f.code: f for f in plan.findings}
+
+
+@pytest.mark.parametrize("target", ["aws", "azure", "gcp", "openstack"])
+def test_every_cloud_takes_a_disk(tmp_path, target):
+    plan = plan_for(tmp_path, target, guest="debian12")
+    assert run_plan(plan, tmp_path / "out").check == "ok"
+    assert not plan.blocked
+    assert "KF-505" in found(plan)
+
+
+def test_azure_gets_whole_mib(tmp_path):
+    plan = plan_for(tmp_path, "azure", guest="debian12")
+    assert plan.disks[0].virtual_size == 6 * MIB
+    run_plan(plan, tmp_path / "out")
+    assert (tmp_path / "out" / "web-disk1.vhd").stat().st_size == 6 * MIB + 512
+    assert "KF-329" in found(plan)
+
+
+def test_too_large_disks_block(tmp_path):
+    plan = plan_for(tmp_path, "gcp", size=2 * TIB + GIB)
+    assert found(plan)["KF-501"].severity is Severity.BLOCKED
+
+
+def test_guests_and_sizes(tmp_path):
+    codes = found(plan_for(tmp_path, "aws", guest="freebsd14"))
+    assert "register-image" in codes["KF-503"].action
+    assert "KF-503" not in found(
+        plan_for(tmp_path, "aws", form="register-image", guest="freebsd14")
+    )
+    codes = found(plan_for(tmp_path, "azure", guest="debian12-32"))
+    assert "KF-504" in codes
+    assert "Standard_B2s" in codes["KF-502"].message
+    assert codes["KF-502"].severity is Severity.NOTE

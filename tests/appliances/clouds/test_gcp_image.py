@@ -15,7 +15,11 @@ from kensho.model.errors import KenshoError, PackageError
 from kensho.model.units import GIB, MIB
 from kensho.storage import FileSource
 
-CONTENT = {0: b"\xeb\x63\x90boot" * 200, 3 * MIB + 512: b"middle" * 4000, 9 * MIB - 700: b"end" * 200}
+CONTENT = {
+    0: b"\xeb\x63\x90\0boot" * 150,
+    3 * MIB + 512: b"middle" * 4000,
+    9 * MIB - 700: b"end" * 200,
+}
 
 
 def raw_disk(path, size=9 * MIB, content=CONTENT):

@@ -1,0 +1,145 @@
+"""An initramfs as the kernel sees it: archives one after the other, the later ones on top.
+
+Spec: the kernel's Documentation/driver-api/early-userspace/buffer-format.rst; microcode before the
+rest: Documentation/arch/x86/microcode.rst. What makes it is told by the files in it: Debian's
+initramfs-tools, dracut, Arch's mkinitcpio, Alpine's mkinitfs.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+
+from kensho.guest.linux.initramfs.codecs import MOST, codec_of, unpack
+from kensho.guest.linux.initramfs.cpio import MAGICS, Entry, read_archive
+from kensho.model.errors import CorruptError, LimitError
+
+_MOST_MEMBERS = 64
+_MOST_LINKS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One member: ``codec`` is None for a plain archive; offset and size in the file, bytes."""
+
+    codec: str | None
+    offset: int
+    size: int
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Initramfs:
+    """A whole initramfs; ``files`` is what is there when all members are unpacked."""
+
+    segments: tuple[Segment, ...]
+    files: dict[str, Entry]
+
+    @property
+    def codec(self) -> str | None:
+        """What the last member is compressed with: the kernel can read that for sure."""
+        return self.segments[-1].codec if self.segments else None
+
+    @property
+    def maker(self) -> str:
+        """``initramfs-tools``, ``dracut``, ``mkinitcpio``, ``mkinitfs`` or ``""``."""
+        for name, marks in _MAKERS:
+            if any(mark in self.files for mark in marks):
+                return name
+        init = self.get("init")
+        return "mkinitfs" if init and _ALPINE in bytes(init.data) else ""
+
+    def real(self, path: str) -> str:
+        """Return where a path leads when the links in it are followed; it need not exist."""
+        done, rest, hops = "", path.strip("/").split("/"), 0
+        while rest:
+            part = rest.pop(0)
+            if part in {"", "."}:
+                continue
+            if part == "..":
+                done = posixpath.dirname(done)
+                continue
+            here = f"{done}/{part}" if done else part
+            entry = self.files.get(here)
+            target = entry.link if entry else None
+            if target is None:
+                done = here
+                continue
+            hops += 1
+            if hops > _MOST_LINKS:
+                return here
+            done = "" if target.startswith("/") else done
+            rest = target.strip("/").split("/") + rest
+        return done
+
+    def get(self, path: str) -> Entry | None:
+        """Return the file at a path, links followed; None when there is none."""
+        return self.files.get(self.real(path))
+
+
+_MAKERS = (
+    ("dracut", ("usr/lib/dracut", "lib/dracut")),
+    ("initramfs-tools", ("conf/initramfs.conf",)),
+    ("mkinitcpio", ("init_functions",)),
+)
+_ALPINE = b"Alpine Init"
+
+
+def open_initramfs(data: bytes, path: str = "") -> Initramfs:
+    """Take an initramfs apart; ``path`` is for messages.
+
+    Raises CorruptError for what is none or is damaged, LimitError for one that unpacks to too
+    much, UnsupportedError for a compression that is not read.
+    """
+    view = memoryview(data)
+    segments: list[Segment] = []
+    place, total = 0, 0
+    while True:
+        while place < len(view) and view[place] == 0:
+            place += 1
+        if place == len(view):
+            break
+        if len(segments) == _MOST_MEMBERS:
+            raise LimitError(f"has more than {_MOST_MEMBERS} members", path=path, offset=place)
+        segment, unpacked = _segment(view, place, path)
+        total += unpacked
+        if total > MOST:
+            raise LimitError(f"unpacks to more than {MOST} bytes", path=path)
+        segments.append(segment)
+        place += segment.size
+    if not segments:
+        raise CorruptError("is no initramfs: there is nothing in it", path=path)
+    files: dict[str, Entry] = {}
+    for segment in segments:
+        for entry in segment.entries:
+            files[entry.name] = entry
+    return Initramfs(tuple(segments), files)
+
+
+def _segment(view: memoryview, place: int, path: str) -> tuple[Segment, int]:
+    rest = view[place:]
+    if bytes(rest[:6]) in MAGICS:
+        entries, size = read_archive(rest, path)
+        return Segment(None, place, size, tuple(entries)), size
+    codec = codec_of(rest)
+    if codec is None:
+        raise CorruptError(
+            "is no initramfs: neither a cpio archive nor compressed", path=path, offset=place
+        )
+    unpacked, size = unpack(rest, codec, path)
+    return Segment(codec, place, size, tuple(_entries(unpacked, path))), len(unpacked)
+
+
+def _entries(unpacked: bytes, path: str) -> list[Entry]:
+    """Return the entries of all archives within one member."""
+    view = memoryview(unpacked)
+    entries: list[Entry] = []
+    place = 0
+    while True:
+        while place < len(view) and view[place] == 0:
+            place += 1
+        if place == len(view):
+            return entries
+        found, size = read_archive(view[place:], path)
+        entries += found
+        place += size

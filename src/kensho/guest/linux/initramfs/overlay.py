@@ -1,0 +1,48 @@
+"""An archive appended to an initramfs, with the modules it lacks.
+
+The kernel unpacks members one after the other, later ones on top; so what the guest has made stays
+as it is, and nothing of the guest is run. Two things must not be in it: a folder where the base has
+a link (it would take its place), and drivers of network adapters alone (the names given to
+adapters within the initramfs would hold, before the guest's own rules are there).
+"""
+
+from __future__ import annotations
+
+import posixpath
+import stat
+from collections.abc import Mapping
+
+from kensho.guest.linux.initramfs.codecs import pack
+from kensho.guest.linux.initramfs.cpio import Entry, write_archive
+from kensho.guest.linux.initramfs.image import Initramfs
+
+#: Where an archive begins: the loader's 4 bytes, and a page's worth for readers that look there.
+_ALIGNMENT = 512
+_FOLDER, _FILE = stat.S_IFDIR | 0o755, stat.S_IFREG | 0o644
+
+
+def with_overlay(data: bytes, base: Initramfs, files: Mapping[str, bytes]) -> bytes:
+    """Return the initramfs ``data`` (taken apart in ``base``) with ``files`` on top.
+
+    Paths are relative to its root; links of the base in them are followed. Files that are there
+    already with the same content are left out; with none left, ``data`` comes back as it is.
+    """
+    entries: dict[str, Entry] = {}
+    for path, content in sorted(files.items()):
+        place = base.real(path)
+        old = base.files.get(place)
+        if old is not None and bytes(old.data) == content:
+            continue
+        for folder in _folders(place):
+            if folder not in base.files and folder not in entries:
+                entries[folder] = Entry(folder, _FOLDER, memoryview(b""))
+        entries[place] = Entry(place, _FILE, memoryview(content))
+    if not entries:
+        return data
+    archive = pack(write_archive(list(entries.values())), base.codec)
+    return data + bytes(-len(data) % _ALIGNMENT) + archive
+
+
+def _folders(path: str) -> list[str]:
+    parts = posixpath.dirname(path).split("/") if "/" in path else []
+    return ["/".join(parts[: count + 1]) for count in range(len(parts))]

@@ -1,0 +1,1 @@
+"""Kernel modules of a Linux guest: which there are, what they need, what hardware they drive."""

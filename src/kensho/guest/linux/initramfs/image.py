@@ -67,7 +67,7 @@ class Initramfs:
                 continue
             hops += 1
             if hops > _MOST_LINKS:
-                return here
+                return "/".join([here, *rest])
             done = "" if target.startswith("/") else done
             rest = target.strip("/").split("/") + rest
         return done

@@ -43,7 +43,9 @@ class ModuleIndex:
     def drivers(self, modalias: str) -> tuple[str, ...]:
         """Return the names of what drives a device, by its modalias; built-in ones as well."""
         candidates = (
-            row for key in dict.fromkeys((_key(modalias), _bus(modalias))) for row in self.aliases.get(key, ())
+            row
+            for key in dict.fromkeys((_key(modalias), _bus(modalias)))
+            for row in self.aliases.get(key, ())
         )
         found = (name for pattern, name in candidates if fnmatch.fnmatchcase(modalias, pattern))
         return tuple(dict.fromkeys(found))

@@ -1,0 +1,164 @@
+"""Which devices a kernel starts from, told from its files."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from kensho.guest.devices import CONTROLLERS, NICS
+from kensho.guest.linux.initramfs.codecs import pack
+from kensho.guest.linux.initramfs.cpio import write_archive
+from kensho.guest.linux.initramfs.image import open_initramfs
+from kensho.guest.linux.initramfs.overlay import with_overlay
+from kensho.guest.linux.modules.index import module_name, read_index
+from kensho.guest.linux.modules.modinfo import read_modinfo
+from kensho.guest.linux.verdict import (
+    Kernel,
+    Place,
+    judge_controller,
+    judge_nic,
+    modules_in,
+)
+from kensho.model.errors import CorruptError
+from kensho.model.machine import ControllerModel, NicModel
+from tests.guest.linux.trees import INDEX, MODULES, debian_base
+
+VERSION = MODULES.rpartition("/")[2]
+VIRTIO = (
+    "kernel/drivers/virtio/virtio.ko",
+    "kernel/drivers/virtio/virtio_ring.ko",
+    "kernel/drivers/virtio/virtio_pci.ko",
+    "kernel/drivers/block/virtio_blk.ko.zst",
+)
+
+
+def kernel(*modules: str) -> Kernel:
+    image = open_initramfs(write_archive(debian_base(*modules)))
+    return Kernel(VERSION, read_index(INDEX), modules_in(image, VERSION))
+
+
+def test_a_kvm_only_initramfs() -> None:
+    guest = kernel(*VIRTIO)
+    virtio = judge_controller(guest, ControllerModel.VIRTIO_BLK)
+    assert virtio is not None
+    assert (virtio.place, virtio.works) == (Place.INITRAMFS, True)
+    assert set(virtio.drivers) == {"virtio_pci", "virtio_blk"}
+    pvscsi = judge_controller(guest, ControllerModel.PVSCSI)
+    assert pvscsi is not None
+    assert (pvscsi.place, pvscsi.works) == (Place.ROOT, False)
+    assert pvscsi.lacking == ("vmw_pvscsi", "sd_mod")
+    nvme = judge_controller(guest, ControllerModel.NVME)
+    assert nvme is not None
+    assert (nvme.place, nvme.works) == (Place.KERNEL, True)
+    lsi = judge_controller(guest, ControllerModel.LSILOGIC)
+    assert lsi is not None
+    assert (lsi.place, lsi.works) == (Place.NOWHERE, False)
+    assert lsi.lacking[-1].startswith("pci:v00001000d00000030")
+
+
+def test_an_adapter_may_wait_for_the_root_file_system() -> None:
+    nic = judge_nic(kernel(), NicModel.VMXNET3)
+    assert nic is not None
+    assert (nic.place, nic.works) == (Place.ROOT, True)
+    e1000 = judge_nic(kernel(), NicModel.E1000)
+    assert e1000 is not None
+    assert not e1000.works
+
+
+def test_a_module_counts_only_with_all_it_needs() -> None:
+    half = kernel("kernel/drivers/scsi/vmw_pvscsi.ko", "kernel/drivers/scsi/sd_mod.ko")
+    assert judge_controller(half, ControllerModel.PVSCSI).works is False  # type: ignore[union-attr]
+    whole = kernel(
+        "kernel/drivers/scsi/vmw_pvscsi.ko",
+        "kernel/drivers/scsi/sd_mod.ko",
+        "kernel/drivers/scsi/scsi_mod.ko",
+    )
+    assert judge_controller(whole, ControllerModel.PVSCSI).works is True  # type: ignore[union-attr]
+
+
+def test_names_stand_in_where_the_kernel_does_not_tell_what_is_built_in() -> None:
+    texts = INDEX | {
+        "modules.builtin": "kernel/ata_piix.ko\nkernel/sd_mod.ko\n",
+        "modules.builtin.modinfo": "",
+    }
+    old = Kernel(VERSION, read_index(texts))
+    verdict = judge_controller(old, ControllerModel.IDE)
+    assert verdict is not None
+    assert (verdict.place, verdict.works) == (Place.KERNEL, True)
+
+
+def test_the_closure_is_in_the_order_of_loading() -> None:
+    index = read_index(INDEX)
+    order = index.closure(["ahci", "virtio-blk"])
+    assert order == (
+        "scsi_mod", "libata", "libahci", "crc32c_generic", "ahci",
+        "virtio_ring", "virtio", "virtio_blk",
+    )  # fmt: skip
+
+
+def test_an_overlay_turns_the_verdict() -> None:
+    data = pack(write_archive(debian_base(*VIRTIO)), "zstd")
+    base = open_initramfs(data)
+    index = read_index(INDEX)
+    wanted = index.closure(["vmw_pvscsi", "sd_mod"])
+    files = {f"lib/modules/{VERSION}/{index.files[name]}": b"\x7fELF" for name in wanted}
+    image = open_initramfs(with_overlay(data, base, files))
+    after = Kernel(VERSION, index, modules_in(image, VERSION))
+    for model in (ControllerModel.PVSCSI, ControllerModel.VIRTIO_BLK):
+        verdict = judge_controller(after, model)
+        assert verdict is not None
+        assert verdict.works
+
+
+def test_every_device_of_the_model_has_its_drivers() -> None:
+    no_driver = {ControllerModel.SCSI, ControllerModel.FLOPPY}
+    assert set(CONTROLLERS) == set(ControllerModel) - no_driver
+    # Old VMware adapters have had no driver in Linux since 2.6; SR-IOV depends on the host.
+    unknown = {NicModel.VMXNET, NicModel.VMXNET2, NicModel.SRIOV, NicModel.UNKNOWN}
+    assert set(NICS) == set(NicModel) - unknown
+
+
+@pytest.mark.parametrize("codec", [None, "gzip", "xz", "zstd"])
+def test_modinfo_is_what_modinfo_says(tmp_path: Path, codec: str | None) -> None:
+    records = b"license=GPL\0alias=pci:v000015ADd000007C0sv*sd*bc*sc*i*\0depends=scsi_mod\0firmware=a/b.bin\0"
+    data = elf(records)
+    pairs = read_modinfo(pack(data, codec), "x.ko")
+    assert pairs == tuple(tuple(r.decode().split("=", 1)) for r in records.split(b"\0") if r)
+    tool = shutil.which("modinfo") or shutil.which("/sbin/modinfo")
+    if tool and codec is None:
+        (tmp_path / "x.ko").write_bytes(data)
+        run = subprocess.run(
+            [tool, "-F", "alias", str(tmp_path / "x.ko")],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert run.stdout.strip() == dict(pairs)["alias"]
+
+
+def elf(records: bytes) -> bytes:
+    names = b"\0.modinfo\0.shstrtab\0"
+    head = struct.pack("<4sBBBB8xHHIQQQIHHHHHH", b"\x7fELF", 2, 1, 1, 0, 1, 62, 1, 0, 0,
+                       64 + len(records) + len(names), 0, 64, 0, 0, 64, 3, 2)  # fmt: skip
+    row = struct.Struct("<IIQQQQIIQQ")
+    rows = (
+        row.pack(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+        + row.pack(1, 1, 2, 0, 64, len(records), 0, 0, 1, 0)
+        + row.pack(10, 3, 0, 0, 64 + len(records), len(names), 0, 0, 1, 0)
+    )
+    return head + records + names + rows
+
+
+def test_what_is_no_module() -> None:
+    with pytest.raises(CorruptError):
+        read_modinfo(b"MZ" + bytes(100), "x.ko")
+    with pytest.raises(CorruptError):
+        read_modinfo(elf(b"a=b\0")[:200], "x.ko")
+
+
+def test_names_of_modules() -> None:
+    assert module_name("kernel/drivers/net/xen-netfront.ko.zst") == "xen_netfront"

@@ -92,7 +92,7 @@ def test_generation_2(tmp_path, written):
     package = opened(tmp_path, written(gen2()))
     machine = package.appliance.machines[0]
     assert machine.firmware == FirmwareSettings(Firmware.UEFI, secure_boot=True, tpm=True)
-    assert machine.memory == Memory(2 * GIB, reservation=GIB, limit=4 * GIB)
+    assert machine.memory == Memory(2 * GIB, minimum=GIB, limit=4 * GIB)
     assert (machine.cpu.count, machine.cpu.nested_virtualization) == (4, True)
     assert [d.shared for d in machine.disks] == [False, True]
     assert machine.nics == (

@@ -30,6 +30,7 @@ def keep_facts(machine: Machine, carries: Carries) -> Machine:
     """Return the machine with the facts that a form carries, and no others."""
     change = msgspec.structs.replace
     cpu, memory = machine.cpu, machine.memory
+    dynamic = carries.dynamic_memory and memory.minimum is not None
     return change(
         machine,
         cpu=change(
@@ -46,8 +47,8 @@ def keep_facts(machine: Machine, carries: Carries) -> Machine:
             memory,
             hot_add=memory.hot_add and carries.memory_hot_add,
             reservation=memory.reservation if carries.reservations else None,
-            limit=memory.limit if carries.reservations else None,
-            minimum=None,
+            limit=memory.limit if carries.reservations or dynamic else None,
+            minimum=memory.minimum if dynamic else None,
             huge_pages=False,
         ),
         drives=tuple(_disk(d, carries) if isinstance(d, Disk) else d for d in machine.drives),

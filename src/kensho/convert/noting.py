@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import msgspec
 
 from kensho.appliances import open_package
-from kensho.appliances.package import Container, DiskJob
+from kensho.appliances.package import Container, DiskJob, Document
 from kensho.convert.plan import Plan
 from kensho.convert.returning import disk_file
 from kensho.disks import DiskWriter
@@ -31,9 +31,16 @@ _REHEARSAL = "rehearsal"
 _ENVIRONMENT = "guestinfo.ovfenv"
 
 
-def note_name(plan: Plan, form: Form) -> str:
-    """Return the name of the note beside the result, empty when there is none."""
-    return "" if plan.after.origin is None or form.carries.origin else f"{plan.name}{SUFFIX}"
+def note_name(plan: Plan, form: Form, documents: Sequence[Document] = ()) -> str:
+    """Return the name of the note beside the result, empty when there is none.
+
+    In a result with folders it is beside the machine's file, the first document, and called like it.
+    """
+    if plan.after.origin is None or form.carries.origin:
+        return ""
+    if form.disk_folder and documents:
+        return str(PurePosixPath(documents[0].name).with_suffix(SUFFIX))
+    return f"{plan.name}{SUFFIX}"
 
 
 def rehearse(plan: Plan, form: Form, write: Container, folder: Path) -> Appliance | None:
@@ -58,15 +65,13 @@ def rehearse(plan: Plan, form: Form, write: Container, folder: Path) -> Applianc
         path.unlink(missing_ok=True)
 
 
-def read_back(folder: Path, names: Iterable[str], disks: Iterable[str]) -> Appliance | None:
+def read_back(documents: Iterable[Path]) -> Appliance | None:
     """Return the machine that one of the documents describes; None when none does."""
-    images = set(disks)
-    for name in names:
-        if name not in images:
-            with contextlib.suppress(KenshoError):
-                found = _read(folder / name)
-                if found is not None:
-                    return found
+    for path in documents:
+        with contextlib.suppress(KenshoError):
+            found = _read(path)
+            if found is not None:
+                return found
     return None
 
 

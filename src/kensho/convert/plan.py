@@ -223,14 +223,14 @@ def read_plan(path: Path) -> Plan:
             path=path,
             hint="make the plan again",
         )
-    find_form(find_platform(plan.target), plan.form)
-    _check_names(plan, path)
+    _check_names(plan, find_form(find_platform(plan.target), plan.form), path)
     return plan
 
 
-def _check_names(plan: Plan, path: Path) -> None:
+def _check_names(plan: Plan, form: Form, path: Path) -> None:
     """Refuse names that `make_plan` would not give: they become files in the output folder."""
-    names = [plan.name, *(step.filename for step in plan.disks)]
+    folder = form.disk_name(plan.name, "")
+    names = [plan.name, *(step.filename.removeprefix(folder) for step in plan.disks)]
     names += [step.filename for step in plan.environments if step.filename]
     for name in names:
         if _PLAIN_NAME.fullmatch(name) is None or name in {LOCK, JOURNAL}:
@@ -397,7 +397,7 @@ def _disk_steps(facts: dict[str, ImageFacts], form: Form, name: str) -> Iterator
             source_format=fact.format,
             virtual_size=-(-fact.virtual_size // form.disk.size_step) * form.disk.size_step,
             data_size=fact.data_size,
-            filename=f"{name}-disk{number}{suffix}",
+            filename=form.disk_name(name, f"{name}-disk{number}{suffix}"),
             format=form.disk.format,
             subformat=form.disk.subformat,
         )

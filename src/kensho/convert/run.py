@@ -124,7 +124,7 @@ def _outputs(plan: Plan, form: Form, beside: Beside) -> tuple[str, ...]:
     # Renderers are pure: what they would write is known before the disks are copied.
     documents = _render(plan, form, tuple(_planned(step) for step in plan.disks))
     disks = (step.filename for step in plan.disks)
-    note = filter(None, (note_name(plan, form),))
+    note = filter(None, (note_name(plan, form, documents),))
     return (*disks, *texts, *(document.name for document in documents), *note, *reports)
 
 
@@ -240,7 +240,7 @@ def _run_folder(
     for step in in_order(mover.package, plan.disks):
         if any(d.filename == step.filename for d in done):
             continue
-        path = space.folder / step.filename
+        path = space.staged(step.filename)
         create = partial(_begin_disk, plan, step, mover.options)
         # What changes cannot be gone on with: the rest would be from another time.
         once = os.urandom(16) if mover.package.changing else b""
@@ -268,15 +268,15 @@ def _run_folder(
     for document in documents:
         space.put(document.name, document.data, executable=document.executable, private=told)
         names.append(document.name)
-    if note_name(plan, form):
-        found = read_back(space.folder, names, (d.filename for d in disks))
-        names.append(_put_note(plan, form, noted(plan, found), space))
+    if name := note_name(plan, form, documents):
+        images = {d.filename for d in disks}
+        found = read_back([space.staged(name) for name in names if name not in images])
+        names.append(_put_note(name, noted(plan, found), space))
     return disks, tuple(names)
 
 
-def _put_note(plan: Plan, form: Form, origin: Provenance | None, space: Workspace) -> str:
+def _put_note(name: str, origin: Provenance | None, space: Workspace) -> str:
     assert origin is not None
-    name = note_name(plan, form)
     space.put(name, dump_origin(origin, indent=1).encode() + b"\n")
     return name
 
@@ -301,7 +301,7 @@ def _run_container(
             compression=mover.options.compression,
         )
     if note_name(plan, form):
-        return disks, (name, _put_note(plan, form, origin, space))
+        return disks, (name, _put_note(note_name(plan, form), origin, space))
     return disks, (name,)
 
 
@@ -347,9 +347,7 @@ def _result(
         target=plan.target,
         form=form.name,
         folder=str(out),
-        files=tuple(
-            Output(n, (space.folder / n).stat().st_size, digests.get(n, "")) for n in names
-        ),
+        files=tuple(Output(n, space.staged(n).stat().st_size, digests.get(n, "")) for n in names),
         disks=disks,
         seconds=round(time.monotonic() - started, 2),
         findings=(*plan.findings, *findings),

@@ -10,6 +10,7 @@ from kensho.appliances import Package, open_package
 from kensho.appliances.package import PlacedDisk
 from kensho.convert.plan import Plan
 from kensho.convert.source import check_digests, opened_image
+from kensho.convert.workspace import plain_name
 from kensho.disks import DiskReader, open_disk
 from kensho.disks.compare import compare, content_root
 from kensho.disks.content import MerkleTree
@@ -36,7 +37,7 @@ def verify_folder(
     del plan, form
     roots = {}
     for disk in disks:
-        with FileSource(folder / disk.filename) as source:
+        with FileSource(folder / plain_name(disk.filename)) as source:
             reader = open_disk(source, format=disk.format)
             roots[disk.image] = _compare(package, disk, reader, meter)
             reader.close()

@@ -16,7 +16,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import msgspec
 
@@ -53,6 +53,10 @@ class Workspace:
     overwrite: bool
     sources: tuple[Path, ...]
 
+    def staged(self, name: str) -> Path:
+        """Return where a file of the result is until it is published: its folders come then."""
+        return self.folder / plain_name(name)
+
     def record(self, disks: tuple[PlacedDisk, ...]) -> None:
         """Note durably that these disks are complete."""
         _replace_bytes(
@@ -63,20 +67,25 @@ class Workspace:
         self, name: str, data: bytes, *, executable: bool = False, private: bool = False
     ) -> None:
         """Write a small file into the staging folder; ``private`` ones only the owner can read."""
-        _replace_bytes(self.folder / name, data, private=private)
+        _replace_bytes(self.staged(name), data, private=private)
         if executable:
-            (self.folder / name).chmod(0o755)
+            self.staged(name).chmod(0o755)
 
     def publish(self, names: tuple[str, ...]) -> None:
-        """Make files visible in the output folder, in this order, durably."""
+        """Make files visible in the output folder, in this order, durably.
+
+        Names are relative, with ``/``; no two of them end in the same part.
+        """
         if not self.overwrite:
             _refuse_existing(self.out, names)
         _refuse_sources(self.out, names, self.sources)
         for name in names:
-            _sync(self.folder / name)
+            _sync(self.staged(name))
+        folders = dict.fromkeys(_make_folder(self.out, name) for name in names)
         for name in names:
-            (self.folder / name).replace(self.out / name)
-        _sync(self.out)
+            self.staged(name).replace(self.out / name)
+        for folder in folders:
+            _sync(folder)
 
 
 @contextmanager
@@ -112,7 +121,7 @@ def workspace(
         resumed = _kept(folder, old) if old is not None and same else ()
         begun = _begun(folder, plan) if same else set()
         discarded = not (resumed or begun) and any(p.name != LOCK for p in folder.iterdir())
-        _clear(folder, keep={d.filename for d in resumed} | begun | {LOCK, JOURNAL})
+        _clear(folder, keep={plain_name(d.filename) for d in resumed} | begun | {LOCK, JOURNAL})
         space = Workspace(folder, out, digest, resumed, discarded, overwrite, sources)
         try:
             space.record(resumed)  # from here on, what is in the folder is this plan's
@@ -128,6 +137,20 @@ def workspace(
                     _remove_if_empty(out)
             raise
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def plain_name(name: str) -> str:
+    """Return the last part of a result's name."""
+    return PurePosixPath(name).name
+
+
+def _make_folder(out: Path, name: str) -> Path:
+    """Make the folder a result goes to; UsageError when a link there leads somewhere else."""
+    folder = (out / name).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    if folder != out and not folder.resolve().is_relative_to(out.resolve()):
+        raise UsageError(f"{folder.name} is a link that leads out of the folder", path=out)
+    return folder
 
 
 def _refuse_existing(out: Path, outputs: tuple[str, ...]) -> None:
@@ -178,7 +201,7 @@ def _kept(folder: Path, journal: Journal) -> tuple[PlacedDisk, ...]:
     """Return the finished disks that are really there, whole."""
     kept = []
     for disk in journal.disks:
-        path = folder / Path(disk.filename).name
+        path = folder / plain_name(disk.filename)
         if path.is_file() and path.stat().st_size == disk.file_size:
             kept.append(disk)
     return tuple(kept)
@@ -186,7 +209,7 @@ def _kept(folder: Path, journal: Journal) -> tuple[PlacedDisk, ...]:
 
 def _begun(folder: Path, plan: Plan) -> set[str]:
     """Return the names of the files in which disks not finished can be gone on with."""
-    paths = [folder / Path(step.filename).name for step in plan.disks]
+    paths = [folder / plain_name(step.filename) for step in plan.disks]
     return {file.name for path in paths if is_resumable(path) for file in leftovers(path)}
 
 

@@ -59,6 +59,7 @@ class Carries(msgspec.Struct, frozen=True, kw_only=True):
     memory_hot_add: bool = False
     nested_virtualization: bool = False
     reservations: bool = False  #: reservation and limit of processors and memory
+    dynamic_memory: bool = False  #: what a balloon may leave, and the most there may be
     any_name: bool = True  #: False where a machine's name has to be one for DNS
     clock: bool = False  #: what the hardware clock shows
     #: Which of `kensho.convert.mapping_facts.DISK_MODES` are written.
@@ -82,10 +83,15 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
     container: str = ""
     prefix: str = ""  #: of the container file's name, where the importer wants one
     suffix: str = ""  #: of the container file
+    disk_folder: str = ""  #: where the disks are in a result with folders; ``{name}`` is the stem
     several_machines: bool = False
     firmware: tuple[Firmware, ...] = (Firmware.BIOS, Firmware.UEFI)  #: that its files can say
     carries: Carries
     next_step: str = ""  #: what the user does with the result; ``{name}`` is the stem
+
+    def disk_name(self, stem: str, plain: str) -> str:
+        """Return the name of a disk in the result, with ``/`` where it is in a folder."""
+        return f"{self.disk_folder.format(name=stem)}/{plain}" if self.disk_folder else plain
 
     def container_name(self, stem: str) -> str:
         """Return the name of the container file."""

@@ -122,17 +122,17 @@ def _memory(configuration: Place, notes: Notes) -> Memory:
     size = _in_range(stated, "memory/bank/size", _DEFAULT_MEMORY_MIB, _MOST_MEMORY_MIB, notes)
     if bank is None or not bank.flag("dynamic_memory_enabled"):
         return Memory(size * MIB)
-    # Dynamic memory goes from the reservation to the limit; the machine starts with its size.
+    # What Hyper-V calls reservation is what the balloon leaves; the machine starts with its size.
     least, most = bank.number("reservation"), bank.number("limit")
     notes.add(
         "KF-477",
         Severity.NOTE,
         f"the machine has dynamic memory, {least} to {most} MiB",
-        action="read as the memory's reservation and limit",
+        action="read as its minimum and limit",
     )
     return Memory(
         size * MIB,
-        reservation=least * MIB if least is not None and 0 < least <= _MOST_MEMORY_MIB else None,
+        minimum=least * MIB if least is not None and 0 < least <= _MOST_MEMORY_MIB else None,
         limit=most * MIB if most is not None and 0 < most <= _MOST_MEMORY_MIB else None,
     )
 

@@ -29,7 +29,8 @@ def check(journey: Journey) -> Iterator[Finding]:
                 f"rounded from {memory.size} to {after.memory.size} bytes",
             )
         carries = journey.form.carries
-        if (memory.reservation or memory.limit) and not carries.reservations:
+        said = after.memory.reservation, after.memory.limit
+        if (memory.reservation, memory.limit) != said:
             yield note("KF-347", "memory reservation or limit is not carried over", machine.name)
         if memory.hot_add and not carries.memory_hot_add:
             yield note("KF-348", "memory hot-add is not carried over", machine.name)

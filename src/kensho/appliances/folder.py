@@ -31,7 +31,7 @@ def descriptor_in(folder: Path) -> Path:
         [f for f in files if f.name == "ova.xml"],
         _hyperv(folder),
         _domains(files),
-        _by_suffix(files, {".ova"}),
+        _by_suffix(files, {".ova", ".box"}),
         _disks(files),
     ):
         if len(wanted) == 1:

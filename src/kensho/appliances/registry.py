@@ -34,6 +34,7 @@ from kensho.appliances.sniff import (
     is_xml,
     is_xva,
 )
+from kensho.appliances.vagrant.recognise import is_box
 from kensho.appliances.whole_packed import unpacked
 from kensho.disks.gcp import is_gcp_image
 from kensho.model.errors import CorruptError, UnsupportedError
@@ -70,6 +71,7 @@ _GCP = Source(
 SOURCES: tuple[Source, ...] = (
     _GCP,
     Source("xva", "XenServer or XCP-ng export", is_xva, "kensho.appliances.xva.open:open_xva"),
+    Source("vagrant", "Vagrant box", is_box, "kensho.appliances.vagrant.open:open_box"),
     Source("ova", "OVF package in a tar archive", is_tar, "kensho.appliances.ova.read:open_ova"),
     Source("vma", "Proxmox VE backup", is_vma, "kensho.appliances.proxmox.vma_open:open_vma"),
     Source("libvirt", "libvirt domain", is_domain, "kensho.appliances.libvirt.open:open_domain"),
@@ -88,7 +90,7 @@ SOURCES: tuple[Source, ...] = (
 
 #: A file named like this that has no mark of any kind is damaged, not a raw disk image.
 _MACHINE_SUFFIXES = frozenset(
-    {".ova", ".ovf", ".vmx", ".vbox", ".xva", ".vma", ".vmcx", ".mf", ".cert", ".xml"}
+    {".ova", ".ovf", ".vmx", ".vbox", ".xva", ".vma", ".vmcx", ".mf", ".cert", ".xml", ".box"}
 )
 
 REFUSED: tuple[Refused, ...] = (

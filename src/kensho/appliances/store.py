@@ -19,8 +19,9 @@ from kensho.model.errors import (
     UnsafePathError,
     UnsupportedError,
 )
-from kensho.storage import ByteSource, FileSource, TarMember, WindowSource
+from kensho.storage import ByteSource, FileSource, TarMember
 from kensho.storage.locator import open_source, shown, sibling_opener
+from kensho.storage.tar import open_member
 
 _MOST_ENTRIES = 10_000
 
@@ -175,7 +176,7 @@ def tar_store(archive: ByteSource, files: Mapping[str, TarMember]) -> Store:
         member = files.get(safe_name(name, archive.name))
         if member is None:
             raise missing(name, archive.name)
-        return WindowSource(archive, member.offset, member.size, f"{archive.name}#{member.name}")
+        return open_member(archive, member)
 
     return Store(archive.name, size_of, open_name, archive.close, tuple(files))
 

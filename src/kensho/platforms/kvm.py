@@ -177,6 +177,9 @@ CARRIES = Carries(
     disk_modes=frozenset({"read_only", "shared", "solid_state", "cache", "iops", "bandwidth"}),
 )
 
+#: The Vagrantfile of a box: processors, memory, one bus, one adapter, firmware.
+VAGRANT_CARRIES = Carries(annotation=True, nested_virtualization=True, disconnected_nics=False)
+
 PLATFORM = Platform(
     name="kvm",
     title="KVM (libvirt)",
@@ -189,6 +192,15 @@ PLATFORM = Platform(
             carries=CARRIES,
             render="kensho.appliances.libvirt.write:render",
             next_step="copy the .qcow2 to /var/lib/libvirt/images, then: virsh define {name}.xml",
+        ),
+        Form(
+            name="vagrant",
+            title="Vagrant box for libvirt",
+            disk=DiskFormat("qcow2", "compressed", "img"),
+            carries=VAGRANT_CARRIES,
+            container="kensho.appliances.vagrant.write:write_libvirt_box",
+            suffix="box",
+            next_step="vagrant box add --name {name} {name}.box, then: vagrant init {name}",
         ),
     ),
     controllers=CONTROLLERS,

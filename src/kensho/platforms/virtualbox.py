@@ -7,6 +7,8 @@ importer reads; the planner reports it.
 
 from __future__ import annotations
 
+import msgspec
+
 from kensho.model.guest_os import Generation
 from kensho.model.machine import ControllerModel as C
 from kensho.model.machine import Firmware, NicModel, SerialKind
@@ -116,6 +118,11 @@ CARRIES = Carries(
     any_name=False,
 )
 
+#: What its OVF says, and the address and firmware that the Vagrantfile sets.
+VAGRANT_CARRIES = msgspec.structs.replace(
+    CARRIES, products=False, eulas=False, mac=True, nested_virtualization=True
+)
+
 PLATFORM = Platform(
     name="virtualbox",
     title="Oracle VirtualBox",
@@ -131,6 +138,15 @@ PLATFORM = Platform(
             firmware=(Firmware.BIOS,),
             several_machines=True,
             next_step="VBoxManage import {name}.ova",
+        ),
+        Form(
+            name="vagrant",
+            title="Vagrant box for VirtualBox",
+            disk=DiskFormat("vmdk", "streamOptimized", "vmdk"),
+            carries=VAGRANT_CARRIES,
+            container="kensho.appliances.vagrant.write:write_virtualbox_box",
+            suffix="box",
+            next_step="vagrant box add --name {name} {name}.box, then: vagrant init {name}",
         ),
     ),
     controllers=CONTROLLERS,

@@ -184,6 +184,17 @@ PLATFORM = Platform(
             render="kensho.appliances.vmx.write:render",
             next_step="open {name}.vmx in VMware Workstation, Player or Fusion",
         ),
+        Form(
+            name="vagrant",
+            title="Vagrant box for VMware",
+            disk=DiskFormat("vmdk", "monolithicSparse", "vmdk"),
+            carries=msgspec.structs.replace(
+                VMX_CARRIES, nvram="", guestinfo=False, cdrom_image=False
+            ),
+            container="kensho.appliances.vagrant.write:write_vmware_box",
+            suffix="box",
+            next_step="vagrant box add --name {name} {name}.box, then: vagrant init {name}",
+        ),
     ),
     controllers=CONTROLLERS,
     native=DevicePolicy(

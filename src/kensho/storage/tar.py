@@ -19,6 +19,8 @@ from kensho.model.errors import (
     UnsafePathError,
     UnsupportedError,
 )
+from kensho.storage.sparse import SparseSource
+from kensho.storage.window import WindowSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,13 +30,16 @@ if TYPE_CHECKING:
 BLOCK = 512
 _MAX_EXTRA = 1 << 20  # a long name or pax header is a few hundred bytes in practice
 _CHECKSUM = slice(148, 156)
+_MAX_PIECES = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TarMember:
     """A member: its data are ``size`` bytes from ``offset`` of the archive.
 
-    ``mtime`` in seconds since 1970, 0 when the header has none that can be read.
+    ``mtime`` in seconds since 1970, 0 when the header has none that can be read. A sparse member
+    (GNU's type S, made by ``tar -S``) has ``pieces``: (offset in the file, bytes) of the parts that
+    are stored one after the other from ``offset``; the rest of its ``size`` bytes is zero.
     """
 
     name: str
@@ -42,22 +47,32 @@ class TarMember:
     size: int
     type: Literal["file", "directory"] = "file"
     mtime: int = dataclasses.field(default=0, compare=False)
+    pieces: tuple[tuple[int, int], ...] | None = None
+
+    @property
+    def stored(self) -> int:
+        """Bytes that the archive has of it."""
+        return self.size if self.pieces is None else sum(length for _, length in self.pieces)
 
 
-def read_members(source: ByteSource, *, limit: int = 10_000) -> tuple[TarMember, ...]:
+def read_members(
+    source: ByteSource, *, limit: int = 10_000, sparse: bool = False
+) -> tuple[TarMember, ...]:
     """List the members of the archive in ``source``; only headers are read.
 
     Raises what `iterate_members` does.
     """
-    return tuple(iterate_members(source, limit=limit))
+    return tuple(iterate_members(source, limit=limit, sparse=sparse))
 
 
 def iterate_members(
-    source: ByteSource, *, limit: int = 10_000, distinct: bool = True
+    source: ByteSource, *, limit: int = 10_000, distinct: bool = True, sparse: bool = False
 ) -> Iterator[TarMember]:
     """Yield the members of an archive in their order, reading from front to back.
 
     ``distinct`` False: names may repeat, and none is remembered, for archives of millions.
+    ``sparse``: GNU's sparse members are for callers that open members with `open_member`; they
+    are an UnsupportedError otherwise.
 
     CorruptError for a bad header, TruncatedError when a member's data are not all
     there, UnsafePathError for links, devices and names that lead elsewhere,
@@ -85,11 +100,22 @@ def iterate_members(
             position = data + _padded(size)
             continue
         size = _pax_size(extra, size, source.name, position)
+        pieces: tuple[tuple[int, int], ...] | None = None
+        if sparse and kind == b"S":
+            pieces, real, data = _sparse_map(source, header, position)
+            header = header[:156] + b"0" + header[157:]
+            if sum(length for _, length in pieces) != size:
+                raise CorruptError(
+                    "a sparse member's parts are not its size", path=source.name, offset=position
+                )
+            size = real
         member = _member(header, extra, data, size, source.name, position)
+        if pieces is not None:
+            member = dataclasses.replace(member, pieces=pieces)
         extra = {}
-        if data + member.size > source.size:
+        if data + member.stored > source.size:
             raise TruncatedError(
-                f"member {member.name!r} needs {member.size} bytes, the archive ends after"
+                f"member {member.name!r} needs {member.stored} bytes, the archive ends after"
                 f" {source.size - data}",
                 path=source.name,
                 offset=data,
@@ -102,7 +128,54 @@ def iterate_members(
         if distinct:
             seen.add(member.name)
         yield member
-        position = data + _padded(member.size)
+        position = data + _padded(member.stored)
+
+
+def open_member(archive: ByteSource, member: TarMember) -> ByteSource:
+    """Return a member's bytes; the archive stays the caller's and has to stay open."""
+    name = f"{archive.name}#{member.name}"
+    window = WindowSource(archive, member.offset, member.stored, name)
+    if member.pieces is None:
+        return window
+    return SparseSource(window, member.pieces, member.size)
+
+
+def _sparse_map(
+    source: ByteSource, header: bytes, position: int
+) -> tuple[tuple[tuple[int, int], ...], int, int]:
+    """Return a sparse member's pieces, the size of the file, and where its data begin.
+
+    GNU's old format: 4 pairs in the header, 21 in each block that follows, a flag behind each
+    group that says whether another one comes, and the file's size behind the first.
+    """
+    name = source.name
+    real = _number(header[483:495], name, position, "realsize")
+    pairs = list(_pairs(header[386:482], name, position))
+    more, data = header[482], position + BLOCK
+    while more:
+        block = source.read_at(data, BLOCK)
+        pairs += _pairs(block[:504], name, data)
+        more, data = block[504], data + BLOCK
+        if len(pairs) > _MAX_PIECES:
+            raise LimitError(f"more than {_MAX_PIECES} parts", path=name, offset=position)
+    end = 0
+    for at, length in pairs:
+        if at < end or at + length > real:
+            raise CorruptError(
+                "a sparse member's parts overlap or are outside", path=name, offset=position
+            )
+        end = at + length
+    return tuple(pair for pair in pairs if pair[1]), real, data
+
+
+def _pairs(group: bytes, name: str, position: int) -> Iterator[tuple[int, int]]:
+    for at in range(0, len(group), 24):
+        if not any(group[at : at + 24]):
+            return
+        yield (
+            _number(group[at : at + 12], name, position, "sparse offset"),
+            _number(group[at + 12 : at + 24], name, position, "sparse length"),
+        )
 
 
 def checksum(header: bytes) -> int:

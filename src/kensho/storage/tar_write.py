@@ -83,6 +83,35 @@ class TarMemberSink:
         self._position += len(data)
 
 
+class TarRegion:
+    """A ByteSink for the member that ``TarWriter.region`` opened; its byte 0 is offset 0."""
+
+    __slots__ = ("_base", "_stream", "position")
+
+    def __init__(self, stream: PatchableStream, base: int) -> None:
+        self._stream = stream
+        self._base = base
+        self.position = 0  #: the member's size so far
+
+    def write_at(self, offset: int, data: ReadBuffer) -> None:
+        """Write all of ``data`` at ``offset``, growing the member as needed."""
+        self._stream.write_at(self._base + offset, data)
+        self.position = max(self.position, offset + len(data))
+
+    def truncate(self, size: int) -> None:
+        """Make the member ``size`` bytes long; it only ever grows."""
+        if size < self.position:
+            raise UsageError(f"a tar member of {self.position} bytes cannot shrink to {size}")
+        self.position = size
+
+    def flush(self) -> None:
+        """Leave that to whoever owns the archive."""
+
+    def settle(self) -> None:
+        """Let the archive go on behind the member."""
+        self._stream.advance_to(self._base + self.position)
+
+
 class TarWriter:
     """Writes members one after the other into ``stream``.
 
@@ -97,7 +126,7 @@ class TarWriter:
         self._mtime = max(0, min(mtime, _OCTAL_MAX - 1))
         self._names: set[str] = set()
         self._slots: list[TarSlot] = []
-        self._open: tuple[str, int, TarMemberSink] | None = None
+        self._open: tuple[str, int, TarMemberSink | TarRegion] | None = None
         self._placed: tuple[str, int, int] | None = None
 
     def add(self, name: str, data: ReadBuffer) -> None:
@@ -144,12 +173,24 @@ class TarWriter:
         self._open = (name, at, sink)
         return sink
 
+    def region(self, name: str) -> TarRegion:
+        """Start a member that is written at any offset, until its ``end``.
+
+        The stream has to have ``advance_to``; bytes that are never written are zero.
+        """
+        at = self._header(name, 0)
+        sink = TarRegion(self._stream, self._stream.position)
+        self._open = (name, at, sink)
+        return sink
+
     def end(self) -> int:
         """Finish the member begun last, write its size into its header and return it."""
         if self._open is None:
             raise UsageError("no tar member is open")
         name, at, sink = self._open
         self._open = None
+        if isinstance(sink, TarRegion):
+            sink.settle()
         self._pad(sink.position)
         self._stream.write_at(at, pack_header(_short(name), sink.position, self._mtime))
         return sink.position

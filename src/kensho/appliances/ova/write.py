@@ -63,7 +63,7 @@ def write_ova(
     placed = []
     for job, disk in zip(jobs, expected, strict=True):
         stream = HashingStream(tar.begin(disk.filename))
-        virtual_size, data_size = _write_disk(
+        virtual_size, data_size = write_disk(
             job, stream, compression, identity=f"{stem}/{job.image}"
         )
         placed.append(
@@ -106,7 +106,7 @@ def _expected(job: DiskJob, filename: str) -> PlacedDisk:
     )
 
 
-def _write_disk(
+def write_disk(
     job: DiskJob, stream: StreamSink, compression: str, *, identity: str
 ) -> tuple[int, int]:
     """Write one disk; return its size as written and the number of its bytes that are not zero."""

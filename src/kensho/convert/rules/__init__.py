@@ -23,6 +23,7 @@ from kensho.convert.rules import (
     nics,
     other_devices,
     space,
+    vagrant,
 )
 from kensho.convert.rules.journey import ImageFacts, Journey
 from kensho.model.finding import Finding
@@ -43,6 +44,7 @@ RULES: tuple[Rule, ...] = (
     licences.check,
     identity.check,
     extras.check,
+    vagrant.check,
     space.check,
 )
 

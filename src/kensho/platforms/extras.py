@@ -15,6 +15,8 @@ import msgspec
 
 from kensho.model.machine import Extra
 
+_NUMBER = re.compile(r"\[[0-9]+\]")  #: of an element among its like
+
 
 class Fate(enum.StrEnum):
     """What becomes of a setting in a target of its own dialect."""
@@ -76,7 +78,31 @@ VMX = Rules(
     "add the lines to the .vmx file",
 )
 
-RULES: dict[str, Rules] = {"vmx": VMX}
+#: Options of qm.conf(5).
+PVE = Rules(
+    (
+        Row(r"args|hookscript|ivshmem|(hostpci|usb|parallel|virtiofs)[0-9]+", Fate.HARM),
+        Row(r"serial[0-9]+", Fate.HARM, r"/"),
+        Row(r"cpu", Fate.HOST, r"^(cputype=)?custom-"),
+        Row(r"rng0", Fate.HOST, r"^(?!(source=)?/dev/(u?random|hwrng)(,|$))"),
+        Row(
+            r"affinity|hugepages|keephugepages|numa[0-9]+|amd-sev|intel-tdx|vmstatestorage",
+            Fate.HOST,
+        ),
+        Row(r"template|lock|parent|snaptime|vmstate|running.*", Fate.HOST),
+        Row(
+            r"agent|balloon|shares|cpu|cpulimit|cpuunits|numa|hotplug|onboot|startup|protection"
+            r"|tablet|tags|keyboard|localtime|startdate|freeze|kvm|acpi|autostart|rng0|watchdog"
+            r"|migrate_speed|migrate_downtime|spice_enhancements|audio0|smbios1|vmgenid|vga|vcpus"
+            r"|machine|(net|ide|sata|scsi|virtio)[0-9]+",
+            Fate.BACK,
+        ),
+    ),
+    Fate.OWN,
+    "use qm set VMID --OPTION VALUE",
+)
+
+RULES: dict[str, Rules] = {"vmx": VMX, "pve": PVE}
 
 
 def fate_of(extra: Extra) -> Fate:
@@ -84,7 +110,7 @@ def fate_of(extra: Extra) -> Fate:
     rules = RULES.get(extra.dialect)
     if rules is None:
         return Fate.BACK
-    place = extra.where.lower()
+    place = _NUMBER.sub("", extra.where.lower())
     for row in rules.rows:
         if re.fullmatch(row.pattern, place) and (not row.text or re.search(row.text, extra.text)):
             return row.fate

@@ -98,6 +98,7 @@ GUESTS = {
 }
 
 CARRIES = Carries(
+    extras=frozenset({"pve"}),
     cdrom_image=True,
     serial_ports=4,
     video=True,

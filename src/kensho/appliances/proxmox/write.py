@@ -23,6 +23,7 @@ from kensho.appliances.mapped import (
 )
 from kensho.appliances.names import dns_name, file_stem
 from kensho.appliances.package import Document, PlacedDisk
+from kensho.appliances.proxmox.extras import nic_parts, with_drive_parts, with_options
 from kensho.model import guest_os
 from kensho.model.appliance import Appliance
 from kensho.model.errors import UnsupportedError
@@ -66,9 +67,9 @@ def render(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tuple[Docum
     """
     machine = only_machine(appliance, "Proxmox VE")
     stem = file_stem(appliance.name)
-    options = _options(machine)
+    options = with_options(_options(machine), machine)
     drives = _drive_lines(appliance, machine, disks)
-    nics = [_nic(nic) for nic in machine.nics]
+    nics = [_nic(nic, nic_parts(number, machine)) for number, nic in enumerate(machine.nics)]
     boot = _boot_order(machine, drives)
     script = _script(f"{stem}-import.sh", machine, options, drives, nics, boot)
     notes = f"{_MADE_BY_KENSHO}\n{machine.annotation}"
@@ -151,6 +152,7 @@ def _drive_lines(
             options.append("ssd=1")
         if drive.read_only and key.startswith(("virtio", "scsi")):
             options.append("ro=1")
+        options = with_drive_parts(options, key, machine)
         lines.append(_DriveLine(key, placed_disk(drive, disks), ",".join(options)))
     return lines
 
@@ -178,7 +180,7 @@ def _key(machine: Machine, drive: Disk | Cdrom) -> str:
     return f"{prefix}{number}"
 
 
-def _nic(nic: Nic) -> tuple[str, str, str]:
+def _nic(nic: Nic, more: str) -> tuple[str, str, str]:
     """Return a network option in parts: before the bridge, the bridge if it is given, the rest."""
     model = word_for(QM.nics, nic.model)
     if model is None:
@@ -187,7 +189,7 @@ def _nic(nic: Nic) -> tuple[str, str, str]:
         r"[0-9a-fA-F][02468aceACE](:[0-9a-fA-F]{2}){5}", nic.mac
     ):
         model += f"={nic.mac.upper()}"
-    tail = f",tag={nic.vlan}" if nic.vlan else ""
+    tail = more + (f",tag={nic.vlan}" if nic.vlan else "")
     if nic.target_network and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", nic.target_network):
         raise UnsupportedError(f"not the name of a bridge: {nic.target_network!r}", field=nic.id)
     return f"{model},bridge=", nic.target_network, tail + ("" if nic.connected else ",link_down=1")

@@ -67,9 +67,9 @@ def render(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tuple[Docum
     """
     machine = only_machine(appliance, "Proxmox VE")
     stem = file_stem(appliance.name)
-    options = with_options(_options(machine), machine)
+    options = _options(machine)
     drives = _drive_lines(appliance, machine, disks)
-    nics = [_nic(nic, nic_parts(number, machine)) for number, nic in enumerate(machine.nics)]
+    nics = _nics(machine)
     boot = _boot_order(machine, drives)
     script = _script(f"{stem}-import.sh", machine, options, drives, nics, boot)
     notes = f"{_MADE_BY_KENSHO}\n{machine.annotation}"
@@ -89,7 +89,7 @@ def archived_config(
     """
     machine = only_machine(appliance, "Proxmox VE")
     drives = _drive_lines(appliance, machine, disks)
-    nics = [_nic(nic) for nic in machine.nics]
+    nics = _nics(machine)
     boot = _boot_order(machine, drives)
     text = _config(machine, _options(machine), drives, nics, boot, machine.annotation)
     return text, {line.key: line.placed.image for line in drives if line.placed is not None}
@@ -126,7 +126,7 @@ def _options(machine: Machine) -> dict[str, str]:
             options["smbios1"] = f"uuid={uuid.UUID(machine.uuid)}"
     for number in range(min(len(machine.serial_ports), 4)):
         options[f"serial{number}"] = "socket"
-    return options
+    return with_options(options, machine)
 
 
 def _drive_lines(
@@ -178,6 +178,10 @@ def _key(machine: Machine, drive: Disk | Cdrom) -> str:
             field=drive.id,
         )
     return f"{prefix}{number}"
+
+
+def _nics(machine: Machine) -> list[tuple[str, str, str]]:
+    return [_nic(nic, nic_parts(number, machine)) for number, nic in enumerate(machine.nics)]
 
 
 def _nic(nic: Nic, more: str) -> tuple[str, str, str]:

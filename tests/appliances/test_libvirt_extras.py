@@ -86,7 +86,7 @@ def source(tmp_path: Path) -> Path:
 
 def _plain(element: etree._Element | None) -> str:
     assert element is not None
-    text = etree.tostring(element, method="c14n", with_tail=False).decode()
+    text = etree.tostring(element, method="c14n", exclusive=True, with_tail=False).decode()
     return "".join(text.split())
 
 

@@ -22,11 +22,12 @@ from kensho.platforms.base import DevicePolicy, Platform
 _LISTED = 12
 _PORTABLE = "ova"
 _STRUCTS = ("cpu", "memory", "firmware")
-_WHOLE = (
-    *("name", "guest", "uuid", "annotation", "products", "eulas", "transports"),
-    *("serial_ports", "video", "sound", "usb", "others", "hardware_versions"),
-    *("host_devices", "shared_folders", "snapshots", "clock", "watchdog"),
+#: Paired one by one, kept as they are now, or (snapshots) not to be had again.
+_NOT_WHOLE = frozenset(
+    {*_STRUCTS, "id", "controllers", "drives", "nics", "extras", "hardware_sections", "ranges"}
+    | {"snapshots"}
 )
+_WHOLE = tuple(f for f in Machine.__struct_fields__ if f not in _NOT_WHOLE)
 _OF_ALL = ("name", "networks", "products", "eulas", "annotation", "start_order")
 
 

@@ -102,7 +102,44 @@ PVE = Rules(
     "use qm set VMID --OPTION VALUE",
 )
 
-RULES: dict[str, Rules] = {"vmx": VMX, "pve": PVE}
+#: Paths of elements, in lower case, without numbers.
+LIBVIRT = Rules(
+    (
+        Row(r"/domain/(.*:commandline|.*:override|.*:capabilities|bootloader.*)", Fate.HARM),
+        Row(r"/domain/seclabel", Fate.HARM, r"type=.none|relabel=.no"),
+        Row(r"/domain/sysinfo", Fate.HARM, r"(?s)^(?!<sysinfo\b[^>]*\btype=.smbios)|\bfile="),
+        Row(r"/domain/devices/(hostdev|filesystem|redirdev|smartcard|crypto)", Fate.HARM),
+        Row(
+            r"/domain/devices/graphics",
+            Fate.HARM,
+            r"passwd=|\b(listen|address)=.(?!127\.|::1|localhost)|<listen[^>]*type=.network",
+        ),
+        Row(r"/domain/devices/emulator", Fate.HARM, r">\s*(?!/usr/(s?bin|libexec|lib/xen)/)[^<]"),
+        Row(r"/domain/devices/channel", Fate.HOST, r"^<channel\b(?![^>]*\btype=.unix)"),
+        Row(
+            r"/domain/devices/rng", Fate.HOST, r">(?!\s*/dev/(u?random|hwrng)\s*<)[^<>]*</backend>"
+        ),
+        Row(
+            r"/domain/devices/rng", Fate.HOST, r"^(?![\s\S]*<backend\b[^>]*model=.(random|builtin))"
+        ),
+        Row(r"/domain/devices/vsock", Fate.HOST, r"^(?![\s\S]*\bauto=.yes)"),
+        Row(
+            r"/domain/(on_(poweroff|reboot|crash|lockfailure)|genid|clock|pm|cpu|features|sysinfo"
+            r"|metadata/.*)|/domain/devices/(watchdog|input|channel|panic|vsock|iommu|memballoon|rng)",
+            Fate.BACK,
+        ),
+        Row(
+            r"/domain/(os|vcpus?|currentmemory|maxmemory|title|resource|seclabel|\*)"
+            r"|/domain/devices/(controller|interface|disk|graphics|video|sound|audio|tpm|serial"
+            r"|console|parallel|emulator|hub)",
+            Fate.OWN,
+        ),
+    ),
+    Fate.HOST,
+    "use virsh edit NAME",
+)
+
+RULES: dict[str, Rules] = {"vmx": VMX, "pve": PVE, "libvirt": LIBVIRT}
 
 
 def fate_of(extra: Extra) -> Fate:

@@ -161,6 +161,7 @@ GUESTS = {
 FALLBACK = _choice(C.IDE, C.AHCI, NicModel.E1000)
 
 CARRIES = Carries(
+    extras=frozenset({"libvirt"}),
     cdrom_image=True,
     serial_ports=4,
     usb=True,

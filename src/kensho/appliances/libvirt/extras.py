@@ -34,12 +34,23 @@ def add_extras(root: etree._Element, machine: Machine) -> None:
             element, _ = parse_xml(extra.text.encode(errors="replace"), path=extra.where)
         except KenshoError:
             continue
+        _without_indentation(element)
         if "/metadata/" in extra.where:
             _add_metadata(root, element)
         elif "/devices/" in extra.where:
             _add_device(root, element, machine)
         else:
             _PARTS.get(str(element.tag), _replace)(root, element, machine)
+    # Each piece declares what was in scope where it came from.
+    etree.cleanup_namespaces(root, keep_ns_prefixes=[p for p in root.nsmap if p])
+
+
+def _without_indentation(element: etree._Element) -> None:
+    """Take away white space between elements, so that all of the document is indented alike."""
+    for part in element.iter():
+        part.tail = (part.tail or "").strip() or None
+        if len(part):
+            part.text = (part.text or "").strip() or None
 
 
 def _replace(root: etree._Element, element: etree._Element, machine: Machine) -> None:
@@ -86,7 +97,7 @@ def _add_features(root: etree._Element, element: etree._Element, machine: Machin
     features = root.find("features")
     if features is None:
         features = etree.SubElement(root, "features")
-    for child in element:
+    for child in list(element):
         if str(child.tag) in _FEATURES:
             _replace(features, child, machine)
 

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 
 from lxml import etree
 
+from kensho.appliances.libvirt.extras import add_extras
 from kensho.appliances.libvirt.platform import add_clock, add_features, add_firmware
 from kensho.appliances.libvirt.words import CACHES
 from kensho.appliances.mapped import (
@@ -70,6 +71,7 @@ def render(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tuple[Docum
     _add_drives(devices, appliance, machine, disks)
     _add_nics(devices, machine)
     _add_others(devices, machine)
+    add_extras(root, machine)
     files = (*(d.filename for d in disks.values()), *(f.href for f in appliance.files))
     root.addprevious(etree.Comment(_how_to(stem, files)))
     data = etree.tostring(
@@ -103,7 +105,7 @@ def _line(text: str) -> str:
 
 def libvirt_name(name: str) -> str:
     """Return what libvirt can call a domain; it makes file names of it: no slash, nothing hidden."""
-    return _line(name).replace("/", "-").lstrip(".") or "machine"
+    return _line(name).replace("/", "-").lstrip(". ") or "machine"
 
 
 def _add_identity(root: etree._Element, machine: Machine) -> None:

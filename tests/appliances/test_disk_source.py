@@ -66,6 +66,7 @@ def test_mbr_with_an_efi_partition(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[512:520] = bytes(8)
     data[450] = 0xEF
+    data[454:462] = struct.pack("<II", 2048, 2048)
     path.write_bytes(data)
     assert open_package(path).appliance.machines[0].firmware.kind is Firmware.UEFI
 

@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kensho.storage._cache import BlockCache
     from kensho.storage.atomic import PendingFile
     from kensho.storage.base import ByteSink, ByteSource, ReadBuffer, StreamSink, WriteBuffer
     from kensho.storage.digest import HashingStream, digest_source
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 #: Which module a name is in. Imported when it is first asked for: a copy of a raw disk needs no
 #: tar and no digests, and their imports would be a tenth of its time.
 _MODULES = {
+    "BlockCache": "_cache",
     "ByteSink": "base",
     "ByteSource": "base",
     "FileSink": "file",
@@ -38,6 +40,7 @@ _MODULES = {
 }
 
 __all__ = [
+    "BlockCache",
     "ByteSink",
     "ByteSource",
     "FileSink",

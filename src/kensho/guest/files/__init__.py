@@ -1,0 +1,1 @@
+"""Files of a guest, read in place: one seam, a reader per file system."""

@@ -1,0 +1,1 @@
+"""Where file systems lie: partitions, LVM volumes, what is encrypted or built of several disks."""

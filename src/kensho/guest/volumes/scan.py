@@ -1,0 +1,142 @@
+"""All volumes of a machine's disks: partitions, whole disks, LVM across them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from kensho.disks.base import DiskReader
+from kensho.disks.partition_table import Partition, PartitionTable, read_partition_table
+from kensho.guest.volumes.detect import Content, content_of
+from kensho.guest.volumes.lvm import PhysicalVolume, logical_volumes, read_pv
+from kensho.guest.volumes.view import CachedDisk, View, part_of
+from kensho.model.errors import KenshoError
+
+#: Kinds that hold other volumes or need a key, and what is to be done about them.
+REFUSALS = {
+    "crypto_LUKS": "encrypted with LUKS: its passphrase is needed, and cryptsetup",
+    "BitLocker": "encrypted with BitLocker: suspend or decrypt it in Windows first",
+    "linux_raid_member": "a member of a Linux software RAID: all members are needed, and mdadm",
+    "zfs_member": "a member of a ZFS pool: all members are needed, and zpool",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A volume that may hold a file system.
+
+    ``id`` is ``disk1p2``, ``disk1`` for a whole disk, or ``vg/lv``; ``view`` its bytes, None with
+    ``refusal`` saying why and what to do. ``partition`` is its entry, None where it has none.
+    """
+
+    id: str
+    size: int
+    content: Content
+    view: View | None = None
+    partition: Partition | None = None
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Volumes:
+    """What was found on all disks: ``tables`` in the order of the disks, ``problems`` in words."""
+
+    volumes: tuple[Volume, ...]
+    tables: tuple[PartitionTable | None, ...]
+    problems: tuple[str, ...] = ()
+
+    def find(self, word: str) -> Volume | None:
+        """Return the volume with that id, UUID, PARTUUID or label (``UUID=…``, ``LABEL=…`` too)."""
+        key, mark, value = word.partition("=")
+        value = (value if mark else key).strip('"')
+        for volume in self.volumes:
+            part = volume.partition
+            names = {
+                "UUID": volume.content.uuid.lower(),
+                "LABEL": volume.content.label,
+                "PARTUUID": part.uuid if part else "",
+                "PARTLABEL": part.name if part else "",
+            }
+            wanted = [names.get(key, "")] if mark else [volume.id, *names.values()]
+            if value and (value in wanted or value.lower() in wanted):
+                return volume
+        return None
+
+
+def scan(disks: Sequence[DiskReader]) -> Volumes:
+    """Return the volumes of these disks, which stay open as long as they are read.
+
+    A damaged part becomes a problem in words, or a volume with a refusal; the rest is still
+    found. Nothing is opened, decrypted or assembled by other programs.
+    """
+    volumes: list[Volume] = []
+    tables: list[PartitionTable | None] = []
+    problems: list[str] = []
+    for number, disk in enumerate(disks, 1):
+        name = f"disk{number}"
+        cached = CachedDisk(disk, name)
+        try:
+            table = read_partition_table(disk)
+        except KenshoError as error:
+            problems.append(f"{name}: {error.message}")
+            table = None
+        tables.append(table)
+        if table is not None and table.damaged:
+            problems.append(
+                f"{name}: the GPT is damaged"
+                + ("; its backup at the end of the disk is read" if table.backup else "")
+            )
+        volumes.extend(_volumes(cached, table, name))
+    volumes.extend(_logical(volumes, problems))
+    return Volumes(tuple(volumes), tuple(tables), tuple(problems))
+
+
+def _volumes(disk: CachedDisk, table: PartitionTable | None, name: str) -> Iterator[Volume]:
+    if table is None:
+        if disk.size:
+            yield _volume(disk, name, 0, disk.size, None)
+        return
+    for partition in table.partitions:
+        identity = f"{name}p{partition.number}"
+        yield _volume(disk, identity, partition.start, partition.size, partition)
+
+
+def _volume(
+    disk: CachedDisk, name: str, start: int, size: int, partition: Partition | None
+) -> Volume:
+    try:
+        view = part_of(disk, start, size, name)
+        content = content_of(view)
+    except KenshoError as error:
+        return Volume(name, size, Content(), None, partition, error.message)
+    refusal = REFUSALS.get(content.kind, "")
+    return Volume(name, size, content, None if refusal else view, partition, refusal)
+
+
+def _logical(volumes: list[Volume], problems: list[str]) -> Iterator[Volume]:
+    """Return the logical volumes; the physical ones in ``volumes`` lose their view."""
+    pvs: list[PhysicalVolume] = []
+    for number, volume in enumerate(volumes):
+        if volume.content.kind != "LVM2_member" or volume.view is None:
+            continue
+        disk, start = volume.view.whole()
+        volumes[number] = replace(volume, view=None, refusal="part of an LVM volume group")
+        try:
+            pvs.append(read_pv(disk, start, volume.size))
+        except KenshoError as error:
+            problems.append(f"{volume.id}: {error.message}")
+    try:
+        found = logical_volumes(pvs)
+    except KenshoError as error:
+        problems.append(error.message)
+        return
+    for lv in found:
+        name = f"{lv.group}/{lv.name}"
+        content, refusal = Content(), lv.refusal
+        if lv.view is not None:
+            try:
+                content = content_of(lv.view)
+                refusal = REFUSALS.get(content.kind, "")
+            except KenshoError as error:
+                refusal = error.message
+        yield Volume(name, lv.size, content, None if refusal else lv.view, None, refusal)

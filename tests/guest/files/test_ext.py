@@ -63,7 +63,7 @@ def test_every_file_of_a_tree(layout: str, tree: Path, tmp_path: Path) -> None:
             assert facts.size == theirs.st_size
             assert content(files, path) == (tree / path[1:]).read_bytes(), path
         if stat.S_ISLNK(theirs.st_mode):
-            assert ours.target == str((tree / path[1:]).readlink())
+            assert ours.target == os.readlink(tree / path[1:])  # noqa: PTH115 - Path would tidy it
     assert int(seen["/mode"].stat.mtime // 1e9) == 1_234_567_890
     assert seen["/fifo"].stat.kind is Kind.FIFO
     assert seen["/small"].link == "/dir/hard" or seen["/dir/hard"].link == "/small"

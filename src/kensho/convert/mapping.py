@@ -103,7 +103,6 @@ def map_machine(machine: Machine, platform: Platform, form: Form, policy: Device
         serial_ports=machine.serial_ports[: carries.serial_ports],
         usb=machine.usb if carries.usb else (),
         sound=machine.sound if carries.sound else None,
-        video=machine.video if carries.video else None,
         products=machine.products if carries.products else (),
         eulas=machine.eulas if carries.eulas else (),
         annotation=machine.annotation if carries.annotation else "",

@@ -29,8 +29,10 @@ DISK_MODES: dict[str, Any] = {
 def keep_facts(machine: Machine, carries: Carries) -> Machine:
     """Return the machine with the facts that a form carries, and no others."""
     change = msgspec.structs.replace
-    cpu, memory = machine.cpu, machine.memory
+    cpu, memory, video = machine.cpu, machine.memory, machine.video
     dynamic = carries.dynamic_memory and memory.minimum is not None
+    if video is not None and not carries.video_3d:
+        video = change(video, accelerated_3d=False)
     return change(
         machine,
         cpu=change(
@@ -52,6 +54,7 @@ def keep_facts(machine: Machine, carries: Carries) -> Machine:
             huge_pages=False,
         ),
         drives=tuple(_disk(d, carries) if isinstance(d, Disk) else d for d in machine.drives),
+        video=video if carries.video else None,
         clock=machine.clock if carries.clock else None,
         host_devices=(),
         shared_folders=(),

@@ -61,6 +61,7 @@ class Carries(msgspec.Struct, frozen=True, kw_only=True):
     reservations: bool = False  #: reservation and limit of processors and memory
     dynamic_memory: bool = False  #: what a balloon may leave, and the most there may be
     any_name: bool = True  #: False where a machine's name has to be one for DNS
+    video_3d: bool = False
     clock: bool = False  #: what the hardware clock shows
     #: Which of `kensho.convert.mapping_facts.DISK_MODES` are written.
     disk_modes: frozenset[str] = frozenset()
@@ -189,6 +190,10 @@ class Platform(msgspec.Struct, frozen=True, kw_only=True):
     most_cpus: int
     most_memory: int
     most_nics: int
+    #: Addresses it gives out itself, and those it takes as fixed ones (none listed: any), as the
+    #: beginning of an address or ``first-last``.
+    own_macs: tuple[str, ...] = ()
+    static_macs: tuple[str, ...] = ()
     #: Adapters that exist under BIOS alone.
     bios_nics: frozenset[NicModel] = frozenset()
     versions: tuple[Version, ...] = ()

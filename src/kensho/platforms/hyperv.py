@@ -111,6 +111,7 @@ PLATFORM = Platform(
         OLD,
     ),
     bios_nics=frozenset({NicModel.HYPERV_LEGACY}),
+    own_macs=("00:15:5d",),
     most_cpus=VERSIONS[-1].cpus,
     most_memory=VERSIONS[-1].memory,
     most_nics=VERSIONS[-1].nics,

@@ -209,6 +209,7 @@ PLATFORM = Platform(
     compatible=COMPATIBLE,
     fallback=FALLBACK,
     guests=GUESTS,
+    own_macs=("52:54:00",),
     most_cpus=VERSIONS[-1].cpus,
     most_memory=VERSIONS[-1].memory,
     most_nics=VERSIONS[-1].nics,

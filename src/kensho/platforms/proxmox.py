@@ -161,6 +161,7 @@ PLATFORM = Platform(
     compatible=COMPATIBLE,
     fallback=_choice(C.IDE, NicModel.E1000),
     guests=GUESTS,
+    own_macs=("bc:24:11",),
     most_cpus=VERSIONS[-1].cpus,
     most_memory=VERSIONS[-1].memory,
     most_nics=VERSIONS[-1].nics,

@@ -154,6 +154,7 @@ PLATFORM = Platform(
     compatible=POLICY,
     fallback=_choice(C.IDE, NicModel.E1000),
     guests=GUESTS,
+    own_macs=("08:00:27",),
     most_cpus=VERSIONS[-1].cpus,
     most_memory=VERSIONS[-1].memory,
     most_nics=VERSIONS[-1].nics,

@@ -117,6 +117,7 @@ CARRIES = Carries(
     network_names=True,
     secure_boot=True,
     any_name=False,
+    video_3d=True,
 )
 
 COMPATIBLE = DevicePolicy(
@@ -206,6 +207,8 @@ PLATFORM = Platform(
     compatible=COMPATIBLE,
     fallback=_choice(C.IDE, C.IDE, NicModel.E1000),
     guests=GUESTS,
+    own_macs=("00:0c:29", "00:50:56:80-00:50:56:bf", "00:05:69"),
+    static_macs=("00:50:56:00-00:50:56:3f",),
     most_cpus=VERSIONS[-1].cpus,
     most_memory=VERSIONS[-1].memory,
     most_nics=VERSIONS[-1].nics,

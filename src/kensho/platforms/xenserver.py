@@ -80,6 +80,7 @@ PLATFORM = Platform(
     controllers=(ControllerSupport(C.XEN_VBD, units=255, most=1),),
     native=POLICY,
     compatible=POLICY,
+    own_macs=("00:16:3e",),
     most_cpus=VERSIONS[-1].cpus,
     most_memory=VERSIONS[-1].memory,
     most_nics=VERSIONS[-1].nics,

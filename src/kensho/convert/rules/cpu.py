@@ -6,12 +6,14 @@ from collections.abc import Iterator
 
 from kensho.convert.rules.journey import Journey, note, warning
 from kensho.model.finding import Finding
+from kensho.model.machine import Machine
 
 
 def check(journey: Journey) -> Iterator[Finding]:
     """Find processor settings that the target cannot say or does not allow."""
     for machine, _ in journey.machines():
         cpu = machine.cpu
+        yield from _host(machine)
         if cpu.count > journey.platform.most_cpus:
             yield warning(
                 "KF-340",
@@ -39,3 +41,23 @@ def check(journey: Journey) -> Iterator[Finding]:
                 machine.name,
                 "switch it on after the import",
             )
+
+
+def _host(machine: Machine) -> Iterator[Finding]:
+    cpu = machine.cpu
+    if cpu.model:
+        yield note(
+            "KF-426",
+            f"the kind of processor ({cpu.model}) is not carried over",
+            machine.name,
+            "the target shows its own; software built for one processor, and licences, may notice",
+        )
+    bound = ["processors bound to the host's"] if cpu.pinned else []
+    bound += [f"{cpu.numa_nodes} NUMA nodes"] if cpu.numa_nodes > 1 else []
+    if bound:
+        yield note(
+            "KF-427",
+            f"not carried over: {' and '.join(bound)}",
+            machine.name,
+            "the host's scheduler decides; set it there for machines that need it",
+        )

@@ -93,7 +93,3 @@ def _disk(disk: Disk, facts: ImageFacts | None) -> Iterator[Finding]:
             name,
             "the image is right; its size is used",
         )
-    if disk.shared:
-        yield warning("KF-324", "the disk is shared between machines", name, "made a plain disk")
-    if disk.independent or disk.read_only or disk.solid_state:
-        yield note("KF-325", "independent, read-only or SSD mode is not carried over", name)

@@ -34,6 +34,13 @@ def check(journey: Journey) -> Iterator[Finding]:
                 before.name,
                 "off after the import; switch it on there if it is needed",
             )
+        if old.secure_boot and new.secure_boot and old.nvram and not new.nvram:
+            yield warning(
+                "KF-430",
+                "Secure Boot keys that were enrolled, and revocations (dbx), stay behind",
+                before.name,
+                "the target's own keys, mostly Microsoft's, hold; enrol yours again there",
+            )
         if old.tpm:
             kept = "a new, empty one is made" if new.tpm else "there is none in the target"
             yield warning(

@@ -34,3 +34,13 @@ def check(journey: Journey) -> Iterator[Finding]:
             yield note("KF-347", "memory reservation or limit is not carried over", machine.name)
         if memory.hot_add and not carries.memory_hot_add:
             yield note("KF-348", "memory hot-add is not carried over", machine.name)
+        if memory.minimum and not after.memory.minimum:
+            yield note(
+                "KF-428",
+                f"the guest may be left {format_bytes(memory.minimum)} of its memory (ballooning);"
+                " that is not carried over",
+                machine.name,
+                f"it gets all of its {format_bytes(after.memory.size)}",
+            )
+        if memory.huge_pages:
+            yield note("KF-429", "huge pages of the host are not carried over", machine.name)

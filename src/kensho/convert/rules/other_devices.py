@@ -26,6 +26,14 @@ def check(journey: Journey) -> Iterator[Finding]:
                 f"left out: serial ports after the {len(after.serial_ports)}.",
                 before.name,
             )
+        old_3d = before.video is not None and before.video.accelerated_3d
+        if old_3d and not (after.video is not None and after.video.accelerated_3d):
+            yield note(
+                "KF-432",
+                "3D acceleration is not carried over",
+                before.name,
+                "the desktop draws in software until there is a display adapter with it",
+            )
         if after.usb or after.sound or after.video:
             yield note(
                 "KF-354",

@@ -179,7 +179,9 @@ CARRIES = Carries(
 )
 
 #: The Vagrantfile of a box: processors, memory, one bus, one adapter, firmware.
-VAGRANT_CARRIES = Carries(annotation=True, nested_virtualization=True, disconnected_nics=False)
+VAGRANT_CARRIES = Carries(
+    annotation=True, nested_virtualization=True, disconnected_nics=False, cdrom=False, origin=True
+)
 
 PLATFORM = Platform(
     name="kvm",

@@ -190,7 +190,7 @@ PLATFORM = Platform(
             title="Vagrant box for VMware",
             disk=DiskFormat("vmdk", "monolithicSparse", "vmdk"),
             carries=msgspec.structs.replace(
-                VMX_CARRIES, nvram="", guestinfo=False, cdrom_image=False
+                VMX_CARRIES, nvram="", guestinfo=False, cdrom_image=False, origin=True
             ),
             container="kensho.appliances.vagrant.write:write_vmware_box",
             suffix="box",

@@ -205,6 +205,21 @@ def test_a_box_is_read_back(tmp_path: Path, target: str, firmware: str) -> None:
 
 
 @pytest.mark.parametrize("target", ["kvm", "virtualbox", "vmware"])
+def test_what_came_from_vmware_returns_as_it_was(tmp_path: Path, target: str) -> None:
+    path, _ = convert(tmp_path, target)
+    back = make_plan(Request(source=str(path), target="vmware", form="vmx"))
+    before = make_plan(
+        Request(source=str(tmp_path / "in" / "web.vmx"), target="vmware", form="vmx")
+    )
+    one, other = back.after.machines[0], before.after.machines[0]
+    for field in ("name", "cpu", "memory", "firmware", "controllers", "nics", "annotation"):
+        assert getattr(one, field) == getattr(other, field), field
+    assert [(d.controller, d.unit) for d in one.disks] == [
+        (d.controller, d.unit) for d in other.disks
+    ]
+
+
+@pytest.mark.parametrize("target", ["kvm", "virtualbox", "vmware"])
 def test_the_same_source_gives_the_same_box(tmp_path: Path, target: str) -> None:
     path, _ = convert(tmp_path, target)
     plan = make_plan(
@@ -230,6 +245,7 @@ def test_other_tools_unpack_it_and_read_its_disks(tmp_path: Path, target: str, t
     if target == "kvm":
         assert metadata == {
             "provider": "libvirt",
+            "name": "Web server",
             "format": "qcow2",
             "virtual_size": 1,
             "disks": [{"path": "box_0.img"}, {"path": "box_1.img"}],
@@ -249,8 +265,9 @@ def test_a_box_of_one_disk_is_version_1(tmp_path: Path) -> None:
         names = archive.getnames()
         metadata = archive.extractfile("metadata.json")
         assert metadata is not None
-        assert json.load(metadata) == {"provider": "libvirt", "format": "qcow2", "virtual_size": 1}
-    assert names == ["metadata.json", "Vagrantfile", "box.img"]
+        found = json.load(metadata)
+    assert found == {"provider": "libvirt", "name": "web", "format": "qcow2", "virtual_size": 1}
+    assert names[:3] == ["metadata.json", "Vagrantfile", "box.img"]
 
 
 def test_what_is_written_is_what_is_read() -> None:

@@ -12,6 +12,7 @@ from kensho.model.errors import CorruptError
 
 MAX_METADATA = 256 * 1024
 NAME = "metadata.json"
+NOTE = "kensho.json"  #: the note of where the machine came from
 _MOST_DISKS = 64
 
 
@@ -24,9 +25,13 @@ class BoxDisk(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Metadata(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The whole of it, as far as it matters here; ``virtual_size`` is in GB."""
+    """The whole of it, as far as it matters here; ``virtual_size`` is in GB.
+
+    ``name`` is the machine's: Vagrant leaves keys to others that it does not know.
+    """
 
     provider: str
+    name: str = ""
     format: str = ""
     virtual_size: int | float | str | None = None
     disks: tuple[BoxDisk, ...] = ()

@@ -18,7 +18,7 @@ from kensho.appliances.ovf.open import read_descriptor
 from kensho.appliances.package import Package
 from kensho.appliances.store import Store, find, read_text_file, tar_store
 from kensho.appliances.vagrant.libvirt_box import box_disks, read_libvirt
-from kensho.appliances.vagrant.metadata import MAX_METADATA, NAME, Metadata, read_metadata
+from kensho.appliances.vagrant.metadata import MAX_METADATA, NAME, NOTE, Metadata, read_metadata
 from kensho.appliances.vagrant.recognise import VIRTUALBOX_OVF
 from kensho.appliances.vagrant.vagrantfile import MAX_VAGRANTFILE, Vagrantfile, read_vagrantfile
 from kensho.appliances.vmx.open import open_in
@@ -26,13 +26,14 @@ from kensho.disks import open_disk
 from kensho.model.appliance import Appliance
 from kensho.model.errors import KenshoError, PackageError, UnsupportedError, UsageError
 from kensho.model.machine import Extra, Firmware, Machine
+from kensho.model.origin import MAX_NOTE, try_origin
 from kensho.model.selection import Selection
 from kensho.storage import read_members
 
 _VMWARE = frozenset({"vmware_desktop", "vmware_fusion", "vmware_workstation", "vmware"})
 _VAGRANTFILE = "Vagrantfile"
 #: Files of a box that describe it and are no part of the machine.
-_OWN = (NAME, _VAGRANTFILE, "info.json", "include/_Vagrantfile")
+_OWN = (NAME, NOTE, _VAGRANTFILE, "info.json", "include/_Vagrantfile")
 _UNPACK = {
     "hyperv": "unpack it (tar -xf) and name the machine's file in its folder Virtual Machines",
     "parallels": "unpack it (tar -xf) and convert its .hdd disk alone",
@@ -75,7 +76,21 @@ def _open(store: Store, origin: Origin, selection: Selection) -> Package:
             field=f"{NAME} provider",
             hint=_UNPACK.get(provider, "boxes for libvirt, virtualbox and vmware_desktop are read"),
         )
-    return _with_vagrantfile(package, vagrantfile)
+    return _with_note(_with_vagrantfile(package, vagrantfile), store)
+
+
+def _with_note(package: Package, store: Store) -> Package:
+    """Return the package with the note of where its machine came from, if it has one."""
+    if NOTE not in store.names or package.appliance.origin is not None:
+        return package
+    found, findings = try_origin(
+        lambda: read_text_file(store, NOTE, MAX_NOTE), path=f"{package.path}#{NOTE}"
+    )
+    return dataclasses.replace(
+        package,
+        appliance=msgspec.structs.replace(package.appliance, origin=found),
+        findings=(*package.findings, *findings),
+    )
 
 
 def _metadata(store: Store, path: str) -> Metadata:
@@ -104,7 +119,7 @@ def _libvirt(
     appliance, findings = read_libvirt(
         metadata,
         vagrantfile,
-        name=origin.stem,
+        name=metadata.name or origin.stem,
         firmware=_firmware_of(store, box_disks(metadata)[0].path),
         path=origin.path,
     )

@@ -18,13 +18,14 @@ from kensho.appliances.ova.write import write_disk
 from kensho.appliances.ovf.write import render_descriptor
 from kensho.appliances.ovf.write_dialects.virtualbox import VIRTUALBOX
 from kensho.appliances.package import DiskJob, PlacedDisk
-from kensho.appliances.vagrant.metadata import NAME, BoxDisk
+from kensho.appliances.vagrant.metadata import NAME, NOTE, BoxDisk
 from kensho.appliances.vagrant.recognise import VIRTUALBOX_OVF
 from kensho.appliances.vagrant.settings import libvirt_lines, virtualbox_lines, vmware_lines
 from kensho.appliances.vmx.write import render as render_vmx
 from kensho.disks import create_disk
 from kensho.model.appliance import Appliance
 from kensho.model.machine import Machine
+from kensho.model.origin import dump_origin
 from kensho.model.units import GIB
 from kensho.storage.file import FileSink
 from kensho.storage.tar_write import TarWriter
@@ -48,12 +49,13 @@ def write_libvirt_box(
     ordered = _boot_first(machine, jobs)
     names = ["box.img"] if len(ordered) == 1 else [f"box_{n}.img" for n in range(len(ordered))]
     tar = TarWriter(sink, mtime=timestamp)
-    _add_json(tar, _libvirt_metadata(ordered, names))
+    _add_json(tar, _libvirt_metadata(machine, ordered, names))
     tar.add("Vagrantfile", libvirt_lines(machine))
     placed = [
         _write_region(tar, job, filename, "qcow2", "compressed", f"{name}/{job.image}", compression)
         for job, filename in zip(ordered, names, strict=True)
     ]
+    _add_note(tar, appliance)
     tar.finish()
     return tuple(placed)
 
@@ -114,6 +116,7 @@ def write_vmware_box(
     named = msgspec.structs.replace(appliance, name=stem)
     for document in render_vmx(named, {disk.image: disk for disk in placed}):
         tar.add(document.name, document.data)
+    _add_note(tar, appliance)
     tar.finish()
     return tuple(placed)
 
@@ -123,10 +126,13 @@ def _boot_first(machine: Machine, jobs: Iterable[DiskJob]) -> list[DiskJob]:
     return sorted(jobs, key=lambda job: boot is None or job.image != boot.image)
 
 
-def _libvirt_metadata(jobs: Sequence[DiskJob], names: Sequence[str]) -> dict[str, object]:
+def _libvirt_metadata(
+    machine: Machine, jobs: Sequence[DiskJob], names: Sequence[str]
+) -> dict[str, object]:
     gigabytes = -(-jobs[0].virtual_size // GIB) if jobs else 1
     found: dict[str, object] = {
         "provider": "libvirt",
+        "name": machine.name.encode("utf-8", "replace").decode(),
         "format": "qcow2",
         "virtual_size": max(1, gigabytes),
     }
@@ -137,6 +143,12 @@ def _libvirt_metadata(jobs: Sequence[DiskJob], names: Sequence[str]) -> dict[str
 
 def _add_json(tar: TarWriter, value: dict[str, object]) -> None:
     tar.add(NAME, msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+
+
+def _add_note(tar: TarWriter, appliance: Appliance) -> None:
+    """Keep the note of where the machine came from, which Vagrant does not look at."""
+    if appliance.origin is not None:
+        tar.add(NOTE, dump_origin(appliance.origin, indent=1).encode())
 
 
 def _base_mac(machine: Machine, name: str) -> str:

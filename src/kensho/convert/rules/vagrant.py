@@ -46,10 +46,3 @@ def _libvirt(machine: Machine, after: Machine) -> Iterator[Finding]:
             "the boot disk's; virtio-scsi becomes virtio-blk, which needs virtio_blk in the guest"
             " and calls the disks vda, vdb and so on",
         )
-    if after.cdroms:
-        yield note(
-            "KF-469",
-            "a libvirt box has no CD drives",
-            machine.name,
-            "declare them in your Vagrantfile: libvirt.storage :file, :device => :cdrom",
-        )

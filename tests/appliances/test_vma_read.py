@@ -329,17 +329,10 @@ def test_large_blocks_of_lzo_are_refused():
 
 def test_the_note_of_where_it_came_from_travels_inside(tmp_path):
     path = placed(tmp_path, archive(CONTENT))
-    for number, (source, target, form) in enumerate(
-        [(path, "kvm", None), ("0", "proxmox", "vma"), ("1", "kvm", None)]
-    ):
-        folder = tmp_path / str(number)
-        source = (
-            source
-            if source is path
-            else next(f for f in (tmp_path / source).iterdir() if f.suffix in {".xml", ".zst"})
-        )
-        run_plan(make_plan(Request(str(source), target, form)), folder)
-    (packed,) = (tmp_path / "1").glob("*.vma.zst")
+    run_plan(make_plan(Request(str(path), "kvm")), tmp_path / "kvm")
+    (domain,) = (tmp_path / "kvm").glob("*.xml")
+    run_plan(make_plan(Request(str(domain), "proxmox", "vma")), tmp_path / "pve")
+    (packed,) = (tmp_path / "pve").glob("*.vma.zst")
     package = open_package(packed)
     assert package.appliance.origin is not None
     package.close()

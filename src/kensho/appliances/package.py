@@ -66,7 +66,8 @@ class PlacedDisk(msgspec.Struct, frozen=True):
 
     Sizes in bytes; ``sha256`` of the file, empty when it was not computed;
     ``data_size`` is the number of bytes of the virtual disk that are not zero;
-    ``content_root`` is the Merkle root of docs/integrity.md over all its bytes.
+    ``content_root`` is the Merkle root of docs/integrity.md over all its bytes; ``identity`` is what
+    the file calls itself, as readers have it in their details: for documents that name it.
     """
 
     image: str
@@ -78,6 +79,7 @@ class PlacedDisk(msgspec.Struct, frozen=True):
     data_size: int
     sha256: str = ""
     content_root: str = ""
+    identity: str = ""
 
 
 class Document(msgspec.Struct, frozen=True):

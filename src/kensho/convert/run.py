@@ -28,7 +28,7 @@ from kensho.convert.result import Output, Result
 from kensho.convert.source import check_digests, identify, opened, opened_image
 from kensho.convert.verify import verify_container, verify_folder
 from kensho.convert.workspace import Workspace, plan_digest, workspace
-from kensho.disks import DiskWriter, content_root, create_disk
+from kensho.disks import DiskWriter, content_root, create_disk, open_disk
 from kensho.disks.copy import copy_disk
 from kensho.disks.resume import pending_disk
 from kensho.model.appliance import Provenance
@@ -39,6 +39,7 @@ from kensho.model.progress import Meter
 from kensho.platforms import Form, find_form, find_platform
 from kensho.storage.atomic import PendingFile
 from kensho.storage.base import ByteSink
+from kensho.storage.file import FileSource
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -257,6 +258,7 @@ def _run_folder(
                 file_size=path.stat().st_size,
                 data_size=data_size,
                 content_root=mover.roots.get(step.image, ""),
+                identity=_identity_of(path, step),
             )
         )
         space.record(tuple(done))
@@ -279,6 +281,16 @@ def _put_note(name: str, origin: Provenance | None, space: Workspace) -> str:
     assert origin is not None
     space.put(name, dump_origin(origin, indent=1).encode() + b"\n")
     return name
+
+
+def _identity_of(path: Path, step: DiskStep) -> str:
+    """Return what a disk that was written calls itself; empty when its format has no word for it."""
+    with FileSource(path) as source:
+        reader = open_disk(source, format=step.format)
+        try:
+            return str(reader.details.get("identity", ""))
+        finally:
+            reader.close()
 
 
 def _run_container(

@@ -139,7 +139,33 @@ LIBVIRT = Rules(
     "use virsh edit NAME",
 )
 
-RULES: dict[str, Rules] = {"vmx": VMX, "pve": PVE, "libvirt": LIBVIRT}
+#: Elements by their place, in lower case.
+VBOX = Rules(
+    (
+        Row(r"machine/hardware/(sharedfolders|remotedisplay)|machine/teleporter", Fate.HARM),
+        Row(
+            r"machine/hardware/(clipboard|draganddrop)", Fate.HARM, r"Bidirectional|ToHost|ToGuest"
+        ),
+        Row(r"machine/extradata", Fate.HARM, r"VBoxInternal"),
+        Row(r"machine/hardware/paravirt", Fate.HARM, r"\bdebug="),
+        Row(r"machine/hardware/network", Fate.HARM, r"<(\w+:)?Forwarding\b"),
+        Row(r"machine/hardware/usb", Fate.HOST, r"<(\w+:)?DeviceFilter\b"),
+        Row(r"machine/hardware/(hostpci|lpt|videocapture|videorecording|recording)", Fate.HOST),
+        Row(r"machine/hardware/uart", Fate.HOST, r'hostMode="(?!Disconnected)'),
+        Row(r"machine/(extradata|groups)", Fate.BACK),
+        Row(r"machine/hardware/(cpu|bios|display|hid|hpet|chipset|paravirt|rtc|io)", Fate.BACK),
+        Row(
+            r"machine/hardware/(guest|guestproperties|emulatedusb|clipboard|draganddrop)", Fate.BACK
+        ),
+        Row(r"virtualbox/.*|machine/@.*|machine/(mediaregistry|snapshot|platform)", Fate.OWN),
+        Row(r"machine/hardware/(platform|firmware|network|uart|usb|audioadapter)", Fate.OWN),
+        Row(r"machine/hardware/trustedplatformmodule", Fate.OWN),
+    ),
+    Fate.HOST,
+    "use VBoxManage modifyvm, setextradata and sharedfolder",
+)
+
+RULES: dict[str, Rules] = {"vmx": VMX, "pve": PVE, "libvirt": LIBVIRT, "vbox": VBOX}
 
 
 def fate_of(extra: Extra) -> Fate:

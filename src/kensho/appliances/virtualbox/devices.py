@@ -27,7 +27,7 @@ from kensho.platforms.virtualbox import VBOX
 from kensho.platforms.words import meaning, word_for
 
 #: How an adapter is plugged in, and that in words; the element's name attribute is the network.
-_ATTACHED = {
+ATTACHED = {
     "NAT": "VirtualBox NAT of the machine's own",
     "NATNetwork": "VirtualBox NAT network",
     "BridgedInterface": "bridged to the host's interface",
@@ -73,12 +73,12 @@ def read_nics(
 
 
 def _network(adapter: etree._Element) -> Network | None:
-    attached = child(adapter, *_ATTACHED)
+    attached = child(adapter, *ATTACHED)
     if attached is None:
         return None
     kind = local(attached)
     name = attribute(attached, "name") or attribute(attached, "driver") or kind
-    return Network(name, _ATTACHED[kind])
+    return Network(name, ATTACHED[kind])
 
 
 def _mac(adapter: etree._Element, name: str, notes: Notes) -> str | None:

@@ -143,8 +143,8 @@ def test_there_and_back_again(tmp_path, form):
     back = open_package(tmp_path / "out" / name)
     first = open_package(path)
     (a,), (b,) = first.appliance.machines, back.appliance.machines
-    assert (a.name, a.cpu, a.memory, a.firmware, a.uuid, a.annotation) == (
-        (b.name, b.cpu, b.memory, b.firmware, b.uuid, b.annotation)
+    assert (a.name, a.cpu.count, a.memory, a.firmware, a.uuid, a.annotation) == (
+        (b.name, b.cpu.count, b.memory, b.firmware, b.uuid, b.annotation)
     )
     assert [(d.controller, d.unit, d.boot_order) for d in a.disks] == [
         (d.controller, d.unit, d.boot_order) for d in b.disks

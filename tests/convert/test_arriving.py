@@ -170,8 +170,9 @@ def test_the_same_as_from_the_file(
     assert ours.plan.timestamp == theirs.plan.timestamp
     for file in theirs.files:
         one, other = tmp_path / "out" / file.name, tmp_path / "file" / "out" / file.name
-        # A VHD, a VHDX and a monolithic VMDK have ids made from where they come from.
-        if not file.name.endswith((".vhd", ".vhdx", ".vmdk")):
+        # A VHD, a VHDX, a monolithic VMDK and a VDI have ids made from where they come from, which
+        # VirtualBox's settings name.
+        if not file.name.endswith((".vhd", ".vhdx", ".vmdk", ".vdi", ".vbox")):
             assert one.read_bytes() == other.read_bytes(), file.name
 
 

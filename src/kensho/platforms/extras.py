@@ -157,7 +157,7 @@ VBOX = Rules(
         Row(
             r"machine/hardware/(guest|guestproperties|emulatedusb|clipboard|draganddrop)", Fate.BACK
         ),
-        Row(r"virtualbox/.*|machine/@.*|machine/(mediaregistry|snapshot|platform)", Fate.OWN),
+        Row(r"virtualbox/.*|machine/@.*|machine/(snapshot|platform)", Fate.OWN),
         Row(r"machine/hardware/(platform|firmware|network|uart|usb|audioadapter)", Fate.OWN),
         Row(r"machine/hardware/trustedplatformmodule", Fate.OWN),
     ),

@@ -23,7 +23,7 @@ from kensho.model.machine import Extra
 
 #: Children of Hardware that are read to the last attribute, and so not kept.
 _READ_WHOLE = frozenset({"Memory", "Boot", "StorageControllers"})
-_READ_OF_MACHINE = frozenset({"Hardware", "StorageControllers", "Description"})
+_READ_OF_MACHINE = frozenset({"Hardware", "StorageControllers", "Description", "MediaRegistry"})
 _MACHINE_ATTRIBUTES = frozenset({"uuid", "name", "OSType"})
 #: What belongs to VirtualBox's host or its guest additions, in words.
 _HOST_SIDE = {

@@ -14,6 +14,7 @@ from kensho.convert.deployment.settings import Setting, read_all_settings
 from kensho.convert.deployment.settle import Deployment
 from kensho.convert.mapping import Devices
 from kensho.convert.plan import Request
+from kensho.convert.renewing import IdentityPolicy
 from kensho.model.machine import Firmware
 from kensho.model.selection import Selection
 
@@ -58,6 +59,9 @@ class Wishes:
         NAME=TARGET: the target's network for one of the package's; *=TARGET is for all.
     accept_eula
         Accept the package's licence agreements on the record; `kensho eula` shows them.
+    identity
+        keep: a move; new: a copy with its own UUID, MAC addresses and serial numbers. The name
+        stays; --name gives another.
     origin
         Write the note that brings the machine back as it was, and use one that is there.
     """
@@ -77,6 +81,7 @@ class Wishes:
     properties: Path | None = None
     network: Annotated[tuple[str, ...], Flag] = ()
     accept_eula: Annotated[bool, Flag] = False
+    identity: IdentityPolicy = IdentityPolicy.KEEP
     origin: bool = True
 
     def settings(self) -> tuple[Setting, ...]:
@@ -112,4 +117,5 @@ class Wishes:
                 accept_eulas=self.accept_eula,
             ),
             origin=self.origin,
+            machine_identity=self.identity,
         )

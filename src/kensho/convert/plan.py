@@ -25,6 +25,7 @@ from kensho.convert.deployment.settings import Given, resolve
 from kensho.convert.deployment.settle import Deployment, settle, shown, summarise
 from kensho.convert.mapping import DeviceRow, Devices, choose_policy, map_machine, written_back
 from kensho.convert.nvram import keep_nvram
+from kensho.convert.renewing import IdentityPolicy, draw, renew
 from kensho.convert.returning import Returned, home_policy, take_note
 from kensho.convert.rules import ImageFacts, Journey, check_all
 from kensho.convert.source import Identity, identify, opened, opened_image, select_machine
@@ -84,6 +85,7 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     selection: Selection = Selection()
     deployment: Deployment = Deployment()
     origin: bool = True  #: use the note of where the machine came from, and write one
+    machine_identity: IdentityPolicy = IdentityPolicy.KEEP
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,6 +150,10 @@ def make_plan(request: Request, *, out: Path | None = None, arrival: Arrival | N
         facts, problems, opened_files = _look_at_images(package, before)
         placed = _map(before, platform, form, request, name, assigned, home=returned.home)
         after = keep_nvram(package, before, placed.after, form, name)
+        if request.machine_identity is IdentityPolicy.NEW:
+            drawn = draw(before, platform)
+            after = renew(after, drawn, form.carries)
+            returned = replace(returned, first=renew(returned.first, drawn, None))
         placed = replace(placed, after=after)
         disks = tuple(_disk_steps(facts, form, name))
         journey = Journey(
@@ -161,6 +167,7 @@ def make_plan(request: Request, *, out: Path | None = None, arrival: Arrival | N
             settled=summarise(before, request.deployment, assigned),
             environments=placed.environments,
             noted=request.origin,
+            renewed=request.machine_identity is IdentityPolicy.NEW,
         )
         return Plan(
             request=_without_passwords(request, assigned),

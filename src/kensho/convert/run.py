@@ -23,6 +23,7 @@ from kensho.convert.deployment.settings import Setting, resolve
 from kensho.convert.events import Listener, Message, Moved, Step, ignore
 from kensho.convert.noting import note_name, noted, read_back, rehearse
 from kensho.convert.plan import DiskStep, Plan, check_runnable, with_values
+from kensho.convert.renewing import IdentityPolicy
 from kensho.convert.report import render_html, report_names
 from kensho.convert.result import Output, Result
 from kensho.convert.source import check_digests, identify, opened, opened_image
@@ -339,7 +340,10 @@ def _disk_key(plan: Plan, step: DiskStep, options: Options) -> bytes:
 
 def _disk_identity(plan: Plan, step: DiskStep) -> bytes:
     """Return what a disk's identifiers are derived from: same source and plan, same bytes."""
-    return msgspec.json.encode((plan.identity, plan.target, plan.form, step.filename))
+    drawn: tuple[object, ...] = ()
+    if plan.request.machine_identity is IdentityPolicy.NEW:  # a copy's disks are others, too
+        drawn = tuple((m.uuid, *(n.mac for n in m.nics)) for m in plan.after.machines)
+    return msgspec.json.encode((plan.identity, plan.target, plan.form, step.filename, *drawn))
 
 
 def _result(

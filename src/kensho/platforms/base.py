@@ -194,6 +194,7 @@ class Platform(msgspec.Struct, frozen=True, kw_only=True):
     #: beginning of an address or ``first-last``.
     own_macs: tuple[str, ...] = ()
     static_macs: tuple[str, ...] = ()
+    mac_prefix: str = ""  #: of new addresses; empty where any locally administered one will do
     #: Adapters that exist under BIOS alone.
     bios_nics: frozenset[NicModel] = frozenset()
     versions: tuple[Version, ...] = ()

@@ -215,6 +215,7 @@ PLATFORM = Platform(
     versions=VERSIONS,
     words=(VMX,),
     memory_step=4 * MIB,
+    mac_prefix="00:50:56",
     hardware=("vmx",),
     untested="no VMware product was at hand: read back and checked against the DMTF schema",
 )

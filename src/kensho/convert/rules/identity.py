@@ -14,7 +14,9 @@ from kensho.platforms.versions import find, to_write
 def check(journey: Journey) -> Iterator[Finding]:
     """Find identities that the target cannot say."""
     for before, after in journey.machines():
-        if before.uuid and not after.uuid:
+        if journey.renewed:
+            yield _renewed(before, after)
+        elif before.uuid and not after.uuid:
             yield note(
                 "KF-370",
                 "the machine's UUID is not carried over",
@@ -27,6 +29,18 @@ def check(journey: Journey) -> Iterator[Finding]:
         yield from _version(journey, before, after)
         if before.annotation and not after.annotation:
             yield note("KF-371", "the notes are not carried over", before.name, "in the report")
+
+
+def _renewed(before: Machine, after: Machine) -> Finding:
+    drawn = [after.uuid, *(nic.mac for nic in after.nics)]
+    shown = ", ".join(word for word in drawn if word) or "the target draws it"
+    return note(
+        "KF-456",
+        f"the result is a copy with a new identity: {shown}",
+        before.name,
+        "leases and licences by UUID or MAC do not follow; host keys, machine-id or SID inside the"
+        " guest are as they were",
+    )
 
 
 def _version(journey: Journey, before: Machine, after: Machine) -> Iterator[Finding]:

@@ -38,6 +38,7 @@ class Journey:
     space_free: int | None
     settled: Settled = field(default_factory=Settled)
     environments: tuple[EnvironmentStep, ...] = ()
+    renewed: bool = False  #: the result is a copy with an identity of its own
     noted: bool = True  #: the result gets a note for the way back
 
     def machines(self) -> Iterator[tuple[Machine, Machine]]:

@@ -26,7 +26,7 @@ def check(journey: Journey) -> Iterator[Finding]:
         for nic in before.nics:
             if nic.id in new and carries.nic_models:
                 yield from _model(before, nic, new[nic.id])
-        if any(n.mac for n in before.nics) and not carries.mac:
+        if any(n.mac for n in before.nics) and not carries.mac and not journey.renewed:
             yield note(
                 "KF-333",
                 "MAC addresses are not carried over",
@@ -35,7 +35,7 @@ def check(journey: Journey) -> Iterator[Finding]:
             )
         for nic in before.nics:
             yield from _settings(before, nic, new.get(nic.id))
-        if any(n.mac for n in before.nics) and carries.mac:
+        if any(n.mac for n in before.nics) and carries.mac and not journey.renewed:
             yield from _addresses(before)
         named = {n.network for n in before.nics if n.network}
         networks = sorted(named - {n.network for n in before.nics if n.target_network})

@@ -1,0 +1,125 @@
+"""A new identity for a copy: what tells one machine from another is drawn anew.
+
+A move keeps the identity, a clone must not have it. New are the machine's UUID (and with it the
+serial number that VMware makes of it), the addresses of its adapters, serial numbers and generation
+ids among a vendor's own settings. They are drawn once, when the plan is made, and are in the plan.
+What the guest itself remembers (host keys, machine-id, SID) is its disk's, and stays.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+import secrets
+import uuid
+from dataclasses import dataclass
+
+import msgspec
+
+from kensho.model.appliance import Appliance
+from kensho.model.machine import Extra, Machine, Nic
+from kensho.platforms.base import Carries, Platform
+
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+#: Settings that are drawn anew: in these a UUID is replaced by another.
+_GENERATIONS = {
+    "libvirt": re.compile(r"/domain/genid"),
+    "pve": re.compile(r"vmgenid"),
+    "xva": re.compile(r".*/generation_id"),
+}
+#: Settings that go: the target makes new ones, or a copy has none.
+_GONE = {
+    "vmx": re.compile(r"(?i)uuid\.location|vc\.uuid|vm\.genidx?|.*\.generatedaddress(offset)?"),
+    "xva": re.compile(r".*/(mac_seed|bios_strings/.*(serial|uuid).*)"),
+    "xen": re.compile(r"uuid"),
+}
+#: Parts of settings that go: a serial number among what else is said of the board.
+_PARTS = {
+    "libvirt": re.compile(
+        r"<entry\b[^>]*\bname=[\"'](?:serial|uuid|asset)[\"'][^>]*>[^<]*</entry>\s*"
+    ),
+    "pve": re.compile(r"(?:^|,)(?:serial|uuid)=[^,]*"),
+}
+_PARTS_OF = {"libvirt": "/domain/sysinfo", "pve": "smbios1"}
+
+
+class IdentityPolicy(enum.StrEnum):
+    """Whether a machine is moved or copied."""
+
+    KEEP = "keep"  #: it is moved: the same machine elsewhere
+    NEW = "new"  #: it is copied: the old one goes on to be
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """The identity drawn for one machine: addresses by the id of their adapter."""
+
+    uuid: str
+    generation: str
+    macs: dict[str, str]
+
+
+def draw(appliance: Appliance, platform: Platform) -> dict[str, Renewed]:
+    """Draw an identity for every machine, by its id; no two are alike."""
+    taken: set[str] = set()
+    return {
+        machine.id: Renewed(
+            uuid=str(uuid.uuid4()),
+            generation=str(uuid.uuid4()),
+            macs={nic.id: _address(platform.mac_prefix, taken) for nic in machine.nics},
+        )
+        for machine in appliance.machines
+    }
+
+
+def renew(appliance: Appliance, drawn: dict[str, Renewed], carries: Carries | None) -> Appliance:
+    """Return the appliance with the identities drawn, as far as a form ``carries`` them."""
+    machines = tuple(
+        _renewed(m, drawn[m.id], carries) if m.id in drawn else m for m in appliance.machines
+    )
+    return msgspec.structs.replace(appliance, machines=machines)
+
+
+def _renewed(machine: Machine, new: Renewed, carries: Carries | None) -> Machine:
+    def address(nic: Nic) -> str | None:
+        return new.macs.get(nic.id) if carries is None or carries.mac else None
+
+    return msgspec.structs.replace(
+        machine,
+        uuid=new.uuid if carries is None or carries.uuid else None,
+        nics=tuple(msgspec.structs.replace(nic, mac=address(nic)) for nic in machine.nics),
+        extras=tuple(
+            _with_new_parts(extra, new)
+            for extra in machine.extras
+            if not _is(_GONE, extra.dialect, extra.where)
+        ),
+    )
+
+
+def _with_new_parts(extra: Extra, new: Renewed) -> Extra:
+    text = extra.text
+    if _is(_GENERATIONS, extra.dialect, extra.where):
+        text = _UUID.sub(new.generation, text)
+    if extra.where == _PARTS_OF.get(extra.dialect):
+        text = _PARTS[extra.dialect].sub("", text).lstrip(",")
+    return msgspec.structs.replace(extra, text=text)
+
+
+def _is(table: dict[str, re.Pattern[str]], dialect: str, where: str) -> bool:
+    pattern = table.get(dialect)
+    return pattern is not None and pattern.fullmatch(where) is not None
+
+
+def _address(prefix: str, taken: set[str]) -> str:
+    """Return an address below ``prefix``, else a locally administered one (IEEE 802-2014, 8.2)."""
+    while True:
+        octets = list(secrets.token_bytes(6))
+        octets[0] = octets[0] & 0xFC | 0x02
+        for place, octet in enumerate(bytes.fromhex(prefix.replace(":", ""))):
+            octets[place] = octet
+        if prefix == "00:50:56":
+            octets[3] &= 0x3F  # VMware's own are above
+        address = ":".join(f"{octet:02x}" for octet in octets)
+        if address not in taken:
+            taken.add(address)
+            return address

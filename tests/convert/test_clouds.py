@@ -51,3 +51,16 @@ def test_guests_and_sizes(tmp_path):
     assert "KF-504" in codes
     assert "Standard_B2s" in codes["KF-502"].message
     assert codes["KF-502"].severity is Severity.NOTE
+
+
+def test_names_and_networks_of_a_cluster(tmp_path):
+    package = tmp_path / "Web_Server.yaml"
+    package.write_text(
+        "apiVersion: kubevirt.io/v1\nkind: VirtualMachine\nmetadata: {name: Web_Server}\n"
+        "spec: {template: {spec: {domain: {memory: {guest: 1Gi}, devices: {interfaces: ["
+        "{name: a, masquerade: {}}, {name: b, bridge: {}}]}}, networks: ["
+        "{name: a, pod: {}}, {name: b, multus: {networkName: back}}]}}}\n"
+    )
+    codes = found(make_plan(Request(str(package), "kubevirt")))
+    assert "web-server" in codes["KF-507"].message
+    assert "back" in codes["KF-511"].message

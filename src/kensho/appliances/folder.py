@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 
 from kensho.appliances.hyperv.places import configurations_in
-from kensho.appliances.sniff import is_domain, is_hyperv, is_surely_disk
+from kensho.appliances.sniff import is_domain, is_hyperv, is_kubevirt, is_surely_disk
 from kensho.model.errors import KenshoError, LocatorError
 from kensho.storage import FileSource
 
@@ -31,6 +31,7 @@ def descriptor_in(folder: Path) -> Path:
         [f for f in files if f.name == "ova.xml"],
         _hyperv(folder),
         _domains(files),
+        _manifests(files),
         _by_suffix(files, {".ova", ".box"}),
         _disks(files),
     ):
@@ -72,6 +73,16 @@ def _domains(files: list[Path]) -> list[Path]:
     for file in _by_suffix(files, {".xml"}):
         with contextlib.suppress(KenshoError), FileSource(file) as source:
             if is_domain(source):
+                found.append(file)
+    return found
+
+
+def _manifests(files: list[Path]) -> list[Path]:
+    """Return the YAML and JSON files with machines of KubeVirt."""
+    found = []
+    for file in _by_suffix(files, {".yaml", ".yml", ".json"}):
+        with contextlib.suppress(KenshoError), FileSource(file) as source:
+            if is_kubevirt(source):
                 found.append(file)
     return found
 

@@ -30,7 +30,7 @@ def dns_label(name: str, most: int = 63) -> str:
     """
     plain = re.sub(r"[^a-z0-9]+", "-", _ascii(name).lower()).strip("-")
     if not plain[:1].isalpha():
-        plain = f"vm-{plain}" if plain else "vm"
+        plain = f"vm-{plain}".rstrip("-")
     return plain[:most].rstrip("-")
 
 

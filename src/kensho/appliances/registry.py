@@ -23,6 +23,7 @@ from kensho.appliances.sniff import (
     is_disk,
     is_domain,
     is_hyperv,
+    is_kubevirt,
     is_ova_xml,
     is_pve,
     is_surely_disk,
@@ -85,6 +86,12 @@ SOURCES: tuple[Source, ...] = (
     Source("vmx", "VMware configuration file", is_vmx, "kensho.appliances.vmx.open:open_vmx"),
     Source("pve", "Proxmox VE configuration", is_pve, "kensho.appliances.proxmox.open:open_conf"),
     Source("xen", "Xen configuration file", is_xen, "kensho.appliances.xen.read:open_xen"),
+    Source(
+        "kubevirt",
+        "KubeVirt manifest",
+        is_kubevirt,
+        "kensho.appliances.kubevirt.open:open_manifest",
+    ),
     Source("disk", "disk image alone", is_disk, "kensho.appliances.image.open:open_single_disk"),
 )
 

@@ -26,6 +26,9 @@ _XEN_KEYS = frozenset(
     {b"memory", b"maxmem", b"disk", b"vif", b"builder", b"kernel", b"vcpus", b"type", b"bootloader"}
 )
 _ASSIGNED = re.compile(rb"""^[ \t]*([a-z_]+)[ \t]*=[ \t]*["'\[0-9]""", re.MULTILINE)
+#: A Kubernetes object of KubeVirt's, in YAML or JSON.
+_KUBEVIRT = re.compile(rb"""["']?apiVersion["']?[ \t]*:[ \t]*["']?kubevirt\.io/""")
+_VIRTUAL_MACHINE = re.compile(rb"""["']?kind["']?[ \t]*:[ \t]*["']?VirtualMachine""")
 _DOMAIN_ROOTS = frozenset(
     {b"domain", b"domainsnapshot", b"domaincheckpoint", b"domainbackup", b"domstatus"}
 )
@@ -126,6 +129,14 @@ def is_xen(source: ByteSource) -> bool:
     if b"\0" in head:
         return False
     return len({match[1] for match in _ASSIGNED.finditer(head)} & _XEN_KEYS) >= 2
+
+
+def is_kubevirt(source: ByteSource) -> bool:
+    """Tell whether the file is a manifest with a machine of KubeVirt."""
+    head = source.read_at(0, min(4 * _HEAD, source.size))
+    if b"\0" in head or not _VIRTUAL_MACHINE.search(head):
+        return False
+    return _KUBEVIRT.search(head) is not None
 
 
 def is_pve(source: ByteSource) -> bool:

@@ -76,7 +76,8 @@ def test_the_cim_number_read_back_stays_in_its_family(row):
         ("pve", "l26", "linux"),
         ("pve", "win11", "win11"),
         ("xen", "Windows Server 2022 (64-bit)", "win2k22"),
-        ("xen", "Debian Trixie 13", "debian"),
+        ("xen", "Debian Trixie 13", "debian13"),
+        ("xen", "Debian Forky 14", "debian"),
         ("vmw", "beos5Guest", None),
         ("vmw", "", None),
     ],
@@ -97,7 +98,7 @@ def test_known_vendor_ids(dialect, value, expected):
         ("winxp-32", "vmx", "winxppro"),
         ("ubuntu24.04", "vbox", "Ubuntu24_LTS_64"),
         ("ubuntu", "osinfo", "http://libosinfo.org/linux/2022"),
-        ("win2k25", "xen", "Other install media"),
+        ("win2k25", "xen", "Windows Server 2025"),
         ("win11", "pve", "win11"),
     ],
 )

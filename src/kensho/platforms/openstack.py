@@ -21,7 +21,21 @@ from kensho.platforms.base import (
     Platform,
     same_choice,
 )
+from kensho.platforms.words import Vocabulary, row
 
+#: hw_disk_bus and hw_scsi_model, hw_vif_model.
+PROPERTIES = Vocabulary(
+    format="image properties",
+    controllers=(row(C.VIRTIO_SCSI, "scsi:virtio-scsi"), row(C.AHCI, "sata:")),
+    nics=(
+        row(NicModel.VIRTIO, "virtio"),
+        row(NicModel.E1000, "e1000"),
+        row(NicModel.E1000E, "e1000e"),
+        row(NicModel.RTL8139, "rtl8139"),
+        row(NicModel.VMXNET3, "vmxnet3"),
+        row(NicModel.PCNET, "pcnet"),
+    ),
+)
 NICS = frozenset(
     {NicModel.VIRTIO, NicModel.E1000, NicModel.E1000E, NicModel.RTL8139, NicModel.VMXNET3}
     | {NicModel.PCNET}
@@ -64,6 +78,7 @@ PLATFORM = Platform(
         nic=NicModel.E1000E,
         keep_nics=NICS,
     ),
+    words=(PROPERTIES,),
     most_cpus=288,
     most_memory=4 * TIB,
     most_nics=26,

@@ -17,19 +17,10 @@ from kensho.appliances.package import Document, PlacedDisk
 from kensho.model import guest_os
 from kensho.model.appliance import Appliance
 from kensho.model.errors import UnsupportedError
-from kensho.model.machine import ControllerModel, Firmware, NicModel
+from kensho.model.machine import Firmware
 from kensho.model.units import GIB, MIB
 from kensho.platforms import openstack
-
-_BUSES = {ControllerModel.VIRTIO_SCSI: "scsi", ControllerModel.AHCI: "sata"}
-_NICS = {
-    NicModel.VIRTIO: "virtio",
-    NicModel.E1000: "e1000",
-    NicModel.E1000E: "e1000e",
-    NicModel.RTL8139: "rtl8139",
-    NicModel.VMXNET3: "vmxnet3",
-    NicModel.PCNET: "pcnet",
-}
+from kensho.platforms.words import controller_word, word_for
 
 _USAGE = """bash {script} FLAVOR NETWORK...
 
@@ -110,7 +101,11 @@ def distro_of(guest: str) -> str:
 
 
 def _bus(job: Job) -> str:
-    found = {_BUSES.get(c.model, "") for c in job.machine.controllers}
+    words = (
+        controller_word(openstack.PROPERTIES.controllers, c.model) or ""
+        for c in job.machine.controllers
+    )
+    found = {word.partition(":")[0] for word in words}
     if len(found) > 1 or "" in found:
         names = ", ".join(sorted(c.model.value for c in job.machine.controllers))
         raise UnsupportedError(f"OpenStack machines have one bus for all disks, not {names}")
@@ -120,9 +115,10 @@ def _bus(job: Job) -> str:
 def _nic_model(job: Job) -> str:
     # One model for all: the first adapter decides; rules say which ones change.
     nic = job.machine.nics[0]
-    if nic.model not in _NICS:
+    word = word_for(openstack.PROPERTIES.nics, nic.model)
+    if word is None:
         raise not_supported("OpenStack", nic, nic.model.value)
-    return _NICS[nic.model]
+    return word
 
 
 def _script(job: Job, found: dict[str, str]) -> str:

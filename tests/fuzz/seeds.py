@@ -249,6 +249,40 @@ def pve_seeds():
     ]
 
 
+def vmsd_seeds():
+    yield (
+        b'.encoding = "UTF-8"\nsnapshot.current = "2"\nsnapshot0.uid = "1"\n'
+        b'snapshot0.displayName = "a|22"\nsnapshot0.disk0.node = "scsi0:0"\n'
+        b'snapshot0.disk0.fileName = "a.vmdk"\nsnapshot1.uid = "2"\nsnapshot1.parent = "1"\n'
+        b'snapshot1.disk0.node = "sata0:1"\nsnapshot1.disk0.fileName = "a-000001.vmdk"\n'
+    )
+
+
+def box_seeds():
+    """Yield boxes: one plain, one whose image is a sparse member of GNU tar's."""
+    metadata = b'{"provider":"libvirt","format":"qcow2","virtual_size":1}'
+    vagrantfile = (
+        b'config.vm.provider :libvirt do |v|\n  v.memory = 2_048\n  v.loader = "a#b"\nend\n'
+    )
+    members = (("metadata.json", metadata), ("Vagrantfile", vagrantfile), ("box.img", b"QFI\xfb"))
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        for name, data in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    yield plain.getvalue()
+    header = bytearray(tarfile.TarInfo("box.img").tobuf(tarfile.GNU_FORMAT))
+    header[124:136] = b"%011o\0" % 8
+    header[156:157] = b"S"
+    for number, value in enumerate((0, 4, 4096, 4)):
+        header[386 + 12 * number : 398 + 12 * number] = b"%011o\0" % value
+    header[483:495] = b"%011o\0" % 8192
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    yield bytes(header) + b"QFI\xfbabcd".ljust(512, b"\0") + bytes(1024)
+
+
 def vmx_seeds():
     yield (
         b'.encoding = "windows-1252"\nconfig.version = "8"\nvirtualHW.version = "19"\n'

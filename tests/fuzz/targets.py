@@ -180,6 +180,31 @@ def _vmx(data):
     read_vmx(dictionary, path="a.vmx", fallback="a", locate=lambda name: (name, True))
 
 
+def _vmsd(data):
+    from kensho.appliances.vmx.parse import read_dictionary
+    from kensho.appliances.vmx.snapshots import at_snapshot, read_vmsd
+
+    dictionary, _ = read_dictionary(data, path="a.vmsd")
+    for snapshot in read_vmsd(dictionary).all[:4]:
+        at_snapshot(dictionary, snapshot)
+
+
+def _box(data):
+    from kensho.appliances.vagrant.metadata import read_metadata
+    from kensho.appliances.vagrant.recognise import is_box
+    from kensho.appliances.vagrant.vagrantfile import read_vagrantfile
+    from kensho.storage.tar import open_member, read_members
+
+    source = MemorySource(data, "a.box")
+    is_box(source)
+    for member in read_members(source, sparse=True):
+        content = open_member(source, member)
+        text = content.read_at(0, min(content.size, 4096))
+        if member.name == "metadata.json":
+            read_metadata(text, "a.box")
+        read_vagrantfile(text)
+
+
 def _gzip(data):
     from kensho.storage.gzip import GzipSource
 
@@ -232,6 +257,8 @@ TARGETS = {
     "vbox": Target(_vbox, seeds.vbox_seeds, packed=False),
     "pve": Target(_pve, seeds.pve_seeds, packed=False),
     "vmx": Target(_vmx, seeds.vmx_seeds, packed=False),
+    "vmsd": Target(_vmsd, seeds.vmsd_seeds, packed=False),
+    "box": Target(_box, seeds.box_seeds, packed=False),
     "gzip": Target(_gzip, seeds.gzip_seeds, packed=False),
     "manifest": Target(_manifest, seeds.manifest_seeds, packed=False),
     "certificate": Target(_certificate, seeds.certificate_seeds, packed=False),

@@ -397,7 +397,8 @@ def _with_note(
 
 def _disk_steps(facts: dict[str, ImageFacts], form: Form, name: str) -> Iterator[DiskStep]:
     for number, fact in enumerate(facts.values(), start=1):
-        suffix = f".{form.disk.suffix}" if form.disk.suffix else ""
+        plain = form.disk.suffix
+        suffix = f".{plain}" if plain and not plain.startswith("-") else plain
         yield DiskStep(
             image=fact.image,
             source=fact.filename,

@@ -195,10 +195,17 @@ def _flat(
         raise LimitError(f"a VMDK cannot have {virtual_size} bytes", hint="the limit is 62 TiB")
     sectors = -(-virtual_size // s.SECTOR)
     data = f"{stem_of(name)}-flat.vmdk"
+    cid, text = flat_descriptor(data, sectors, subformat, identity)
+    return FlatVmdkWriter(sink, make(data), sectors * s.SECTOR, subformat, text, cid)
+
+
+def flat_descriptor(
+    data: str, sectors: int, subformat: str, identity: bytes | None
+) -> tuple[str, bytes]:
+    """Return the content id and the descriptor of a disk whose data are the file ``data``."""
     tail = f'VMFS "{data}"' if subformat == "vmfs" else f'FLAT "{data}" 0'
     cid = new_content_id(identity)
-    text = make_descriptor(sectors, subformat, cid, identity, [f"RW {sectors} {tail}"])
-    return FlatVmdkWriter(sink, make(data), sectors * s.SECTOR, subformat, text, cid)
+    return cid, make_descriptor(sectors, subformat, cid, identity, [f"RW {sectors} {tail}"])
 
 
 def _split(

@@ -21,7 +21,10 @@ from kensho.platforms.words import Vocabulary
 
 
 class DiskFormat(msgspec.Struct, frozen=True):
-    """The image format a platform's disks are written in; ``suffix`` without the dot."""
+    """The image format a platform's disks are written in.
+
+    ``suffix`` is without the dot; one that begins with a hyphen follows the name as it is.
+    """
 
     format: str
     subformat: str

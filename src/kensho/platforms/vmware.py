@@ -186,6 +186,15 @@ PLATFORM = Platform(
             next_step="open {name}.vmx in VMware Workstation, Player or Fusion",
         ),
         Form(
+            name="esxi",
+            title="folder for an ESXi datastore",
+            disk=DiskFormat("raw", "sparse", "-flat.vmdk"),
+            carries=VMX_CARRIES,
+            render="kensho.appliances.vmx.esxi:render_esxi",
+            next_step="copy the folder to a datastore, its holes too, then on the host:"
+            " vim-cmd solo/registervm /vmfs/volumes/DATASTORE/{name}/{name}.vmx",
+        ),
+        Form(
             name="vagrant",
             title="Vagrant box for VMware",
             disk=DiskFormat("vmdk", "monolithicSparse", "vmdk"),

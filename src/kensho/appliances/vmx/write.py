@@ -46,16 +46,19 @@ Entry = tuple[str, str | int | bool]
 _CONNECTIONS = {"nat": "nat", "hostonly": "hostonly", "host-only": "hostonly"}
 
 
-def render(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tuple[Document, ...]:
+def render(
+    appliance: Appliance, disks: Mapping[str, PlacedDisk], *, hosted: bool = True
+) -> tuple[Document, ...]:
     """Return NAME.vmx of the appliance's one machine, for a folder with its VMDK files.
 
     NAME is made of the appliance's name. Raises UnsupportedError for several machines and for
     a controller or adapter VMware does not have, UsageError for a disk that was not placed.
+    ``hosted`` machines are those of Workstation and Fusion, others ESXi's.
     """
     machine = only_machine(appliance, "VMX")
     stem = file_stem(appliance.name)
     entries = [
-        *_general(machine),
+        *_general(machine, hosted=hosted),
         *_settings(appliance, machine),
         *_controllers(machine),
         *_drives(appliance, machine, disks),
@@ -68,11 +71,12 @@ def render(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tuple[Docum
     return (Document(f"{stem}.vmx", to_vmx(entries)),)
 
 
-def _general(machine: Machine) -> Iterator[Entry]:
+def _general(machine: Machine, *, hosted: bool) -> Iterator[Entry]:
     yield ".encoding", "UTF-8"
     yield "config.version", 8
     yield "virtualHW.version", int(to_write(VERSIONS, machine).name.removeprefix("vmx-"))
-    yield "virtualHW.productCompatibility", "hosted"
+    if hosted:
+        yield "virtualHW.productCompatibility", "hosted"
     # pvscsi, lsisas1068, e1000e, vmxnet3 and nvme sit behind PCIe root ports.
     yield "pciBridge0.present", True
     for number in (4, 5, 6, 7):

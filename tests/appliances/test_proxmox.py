@@ -3,14 +3,18 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mapped_machines import HOSTILE, check_golden, disk_machine, placed, with_machine
 
 from kensho.appliances.proxmox.write import render
 from kensho.model.errors import UnsupportedError
-from kensho.model.machine import Controller, ControllerModel, Firmware, Floppy, NicModel
+from kensho.model.machine import Controller, ControllerModel, Extra, Firmware, Floppy, NicModel
 
 FAKE_QM = """#!/bin/bash
 printf '%s\\0' "$@" END-OF-CALL >> "$QM_LOG"
@@ -169,3 +173,37 @@ def test_missing_files_stop_the_script(tmp_path):
 def test_what_proxmox_lacks_is_refused(appliance):
     with pytest.raises(UnsupportedError):
         documents(appliance)
+
+
+#: What is written back of a hand-edited configuration: whatever one line of it can hold.
+VALUES = st.one_of(
+    st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=30),
+    st.sampled_from(
+        ["$(touch pwned)", "`touch pwned`", "a b", "'; touch pwned; '", '"$HOME"', "*"]
+    ),
+)
+
+
+@needs_bash
+@settings(max_examples=10, deadline=None)
+@given(st.fixed_dictionaries({"serial": VALUES, "tags": VALUES, "sku": VALUES, "rate": VALUES}))
+def test_options_of_a_hostile_configuration_stay_one_argument(values):
+    extras = (
+        Extra("pve", "scsi0", f"local:x,serial={values['serial']},size=1G"),
+        Extra("pve", "tags", values["tags"]),
+        Extra("pve", "smbios1", f"uuid=x,sku={values['sku']}"),
+        Extra("pve", "net0", f"virtio,rate={values['rate']}"),
+    )
+    appliance = with_machine(disk_machine(cdrom=None, disks=1), extras=extras)
+    with tempfile.TemporaryDirectory() as folder:
+        calls, work = run_script(appliance, Path(folder), "300")
+        assert not list(Path(folder).rglob("pwned"))
+    create, disk, boot = calls
+    assert len(disk) == 4
+    options = dict(zip(create[2::2], create[3::2], strict=True))
+    if "," not in values["serial"]:
+        wanted = f"import-from={work}/web01-disk1.qcow2,discard=on,serial={values['serial']}"
+        assert disk[3] == f"local-lvm:0,{wanted}"
+    assert options["--tags"] == values["tags"]
+    assert options["--net0"].startswith("virtio=00:50:56:01:02:03,bridge=vmbr0,rate=")
+    assert boot[2:] == ["--boot", "order=scsi0"]

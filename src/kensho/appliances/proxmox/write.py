@@ -1,18 +1,14 @@
 """Write a machine for Proxmox VE: a script of ``qm`` commands and the configuration it makes.
 
-Source: https://pve.proxmox.com/pve-docs/qm.1.html and qm.conf.5.html. Disks are taken in with
-``STORAGE:0,import-from=FILE`` (Proxmox VE 7.2 and later), which imports and attaches in one step;
-``qm importdisk`` leaves a volume whose name a script would have to guess.
+Source: https://pve.proxmox.com/pve-docs/qm.conf.5.html; the script is in ``script.py``.
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
-import shlex
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from kensho.appliances.mapped import (
     boot_ranks,
@@ -24,6 +20,7 @@ from kensho.appliances.mapped import (
 from kensho.appliances.names import dns_name, file_stem
 from kensho.appliances.package import Document, PlacedDisk
 from kensho.appliances.proxmox.extras import nic_parts, with_drive_parts, with_options
+from kensho.appliances.proxmox.script import DriveLine, efi_options, import_script
 from kensho.model import guest_os
 from kensho.model.appliance import Appliance
 from kensho.model.errors import UnsupportedError
@@ -47,17 +44,6 @@ _MADE_BY_KENSHO = (
     "Made by kensho. This is what the import script makes of the machine when it is number"
     f" {_VMID} on {STORAGE} and {_BRIDGE}."
 )
-_ANY_BRIDGE = '"$BRIDGE"'  #: the one the script is given
-
-
-@dataclass(frozen=True, slots=True)
-class _DriveLine:
-    """A drive: its key, the disk it is made from (None: a CD drive), its options, its CD."""
-
-    key: str
-    placed: PlacedDisk | None
-    options: str
-    inserted: str = ""
 
 
 def render(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tuple[Document, ...]:
@@ -71,7 +57,7 @@ def render(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tuple[Docum
     drives = _drive_lines(appliance, machine, disks)
     nics = _nics(machine)
     boot = _boot_order(machine, drives)
-    script = _script(f"{stem}-import.sh", machine, options, drives, nics, boot)
+    script = import_script(f"{stem}-import.sh", machine, options, drives, nics, boot)
     notes = f"{_MADE_BY_KENSHO}\n{machine.annotation}"
     config = _config(machine, options, drives, nics, boot, notes)
     return (
@@ -131,7 +117,7 @@ def _options(machine: Machine) -> dict[str, str]:
 
 def _drive_lines(
     appliance: Appliance, machine: Machine, disks: Mapping[str, PlacedDisk]
-) -> list[_DriveLine]:
+) -> list[DriveLine]:
     lines = []
     for drive in machine.drives:
         if not isinstance(drive, Disk | Cdrom):
@@ -139,7 +125,7 @@ def _drive_lines(
         key = _key(machine, drive)
         if isinstance(drive, Cdrom):
             file = appliance.file(drive.file)
-            lines.append(_DriveLine(key, None, "media=cdrom", file.href if file else ""))
+            lines.append(DriveLine(key, None, "media=cdrom", file.href if file else ""))
             continue
         options = ["discard=on"]
         if drive.cache in _CACHES:
@@ -153,7 +139,7 @@ def _drive_lines(
         if drive.read_only and key.startswith(("virtio", "scsi")):
             options.append("ro=1")
         options = with_drive_parts(options, key, machine)
-        lines.append(_DriveLine(key, placed_disk(drive, disks), ",".join(options)))
+        lines.append(DriveLine(key, placed_disk(drive, disks), ",".join(options)))
     return lines
 
 
@@ -199,7 +185,7 @@ def _nic(nic: Nic, more: str) -> tuple[str, str, str]:
     return f"{model},bridge=", nic.target_network, tail + ("" if nic.connected else ",link_down=1")
 
 
-def _boot_order(machine: Machine, drives: list[_DriveLine]) -> str:
+def _boot_order(machine: Machine, drives: list[DriveLine]) -> str:
     """Return the value of ``boot``: device keys, first first."""
     ranks = boot_ranks(machine)
     keys = dict(zip((d.id for d in machine.drives), (line.key for line in drives), strict=True))
@@ -207,100 +193,10 @@ def _boot_order(machine: Machine, drives: list[_DriveLine]) -> str:
     return "order=" + ";".join(keys[device] for device in sorted(ranks, key=ranks.__getitem__))
 
 
-def _efi_options(machine: Machine) -> str:
-    return f"efitype=4m,pre-enrolled-keys={int(machine.firmware.secure_boot)}"
-
-
-_HEAD = """\
-#!/usr/bin/env bash
-# Made by kensho: creates this machine on a Proxmox VE host (7.2 or later). Run it as root,
-# in the folder it lies in together with the disk files:
-#
-#     bash {script} [VMID] [STORAGE] [BRIDGE]
-#
-# VMID     number of the new machine; the next free one when left out
-# STORAGE  where the disks go; local-lvm when left out
-# BRIDGE   where the network adapters are plugged in; vmbr0 when left out
-set -euo pipefail
-
-VMID=${{1:-$(pvesh get /cluster/nextid)}}
-STORAGE=${{2:-local-lvm}}
-BRIDGE=${{3:-vmbr0}}
-HERE=$(cd -- "$(dirname -- "${{BASH_SOURCE[0]}}")" && pwd)
-
-if [[ $HERE == *,* ]]; then
-  echo "qm cannot read files from a folder with a comma in its name: $HERE" >&2
-  exit 1
-fi
-for file in {files}; do
-  if [[ ! -f $HERE/$file ]]; then
-    echo "missing beside this script: $file" >&2
-    exit 1
-  fi
-done
-"""
-
-_TRAP = """trap 'echo "stopped; to remove what was made: qm destroy $VMID" >&2' ERR"""
-
-
-def _script(
-    name: str,
-    machine: Machine,
-    options: dict[str, str],
-    drives: list[_DriveLine],
-    nics: list[tuple[str, str, str]],
-    boot: str,
-) -> str:
-    files = [line.placed.filename for line in drives if line.placed is not None]
-    files += [line.inserted for line in drives if line.inserted]
-    head = _HEAD.format(script=name, files=" ".join(map(shlex.quote, files)) or "''")
-    if not files:
-        head = re.sub(r"for file in.*?done\n", "", head, flags=re.DOTALL)
-    arguments = [f"--{key} {shlex.quote(value)}" for key, value in options.items()]
-    if machine.annotation.strip():
-        arguments.append(f"--description {shlex.quote(machine.annotation.replace(chr(0), ''))}")
-    for number, (before, bridge, after) in enumerate(nics):
-        arguments.append(
-            f"--net{number} {shlex.quote(before)}{bridge or _ANY_BRIDGE}{_quoted(after)}"
-        )
-    parts = [head, "# The machine itself, its processors, memory and network adapters."]
-    parts.append(" \\\n  ".join(['qm create "$VMID"', *arguments]))
-    # Only now: when `qm create` itself fails, the machine with that number is somebody else's.
-    parts.append(_TRAP)
-    if machine.firmware.kind is Firmware.UEFI:
-        parts.append("\n# Where UEFI keeps its settings, and with secure boot its keys.")
-        parts.append(f'qm set "$VMID" --efidisk0 "$STORAGE:1,{_efi_options(machine)}"')
-    if machine.firmware.tpm:
-        parts.append(
-            "\n# A trusted platform module, empty: what was sealed in the old one is not in it."
-        )
-        parts.append('qm set "$VMID" --tpmstate0 "$STORAGE:1,version=v2.0"')
-    parts.append("\n# The drives: files are copied into the storage.")
-    for line in drives:
-        if line.inserted:
-            source = f'"$HERE/"{shlex.quote(line.inserted)},{line.options}'
-            parts.append(f'qm set "$VMID" --{line.key} {source}')
-        elif line.placed is None:
-            parts.append(f'qm set "$VMID" --{line.key} none,{line.options}')
-        else:
-            file = shlex.quote(line.placed.filename)
-            source = f'"$STORAGE:0,import-from=$HERE/"{file},{line.options}'
-            parts.append(f'qm set "$VMID" --{line.key} {source}')
-    if boot != "order=":
-        parts.append("\n# What to start from.")
-        parts.append(f'qm set "$VMID" --boot {shlex.quote(boot)}')
-    parts.append('\necho "machine $VMID is ready: qm start $VMID"')
-    return "\n".join(parts) + "\n"
-
-
-def _quoted(text: str) -> str:
-    return shlex.quote(text) if text else ""
-
-
 def _config(
     machine: Machine,
     options: dict[str, str],
-    drives: list[_DriveLine],
+    drives: list[DriveLine],
     nics: list[tuple[str, str, str]],
     boot: str,
     notes: str,
@@ -309,7 +205,7 @@ def _config(
     lines = dict(options)
     volumes = 0
     if machine.firmware.kind is Firmware.UEFI:
-        lines["efidisk0"] = f"{_volume(volumes)},{_efi_options(machine)},size=4M"
+        lines["efidisk0"] = f"{_volume(volumes)},{efi_options(machine)},size=4M"
         volumes += 1
     if machine.firmware.tpm:
         lines["tpmstate0"] = f"{_volume(volumes)},size=4M,version=v2.0"

@@ -13,17 +13,17 @@ VMID=${1:-$(pvesh get /cluster/nextid)}
 STORAGE=${2:-local-lvm}
 BRIDGE=${3:-vmbr0}
 HERE=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
-
-if [[ $HERE == *,* ]]; then
-  echo "qm cannot read files from a folder with a comma in its name: $HERE" >&2
-  exit 1
-fi
 for file in web01-disk1.qcow2 web01-disk2.qcow2; do
   if [[ ! -f $HERE/$file ]]; then
     echo "missing beside this script: $file" >&2
     exit 1
   fi
 done
+
+if [[ $HERE == *,* ]]; then
+  echo "qm cannot read files from a folder with a comma in its name: $HERE" >&2
+  exit 1
+fi
 
 # The machine itself, its processors, memory and network adapters.
 qm create "$VMID" \

@@ -249,6 +249,27 @@ def test_a_header_no_quotes_and_zeros_at_the_end(tmp_path: Path) -> None:
     assert package.appliance.machines[0].memory.size == 96 << 20
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('bios.bootOrder = "cdrom,hdd,ethernet0"\n', {"ide0:0": 1, "scsi0:0": 2, "ethernet0": 3}),
+        (
+            'bios.bootOrder = "HDD,cdrom"\nbios.hddOrder = "scsi0:2,scsi0:0"\n',
+            {"scsi0:2": 1, "scsi0:0": 2, "ide0:0": 3},
+        ),
+        ('bios.hddOrder = "scsi0:1"\n', {"scsi0:1": 1}),
+        ('bios.bootOrder = "ethernet7,floppy,,hdd"\nbios.hddOrder = "sata9:9"\n', {"scsi0:0": 1}),
+        ("", {}),
+    ],
+)
+def test_the_boot_order_is_read(tmp_path: Path, text: str, expected: dict[str, int]) -> None:
+    machine = opened(tmp_path, MACHINE + 'ethernet0.present = "TRUE"\n' + text).appliance.machines[
+        0
+    ]
+    devices = [*machine.disks, *machine.cdroms, *machine.nics]
+    assert {d.id: d.boot_order for d in devices if d.boot_order is not None} == expected
+
+
 _KEYS = ["uid", "parent", "displayName", "disk0.node", "disk0.fileName", "current", ""]
 _LINES = st.builds(
     lambda number, key, value: f'snapshot{number}.{key} = "{value}"',

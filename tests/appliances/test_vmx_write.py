@@ -14,6 +14,7 @@ from tests.appliances.written import (
     with_machine,
 )
 
+from kensho.appliances import open_package
 from kensho.appliances.vmx.text import escape
 from kensho.appliances.vmx.write import render
 from kensho.model.errors import UnsupportedError, UsageError
@@ -23,6 +24,7 @@ from kensho.model.machine import (
     Cpu,
     Firmware,
     FirmwareSettings,
+    Floppy,
     GuestOs,
     Memory,
     Nic,
@@ -215,3 +217,26 @@ def test_hostile_names_add_no_setting(text):
     )
     plain = entries(appliance, name="x", annotation="y")
     assert list(hostile) == list(plain)
+
+
+def test_the_boot_order_is_written_and_read_back(tmp_path):
+    machine = BASE.machines[0]
+    first, second = machine.disks
+    change = msgspec.structs.replace
+    drives = tuple(
+        change(d, boot_order={first.id: 3, second.id: 1}.get(d.id, 2))
+        if not isinstance(d, Floppy)
+        else d
+        for d in machine.drives
+    )
+    nics = (change(machine.nics[0], boot_order=4), *machine.nics[1:])
+    found = entries(drives=drives, nics=nics)
+    assert found["bios.bootOrder"] == "hdd,cdrom,ethernet0"
+    assert found["bios.hddOrder"].split(",")[0].endswith(f":{second.unit}")
+    assert "bios.bootOrder" not in entries()
+    (document,) = render(with_machine(BASE, drives=drives, nics=nics), DISKS)
+    (tmp_path / "a.vmx").write_bytes(document.data)
+    package = open_package(tmp_path / "a.vmx")
+    read = package.appliance.machines[0]
+    package.close()
+    assert read.boot_disk().unit == second.unit

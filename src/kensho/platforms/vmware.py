@@ -155,6 +155,7 @@ VMX_CARRIES = msgspec.structs.replace(
     cdrom_image=True,
     guestinfo=True,
     nvram="vmware",
+    boot_order=True,
     cpu_hot_add=True,
     memory_hot_add=True,
     nested_virtualization=True,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from kensho.appliances.vmx.boot import with_boot_order
 from kensho.appliances.vmx.devices import read_nics, read_others, read_serial_ports
 from kensho.appliances.vmx.drives import read_drives
 from kensho.appliances.vmx.encryption import is_partly_encrypted, refuse_encrypted
@@ -86,7 +87,7 @@ def read_vmx(
         hardware_versions=_hardware_version(keys),
         extras=_extras(keys),
     )
-    machine = add_host_side(machine, keys)
+    machine = with_boot_order(add_host_side(machine, keys), keys)
     networks = dict.fromkeys(nic.network for nic in nics if nic.network)
     appliance = Appliance(
         name=name,

@@ -19,6 +19,7 @@ from kensho.appliances.ovf.write_dialects.vmware import (
     MOST_VIDEO_MEMORY,
 )
 from kensho.appliances.package import Document, PlacedDisk
+from kensho.appliances.vmx.boot import boot_entries
 from kensho.appliances.vmx.extras import kept
 from kensho.appliances.vmx.text import to_vmx
 from kensho.model import guest_os
@@ -26,6 +27,7 @@ from kensho.model.appliance import Appliance
 from kensho.model.errors import UnsupportedError
 from kensho.model.machine import (
     Bus,
+    Cdrom,
     Controller,
     Disk,
     Firmware,
@@ -63,6 +65,7 @@ def render(
         *_controllers(machine),
         *_drives(appliance, machine, disks),
         *(entry for number, nic in enumerate(machine.nics) for entry in _nic(nic, number)),
+        *boot_entries(machine, lambda drive: _place(machine, drive)),
         *_serial_ports(machine, stem),
         *_other_devices(machine),
         *_texts(machine),
@@ -155,7 +158,7 @@ def _drives(
             floppies += 1
             continue
         controller = controller_of(machine, drive)
-        key = f"{_controller_key(controller)}:{drive.unit}"
+        key = _place(machine, drive)
         if key in taken:
             raise UnsupportedError(f"two drives of {machine.name} at {key}", field=drive.id)
         taken.add(key)
@@ -175,6 +178,10 @@ def _drives(
             yield f"{key}.startConnected", False
     if not floppies:
         yield "floppy0.present", False  # VMware assumes one otherwise
+
+
+def _place(machine: Machine, drive: Disk | Cdrom) -> str:
+    return f"{_controller_key(controller_of(machine, drive))}:{drive.unit}"
 
 
 def _mode(key: str, disk: Disk) -> Iterator[Entry]:

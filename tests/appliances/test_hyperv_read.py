@@ -88,6 +88,37 @@ def test_generation_1(tmp_path, written):
     assert {"KF-472", "KF-473", "KF-474"} <= codes(package)
 
 
+def test_devices_that_the_manifest_does_not_list(tmp_path, written):
+    """As in what Windows Server 2012 R2 wrote."""
+    whole = opened(tmp_path, written(gen1())).appliance
+    tree = gen1()
+    settings = dict(tree[0][1])
+    settings["manifest"] = [
+        (name, entry)
+        for name, entry in settings["manifest"]
+        if not isinstance(entry, list) or "Microsoft" not in dict(entry)["name"]
+    ]
+    short = opened(tmp_path, written([("configuration", list(settings.items()))])).appliance
+    assert short == whole
+
+
+@pytest.mark.parametrize(
+    ("template", "guest", "word"),
+    [
+        ("1734c6e8-3154-4dda-ba5f-a874cc483422", "other", "MicrosoftWindows"),
+        ("272E7447-90A4-4563-A4B9-8E4AB00526CE", "linux", "MicrosoftUEFICertificateAuthority"),
+        ("00000000-0000-0000-0000-000000000000", "other", ""),
+    ],
+)
+def test_the_keys_of_secure_boot_say_what_the_guest_is(tmp_path, written, template, guest, word):
+    tree = gen2()
+    bios = dict(tree[0][1])[f"_{BIOS}_"]
+    bios[2] = ("secure_boot_template_id", template)
+    machine = opened(tmp_path, written(tree)).appliance.machines[0]
+    assert machine.guest.id == guest
+    assert machine.guest.vendor == ((f"hyperv:{word}",) if word else ())
+
+
 def test_generation_2(tmp_path, written):
     package = opened(tmp_path, written(gen2()))
     machine = package.appliance.machines[0]
@@ -116,17 +147,23 @@ def test_both_files_say_the_same(tmp_path):
 
 def test_what_is_not_read_stays_word_for_word(tmp_path, written):
     extra = ("site", [("Owner", "a & <b>"), ("empty", []), ("number", 2**63 + 1), ("raw", b"\0\1")])
-    machine = opened(tmp_path, written(gen2(extra))).appliance.machines[0]
+    listed = ("list", [("Id", 1), ("Id", 2)])
+    machine = opened(tmp_path, written(gen2(extra, listed))).appliance.machines[0]
     texts = {e.where: e.text for e in machine.extras}
     assert {e.dialect for e in machine.extras} == {"hyperv"}
-    assert texts["configuration/site"] == (
-        '<site><Owner type="string">a &amp; &lt;b&gt;</Owner>'
-        f'<number type="integer">{2**63 + 1}</number><raw type="bytes">AAE=</raw></site>'
+    site = {where.rpartition("/")[2]: t for where, t in texts.items() if "/site/" in where}
+    assert site == {
+        "Owner": '<Owner type="string">a &amp; &lt;b&gt;</Owner>',
+        "number": f'<number type="integer">{2**63 + 1}</number>',
+        "raw": '<raw type="bytes">AAE=</raw>',
+    }
+    assert texts["configuration/list"] == (
+        '<list><Id type="integer">1</Id><Id type="integer">2</Id></list>'
     )
-    assert "Virtual Pci Express Port" in texts["configuration/manifest"]
-    assert "Synthetic SCSI" not in texts["configuration/manifest"]
-    assert "1734c6e8" in texts[f"configuration/_{BIOS}_"]
-    assert "count" not in texts["configuration/settings"]
+    assert "Virtual Pci Express Port" in texts["configuration/manifest/vdev005/name"]
+    assert "configuration/manifest/vdev002/name" not in texts
+    assert "1734c6e8" in texts[f"configuration/_{BIOS}_/secure_boot_template_id"]
+    assert "configuration/settings/processors/count" not in texts
 
 
 def test_odd_values_are_told_and_assumed(tmp_path, written):
@@ -176,7 +213,7 @@ def export(folder: Path, tree, *, name: str = "GUID", write=build_vmcx) -> Path:
     suffix = "vmcx" if write is build_vmcx else "xml"
     (folder / "Virtual Machines").mkdir(parents=True)
     (folder / "Virtual Hard Disks").mkdir()
-    for disk in ("SYS.VHDX", "data.vhdx"):
+    for disk in ("SYS.VHDX", "data.vhdx", "disk.vhdx", "more.vhdx"):
         sink = MemorySink()
         create_disk("vhdx", None, sink, 3 * MIB).finish()
         (folder / "Virtual Hard Disks" / disk).write_bytes(sink.data)

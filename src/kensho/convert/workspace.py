@@ -147,9 +147,9 @@ def plain_name(name: str) -> str:
 def _make_folder(out: Path, name: str) -> Path:
     """Make the folder a result goes to; UsageError when a link there leads somewhere else."""
     folder = (out / name).parent
+    if not folder.resolve().is_relative_to(out.resolve()):
+        raise UsageError(f"{name} is behind a link that leads out of the folder", path=out)
     folder.mkdir(parents=True, exist_ok=True)
-    if folder != out and not folder.resolve().is_relative_to(out.resolve()):
-        raise UsageError(f"{folder.name} is a link that leads out of the folder", path=out)
     return folder
 
 

@@ -165,7 +165,32 @@ VBOX = Rules(
     "use VBoxManage modifyvm, setextradata and sharedfolder",
 )
 
-RULES: dict[str, Rules] = {"vmx": VMX, "pve": PVE, "libvirt": LIBVIRT, "vbox": VBOX}
+#: Paths of keys in Hyper-V's configurations, in lower case.
+HYPERV = Rules(
+    (
+        Row(r"configuration/global_settings/debug.*|.*/debugger_?enabled|.*hcl/.*", Fate.HARM),
+        Row(r".*/(secure_boot_template_id|vdevversion)", Fate.OWN),
+        Row(
+            r"configuration/settings/(memory|processors|topology)/.*"
+            r"|configuration/global_settings/(power|unexpected_termination|critical_error)/.*"
+            r"|configuration/global_settings/devices/(lock_on_disconnect|storage_allow_full.*)",
+            Fate.BACK,
+        ),
+        Row(
+            r"configuration/_[0-9a-f-]{36}_/(num_lock|bios_serial_number|(base_board|chassis)/.*"
+            r"|console_mode|pause_after_boot_failure|pxe_preferred_protocol|enabled"
+            r"|devicenamingenabled|clustermonitored|interruptmoderationdisabled"
+            r"|controller[0-9]+/drive[0-9]+/(iops_.*|weight|caching_mode|ignore_flushes))",
+            Fate.BACK,
+        ),
+    ),
+    Fate.HOST,
+    "use the Set-VM commands; the files of Hyper-V are not made for editing",
+)
+
+RULES: dict[str, Rules] = {
+    "vmx": VMX, "pve": PVE, "libvirt": LIBVIRT, "vbox": VBOX, "hyperv": HYPERV
+}  # fmt: skip
 
 
 def fate_of(extra: Extra) -> Fate:

@@ -78,9 +78,25 @@ CARRIES = Carries(
     secure_boot=True,
     tpm=True,
     nested_virtualization=True,
+    dynamic_memory=True,
     boot_order=True,
     vlan=True,
     cores_per_socket=False,
+)
+
+#: What configuration version 5.0 can say: no TPM, no nested virtualization; how it says a VLAN is
+#: not published.
+EXPORTED = Carries(
+    serial_ports=2,
+    annotation=True,
+    uuid=True,
+    mac=True,
+    network_names=True,
+    secure_boot=True,
+    boot_order=True,
+    dynamic_memory=True,
+    cores_per_socket=False,
+    extras=frozenset({"hyperv"}),
 )
 
 PLATFORM = Platform(
@@ -95,6 +111,16 @@ PLATFORM = Platform(
             carries=CARRIES,
             render="kensho.appliances.hyperv.write:render",
             next_step="copy the folder to a Hyper-V host and run: .\\{name}-import.ps1",
+        ),
+        Form(
+            name="export",
+            title="VHDX and XML as exported by Windows Server 2012 R2, for hosts up to 2019",
+            disk=DiskFormat("vhdx", "dynamic", "vhdx"),
+            disk_folder="{name}/Virtual Hard Disks",
+            carries=EXPORTED,
+            render="kensho.appliances.hyperv.export:render",
+            next_step="on Windows Server 2012 R2 to 2019: Import-VM -Copy -GenerateNewId -Path"
+            " (Get-Item '.\\{name}\\Virtual Machines\\*.xml').FullName",
         ),
     ),
     controllers=CONTROLLERS,

@@ -26,6 +26,7 @@ from kensho.model.machine import (
     Extra,
     Firmware,
     FirmwareSettings,
+    GuestOs,
     Machine,
     Memory,
     Nic,
@@ -68,6 +69,7 @@ def read_configuration(root: Key, notes: Notes, fallback: str, media: Media) -> 
         cpu=_cpu(configuration, notes),
         memory=_memory(configuration, notes),
         firmware=_firmware(generation, bios, configuration, devices, notes),
+        guest=_guest(generation, bios),
         uuid=_uuid(bios.text("bios_guid")) if bios is not None else None,
         controllers=controllers,
         drives=drives,
@@ -78,7 +80,7 @@ def read_configuration(root: Key, notes: Notes, fallback: str, media: Media) -> 
     )
     _note_state(configuration, notes)
     _note_host_devices(devices, notes)
-    _forget_platform(configuration, devices)
+    _forget_platform(configuration)
     machine = _with_extras(machine, configuration, notes)
     return Appliance(
         name=name,
@@ -90,12 +92,19 @@ def read_configuration(root: Key, notes: Notes, fallback: str, media: Media) -> 
 
 
 def _devices(configuration: Place) -> Iterator[Device]:
-    """Yield the devices in the order of the manifest."""
+    """Yield the devices in the order of the manifest, behind those that it need not list.
+
+    Up to Windows Server 2012 R2 what every machine of a generation has is not in the manifest.
+    """
     manifest = configuration.at("manifest")
-    if manifest is None:
-        return
-    entries = [p for p in manifest.below() if p.key.name.casefold().startswith("vdev")]
-    for entry in entries[:_MOST_DEVICES]:
+    entries = [] if manifest is None else list(manifest.below())
+    entries = [e for e in entries if e.key.name.casefold().startswith("vdev")][:_MOST_DEVICES]
+    listed = {e.peek("instance").strip("{}").lower() for e in entries}
+    for kind in words.NAMES:
+        settings = configuration.at(f"_{kind}_")
+        if settings is not None and kind not in listed:
+            yield Device(kind, kind, words.NAMES[kind], settings)
+    for entry in entries:
         instance = entry.peek("instance").strip("{}").lower()
         settings = configuration.at(f"_{instance}_") if instance else None
         yield Device(
@@ -173,6 +182,17 @@ def _firmware(
     return FirmwareSettings(Firmware.UEFI, secure_boot=secure, tpm=tpm)
 
 
+def _guest(generation: int, bios: Place | None) -> GuestOs:
+    """Return what the keys of Secure Boot say of the guest: nothing else here says anything."""
+    if generation == 1 or bios is None or not bios.flag("secure_boot_enabled"):
+        return GuestOs()
+    # Without a template there are the keys of Windows: others came with version 6.2.
+    stated = bios.peek("secure_boot_template_id").strip("{}").lower()
+    template = words.TEMPLATES.get(stated, "" if stated else words.TEMPLATES[words.WINDOWS_KEYS])
+    guest = words.GUESTS.get(template, "other")
+    return GuestOs(guest, vendor=(f"hyperv:{template}",) if template else ())
+
+
 def _boot_order(bios: Place | None) -> dict[str, int]:
     """Return the place in the boot order by kind of device, of a generation 1 machine."""
     boot = None if bios is None else bios.at("boot")
@@ -223,32 +243,41 @@ def _note_host_devices(devices: tuple[Device, ...], notes: Notes) -> None:
             )
 
 
-def _forget_platform(configuration: Place, devices: tuple[Device, ...]) -> None:
+def _forget_platform(configuration: Place) -> None:
     """Mark as read what only repeats which devices every machine has."""
     known = {*words.PLATFORM, *words.SERVICES, *words.NAMES}
     manifest = configuration.at("manifest")
     for entry in () if manifest is None else manifest.below():
         if not entry.key.children or entry.peek("device").strip("{}").lower() in known:
             entry.take()
-    for device in devices:
-        if device.settings is not None:
-            device.settings.number("VDEVVersion")
+    for place in configuration.below():
+        if place.key.name.startswith("_"):
+            place.number("VDEVVersion")
     configuration.text("settings", "global", "logical_id")
 
 
 def _with_extras(machine: Machine, configuration: Place, notes: Notes) -> Machine:
+    left = unread(configuration.key, configuration.used)
     extras = []
     total = 0
-    for place in configuration.below():
-        left = unread(place.key, place.used)
-        if left is None:
-            continue
-        text = etree.tostring(to_xml(_cut(left, notes)), encoding="unicode")
-        total += len(text)
+    for where, key in () if left is None else _pieces(left, ""):
+        text = etree.tostring(to_xml(_cut(key, notes)), encoding="unicode")
+        total += len(where) + len(text)
         if total > _MAX_EXTRAS:
             raise LimitError(f"more than {_MAX_EXTRAS} characters of settings", path=notes.path)
-        extras.append(Extra(DIALECT, f"configuration/{left.name}", text))
+        extras.append(Extra(DIALECT, where, text))
     return msgspec.structs.replace(machine, extras=tuple(extras))
+
+
+def _pieces(key: Key, above: str) -> Iterator[tuple[str, Key]]:
+    """Yield each value with its path; a node with a list in it as a whole."""
+    where = f"{above}{key.name}"
+    names = [child.name for child in key.children]
+    if key.kind != "node" or len(set(names)) < len(names):
+        yield where, key
+        return
+    for child in key.children:
+        yield from _pieces(child, f"{where}/")
 
 
 def _cut(key: Key, notes: Notes) -> Key:

@@ -79,12 +79,15 @@ BOOT = {"optical": "cdrom", "harddrive": "disk", "network": "nic", "floppy": "fl
 BOOT_WORDS = {"cdrom": "Optical", "disk": "HardDrive", "nic": "Network", "floppy": "Floppy"}
 
 #: Secure Boot's keys, by ``secure_boot_template_id`` and as Set-VMFirmware calls them.
+WINDOWS_KEYS = "1734c6e8-3154-4dda-ba5f-a874cc483422"
 TEMPLATES = {
-    "1734c6e8-3154-4dda-ba5f-a874cc483422": "MicrosoftWindows",
+    WINDOWS_KEYS: "MicrosoftWindows",
     "272e7447-90a4-4563-a4b9-8e4ab00526ce": "MicrosoftUEFICertificateAuthority",
     "4292ae2b-ee2c-42b5-a969-dd8f8689f6f3": "OpenSourceShieldedVM",
 }
-TEMPLATE_IDS = {name: guid for guid, name in TEMPLATES.items()}
+#: What a guest is that starts with these keys, as no Hyper-V file names the guest itself. Which
+#: Windows it is they do not tell.
+GUESTS = {"MicrosoftUEFICertificateAuthority": "linux"}
 
 #: The feature of a switch port that is its VLAN; how its bytes are laid out is not published.
 VLAN_FEATURE = "952c5004-4465-451c-8cb8-fa9ab382b773"

@@ -21,6 +21,7 @@ from kensho.convert.rules import (
     extras,
     firmware,
     host_side,
+    hyperv,
     identity,
     kubevirt,
     licences,
@@ -39,6 +40,7 @@ Rule = Callable[[Journey], Iterator[Finding]]
 RULES: tuple[Rule, ...] = (
     machines.check,
     firmware.check,
+    hyperv.check,
     cpu.check,
     memory.check,
     disks.check,

@@ -46,7 +46,7 @@ def test_what_a_policy_names_has_a_word(platform: Platform) -> None:
             models = set(policy.keep)
             for choice in policy.drives.values():
                 models |= {choice.disk, choice.cdrom, choice.boot_disk or choice.disk}
-            assert all(controller_word(vocabulary.controllers, m) for m in models)
+            assert all(controller_word(vocabulary.controllers, m) is not None for m in models)
             if vocabulary.nics:
                 assert all(word_for(vocabulary.nics, n) for n in {policy.nic, *policy.keep_nics})
 

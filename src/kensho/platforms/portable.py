@@ -21,6 +21,7 @@ from kensho.platforms.base import (
     same_choice,
 )
 from kensho.platforms.versions import Version
+from kensho.platforms.words import Vocabulary, row
 
 #: What is written as VirtualSystemType. vmx-10 is the oldest with AHCI; Secure Boot came with vmx-13.
 HARDWARE = (
@@ -29,6 +30,13 @@ HARDWARE = (
     Version(name="vmx-13 virtualbox-2.2", products="all", cpus=128, memory=6 * TIB, nics=8,
             usual=True),
 )  # fmt: skip
+
+#: The subtypes that every importer knows. VMware refuses an IDE controller with one.
+OVF = Vocabulary(
+    format="ovf",
+    controllers=(row(C.AHCI, "AHCI"), row(C.LSILOGIC, "lsilogic"), row(C.IDE, "")),
+    nics=(row(NicModel.E1000, "E1000"),),
+)
 
 POLICY = DevicePolicy(
     drives=same_choice(DriveChoice(disk=C.AHCI, cdrom=C.IDE)),
@@ -71,6 +79,7 @@ PLATFORM = Platform(
     ),
     native=POLICY,
     compatible=POLICY,
+    words=(OVF,),
     most_cpus=64,
     most_memory=2 * TIB,
     most_nics=8,

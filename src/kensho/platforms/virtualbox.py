@@ -75,6 +75,25 @@ VBOX = Vocabulary(
     ),
 )
 
+#: OVF: ResourceSubType as its importer reads it; it takes any sound card as AC97.
+OVF = Vocabulary(
+    format="ovf",
+    controllers=(
+        row(C.AHCI, "AHCI"),
+        row(C.PIIX4, "PIIX4"),
+        row(C.PIIX3, "PIIX3"),
+        row(C.ICH6, "ICH6"),
+        row(C.LSILOGIC, "lsilogic"),
+        row(C.LSISAS, "lsilogicsas"),
+        row(C.BUSLOGIC, "buslogic"),
+    ),
+    nics=(
+        row(NicModel.E1000, "E1000", "82540EM", "82543GC", "82545EM"),
+        row(NicModel.PCNET, "PCNet32", "Am79C973", "Am79C970A"),
+    ),
+    sound=(row("es1371", "ensoniq1371"),),
+)
+
 #: What is written as VirtualSystemType, whatever the version.
 OVF_HARDWARE = (
     Version(name="virtualbox-2.2", products="all", cpus=64, memory=2 * TIB, nics=8, usual=True),
@@ -186,7 +205,7 @@ PLATFORM = Platform(
     most_memory=VERSIONS[-1].memory,
     most_nics=VERSIONS[-1].nics,
     versions=VERSIONS,
-    words=(VBOX,),
+    words=(VBOX, OVF),
     hardware=("virtualbox", "vmx"),
     untested="VirtualBox was not at hand: checked against schemas and its importer's rules",
 )

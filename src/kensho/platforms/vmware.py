@@ -25,7 +25,7 @@ from kensho.platforms.base import (
     same_choice,
 )
 from kensho.platforms.versions import Version
-from kensho.platforms.words import Vocabulary, row
+from kensho.platforms.words import Vocabulary, only_read, row
 
 #: Virtual hardware. SATA came with 10, NVMe and Secure Boot with 13, the virtual TPM with 14.
 _NO_NVME = frozenset({C.NVME})
@@ -88,6 +88,35 @@ VMX = Vocabulary(
         row(SerialKind.PIPE, "pipe"),
         row(SerialKind.NETWORK, "network"),
     ),
+)
+
+#: OVF: ResourceSubType as ovftool and vCenter write it. An IDE controller has none.
+OVF = Vocabulary(
+    format="ovf",
+    controllers=(
+        row(C.PVSCSI, "VirtualSCSI", "pvscsi"),
+        row(C.LSISAS, "lsilogicsas", "lsisas", "lsisas1068"),
+        row(C.LSILOGIC, "lsilogic"),
+        row(C.BUSLOGIC, "buslogic"),
+        row(C.AHCI, "vmware.sata.ahci"),
+        row(C.NVME, "vmware.nvme.controller"),
+        row(C.IDE, ""),
+    ),
+    nics=(
+        row(NicModel.E1000, "E1000"),
+        row(NicModel.E1000E, "E1000e"),
+        row(NicModel.VMXNET3, "VmxNet3", "vmxnet3vrdma"),
+        row(NicModel.PCNET, "PCNet32", "flexible"),
+        only_read(NicModel.VMXNET, "vmxnet"),
+        only_read(NicModel.VMXNET2, "vmxnet2"),
+        only_read(NicModel.SRIOV, "sriovethernetcard"),
+    ),
+    sound=(
+        row("hda", "vmware.soundcard.hdaudio"),
+        row("es1371", "vmware.soundcard.ensoniq1371"),
+        row("sb16", "vmware.soundcard.sb16"),
+    ),
+    usb=(row("ehci", "vmware.usb.ehci"), row("xhci", "vmware.usb.xhci")),
 )
 
 CONTROLLERS = (
@@ -223,7 +252,7 @@ PLATFORM = Platform(
     most_memory=VERSIONS[-1].memory,
     most_nics=VERSIONS[-1].nics,
     versions=VERSIONS,
-    words=(VMX,),
+    words=(VMX, OVF),
     memory_step=4 * MIB,
     mac_prefix="00:50:56",
     hardware=("vmx",),

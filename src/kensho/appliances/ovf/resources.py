@@ -6,80 +6,57 @@ A subtype may be a list of alternatives, best first, divided by blanks or commas
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
+from kensho.model.machine import BUS_OF, Bus
 from kensho.model.machine import ControllerModel as C
 from kensho.model.machine import NicModel as N
+from kensho.platforms import virtualbox, vmware
+from kensho.platforms.words import Row, Vocabulary, row
 
 T = TypeVar("T")
+M = TypeVar("M", bound=str)
 
-IDE: Mapping[str, C] = {
-    "piix3": C.PIIX3,
-    "piix4": C.PIIX4,
-    "ich6": C.ICH6,
-    "virtio": C.VIRTIO_BLK,
-}
-SCSI: Mapping[str, C] = {
-    "buslogic": C.BUSLOGIC,
-    "lsilogic": C.LSILOGIC,
-    "lsilogicsas": C.LSISAS,
-    "lsisas": C.LSISAS,
-    "lsisas1068": C.LSISAS,
-    "virtualscsi": C.PVSCSI,
-    "pvscsi": C.PVSCSI,
-    "virtio": C.VIRTIO_SCSI,
-    "virtio-scsi": C.VIRTIO_SCSI,
-    "virtioscsi": C.VIRTIO_SCSI,
-}
-STORAGE: Mapping[str, C] = {
-    "ahci": C.AHCI,
-    "vmware.sata.ahci": C.AHCI,
-    "sata": C.AHCI,
-    "nvme": C.NVME,
-    "vmware.nvme.controller": C.NVME,
-    **SCSI,
-}
-NICS: Mapping[str, N] = {
-    "e1000": N.E1000,
-    "e1000e": N.E1000E,
-    "vmxnet": N.VMXNET,
-    "vmxnet2": N.VMXNET2,
-    "vmxnet3": N.VMXNET3,
-    "vmxnet3vrdma": N.VMXNET3,
-    "pcnet32": N.PCNET,
-    "pcnet": N.PCNET,
-    "flexible": N.PCNET,
-    "rtl8139": N.RTL8139,
-    "virtio": N.VIRTIO,
-    "virtio-net": N.VIRTIO,
-    "sriovethernetcard": N.SRIOV,
-    "ne2k": N.NE2K,
-    "82540em": N.E1000,
-    "82543gc": N.E1000,
-    "82545em": N.E1000,
-    "am79c973": N.PCNET,
-    "am79c970a": N.PCNET,
-}
-SOUND: Mapping[str, str] = {
-    "ensoniq1371": "es1371",
-    "vmware.soundcard.hdaudio": "hda",
-    "vmware.soundcard.ensoniq1371": "es1371",
-    "vmware.soundcard.sb16": "sb16",
-    "ac97": "ac97",
-    "sb16": "sb16",
-    "hda": "hda",
-    "hdaudio": "hda",
-    "ich6": "hda",
-}
-USB: Mapping[str, str] = {
-    "vmware.usb.ehci": "ehci",
-    "vmware.usb.xhci": "xhci",
-    "ehci": "ehci",
-    "xhci": "xhci",
-    "uhci": "uhci",
-    "ohci": "ohci",
-}
+#: What others than VMware and VirtualBox write: oVirt, QEMU's front ends, tools.
+_OTHERS = Vocabulary(
+    format="ovf",
+    controllers=(
+        row(C.VIRTIO_SCSI, "virtio", "virtio-scsi", "virtioscsi"),
+        row(C.AHCI, "sata"),
+        row(C.NVME, "nvme"),
+    ),
+    nics=(
+        row(N.PCNET, "pcnet"),
+        row(N.RTL8139, "rtl8139"),
+        row(N.VIRTIO, "virtio", "virtio-net"),
+        row(N.NE2K, "ne2k"),
+    ),
+    sound=(row("ac97", "ac97"), row("sb16", "sb16"), row("hda", "hda", "hdaudio", "ich6")),
+    usb=(row("ehci", "ehci"), row("xhci", "xhci"), row("uhci", "uhci"), row("ohci", "ohci")),
+)
+_ALL = (vmware.OVF, virtualbox.OVF, _OTHERS)
+
+
+def _read(rows: Iterable[Row[M]]) -> dict[str, M]:
+    """Return what the words of rows mean, in lower case; the first row of a word counts."""
+    found: dict[str, M] = {}
+    for one in rows:
+        for word in filter(None, one.words):
+            found.setdefault(word.lower(), one.means)
+    return found
+
+
+def _controllers(*buses: Bus) -> dict[str, C]:
+    return _read(r for v in _ALL for r in v.controllers if BUS_OF[r.means] in buses)
+
+
+IDE: Mapping[str, C] = {**_controllers(Bus.IDE), "virtio": C.VIRTIO_BLK}
+SCSI: Mapping[str, C] = _controllers(Bus.SCSI)
+STORAGE: Mapping[str, C] = _controllers(Bus.SATA, Bus.NVME, Bus.SCSI)
+NICS: Mapping[str, N] = _read(r for v in _ALL for r in v.nics)
+SOUND: Mapping[str, str] = _read(r for v in _ALL for r in v.sound)
+USB: Mapping[str, str] = _read(r for v in _ALL for r in v.usb)
 
 
 def alternatives(subtype: str) -> tuple[str, ...]:

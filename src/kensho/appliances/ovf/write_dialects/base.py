@@ -11,8 +11,9 @@ from typing import Literal
 
 import msgspec
 
-from kensho.model.machine import ControllerModel, Machine, NicModel
+from kensho.model.machine import BUS_OF, Bus, ControllerModel, Machine, NicModel
 from kensho.platforms.versions import Version
+from kensho.platforms.words import Vocabulary, controller_word, word_for
 
 
 class Device(msgspec.Struct, frozen=True):
@@ -49,6 +50,23 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     network: str
     says_disconnected: bool = False
     several_machines: bool
+
+
+#: CIM's ResourceType of a controller, by its bus; of an Ethernet adapter.
+_CONTROLLER_TYPES = {Bus.IDE: 5, Bus.SCSI: 6, Bus.SATA: 20, Bus.NVME: 20}
+_ETHERNET = 10
+
+
+def controllers_of(words: Vocabulary) -> dict[ControllerModel, Device]:
+    """Return the controllers a platform's OVF has words for."""
+    found = ((model, controller_word(words.controllers, model)) for model in ControllerModel)
+    return {m: Device(_CONTROLLER_TYPES[BUS_OF[m]], w) for m, w in found if w is not None}
+
+
+def nics_of(words: Vocabulary) -> dict[NicModel, Device]:
+    """Return the adapters a platform's OVF has words for."""
+    found = ((model, word_for(words.nics, model)) for model in NicModel)
+    return {model: Device(_ETHERNET, word) for model, word in found if word is not None}
 
 
 def memory_size(machine: Machine, step: int) -> int:

@@ -8,21 +8,15 @@ the whole package.
 
 from __future__ import annotations
 
-from kensho.appliances.ovf.write_dialects.base import Device, Dialect
-from kensho.model.machine import ControllerModel as C
-from kensho.model.machine import NicModel
+from kensho.appliances.ovf.write_dialects.base import Device, Dialect, controllers_of, nics_of
 from kensho.model.units import MIB
-from kensho.platforms.portable import HARDWARE
+from kensho.platforms.portable import HARDWARE, OVF
 
 PORTABLE = Dialect(
     name="portable-1",
     hardware=HARDWARE,
-    controllers={
-        C.AHCI: Device(20, "AHCI"),
-        C.LSILOGIC: Device(6, "lsilogic"),
-        C.IDE: Device(5),  # VMware refuses PIIX4
-    },
-    nics={NicModel.E1000: Device(10, "E1000")},
+    controllers=controllers_of(OVF),
+    nics=nics_of(OVF),
     cdrom=Device(15),
     guest=("vmw",),
     config=frozenset({"firmware", "bootOptions.efiSecureBootEnabled", "coresPerSocket"}),

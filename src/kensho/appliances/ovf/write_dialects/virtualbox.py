@@ -8,11 +8,9 @@ the importer reads nothing else, so none is written.
 
 from __future__ import annotations
 
-from kensho.appliances.ovf.write_dialects.base import Device, Dialect
-from kensho.model.machine import ControllerModel as C
-from kensho.model.machine import NicModel
+from kensho.appliances.ovf.write_dialects.base import Device, Dialect, controllers_of, nics_of
 from kensho.model.units import MIB
-from kensho.platforms.virtualbox import OVF_HARDWARE
+from kensho.platforms.virtualbox import OVF, OVF_HARDWARE
 
 _SOUND = Device(35, "ensoniq1371")
 _USB = Device(23)
@@ -20,20 +18,8 @@ _USB = Device(23)
 VIRTUALBOX = Dialect(
     name="virtualbox",
     hardware=OVF_HARDWARE,
-    controllers={
-        C.AHCI: Device(20, "AHCI"),
-        C.IDE: Device(5, "PIIX4"),
-        C.PIIX4: Device(5, "PIIX4"),
-        C.PIIX3: Device(5, "PIIX3"),
-        C.ICH6: Device(5, "ICH6"),
-        C.LSILOGIC: Device(6, "lsilogic"),
-        C.LSISAS: Device(6, "lsilogicsas"),
-        C.BUSLOGIC: Device(6, "buslogic"),
-    },
-    nics={
-        NicModel.E1000: Device(10, "E1000"),
-        NicModel.PCNET: Device(10, "PCNet32"),
-    },
+    controllers=controllers_of(OVF),
+    nics=nics_of(OVF),
     cdrom=Device(15),
     floppy=Device(14),
     usb={"uhci": _USB, "ohci": _USB, "ehci": _USB, "xhci": _USB},

@@ -5,11 +5,9 @@ Subtypes and configuration keys are those of ovftool's own exports.
 
 from __future__ import annotations
 
-from kensho.appliances.ovf.write_dialects.base import Device, Dialect
-from kensho.model.machine import ControllerModel as C
-from kensho.model.machine import NicModel
+from kensho.appliances.ovf.write_dialects.base import Device, Dialect, controllers_of, nics_of
 from kensho.model.units import MIB
-from kensho.platforms.vmware import VERSIONS
+from kensho.platforms.vmware import OVF, VERSIONS
 
 #: VMware refuses to start a machine whose memory is no multiple of it.
 MEMORY_STEP = 4 * MIB
@@ -19,37 +17,16 @@ MOST_VIDEO_MEMORY, MOST_DISPLAYS = 128 * MIB, 10
 VMWARE = Dialect(
     name="vmware",
     hardware=VERSIONS,
-    controllers={
-        C.PVSCSI: Device(6, "VirtualSCSI"),
-        C.LSISAS: Device(6, "lsilogicsas"),
-        C.LSILOGIC: Device(6, "lsilogic"),
-        C.BUSLOGIC: Device(6, "buslogic"),
-        C.AHCI: Device(20, "vmware.sata.ahci"),
-        C.NVME: Device(20, "vmware.nvme.controller"),
-        C.IDE: Device(5),
-    },
-    nics={
-        NicModel.E1000: Device(10, "E1000"),
-        NicModel.E1000E: Device(10, "E1000e"),
-        NicModel.VMXNET3: Device(10, "VmxNet3"),
-        NicModel.PCNET: Device(10, "PCNet32"),
-    },
+    controllers=controllers_of(OVF),
+    nics=nics_of(OVF),
     cdrom=Device(15, "vmware.cdrom.remotepassthrough"),
     floppy=Device(14, "vmware.floppy.remotedevice"),
     serial=Device(21, "vmware.serialport.device"),
     video=Device(24),
+    usb={r.means: Device(23, r.words[0]) for r in OVF.usb}
     # One adapter of VMware's is UHCI and EHCI together.
-    usb={
-        "uhci": Device(23, "vmware.usb.ehci"),
-        "ohci": Device(23, "vmware.usb.ehci"),
-        "ehci": Device(23, "vmware.usb.ehci"),
-        "xhci": Device(23, "vmware.usb.xhci"),
-    },
-    sound={
-        "hda": Device(1, "vmware.soundcard.hdaudio"),
-        "es1371": Device(1, "vmware.soundcard.ensoniq1371"),
-        "sb16": Device(1, "vmware.soundcard.sb16"),
-    },
+    | dict.fromkeys(("uhci", "ohci"), Device(23, OVF.usb[0].words[0])),
+    sound={r.means: Device(1, r.words[0]) for r in OVF.sound},
     guest=("vmw",),
     config=frozenset(
         {

@@ -15,6 +15,9 @@ from kensho.model.units import format_bytes
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from kensho.appliances import Package
+    from kensho.guest.inspect.facts import GuestReport
+
 
 def inspect(
     source: OptionalLocator = None,
@@ -24,6 +27,7 @@ def inspect(
     hardware: str | None = None,
     locale: str | None = None,
     fetch: Annotated[bool, Flag] = False,
+    deep: Annotated[bool, Flag] = False,
     json: Annotated[bool, Flag] = False,
     schema: Annotated[bool, Flag] = False,
 ) -> None:
@@ -44,8 +48,10 @@ def inspect(
         Language of the texts, such as de-DE.
     fetch
         Look at files at web addresses that a package names outside its own place.
+    deep
+        Look into the disks: partitions, file systems, systems, kernels, what they start from.
     json
-        Print one JSON object: kind, selection, manifest, findings, appliance.
+        Print one JSON object: kind, selection, manifest, findings, appliance; guests with --deep.
     schema
         Print the JSON Schema of the appliance and stop.
     """
@@ -60,6 +66,7 @@ def inspect(
         configuration=configuration, hardware=hardware, locale=locale, fetch=fetch
     )
     with opened(source, selection) as package:
+        guests = _guests(package) if deep else {}
         if json:
             print_json(
                 {
@@ -69,11 +76,23 @@ def inspect(
                     "manifest": package.manifest,
                     "findings": package.findings,
                     "appliance": package.appliance,
+                    **({"guests": guests} if deep else {}),
                 }
             )
             return
         _show(package.appliance, package.kind)
-        print_findings(package.findings)
+        if deep:
+            from kensho.cli.guests import show_guests
+
+            show_guests(guests)
+        within = tuple(finding for report in guests.values() for finding in report.findings)
+        print_findings((*package.findings, *within))
+
+
+def _guests(package: Package) -> dict[str, GuestReport]:
+    from kensho.convert.looking import look_into
+
+    return dict(look_into(package))
 
 
 def _show(appliance: Appliance, kind: str) -> None:

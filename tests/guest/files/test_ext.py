@@ -8,12 +8,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from images_of import MIB, ext, files_of, make_tree, run, tool, volumes_of
 
 from kensho.guest.files.base import FileSystem, Kind
 from kensho.guest.files.open import open_files
 from kensho.guest.files.tree import GuestFiles
 from kensho.model.errors import CorruptError, KenshoError, LimitError, NotFoundError
+from tests.guest.images_of import MIB, ext, files_of, make_tree, run, tool, volumes_of
 
 #: Each way a file system lays things out: old, new, small and large blocks.
 LAYOUTS = {

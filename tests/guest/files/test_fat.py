@@ -5,12 +5,12 @@ import random
 from pathlib import Path
 
 import pytest
-from images_of import MIB, files_of, run, tool, volumes_of
 
 from kensho.guest.files.base import Kind
 from kensho.guest.files.open import open_files
 from kensho.guest.files.tree import GuestFiles
 from kensho.model.errors import KenshoError, NotFoundError
+from tests.guest.images_of import MIB, files_of, run, tool, volumes_of
 
 #: mformat's options, and the size: FAT12, FAT16 and FAT32.
 SIZES = {"12": (2 * MIB, ()), "16": (16 * MIB, ("-c", "2")), "32": (64 * MIB, ("-F",))}

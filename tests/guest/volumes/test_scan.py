@@ -6,8 +6,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from images_of import MIB, disk_of, ext, partitioned, put, run, tool, volumes_of
-from lvm_disks import group_text, physical_volume
 
 from kensho.disks.partition_table import ESP, read_partition_table
 from kensho.guest.files.open import open_files
@@ -15,6 +13,8 @@ from kensho.guest.files.tree import GuestFiles
 from kensho.guest.volumes.lvm_text import parse_lvm_text
 from kensho.guest.volumes.scan import scan
 from kensho.model.errors import CorruptError, UnsupportedError
+from tests.guest.images_of import MIB, disk_of, ext, partitioned, put, run, tool, volumes_of
+from tests.guest.lvm_disks import group_text, physical_volume
 
 GPT = """label: gpt
 label-id: 11111111-2222-3333-4444-555555555555

@@ -1,0 +1,96 @@
+"""What is odd about a guest, or will be in the way of moving it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from kensho.guest.inspect.facts import SystemFacts
+from kensho.guest.inspect.systems import Opened, System
+from kensho.model.finding import Finding, Severity
+
+_FINE = frozenset({"", "swap", "LVM2_member"})
+_BY_NAME = frozenset({"udev-persistent-names", "ifupdown", "ifcfg", "netplan", "wicked"})
+
+
+def notes_of(
+    opened: Opened, systems: Sequence[System], facts: Sequence[SystemFacts]
+) -> Iterator[Finding]:
+    """Yield the findings about volumes, then about each system."""
+    yield from _about_volumes(opened)
+    if not facts:
+        yield _finding(
+            "KF-603", Severity.WARNING, "no system was found on these disks", "",
+            "its root may be on a file system that is not read, encrypted, or on another disk",
+        )  # fmt: skip
+    elif len(facts) > 1:
+        names = ", ".join(f"{f.guest.description or f.guest.id} on {f.root}" for f in facts)
+        yield _finding(
+            "KF-604", Severity.NOTE, f"several systems: {names}", "",
+            "each one's kernels are looked at",
+        )  # fmt: skip
+    for system, told in zip(systems, facts, strict=True):
+        yield from _about_system(system, told)
+
+
+def _about_volumes(opened: Opened) -> Iterator[Finding]:
+    for problem in opened.volumes.problems:
+        yield _finding(
+            "KF-602", Severity.WARNING, problem, "", "the rest of the disks is read; repair a copy"
+        )
+    for volume in opened.volumes.volumes:
+        reason = opened.problems.get(volume.id)
+        if reason and volume.content.kind not in _FINE:
+            yield _finding(
+                "KF-600", Severity.WARNING, f"its files are not read: {reason}", volume.id,
+                "what is on it is left as it is",
+            )  # fmt: skip
+        fs = opened.systems.get(volume.id)
+        for warning in fs.warnings if fs else ():
+            yield _finding(
+                "KF-601", Severity.WARNING, warning, volume.id,
+                "shut the guest down properly, or start it once, then copy its disks again",
+            )  # fmt: skip
+
+
+def _about_system(system: System, told: SystemFacts) -> Iterator[Finding]:
+    for line, why in system.missing:
+        yield _finding(
+            "KF-610", Severity.WARNING, f"{line.place} ({line.device}) is not seen: {why}",
+            told.root, "what is below it is not looked at; give all disks of the machine",
+        )  # fmt: skip
+    moving = [line for line, _ in system.fstab if line.moves]
+    if moving:
+        names = ", ".join(f"{line.device} for {line.place}" for line in moving[:5])
+        yield _finding(
+            "KF-605", Severity.WARNING,
+            f"fstab names devices that are called otherwise on another controller: {names}",
+            told.root, "use UUIDs: blkid shows them",
+        )  # fmt: skip
+    if not told.kernels:
+        yield _finding(
+            "KF-606", Severity.WARNING, "no kernel was found", told.root,
+            "/boot may be on a volume that is not read, or the kernel is the host's",
+        )  # fmt: skip
+    for kernel in told.kernels:
+        if kernel.problem:
+            yield _finding(
+                "KF-607", Severity.WARNING,
+                f"the initramfs of {kernel.version} is not read: {kernel.problem}", told.root,
+                "nothing can be said of what that kernel starts from",
+            )  # fmt: skip
+    if told.tools:
+        yield _finding(
+            "KF-608", Severity.NOTE, f"tools of hypervisors: {', '.join(told.tools)}", told.root,
+            "those of the old platform can be removed after the move",
+        )  # fmt: skip
+    named = [n for n in told.networks if n.style in _BY_NAME and n.names]
+    if named:
+        words = ", ".join(f"{' '.join(n.names)} ({n.style})" for n in named)
+        yield _finding(
+            "KF-609", Severity.NOTE, f"network settings are tied to adapters' names: {words}",
+            told.root, "names may change with the adapter; check them after the first start",
+        )  # fmt: skip
+
+
+def _finding(code: str, severity: Severity, message: str, subject: str, action: str) -> Finding:
+    return Finding(code, severity, message, subject, action)

@@ -1,0 +1,125 @@
+"""The kernels of a Linux guest and their initramfs: where distributions put them."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kensho.guest.files.tree import GuestFiles
+from kensho.guest.linux.initramfs.image import Initramfs, open_initramfs
+from kensho.guest.linux.modules.index import ModuleIndex, read_index
+from kensho.guest.linux.verdict import Kernel, modules_in
+from kensho.model.errors import KenshoError
+
+MAX_INITRAMFS = 512 << 20
+_MAX_INDEX = 64 << 20
+_INDEXES = (
+    "modules.dep",
+    "modules.alias",
+    "modules.softdep",
+    "modules.builtin",
+    "modules.builtin.modinfo",
+)
+_IMAGE = re.compile(r"(?:vmlinuz|vmlinux|bzImage|kernel|linux|Image)(?:-(.+))?")
+_RESCUE = re.compile(r"0-rescue|\.old$|\.bak$|^memtest")
+#: Debian and Ubuntu; dracut; SUSE; Arch and Alpine.
+_INITRAMFS = ("initrd.img-{v}", "initramfs-{v}.img", "initrd-{v}", "initramfs-{v}", "initrd.img")
+_HEADER = 0x800
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A kernel's files: paths, empty when there is none; ``version`` is that of its modules."""
+
+    version: str
+    image: str
+    initramfs: str
+    modules: str
+
+
+def find_kernels(files: GuestFiles) -> tuple[Found, ...]:
+    """Return the kernels that have an image or modules, by version."""
+    found: dict[str, Found] = {}
+    folders = ("/lib/modules", "/usr/lib/modules")
+    versions = {
+        name: f"{folder}/{name}"
+        for folder in reversed(folders)
+        for name in files.names_or_none(folder)
+        if files.exists(f"{folder}/{name}/modules.dep")
+    }
+    for path, name in _images(files):
+        word = _IMAGE.fullmatch(name)
+        version = (word[1] if word else None) or ""
+        if version not in versions:
+            version = version_of(files, path) or version
+        if version and version not in found:
+            initramfs = _initramfs(files, path, name, version)
+            found[version] = Found(version, path, initramfs, versions.get(version, ""))
+    for version, folder in versions.items():
+        if version not in found:
+            found[version] = Found(version, "", "", folder)
+    return tuple(found[version] for version in sorted(found))
+
+
+def _images(files: GuestFiles) -> Iterator[tuple[str, str]]:
+    """Yield path and name of kernel images, in /boot and in folders of the Boot Loader Spec."""
+    for name in files.names_or_none("/boot"):
+        if _IMAGE.fullmatch(name) and not _RESCUE.search(name):
+            yield f"/boot/{name}", name
+    for top in ("/boot", "/efi", "/boot/efi"):
+        for machine in files.names_or_none(top):
+            if re.fullmatch(r"[0-9a-f]{32}", machine):
+                for version in files.names_or_none(f"{top}/{machine}"):
+                    if files.exists(f"{top}/{machine}/{version}/linux"):
+                        yield f"{top}/{machine}/{version}/linux", f"linux-{version}"
+
+
+def _initramfs(files: GuestFiles, path: str, name: str, version: str) -> str:
+    folder = path.rpartition("/")[0]
+    short = name.partition("-")[2]
+    for pattern in _INITRAMFS:
+        for word in dict.fromkeys((version, short, f"linux-{short}", name)):
+            candidate = f"{folder}/{pattern.format(v=word)}"
+            if files.exists(candidate):
+                return candidate
+    for other in ("initrd", "initramfs"):
+        if files.exists(f"{folder}/{other}"):
+            return f"{folder}/{other}"
+    return ""
+
+
+def version_of(files: GuestFiles, path: str) -> str:
+    """Return the version that a bzImage tells of itself: Linux Documentation/arch/x86/boot.rst."""
+    try:
+        head = files.head(path, 0x10000)
+    except KenshoError:
+        return ""
+    if len(head) < _HEADER or head[0x202:0x206] != b"HdrS":
+        return ""
+    (pointer,) = struct.unpack_from("<H", head, 0x20E)
+    text = head[pointer + 0x200 : pointer + 0x200 + 200].partition(b"\0")[0] if pointer else b""
+    word = text.partition(b" ")[0].decode("ascii", "replace")
+    return word if word.isprintable() else ""
+
+
+def load_initramfs(files: GuestFiles, found: Found) -> Initramfs:
+    """Return a kernel's initramfs, taken apart; what `open_initramfs` and reading raise."""
+    return open_initramfs(files.read(found.initramfs, MAX_INITRAMFS), found.initramfs)
+
+
+def load_kernel(files: GuestFiles, found: Found, initramfs: Initramfs | None) -> Kernel:
+    """Return what the verdict needs of a kernel: its modules' indexes, and the initramfs's modules."""
+    inside = modules_in(initramfs, found.version) if initramfs else frozenset()
+    return Kernel(found.version, load_index(files, found.modules), inside)
+
+
+def load_index(files: GuestFiles, folder: str) -> ModuleIndex:
+    """Return the indexes in a folder of modules; missing ones count as empty."""
+    texts = {}
+    for name in _INDEXES:
+        if folder and files.exists(f"{folder}/{name}"):
+            data = files.read(f"{folder}/{name}", _MAX_INDEX)
+            texts[name] = data.decode("utf-8", "replace")
+    return read_index(texts)

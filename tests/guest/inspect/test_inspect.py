@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import gzip
+import json
+import sqlite3
+import struct
+from pathlib import Path
+
+import pytest
+
+from kensho.cli.exits import run as run_cli
+from kensho.guest.inspect.inspect import inspect_disks
+from kensho.guest.linux.fstab import parse_fstab, volume_of
+from kensho.guest.linux.software import _rpm_count
+from kensho.guest.volumes.scan import Volumes, scan
+from kensho.model.machine import ControllerModel, NicModel
+from tests.guest.images_of import MIB, disk_of, ext, partitioned, put, run
+
+VERSION = "6.1.0-13-amd64"
+ROOT, BOOT = "aaaaaaaa-0000-4000-8000-000000000001", "aaaaaaaa-0000-4000-8000-000000000002"
+LAYOUT = """label: gpt
+start=2048, size=32768, type=uefi
+start=40960, size=32768, type=linux
+start=81920, size=65536, type=linux
+"""
+ALIASES = """alias pci:v00001AF4d00001001sv*sd*bc*sc*i* virtio_pci
+alias pci:v00001AF4d00001042sv*sd*bc*sc*i* virtio_pci
+alias pci:v00001AF4d00001000sv*sd*bc*sc*i* virtio_pci
+alias pci:v00001AF4d00001041sv*sd*bc*sc*i* virtio_pci
+alias virtio:d00000002v* virtio_blk
+alias virtio:d00000001v* virtio_net
+alias pci:v*d*sv*sd*bc01sc06i01* ahci
+"""
+
+
+def bzimage(version: str) -> bytes:
+    head = bytearray(0x1000)
+    head[0x202:0x206] = b"HdrS"
+    struct.pack_into("<H", head, 0x20E, 0x400)
+    head[0x600 : 0x600 + len(version) + 5] = version.encode() + b" (x)\0"
+    return bytes(head)
+
+
+def cpio(names: dict[str, bytes]) -> bytes:
+    made = b""
+    for name, data in {**names, "TRAILER!!!": b""}.items():
+        raw = name.encode() + b"\0"
+        mode = 0o100644 if name != "TRAILER!!!" else 0
+        numbers = (1, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(raw), 0)
+        made += b"070701" + b"".join(b"%08X" % n for n in numbers) + raw
+        made += bytes(-len(made) % 4) + data
+        made += bytes(-len(made) % 4)
+    return made
+
+
+@pytest.fixture
+def guest(tmp_path: Path) -> Path:
+    """A Debian by its files: separate /boot, an ESP nobody mounts, a virtio-only initramfs."""
+    tree, boot = tmp_path / "tree", tmp_path / "boot"
+    for folder in ("etc/network", "usr/bin", "usr/sbin", f"lib/modules/{VERSION}", "boot",
+                   "var/lib/dpkg", "bin"):  # fmt: skip
+        (tree / folder).mkdir(parents=True)
+    boot.mkdir()
+    release = 'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12"\n'
+    (tree / "etc/os-release").write_text(release)
+    (tree / "etc/hostname").write_text("web01\n")
+    (tree / "etc/fstab").write_text(
+        f"UUID={ROOT} / ext4 errors=remount-ro 0 1\nUUID={BOOT} /boot ext2 defaults 0 2\n"
+        "/dev/vda7 /data ext4 defaults 0 2\nproc /proc proc defaults 0 0\n"
+    )
+    (tree / "etc/network/interfaces").write_text("auto lo\niface lo inet loopback\n"
+                                                 "iface ens18 inet dhcp\n")  # fmt: skip
+    (tree / "usr/bin/vmtoolsd").touch()
+    (tree / "bin/sh").write_bytes(b"\x7fELF\2\1\1" + bytes(9) + b"\2\0\x3e\0" + bytes(40))
+    status = "Package: a\nStatus: install ok installed\n\nPackage: b\n"
+    (tree / "var/lib/dpkg/status").write_text(status + "Status: deinstall ok config-files\n")
+    modules = tree / f"lib/modules/{VERSION}"
+    names = ("virtio_pci", "virtio_blk", "virtio_net", "ahci", "libahci", "sd_mod")
+    dep = "".join(f"kernel/{name}.ko:\n" for name in names)
+    (modules / "modules.dep").write_text(
+        dep.replace("ahci.ko:\nk", "ahci.ko: kernel/libahci.ko\nk", 1)
+    )
+    (modules / "modules.alias").write_text(ALIASES)
+    (modules / "modules.builtin").write_text("")
+    (boot / f"vmlinuz-{VERSION}").write_bytes(bzimage(VERSION))
+    inside = {f"usr/lib/modules/{VERSION}/kernel/{n}.ko": b"" for n in ("virtio_pci", "virtio_blk")}
+    early = cpio({"kernel/x86/microcode/GenuineIntel.bin": b"m" * 100})
+    main = gzip.compress(cpio({"conf/initramfs.conf": b"", "lib": b"", **inside}))
+    (boot / f"initrd.img-{VERSION}").write_bytes(early.ljust(1024, b"\0") + main)
+    (boot / "grub").mkdir()
+    (boot / "grub/grub.cfg").touch()
+    esp = tmp_path / "esp"
+    with esp.open("wb") as file:
+        file.truncate(16 * MIB)
+    run("mformat", "-i", esp, "-v", "ESP", "-T", 32768, "-h", 4, "-s", 16, "::")
+    run("mmd", "-i", esp, "::/EFI", "::/EFI/BOOT")
+    (tmp_path / "BOOTX64.EFI").write_bytes(b"MZ")
+    run("mcopy", "-i", esp, tmp_path / "BOOTX64.EFI", "::/EFI/BOOT/BOOTX64.EFI")
+    disk = partitioned(tmp_path / "disk.img", LAYOUT, 80 * MIB)
+    put(disk, 1 * MIB, esp)
+    put(disk, 20 * MIB, ext(tmp_path / "b", boot, "-t", "ext2", "-U", BOOT, size=16 * MIB))
+    put(disk, 40 * MIB, ext(tmp_path / "r", tree, "-t", "ext4", "-U", ROOT, size=32 * MIB))
+    return disk
+
+
+def test_a_debian_guest(guest: Path) -> None:
+    report = inspect_disks([disk_of(guest)])
+    assert [(v.id, v.kind) for v in report.volumes] == [
+        ("disk1p1", "vfat"), ("disk1p2", "ext2"), ("disk1p3", "ext4"),
+    ]  # fmt: skip
+    (system,) = report.systems
+    assert (system.root, system.guest.id) == ("disk1p3", "debian12")
+    assert (system.architecture, system.hostname) == ("x86_64", "web01")
+    assert (system.package_manager, system.packages) == ("dpkg", 1)
+    assert system.boot_loaders == ("grub2", "efi-fallback")
+    assert system.tools == ("open-vm-tools",)
+    assert [(n.style, n.names) for n in system.networks] == [("ifupdown", ("ens18",))]
+    assert [(m.place, m.volume) for m in system.mounts] == [
+        ("/", "disk1p3"), ("/boot", "disk1p2"), ("/data", ""),
+    ]  # fmt: skip
+    (kernel,) = system.kernels
+    assert (kernel.version, kernel.image) == (VERSION, f"/boot/vmlinuz-{VERSION}")
+    assert (kernel.maker, kernel.packing, kernel.microcode) == ("initramfs-tools", "gzip", True)
+    assert (kernel.modules, kernel.problem) == (6, "")
+    assert ControllerModel.AHCI not in kernel.controllers
+    assert kernel.adapters == (NicModel.VIRTIO,)
+    codes = {f.code for f in report.findings}
+    assert {"KF-605", "KF-608", "KF-609", "KF-610"} <= codes
+
+
+def test_the_command_line(guest: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert run_cli(["inspect", "--deep", "--json", str(guest)]) == 0
+    told = json.loads(capsysbinary.readouterr().out)
+    assert told["guests"]["vm"]["systems"][0]["guest"]["id"] == "debian12"
+    assert run_cli(["inspect", "--deep", str(guest)]) == 0
+    shown = capsysbinary.readouterr().out.decode()
+    assert "Debian GNU/Linux 12" in shown
+    assert VERSION in shown
+
+
+def test_a_damaged_initramfs_is_a_finding(guest: Path) -> None:
+    data = bytearray(guest.read_bytes())
+    place = data.index(b"\x1f\x8b\x08", 20 * MIB)
+    data[place + 40 : place + 60] = bytes(20)
+    guest.write_bytes(data)
+    report = inspect_disks([disk_of(guest)])
+    kernel = report.systems[0].kernels[0]
+    assert kernel.problem
+    assert not kernel.controllers
+    assert "KF-607" in {f.code for f in report.findings}
+
+
+def test_nothing_inside(tmp_path: Path) -> None:
+    path = ext(tmp_path / "e.img", None, "-t", "ext4", size=4 * MIB)
+    report = inspect_disks([disk_of(path)])
+    assert [f.code for f in report.findings] == ["KF-603"]
+    assert inspect_disks([]).findings[0].code == "KF-603"
+
+
+def test_fstab(guest: Path) -> None:
+    volumes = scan([disk_of(guest)])
+    text = (
+        b"LABEL=ESP /a vfat\n/dev/sda3 /b ext4\n/dev/vdb1 /c ext4\n# x\nbad\n"
+        b"/dev/disk/by-uuid/" + ROOT.encode() + b" /d ext4\n/dev/nvme0n1p2 /e\\040f ext2\n"
+        b"10.0.0.1:/x /n nfs\n/dev/mapper/vg--a-lv--b /l ext4\n"
+    )
+    lines = parse_fstab(text)
+    found = [getattr(volume_of(line, volumes), "id", None) for line in lines]
+    assert found == ["disk1p1", "disk1p3", None, "disk1p3", "disk1p2", None, None]
+    assert [line.moves for line in lines] == [False, True, True, False, True, False, False]
+    assert lines[4].place == "/e f"
+    assert not lines[5].on_disk
+    assert volume_of(lines[0], Volumes((), ())) is None
+
+
+def test_rpm_counts_rows_and_runs_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "rpmdb.sqlite"
+    base = sqlite3.connect(path)
+    base.execute("PRAGMA journal_mode=WAL")
+    base.execute("CREATE TABLE Packages (hnum INTEGER PRIMARY KEY, blob BLOB)")
+    base.executemany("INSERT INTO Packages VALUES (?, 'x')", [(n,) for n in range(42)])
+    base.commit()
+    base.close()
+    assert _rpm_count(path.read_bytes()) == 42
+    assert _rpm_count(b"SQLite format 3\0" + bytes(5000)) is None
+    hostile = sqlite3.connect(tmp_path / "hostile")
+    hostile.execute(
+        "CREATE VIEW Packages AS WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c)"
+        " SELECT x FROM c"
+    )
+    hostile.commit()
+    hostile.close()
+    assert _rpm_count((tmp_path / "hostile").read_bytes()) is None

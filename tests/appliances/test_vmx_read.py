@@ -238,6 +238,13 @@ def test_dictionary(data: bytes, expected: str, finding: str | None) -> None:
     assert codes(findings) == ({finding} if finding else set())
 
 
+@pytest.mark.parametrize("line", [b"\n", b" \r\n", b'a = "|22\n'])
+def test_a_file_of_little_lines_is_read_in_no_time(line: bytes) -> None:
+    """Empty lines took hours: blanks before .encoding were looked for across line ends."""
+    dictionary, _ = read_dictionary(line * (MAX_VMX // len(line) // 4), path="a.vmx")
+    assert len(dictionary.values) <= 1
+
+
 def test_size_limit() -> None:
     with pytest.raises(LimitError):
         read_dictionary(b"\n" * (MAX_VMX + 1), path="a.vmx")

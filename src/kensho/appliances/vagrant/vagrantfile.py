@@ -51,7 +51,7 @@ def read_vagrantfile(data: bytes) -> Vagrantfile:
         if len(line) > _MOST_LINE:
             continue
         code = _without_comment(line.strip())
-        if begun := _PROVIDER.search(code):
+        if begun := _PROVIDER.match(code):
             current = (begun[1], begun[2])
             continue
         efi = efi or (current is not None and bool(_FIRMWARE.search(code)))

@@ -19,7 +19,10 @@ from kensho.model.finding import Finding, Severity
 MAX_VMX = 4 * 1024 * 1024
 _LINE = re.compile(r'([^\s=#"][^=\s]*)\s*=\s*(.*)', re.DOTALL)
 _MOST_FINDINGS = 100
-_ENCODING = re.compile(rb'^\s*\.encoding\s*=\s*"?([A-Za-z0-9._-]+)"?', re.MULTILINE | re.IGNORECASE)
+#: Blanks within a line only: over line ends, a file of empty lines would take hours.
+_ENCODING = re.compile(
+    rb'^[ \t]*\.encoding[ \t]*=[ \t]*"?([A-Za-z0-9._-]+)"?', re.MULTILINE | re.IGNORECASE
+)
 _ESCAPE = re.compile(r"\|([0-9A-Fa-f]{2})")
 #: Python's codecs that are no character sets.
 _NOT_TEXT = frozenset({"unicode-escape", "raw-unicode-escape", "punycode", "idna", "utf-7"})

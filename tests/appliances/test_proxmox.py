@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 import pytest
@@ -18,6 +19,10 @@ from kensho.model.machine import Controller, ControllerModel, Extra, Firmware, F
 
 FAKE_QM = """#!/bin/bash
 printf '%s\\0' "$@" END-OF-CALL >> "$QM_LOG"
+while [[ $# -gt 0 ]]; do
+  if [[ $1 == --sshkeys ]]; then cat -- "$2" > "$QM_LOG.keys"; fi
+  shift
+done
 """
 
 needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
@@ -207,3 +212,26 @@ def test_options_of_a_hostile_configuration_stay_one_argument(values):
     assert options["--tags"] == values["tags"]
     assert options["--net0"].startswith("virtio=00:50:56:01:02:03,bridge=vmbr0,rate=")
     assert boot[2:] == ["--boot", "order=scsi0"]
+
+
+@needs_bash
+def test_a_cloud_init_drive_is_made_anew(tmp_path):
+    keys = "ssh-ed25519 AAAA it's me\nssh-ed25519 BBBB $(touch pwned)"
+    extras = (
+        Extra("pve", "ide0", "local-lvm:vm-101-cloudinit,media=cdrom"),
+        Extra("pve", "ciuser", "admin"),
+        Extra("pve", "cipassword", "$5$secret"),
+        Extra("pve", "ipconfig0", "ip=dhcp"),
+        Extra("pve", "sshkeys", quote(keys)),
+    )
+    appliance = with_machine(disk_machine(cdrom=ControllerModel.IDE, disks=1), extras=extras)
+    (create, _disk, cdrom, _boot), _work = run_script(appliance, tmp_path, "300")
+    assert cdrom == ["set", "300", "--ide0", "local-lvm:cloudinit"]
+    options = dict(zip(create[2::2], create[3::2], strict=True))
+    assert (options["--ciuser"], options["--ipconfig0"]) == ("admin", "ip=dhcp")
+    assert "--cipassword" not in options
+    assert (tmp_path / "log.keys").read_text() == keys  # qm reads them from a file
+    assert not list(tmp_path.rglob("pwned"))
+    config = documents(appliance)[1].data.decode()
+    assert "ide0: local-lvm:vm-100-cloudinit,media=cdrom\n" in config
+    assert f"sshkeys: {quote(keys)}\n" in config

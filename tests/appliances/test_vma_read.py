@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from vma_samples import CONF, archive, cut, extents, header, sealed
 
 from kensho.appliances import open_package
+from kensho.appliances.proxmox.efi_vars import empty_variables
 from kensho.appliances.proxmox.vma import read_archive
 from kensho.appliances.proxmox.vma_disk import index_clusters
 from kensho.convert.plan import Request, make_plan
@@ -335,4 +336,43 @@ def test_the_note_of_where_it_came_from_travels_inside(tmp_path):
     (packed,) = (tmp_path / "pve").glob("*.vma.zst")
     package = open_package(packed)
     assert package.appliance.origin is not None
+    package.close()
+
+
+def with_variables(conf=CONF):
+    """Return an archive of a machine with UEFI, its variables and its disk."""
+    store = bytearray(empty_variables())
+    store[5000:5004] = b"boot"
+    text = conf + b"bios: ovmf\nefidisk0: local-lvm:vm-101-disk-2,efitype=4m,size=4M\n"
+    text += b"#qmdump#map:efidisk0:drive-efidisk0:local-lvm:raw:\n"
+    disk = CONTENT[:65536]
+    devices = {1: ("drive-efidisk0", len(store)), 2: ("drive-scsi0", len(disk))}
+    head = header({"qemu-server.conf": text}, devices)
+    return bytes(store), head + extents([*cut(1, bytes(store)), *cut(2, disk)])
+
+
+def test_the_firmwares_variables_go_along_to_proxmox(tmp_path):
+    store, data = with_variables()
+    path = placed(tmp_path, data)
+    plan = make_plan(Request(str(path), "proxmox", "qm"))
+    assert "KF-314" not in {f.code for f in plan.findings}
+    run_plan(plan, tmp_path / "out")
+    out = tmp_path / "out" / "backup01.nvram"
+    assert out.read_bytes() == store
+    script = (tmp_path / "out" / "backup01-import.sh").read_text()
+    assert '--efidisk0 "$STORAGE:0,import-from=$HERE/"backup01.nvram,efitype=4m' in script
+    back = open_package(tmp_path / "out" / "backup01.conf")
+    firmware = back.appliance.machines[0].firmware
+    assert back.appliance.file(firmware.nvram).href == "backup01.nvram"
+    back.close()
+    others = make_plan(Request(str(path), "kvm"))
+    assert "KF-314" in {f.code for f in others.findings}
+
+
+def test_a_cloud_init_drive_is_not_missed(tmp_path):
+    conf = CONF.replace(b"local:iso/debian.iso", b"local-lvm:vm-101-cloudinit")
+    package = open_package(placed(tmp_path, archive(CONTENT, conf + b"ciuser: admin\n")))
+    assert {f.code for f in package.findings} == {"KF-491", "KF-493"}
+    (drive,) = package.appliance.machines[0].cdroms
+    assert drive.file is None
     package.close()

@@ -19,8 +19,13 @@ from kensho.platforms.base import Form
 
 _ID = "nvram"
 _MOST = 16 * MIB
-#: By the first bytes; EDK II's own volumes have their mark at 40 (PI specification, 3.2.1).
-_MARKS = ((0, b"MRVN", "vmware"), (40, b"_FVH", "edk2"))
+#: By the first bytes; EDK II's volumes have their length at 32 and their mark at 40 (PI
+#: specification, volume 3, 3.2.1). Those of OVMF with 4 MiB of flash have 528 KiB.
+_MARKS = (
+    (0, b"MRVN", "vmware"),
+    (32, (528 * 1024).to_bytes(8, "little") + b"_FVH", "edk2-4m"),
+    (40, b"_FVH", "edk2"),
+)
 
 
 def keep_nvram(

@@ -57,7 +57,7 @@ class Carries(msgspec.Struct, frozen=True, kw_only=True):
     tpm: bool = False
     cores_per_socket: bool = True
     boot_order: bool = False
-    nvram: str = ""  #: whose variable stores its firmware reads: ``vmware``, ``edk2``
+    nvram: str = ""  #: whose variable stores its firmware reads: ``vmware``, ``edk2``, ``edk2-4m``
     cpu_hot_add: bool = False
     memory_hot_add: bool = False
     nested_virtualization: bool = False

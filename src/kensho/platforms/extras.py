@@ -89,12 +89,13 @@ PVE = Rules(
             r"affinity|hugepages|keephugepages|numa[0-9]+|amd-sev|intel-tdx|vmstatestorage",
             Fate.HOST,
         ),
-        Row(r"template|lock|parent|snaptime|vmstate|running.*", Fate.HOST),
+        Row(r"template|lock|parent|snaptime|vmstate|running.*|cicustom|cipassword", Fate.HOST),
         Row(
             r"agent|balloon|shares|cpu|cpulimit|cpuunits|numa|hotplug|onboot|startup|protection"
             r"|tablet|tags|keyboard|localtime|startdate|freeze|kvm|acpi|autostart|rng0|watchdog"
             r"|migrate_speed|migrate_downtime|spice_enhancements|audio0|smbios1|vmgenid|vga|vcpus"
-            r"|machine|(net|ide|sata|scsi|virtio)[0-9]+",
+            r"|machine|(net|ide|sata|scsi|virtio)[0-9]+|ci(user|type|upgrade)|sshkeys"
+            r"|ipconfig[0-9]+|nameserver|searchdomain",
             Fate.BACK,
         ),
     ),

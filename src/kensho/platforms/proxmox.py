@@ -99,6 +99,7 @@ GUESTS = {
 
 CARRIES = Carries(
     extras=frozenset({"pve"}),
+    nvram="edk2-4m",
     cdrom_image=True,
     serial_ports=4,
     video=True,
@@ -115,7 +116,9 @@ CARRIES = Carries(
 )
 
 #: A backup has nothing beside it, and an EFI disk without keys.
-IN_A_BACKUP = msgspec.structs.replace(CARRIES, cdrom_image=False, secure_boot=False, origin=True)
+IN_A_BACKUP = msgspec.structs.replace(
+    CARRIES, cdrom_image=False, secure_boot=False, nvram="", origin=True
+)
 
 PLATFORM = Platform(
     name="proxmox",

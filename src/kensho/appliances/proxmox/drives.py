@@ -19,6 +19,7 @@ from kensho.platforms.words import meaning
 
 _KEY = re.compile(r"(ide|sata|scsi|virtio)([0-9]{1,2})", re.ASCII)
 _BUSES = ("ide", "sata", "scsi", "virtio")
+_CLOUD_INIT = re.compile(r"[^:,]+:(?:.*/)?(?:cloudinit|vm-[0-9]+-cloudinit(?:\.\w+)?)", re.ASCII)
 _SIZE = re.compile(r"([0-9]{1,15})(?:\.0+)?([KMGT]?)", re.ASCII)
 _SCALE = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 #: Options of a drive that the neutral model has, or that hold for the volume only.
@@ -43,6 +44,11 @@ class Drives:
 def is_drive(key: str) -> bool:
     """Tell whether an option is a drive, such as ``scsi0``."""
     return _KEY.fullmatch(key) is not None
+
+
+def is_cloud_init(volume: str) -> bool:
+    """Tell whether a volume is the CD that Proxmox VE makes of cloud-init options."""
+    return _CLOUD_INIT.fullmatch(volume) is not None
 
 
 def read_drives(options: Mapping[str, str], order: Mapping[str, int], locate: Locate) -> Drives:
@@ -71,6 +77,19 @@ def _read_drive(
     if words.get("media") == "cdrom":
         if volume in {"none", ""}:
             found.drives.append(Cdrom(key, controller, unit, boot_order=boot))
+        elif is_cloud_init(volume):
+            found.partly.add(key)
+            found.drives.append(Cdrom(key, controller, unit, boot_order=boot))
+            found.findings.append(
+                Finding(
+                    "KF-493",
+                    Severity.NOTE,
+                    f"{key} is a CD that Proxmox VE makes of the machine's cloud-init options",
+                    subject=key,
+                    action="empty at other targets: give the guest its settings with --property,"
+                    " or a CD of your own",
+                )
+            )
         elif volume == "cdrom":
             found.drives.append(Cdrom(key, controller, unit, host_device="cdrom", boot_order=boot))
         else:

@@ -66,6 +66,11 @@ def with_drive_parts(options: Iterable[str], key: str, machine: Machine) -> list
     return [*options, *_parts(of_dialect(machine).get(key, ""), _OF_DRIVES, "file")]
 
 
+def had_volume(machine: Machine, key: str) -> str:
+    """Return the volume a drive had at the same place before, to see what kind it was."""
+    return properties(of_dialect(machine).get(key, ""), "file").get("file", "")
+
+
 def nic_parts(number: int, machine: Machine) -> str:
     """Return what an adapter had beside model, bridge and VLAN, with a comma in front."""
     text = of_dialect(machine).get(f"net{number}", "")

@@ -16,7 +16,7 @@ from kensho.appliances.proxmox.conf import Conf, properties
 from kensho.appliances.proxmox.drives import Drives, Locate, is_drive, read_drives
 from kensho.appliances.proxmox.host_side import add_host_side
 from kensho.model import guest_os
-from kensho.model.appliance import Appliance, Network
+from kensho.model.appliance import Appliance, File, Network
 from kensho.model.finding import Finding, Severity
 from kensho.model.machine import (
     Cpu,
@@ -56,13 +56,14 @@ def read_conf(
     drives = read_drives(options, order, locate)
     findings = [*drives.findings]
     nics = tuple(_nics(options, order, findings))
+    store = _variables(options, locate)
     name = options.get("name") or fallback
     machine = Machine(
         id="vm",
         name=name,
         cpu=_cpu(options, findings),
         memory=_memory(options, findings),
-        firmware=_firmware(options),
+        firmware=_firmware(options, store),
         guest=_guest(options),
         uuid=_uuid(properties(options.get("smbios1", ""), "uuid").get("uuid", "")),
         controllers=tuple(drives.controllers.values()),
@@ -82,7 +83,7 @@ def read_conf(
         name=name,
         machines=(machine,),
         images=tuple(drives.images),
-        files=tuple(drives.files),
+        files=(*drives.files, *store),
         networks=tuple(Network(network) for network in networks),
     )
     return appliance, tuple(findings)
@@ -120,7 +121,16 @@ def _memory(options: Mapping[str, str], findings: list[Finding]) -> Memory:
     return Memory(size * MIB, hot_add="memory" in options.get("hotplug", "").split(","))
 
 
-def _firmware(options: Mapping[str, str]) -> FirmwareSettings:
+def _variables(options: Mapping[str, str], locate: Locate) -> tuple[File, ...]:
+    """Return the EFI disk where it is at hand; without it the firmware starts with its defaults."""
+    volume = properties(options.get("efidisk0", ""), "file").get("file", "")
+    if options.get("bios") != "ovmf" or not volume:
+        return ()
+    name, there = locate("efidisk0", volume)
+    return (File("efidisk0", name),) if there else ()
+
+
+def _firmware(options: Mapping[str, str], store: tuple[File, ...]) -> FirmwareSettings:
     # seabios is Proxmox VE's own default, not an assumption.
     uefi = options.get("bios") == "ovmf"
     efi = properties(options.get("efidisk0", ""), "file")
@@ -128,6 +138,7 @@ def _firmware(options: Mapping[str, str]) -> FirmwareSettings:
         Firmware.UEFI if uefi else Firmware.BIOS,
         secure_boot=uefi and efi.get("pre-enrolled-keys") == "1",
         tpm="tpmstate0" in options,
+        nvram=store[0].id if store else None,
     )
 
 

@@ -8,6 +8,7 @@ Source: https://pve.proxmox.com/pve-docs/qm.1.html. Disks are taken in with
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
 
 from kensho.appliances.bash import demand_files, quoted
 from kensho.appliances.package import PlacedDisk
@@ -18,12 +19,16 @@ _ANY_BRIDGE = '"$BRIDGE"'  #: the one the script is given
 
 @dataclass(frozen=True, slots=True)
 class DriveLine:
-    """A drive: its key, the disk it is made from (None: a CD drive), its options, its CD."""
+    """A drive: its key, the disk it is made from (None: a CD drive), its options, its CD.
+
+    ``made`` is a CD that Proxmox VE makes itself, of cloud-init options.
+    """
 
     key: str
     placed: PlacedDisk | None
     options: str
     inserted: str = ""
+    made: bool = False
 
 
 def efi_options(machine: Machine) -> str:
@@ -63,15 +68,18 @@ def import_script(
     drives: list[DriveLine],
     nics: list[tuple[str, str, str]],
     boot: str,
+    variables: str,
 ) -> str:
     """Return the script.
 
-    ``nics`` are network options in parts: before the bridge, the bridge if it is given, the rest.
+    ``nics`` are network options in parts: before the bridge, the bridge if it is given, the rest;
+    ``variables`` is the file with the firmware's variables, empty when it starts with its defaults.
     """
     files = [line.placed.filename for line in drives if line.placed is not None]
     files += [line.inserted for line in drives if line.inserted]
+    files += [variables] if variables else []
     head = _HEAD.format(script=name, files=demand_files(files))
-    arguments = [f"--{key} {quoted(value)}" for key, value in options.items()]
+    arguments = [f"--{key} {_argument(key, value)}" for key, value in options.items()]
     if machine.annotation.strip():
         arguments.append(f"--description {quoted(machine.annotation)}")
     for number, (before, bridge, after) in enumerate(nics):
@@ -84,7 +92,11 @@ def import_script(
     parts.append(_TRAP)
     if machine.firmware.kind is Firmware.UEFI:
         parts.append("\n# Where UEFI keeps its settings, and with secure boot its keys.")
-        parts.append(f'qm set "$VMID" --efidisk0 "$STORAGE:1,{efi_options(machine)}"')
+        source = f'"$STORAGE:1,{efi_options(machine)}"'
+        if variables:
+            file = quoted(f"{variables},{efi_options(machine)}")
+            source = f'"$STORAGE:0,import-from=$HERE/"{file}'
+        parts.append(f'qm set "$VMID" --efidisk0 {source}')
     if machine.firmware.tpm:
         parts.append(
             "\n# A trusted platform module, empty: what was sealed in the old one is not in it."
@@ -94,6 +106,8 @@ def import_script(
     for line in drives:
         if line.inserted:
             source = f'"$HERE/"{quoted(line.inserted + "," + line.options)}'
+        elif line.made:
+            source = '"$STORAGE:cloudinit"'
         elif line.placed is None:
             source = quoted(f"none,{line.options}")
         else:
@@ -105,3 +119,11 @@ def import_script(
         parts.append(f'qm set "$VMID" --boot {quoted(boot)}')
     parts.append('\necho "machine $VMID is ready: qm start $VMID"')
     return "\n".join(parts) + "\n"
+
+
+def _argument(key: str, value: str) -> str:
+    """Return an option's value; ``qm`` reads keys for SSH from a file, the configuration has them."""
+    if key != "sshkeys":
+        return quoted(value)
+    keys = unquote_to_bytes(value).decode(errors="replace")
+    return f"<(printf %s {quoted(keys)})"

@@ -15,7 +15,7 @@ import msgspec
 from kensho.appliances.origin import Origin
 from kensho.appliances.package import Package
 from kensho.appliances.proxmox.conf import Conf, parse_conf, properties
-from kensho.appliances.proxmox.drives import is_drive
+from kensho.appliances.proxmox.drives import is_cloud_init, is_drive
 from kensho.appliances.proxmox.read import read_conf
 from kensho.appliances.proxmox.vma import Archive, read_archive
 from kensho.appliances.proxmox.vma_disk import Clusters, VmaDisk, index_clusters
@@ -27,11 +27,14 @@ from kensho.model.errors import PackageError, UsageError
 from kensho.model.finding import Finding, Severity
 from kensho.model.machine import Extra
 from kensho.model.selection import Selection
+from kensho.model.units import MIB
 from kensho.storage.base import ByteSource
+from kensho.storage.memory import MemorySource
 from kensho.storage.spooled import SpooledSource
 
 CONFIG, FIREWALL = "qemu-server.conf", "qemu-server.fw"
 _MAP = re.compile(rb"#qmdump#map:(\S+?):(\S+?):[^:\s]*:[^:\s]*:\s*")
+_MOST_SMALL = 16 * MIB
 _ADDED = (b"#qmdump#", b"#vzdump#")
 
 
@@ -52,15 +55,16 @@ def open_vma(origin: Origin, selection: Selection) -> Package:
     except BaseException:
         source.close()
         raise
+    opener = _opener(source, archive, appliance)
     return Package(
         "vma",
         origin.path,
         appliance,
-        open_file=_no_file(origin.path),
+        open_file=_small_file(source, archive, appliance, opener),
         open_sibling=_no_file(origin.path),
         findings=findings,
         close=source.close,
-        open_image=_opener(source, archive, appliance),
+        open_image=lambda image_id: opener(_file_of(appliance, image_id)),
     )
 
 
@@ -70,18 +74,42 @@ def _opener(
     lock = threading.Lock()
     index: dict[str, Clusters] = {}
 
-    def open_image(image_id: str) -> DiskReader:
-        image = appliance.image(image_id)
-        file = appliance.file(image.file) if image is not None else None
+    def open_device(file_id: str) -> DiskReader:
+        file = appliance.file(file_id)
         device = archive.device(file.href) if file is not None else None
         if device is None:
-            raise PackageError(f"the backup has no disk {image_id!r}", path=source.name)
+            raise PackageError(f"the backup has no file {file_id!r}", path=source.name)
         with lock:
             if not index:
                 index.update(index_clusters(source, archive))
         return VmaDisk(source, device, index[device.name])
 
-    return open_image
+    return open_device
+
+
+def _file_of(appliance: Appliance, image_id: str) -> str:
+    image = appliance.image(image_id)
+    return "" if image is None or image.file is None else image.file
+
+
+def _small_file(
+    source: ByteSource,
+    archive: Archive,
+    appliance: Appliance,
+    opener: Callable[[str], DiskReader],
+) -> Callable[[str], ByteSource]:
+    """Return what opens the EFI disk: a volume that is read as a file."""
+
+    def open_file(file_id: str) -> ByteSource:
+        file = appliance.file(file_id)
+        device = archive.device(file.href) if file is not None else None
+        if device is None or device.size > _MOST_SMALL:
+            raise PackageError(f"{file_id!r} is no file of its own", path=source.name)
+        content = bytearray(device.size)
+        opener(file_id).read_into(0, content)
+        return MemorySource(content, f"{source.name}#{device.name}")
+
+    return open_file
 
 
 def _no_file(path: str) -> Callable[[str], ByteSource]:
@@ -111,12 +139,16 @@ def _read(archive: Archive, origin: Origin) -> tuple[Appliance, tuple[Finding, .
         conf,
         path=path,
         fallback=origin.stem,
-        locate=lambda key, _volume: (_device_of(key, archive, named) or key, True),
+        locate=lambda key, _volume: _locate(_device_of(key, archive, named), key),
     )
     appliance = _with_sizes(_with_firewall(appliance, archive), archive)
     note, about_note = read_note(archive.configs, path)
     appliance = msgspec.structs.replace(appliance, origin=note)
     return appliance, (*findings, *left_out, *more, *_about_memory(archive), *about_note)
+
+
+def _locate(device: str | None, key: str) -> tuple[str, bool]:
+    return (key, False) if device is None else (device, True)
 
 
 def _device_of(key: str, archive: Archive, named: Mapping[str, str]) -> str | None:
@@ -134,7 +166,8 @@ def _leave_out(conf: Conf, archive: Archive, named: Mapping[str, str]) -> list[F
         words = properties(conf.options[key], "file")
         volume = words.get("file", "")
         if words.get("media") == "cdrom":
-            if volume not in {"none", "cdrom", ""} and _device_of(key, archive, named) is None:
+            made = volume in {"none", "cdrom", ""} or is_cloud_init(volume)
+            if not made and _device_of(key, archive, named) is None:
                 conf.options[key] = "none,media=cdrom"
                 findings.append(
                     Finding(

@@ -19,7 +19,8 @@ from kensho.appliances.mapped import (
 )
 from kensho.appliances.names import dns_name, file_stem
 from kensho.appliances.package import Document, PlacedDisk
-from kensho.appliances.proxmox.extras import nic_parts, with_drive_parts, with_options
+from kensho.appliances.proxmox.drives import is_cloud_init
+from kensho.appliances.proxmox.extras import had_volume, nic_parts, with_drive_parts, with_options
 from kensho.appliances.proxmox.script import DriveLine, efi_options, import_script
 from kensho.model import guest_os
 from kensho.model.appliance import Appliance
@@ -57,7 +58,10 @@ def render(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tuple[Docum
     drives = _drive_lines(appliance, machine, disks)
     nics = _nics(machine)
     boot = _boot_order(machine, drives)
-    script = import_script(f"{stem}-import.sh", machine, options, drives, nics, boot)
+    store = appliance.file(machine.firmware.nvram)
+    script = import_script(
+        f"{stem}-import.sh", machine, options, drives, nics, boot, store.href if store else ""
+    )
     notes = f"{_MADE_BY_KENSHO}\n{machine.annotation}"
     config = _config(machine, options, drives, nics, boot, notes)
     return (
@@ -125,7 +129,8 @@ def _drive_lines(
         key = _key(machine, drive)
         if isinstance(drive, Cdrom):
             file = appliance.file(drive.file)
-            lines.append(DriveLine(key, None, "media=cdrom", file.href if file else ""))
+            made = file is None and is_cloud_init(had_volume(machine, key))
+            lines.append(DriveLine(key, None, "media=cdrom", file.href if file else "", made))
             continue
         options = ["discard=on"]
         if drive.cache in _CACHES:
@@ -213,6 +218,7 @@ def _config(
     for line in drives:
         if line.placed is None:
             source = f"{_ISO_STORAGE}:iso/{line.inserted}" if line.inserted else "none"
+            source = f"{STORAGE}:vm-{_VMID}-cloudinit" if line.made else source
             lines[line.key] = f"{source},{line.options}"
             continue
         size = _size(line.placed.virtual_size)

@@ -1,6 +1,6 @@
 # kensho: everything a contributor runs. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-boot fuzz lint format demo clean
+.PHONY: help setup test test-boot matrix fuzz lint format demo clean
 
 BIN := .venv/bin
 WORKERS ?= 2
@@ -13,6 +13,9 @@ setup: ## install what is missing: Debian packages, .venv with the locked Python
 
 test: setup ## all tests but those that boot a guest
 	$(BIN)/pytest -n $(WORKERS) -m "not boot" $(PYTEST_ARGS)
+
+matrix: setup ## any form to any form and back: the same machine and the same disks
+	$(PYTHON) -m tests.any_to_any
 
 test-boot: setup ## the tests that boot a guest under QEMU, one at a time
 	$(BIN)/pytest -m boot $(PYTEST_ARGS)

@@ -110,17 +110,15 @@ def family_of(appliance: Appliance, kind: str) -> str:
     """Return the name of the platform whose words an appliance is in; empty when nobody's."""
     words = [w.lower() for m in appliance.machines for v in m.hardware_versions for w in v.split()]
     own = [p for p in PLATFORMS if p.name != _PORTABLE]
-    found = {p.name for p in own if any(_speaks(p, word) for word in words)}
+    named = {p.name for p in own if {p.name, *p.aliases} & set(words)}
+    spoken = {p.name for p in own if any(word.startswith(p.hardware[:1]) for word in words)}
+    found = named or spoken
     if len(found) == 1:
         return found.pop()
     if kind in {"ova", "ovf"}:
         return _PORTABLE if found else ""
-    return next((p.name for p in PLATFORMS if _speaks(p, kind) or p.form(kind)), "")
-
-
-def _speaks(platform: Platform, word: str) -> bool:
-    own = platform.hardware[:1]
-    return word in {platform.name, *platform.aliases} or bool(own and word.startswith(own[0]))
+    by_kind = [p.name for p in PLATFORMS if kind in {p.name, *p.aliases} or p.form(kind)]
+    return by_kind[0] if len(by_kind) == 1 else ""
 
 
 def _same_machine(machine: Machine, now: Appliance, origin: Provenance) -> Machine | None:

@@ -67,6 +67,7 @@ def read_libvirt(
         controllers=controllers,
         drives=drives,
         nics=(Nic("nic0", nic, NETWORK, vendor_model=said.get("nic_model_type", "")),),
+        hardware_versions=("kvm",),
     )
     appliance = Appliance(
         name=name,

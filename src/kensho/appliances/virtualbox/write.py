@@ -103,9 +103,10 @@ def _add_hardware(
     _add_boot(add(hardware, "Boot"), machine)
     add_display(start_from(hardware, kept, "Display"), machine)
     bios = start_from(hardware, kept, "BIOS")
-    for old in [e for e in bios if etree.QName(e).localname in {"NVRAM", "Logo", "IOAPIC"}]:
+    for old in [e for e in bios if etree.QName(e).localname in {"NVRAM", "Logo"}]:
         bios.remove(old)
-    add(bios, "IOAPIC", enabled="true")
+    apic = [e for e in bios if etree.QName(e).localname == "IOAPIC"]
+    (apic[0] if apic else add(bios, "IOAPIC")).set("enabled", "true")
     if not any(etree.QName(e).localname == "SmbiosUuidLittleEndian" for e in bios):
         add(bios, "SmbiosUuidLittleEndian", enabled="true")
     if machine.firmware.tpm and version != "1.18":

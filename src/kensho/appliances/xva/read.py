@@ -129,6 +129,9 @@ def _machine(
     vbds = [vbd for vbd in objects.get("vbd", {}).values() if vbd.text("VM") == row.ref]
     vifs = [vif for vif in objects.get("vif", {}).values() if vif.text("VM") == row.ref]
     order = boot.get("order", "") if row.text("HVM_boot_policy") else ""
+    # A letter counts where there is such a device: places in the order are of devices.
+    present = {"d" if v.text("type").lower() == "cd" else "c" for v in vbds} | {"n" for _ in vifs}
+    order = "".join(letter for letter in order.lower() if letter in present)
     controllers, drives, kept = read_drives(vbds, objects, order, notes, images, locate)
     nics, kept_nics = read_nics(vifs, objects, order, notes, networks)
     return Machine(

@@ -15,7 +15,7 @@ test: setup ## all tests but those that boot a guest
 	$(BIN)/pytest -n $(WORKERS) -m "not boot" $(PYTEST_ARGS)
 
 matrix: setup ## any form to any form and back: the same machine and the same disks
-	$(PYTHON) -m tests.any_to_any
+	$(BIN)/python -m tests.any_to_any
 
 test-boot: setup ## the tests that boot a guest under QEMU, one at a time
 	$(BIN)/pytest -m boot $(PYTEST_ARGS)

@@ -289,6 +289,6 @@ def _adapter(machine: Machine, nic: Nic) -> Key:
             PortName="",
             SwitchName="",
             VDEVVersion=256,
-            VpciInstanceGuid=f"{{{_guid(machine, f'vpci {nic.id}')}}}",
+            VpciInstanceGuid=f"{{{_guid(machine, f'vpci {guid.lower()}')}}}",
         ),
     )

@@ -25,6 +25,8 @@ def descriptor_in(folder: Path) -> Path:
 
     LocatorError, listing the candidates, when there are several, or none.
     """
+    if (folder / "oci-layout").is_file():
+        return folder / "index.json"
     files = sorted(entry for entry in folder.iterdir() if entry.is_file())
     for wanted in (
         _by_suffix(files, _DESCRIPTORS),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import re
 
 from kensho.appliances.hyperv._structs import is_storage
@@ -10,7 +11,7 @@ from kensho.appliances.proxmox.conf import looks_like_conf
 from kensho.disks import detect
 from kensho.model.errors import KenshoError
 from kensho.storage import ByteSource
-from kensho.storage.tar import BLOCK, checksum
+from kensho.storage.tar import BLOCK, checksum, iterate_members
 
 _HEAD = 64 * 1024
 _BOMS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -29,6 +30,9 @@ _ASSIGNED = re.compile(rb"""^[ \t]*([a-z_]+)[ \t]*=[ \t]*["'\[0-9]""", re.MULTIL
 #: A Kubernetes object of KubeVirt's, in YAML or JSON.
 _KUBEVIRT = re.compile(rb"""["']?apiVersion["']?[ \t]*:[ \t]*["']?kubevirt\.io/""")
 _VIRTUAL_MACHINE = re.compile(rb"""["']?kind["']?[ \t]*:[ \t]*["']?VirtualMachine""")
+#: What an archive of images has: an OCI layout's mark, or the list of ``docker save``.
+_OF_IMAGES = frozenset({"oci-layout", "manifest.json"})
+_MOST_MEMBERS = 1000
 _DOMAIN_ROOTS = frozenset(
     {b"domain", b"domainsnapshot", b"domaincheckpoint", b"domainbackup", b"domstatus"}
 )
@@ -137,6 +141,27 @@ def is_kubevirt(source: ByteSource) -> bool:
     if b"\0" in head or not _VIRTUAL_MACHINE.search(head):
         return False
     return _KUBEVIRT.search(head) is not None
+
+
+def is_oci(source: ByteSource) -> bool:
+    """Tell whether the file is the index of an OCI layout, or an archive with one of images."""
+    head = source.read_at(0, min(4096, source.size))
+    if head.lstrip().startswith(b"{"):
+        return b'"schemaVersion"' in head and b'"manifests"' in head
+    if not is_tar(source):
+        return False
+    return bool(_members_of(source) & _OF_IMAGES)
+
+
+def _members_of(source: ByteSource) -> set[str]:
+    """Return the names of an archive's first members, fewer where it is damaged."""
+    found: set[str] = set()
+    with contextlib.suppress(KenshoError):
+        for member in iterate_members(source, limit=_MOST_MEMBERS, skip_links=True):
+            if member.name.endswith(".ovf"):  # an OVA, which may be far away
+                return set()
+            found.add(member.name)
+    return found
 
 
 def is_pve(source: ByteSource) -> bool:

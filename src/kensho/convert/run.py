@@ -122,7 +122,8 @@ def _outputs(plan: Plan, form: Form, beside: Beside) -> tuple[str, ...]:
     texts = tuple(document.name for document in beside.documents)
     if form.container:
         note = filter(None, (note_name(plan, form),))
-        return (form.container_name(plan.name), *texts, *note, *reports)
+        beside_it = tuple(d.name for d in _beside_container(plan, form, ()))
+        return (form.container_name(plan.name), *texts, *beside_it, *note, *reports)
     # Renderers are pure: what they would write is known before the disks are copied.
     documents = _render(plan, form, tuple(_planned(step) for step in plan.disks))
     disks = (step.filename for step in plan.disks)
@@ -313,9 +314,22 @@ def _run_container(
             timestamp=plan.timestamp,
             compression=mover.options.compression,
         )
+    names = [name]
+    for document in _beside_container(plan, form, disks):
+        space.put(document.name, document.data, executable=document.executable)
+        names.append(document.name)
     if note_name(plan, form):
-        return disks, (name, _put_note(note_name(plan, form), origin, space))
-    return disks, (name,)
+        names.append(_put_note(note_name(plan, form), origin, space))
+    return disks, tuple(names)
+
+
+def _beside_container(
+    plan: Plan, form: Form, disks: tuple[PlacedDisk, ...]
+) -> tuple[Document, ...]:
+    """Return the documents of a form that has some beside its one file."""
+    if not form.render:
+        return ()
+    return _render(plan, form, disks or tuple(_planned(step) for step in plan.disks))
 
 
 def _named(plan: Plan) -> Any:

@@ -76,7 +76,8 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
     """One way a platform takes a machine: a folder of files, or a single container file.
 
     ``render`` names a function of the type `kensho.appliances.package.Renderer`,
-    ``container`` one of the type `Container`; exactly one of the two is set. Both are
+    ``container`` one of the type `Container`; one is set, or both: then there are documents beside
+    the container, the first of which is not the machine's file. Both are
     written ``module:function`` and imported only when needed.
     """
 

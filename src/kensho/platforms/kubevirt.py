@@ -71,6 +71,17 @@ PLATFORM = Platform(
             render="kensho.appliances.kubevirt.write:render",
             next_step="with kubectl and virtctl set up: bash {name}-kubevirt.sh",
         ),
+        Form(
+            name="containerdisk",
+            title="OCI image with the disks, VirtualMachine, script to push it",
+            disk=_DISK,
+            # What such a machine writes is gone when it stops.
+            carries=CARRIES,
+            container="kensho.appliances.oci.containerdisk:write_containerdisk",
+            render="kensho.appliances.oci.containerdisk:render",
+            suffix="oci.tar",
+            next_step="with skopeo and kubectl set up: bash {name}-kubevirt.sh IMAGE",
+        ),
     ),
     controllers=(
         ControllerSupport(C.VIRTIO_BLK, units=1, most=24),

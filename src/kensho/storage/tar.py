@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 BLOCK = 512
 _MAX_EXTRA = 1 << 20  # a long name or pax header is a few hundred bytes in practice
+_LINKS = frozenset({b"1", b"2"})
 _CHECKSUM = slice(148, 156)
 _MAX_PIECES = 1 << 20
 
@@ -56,23 +57,28 @@ class TarMember:
 
 
 def read_members(
-    source: ByteSource, *, limit: int = 10_000, sparse: bool = False
+    source: ByteSource, *, limit: int = 10_000, sparse: bool = False, skip_links: bool = False
 ) -> tuple[TarMember, ...]:
     """List the members of the archive in ``source``; only headers are read.
 
     Raises what `iterate_members` does.
     """
-    return tuple(iterate_members(source, limit=limit, sparse=sparse))
+    return tuple(iterate_members(source, limit=limit, sparse=sparse, skip_links=skip_links))
 
 
 def iterate_members(
-    source: ByteSource, *, limit: int = 10_000, distinct: bool = True, sparse: bool = False
+    source: ByteSource,
+    *,
+    limit: int = 10_000,
+    distinct: bool = True,
+    sparse: bool = False,
+    skip_links: bool = False,
 ) -> Iterator[TarMember]:
     """Yield the members of an archive in their order, reading from front to back.
 
     ``distinct`` False: names may repeat, and none is remembered, for archives of millions.
     ``sparse``: GNU's sparse members are for callers that open members with `open_member`; they
-    are an UnsupportedError otherwise.
+    are an UnsupportedError otherwise. ``skip_links`` leaves links out instead of refusing them.
 
     CorruptError for a bad header, TruncatedError when a member's data are not all
     there, UnsafePathError for links, devices and names that lead elsewhere,
@@ -98,6 +104,10 @@ def iterate_members(
         if kind in {b"x", b"g", b"L", b"K"}:
             extra |= _extra(source, kind, data, size, position)
             position = data + _padded(size)
+            continue
+        if skip_links and kind in _LINKS:
+            extra = {}
+            position = data  # whatever its size says, nothing follows a link
             continue
         size = _pax_size(extra, size, source.name, position)
         pieces: tuple[tuple[int, int], ...] | None = None

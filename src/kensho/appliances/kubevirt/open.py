@@ -12,10 +12,11 @@ from kensho.appliances.kubevirt.volumes import claims_of
 from kensho.appliances.kubevirt.write import FILE_NOTE
 from kensho.appliances.origin import Origin
 from kensho.appliances.package import Package
-from kensho.appliances.store import read_text_file
+from kensho.appliances.store import Store, read_text_file
 from kensho.appliances.yamlsafe import MAX_DOCUMENT, load_all
 from kensho.model.appliance import Appliance, Network
 from kensho.model.errors import PackageError
+from kensho.model.finding import Finding
 from kensho.model.selection import Selection
 
 _MACHINES = frozenset({"VirtualMachine", "VirtualMachineInstance"})
@@ -30,31 +31,37 @@ def open_manifest(origin: Origin, _selection: Selection) -> Package:
     store = origin.beside()
     try:
         data = read_text_file(store, origin.name, MAX_DOCUMENT)
-        documents = _flat(load_all(data, origin.path))
-        machines = _machines(documents, origin.path)
-        volumes = [d for d in documents if d.get("kind") in _VOLUMES]
-        volumes += [
-            t for m in machines for t in objects(mapping(m, "spec").get("dataVolumeTemplates"))
-        ]
-        claims = claims_of(volumes, FILE_NOTE)
-        found = Found()
-        read = tuple(
-            read_machine(document, number, claims, store, found)
-            for number, document in enumerate(machines, 1)
-        )
-        networks = dict.fromkeys(n.network for m in read for n in m.nics if n.network)
-        appliance = Appliance(
-            name=read[0].name if len(read) == 1 else origin.stem,
-            machines=read,
-            images=tuple(found.images.values()),
-            files=tuple(found.files.values()),
-            networks=tuple(map(Network, networks)),
-        )
-        own = (origin.name,)
-        return assemble("kubevirt", origin.path, appliance, store, found.findings, own=own)
+        documents = load_all(data, origin.path)
+        appliance, findings = open_documents(documents, store, origin.path, origin.stem)
+        return assemble("kubevirt", origin.path, appliance, store, findings, own=(origin.name,))
     except BaseException:
         store.close()
         raise
+
+
+def open_documents(
+    loaded: list[object], store: Store, path: str, stem: str
+) -> tuple[Appliance, list[Finding]]:
+    """Return the machines in documents, their files looked for in a store, and what was noticed."""
+    documents = _flat(loaded)
+    machines = _machines(documents, path)
+    volumes = [d for d in documents if d.get("kind") in _VOLUMES]
+    volumes += [t for m in machines for t in objects(mapping(m, "spec").get("dataVolumeTemplates"))]
+    claims = claims_of(volumes, FILE_NOTE)
+    found = Found()
+    read = tuple(
+        read_machine(document, number, claims, store, found)
+        for number, document in enumerate(machines, 1)
+    )
+    networks = dict.fromkeys(n.network for m in read for n in m.nics if n.network)
+    appliance = Appliance(
+        name=read[0].name if len(read) == 1 else stem,
+        machines=read,
+        images=tuple(found.images.values()),
+        files=tuple(found.files.values()),
+        networks=tuple(map(Network, networks)),
+    )
+    return appliance, found.findings
 
 
 def _flat(documents: list[object]) -> list[dict[str, Any]]:

@@ -1,0 +1,117 @@
+"""Read images: OCI layouts (folder or tar) and the archives of ``docker save``.
+
+Specifications: OCI image-spec (image-layout.md, manifest.md) and Docker's image spec v1.2
+(manifest.json). Every JSON is bounded; blobs are taken by their digest's name, nothing is run.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from kensho.appliances.kubevirt.values import mapping, objects, text
+from kensho.appliances.packed import unpack_limit
+from kensho.appliances.store import Store, read_text_file
+from kensho.model.errors import CorruptError, LimitError, UnsupportedError
+from kensho.storage import ByteSource
+from kensho.storage.gzip import MAGIC, GzipSource
+
+_MOST_JSON = 4 << 20
+_MOST_LAYERS = 500
+_MOST_INDEXES = 4
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_ZSTD = b"\x28\xb5\x2f\xfd"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image: its configuration and the names of its layers in the store, lowest first."""
+
+    config: dict[str, Any]
+    layers: tuple[str, ...]
+
+
+def read_image(store: Store) -> Image:
+    """Return the image for x86-64 in a layout or archive, the only one where there is no choice.
+
+    CorruptError when its JSON is none, LimitError for too much, UnsupportedError for several.
+    """
+    if store.size_of("index.json") is not None:
+        return _oci(store)
+    listed = _json(store, "manifest.json")
+    entries = objects(listed)
+    if len(entries) != 1:
+        raise UnsupportedError(
+            f"{len(entries)} images are in this archive, one is read", path=store.path
+        )
+    names = entries[0].get("Layers")
+    layers = tuple(map(text, names)) if isinstance(names, list) else ()
+    return Image(mapping(_json(store, text(entries[0].get("Config")))), _checked(layers, store))
+
+
+def open_layer(store: Store, name: str) -> ByteSource:
+    """Open a layer's tar archive, unpacked as it is read. UnsupportedError for zstd."""
+    source = store.open(name)
+    head = source.read_at(0, min(4, source.size))
+    if head.startswith(MAGIC):
+        return GzipSource(source, unpack_limit(source.size, None))
+    if head == _ZSTD:
+        raise UnsupportedError(
+            "a layer is packed with zstd",
+            path=source.name,
+            hint="skopeo copy --dest-compress-format gzip makes an image that can be read",
+        )
+    return source
+
+
+def _oci(store: Store) -> Image:
+    entries = objects(mapping(_json(store, "index.json")).get("manifests"))
+    for _ in range(_MOST_INDEXES):
+        entry = _chosen(entries, store.path)
+        manifest = mapping(_json(store, _blob(entry, store.path)))
+        if "manifests" not in manifest:
+            config = mapping(_json(store, _blob(mapping(manifest, "config"), store.path)))
+            layers = tuple(_blob(layer, store.path) for layer in objects(manifest.get("layers")))
+            return Image(config, _checked(layers, store))
+        entries = objects(manifest.get("manifests"))
+    raise LimitError("indexes in indexes without end", path=store.path, field="index.json")
+
+
+def _chosen(entries: list[dict[str, Any]], path: str) -> dict[str, Any]:
+    fitting = [
+        e for e in entries if text(mapping(e, "platform").get("architecture")) in {"", "amd64"}
+    ] or entries
+    if len(fitting) != 1:
+        raise UnsupportedError(
+            f"{len(fitting)} images are in this layout, one is read",
+            path=path,
+            field="index.json",
+            hint="copy one of them: skopeo copy oci:FOLDER:TAG oci-archive:FILE",
+        )
+    return fitting[0]
+
+
+def _blob(entry: dict[str, Any], path: str) -> str:
+    digest = text(entry.get("digest"))
+    if _DIGEST.fullmatch(digest) is None:
+        raise UnsupportedError(f"not a SHA-256 digest: {digest[:80]!r}", path=path)
+    return digest.replace("sha256:", "blobs/sha256/")
+
+
+def _checked(layers: tuple[str, ...], store: Store) -> tuple[str, ...]:
+    if len(layers) > _MOST_LAYERS:
+        raise LimitError(f"{len(layers)} layers; at most {_MOST_LAYERS} are read", path=store.path)
+    return layers
+
+
+def _json(store: Store, name: str) -> object:
+    try:
+        return _load(read_text_file(store, name, _MOST_JSON))
+    except (ValueError, RecursionError):
+        raise CorruptError("not JSON", path=store.path, field=name) from None
+
+
+_load: Callable[[bytes], object] = json.loads

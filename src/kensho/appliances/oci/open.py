@@ -1,0 +1,112 @@
+"""Open a container disk: an image whose layers have disks below ``/disk``."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+
+from kensho.appliances.assemble import assemble
+from kensho.appliances.image.open import open_disk_in
+from kensho.appliances.kubevirt.open import open_documents
+from kensho.appliances.kubevirt.values import mapping, text
+from kensho.appliances.oci.containerdisk import LABEL
+from kensho.appliances.oci.layout import open_layer, read_image
+from kensho.appliances.origin import Origin
+from kensho.appliances.package import Package
+from kensho.appliances.store import Store, missing, tar_store
+from kensho.appliances.yamlsafe import load_all
+from kensho.model.errors import PackageError, UnsupportedError
+from kensho.model.selection import Selection
+from kensho.storage import ByteSource, TarMember, WindowSource, read_members
+
+_FOLDER = "disk/"
+
+
+def open_image(origin: Origin, _selection: Selection) -> Package:
+    """Open the disks of an image, and the machine if kensho wrote it into the image's labels.
+
+    PackageError when no disk is in it, UnsupportedError for several images or disks without a
+    machine, and what the archives raise.
+    """
+    if origin.name == "index.json":
+        outer = origin.beside()
+    else:
+        archive = origin.open()
+        try:
+            files = {m.name: m for m in read_members(archive, skip_links=True) if m.type == "file"}
+        except BaseException:
+            archive.close()
+            raise
+        outer = tar_store(archive, files)
+    opened: list[ByteSource] = []
+    try:
+        image = read_image(outer)
+        disks: dict[str, tuple[ByteSource, TarMember]] = {}
+        for name in image.layers:
+            layer = open_layer(outer, name)
+            opened.append(layer)
+            for member in _members(layer):
+                disks[member.name.removeprefix(_FOLDER)] = (layer, member)
+        store = _store(outer, disks, opened)
+        manifest = text(mapping(image.config, "config", "Labels").get(LABEL))
+        if manifest:
+            documents = load_all(manifest.encode(), origin.path)
+            appliance, findings = open_documents(documents, store, origin.path, origin.stem)
+            return assemble("oci", origin.path, appliance, store, findings)
+        return open_disk_in(store, origin, _only(disks, origin.path), "oci")
+    except BaseException:
+        _close(outer, opened)
+        raise
+
+
+def _members(layer: ByteSource) -> list[TarMember]:
+    return [
+        m
+        for m in read_members(layer, skip_links=True)
+        if m.type == "file" and m.name.startswith(_FOLDER)
+    ]
+
+
+def _only(disks: dict[str, tuple[ByteSource, TarMember]], path: str) -> str:
+    if not disks:
+        raise PackageError(
+            "no disk is in this image",
+            path=path,
+            hint="a container disk has its disk below /disk; other images are no machines",
+        )
+    if len(disks) > 1:
+        raise UnsupportedError(
+            f"{len(disks)} disks are in this image and nothing says which machine has them",
+            path=path,
+            hint="unpack them and name the machine's file: " + ", ".join(sorted(disks)[:5]),
+        )
+    return next(iter(disks))
+
+
+def _store(
+    outer: Store, disks: dict[str, tuple[ByteSource, TarMember]], opened: list[ByteSource]
+) -> Store:
+    def size_of(name: str) -> int | None:
+        return disks[name][1].size if name in disks else None
+
+    def open_name(name: str) -> ByteSource:
+        if name not in disks:
+            raise missing(name, outer.path)
+        layer, member = disks[name]
+        return WindowSource(layer, member.offset, member.size, f"{outer.path}#{member.name}")
+
+    return dataclasses.replace(
+        outer,
+        size_of=size_of,
+        open=open_name,
+        close=lambda: _close(outer, opened),
+        names=tuple(disks),
+        base="",
+    )
+
+
+def _close(outer: Store, opened: list[ByteSource]) -> None:
+    while opened:
+        with contextlib.suppress(OSError):
+            opened.pop().close()
+    outer.close()

@@ -1,0 +1,271 @@
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+import subprocess
+import tarfile
+
+import pytest
+import yaml
+from stand_in import run_script
+
+from kensho.appliances import open_package
+from kensho.appliances.package import Document
+from kensho.convert.plan import Request, make_plan
+from kensho.convert.run import run_plan
+from kensho.model.errors import KenshoError, PackageError, UnsupportedError
+from kensho.model.units import MIB
+
+needs_skopeo = pytest.mark.skipif(shutil.which("skopeo") is None, reason="needs skopeo")
+
+MANIFEST = """
+apiVersion: kubevirt.io/v1
+kind: VirtualMachine
+metadata: {name: web}
+spec:
+  template:
+    spec:
+      domain:
+        cpu: {cores: 2}
+        memory: {guest: 1Gi}
+        firmware: {bootloader: {efi: {secureBoot: false}}}
+        devices:
+          disks: [{name: a, disk: {bus: virtio}}, {name: b, disk: {bus: scsi}}]
+          interfaces: [{name: default, masquerade: {}, macAddress: "02:00:00:00:00:01"}]
+      networks: [{name: default, pod: {}}]
+      volumes:
+      - {name: a, dataVolume: {name: web-a}}
+      - {name: b, dataVolume: {name: web-b}}
+"""
+
+
+def disk(path, size, text):
+    with path.open("wb") as file:
+        file.write(b"\xeb\0" + text)
+        file.seek(size - 4096)
+        file.write(text * 8)
+        file.truncate(size)
+
+
+@pytest.fixture
+def source(tmp_path):
+    disk(tmp_path / "web-a.img", 5 * MIB, b"first")
+    disk(tmp_path / "web-b.img", 3 * MIB, b"second")
+    (tmp_path / "web.yaml").write_text(MANIFEST)
+    return tmp_path / "web.yaml"
+
+
+@pytest.fixture
+def made(source, tmp_path):
+    plan = make_plan(Request(str(source), "kubevirt", form="containerdisk"), out=tmp_path / "out")
+    result = run_plan(plan, tmp_path / "out")
+    assert result.check == "ok"
+    return tmp_path / "out" / "web.oci.tar"
+
+
+def blobs(path):
+    with tarfile.open(path) as archive:
+        return {m.name: archive.extractfile(m).read() for m in archive.getmembers()}
+
+
+def descriptors(value):
+    if isinstance(value, dict):
+        if "digest" in value:
+            yield value
+        for inner in value.values():
+            yield from descriptors(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from descriptors(inner)
+
+
+def test_every_digest_and_size_is_right(made):
+    found = blobs(made)
+    assert json.loads(found["oci-layout"]) == {"imageLayoutVersion": "1.0.0"}
+    seen = 0
+    waiting = [json.loads(found["index.json"])]
+    while waiting:
+        for one in descriptors(waiting.pop()):
+            data = found[one["digest"].replace(":", "/").replace("sha256", "blobs/sha256", 1)]
+            assert hashlib.sha256(data).hexdigest() == one["digest"].partition(":")[2]
+            assert len(data) == one["size"]
+            seen += 1
+            if one["mediaType"].endswith("json"):
+                waiting.append(json.loads(data))
+    assert seen == 4  # manifest, configuration, two layers
+    config = next(json.loads(d) for d in found.values() if b'"rootfs"' in d[:4096])
+    layers = [d for n, d in found.items() if n.startswith("blobs") and d[:5] == b"disk/"]
+    digests = {f"sha256:{hashlib.sha256(d).hexdigest()}" for d in layers}
+    assert set(config["rootfs"]["diff_ids"]) == digests
+
+
+def test_disks_are_owned_by_qemu(made, tmp_path):
+    layers = [d for n, d in blobs(made).items() if n.startswith("blobs") and d[:5] == b"disk/"]
+    contents = {}
+    for layer in layers:
+        with tarfile.open(fileobj=io.BytesIO(layer)) as archive:
+            folder, file = archive.getmembers()
+            assert (folder.name, folder.isdir()) == ("disk", True)
+            assert (file.uid, file.gid, file.mode) == (107, 107, 0o440)
+            contents[file.name] = archive.extractfile(file).read()
+    assert sorted(contents) == ["disk/web-disk1.qcow2", "disk/web-disk2.qcow2"]
+    if shutil.which("qemu-img"):
+        for number, name in enumerate("ab", 1):
+            image = tmp_path / f"{number}.qcow2"
+            image.write_bytes(contents[f"disk/web-disk{number}.qcow2"])
+            command = ["qemu-img", "compare", image, tmp_path / f"web-{name}.img"]
+            subprocess.run(command, check=True, capture_output=True)
+
+
+def test_same_input_same_bytes(source, made, tmp_path):
+    plan = make_plan(Request(str(source), "kubevirt", form="containerdisk"))
+    run_plan(plan, tmp_path / "again")
+    assert (tmp_path / "again" / "web.oci.tar").read_bytes() == made.read_bytes()
+
+
+def test_it_is_read_back_as_the_machine(source, made):
+    with_source, back = open_package(source), open_package(made)
+    try:
+        assert back.kind == "oci"
+        (one,), (other,) = with_source.appliance.machines, back.appliance.machines
+        for field in ("name", "cpu", "memory", "firmware"):
+            assert getattr(one, field) == getattr(other, field)
+        assert [n.mac for n in one.nics] == [n.mac for n in other.nics]
+        assert [f.href for f in back.appliance.files] == ["web-disk1.qcow2", "web-disk2.qcow2"]
+    finally:
+        with_source.close()
+        back.close()
+
+
+@needs_skopeo
+def test_skopeo_takes_it(made, tmp_path):
+    result = subprocess.run(
+        ["skopeo", "inspect", f"oci-archive:{made}"], check=True, capture_output=True
+    )
+    facts = json.loads(result.stdout)
+    assert (facts["Architecture"], facts["Os"], len(facts["Layers"])) == ("amd64", "linux", 2)
+    for target in ("oci:folder:latest", "docker-archive:docker.tar:web:1"):
+        subprocess.run(
+            ["skopeo", "copy", "--insecure-policy", f"oci-archive:{made}", target],
+            cwd=tmp_path,
+            check=True,
+            capture_output=True,
+        )
+    for place in (tmp_path / "folder", tmp_path / "docker.tar"):
+        package = open_package(place)
+        try:
+            assert package.kind == "oci"
+            assert len(package.appliance.machines[0].disks) == 2
+        finally:
+            package.close()
+    plan = make_plan(Request(str(tmp_path / "folder"), "kvm"), out=tmp_path / "kvm")
+    assert run_plan(plan, tmp_path / "kvm").check == "ok"
+
+
+@pytest.mark.skipif(shutil.which("umoci") is None, reason="needs umoci")
+def test_umoci_unpacks_it(made, tmp_path):
+    subprocess.run(["tar", "-xf", made, "--one-top-level=layout"], cwd=tmp_path, check=True)
+    command = ["umoci", "unpack", "--rootless", "--image", "layout:latest", "bundle"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    files = sorted(p.name for p in (tmp_path / "bundle/rootfs/disk").iterdir())
+    assert files == ["web-disk1.qcow2", "web-disk2.qcow2"]
+
+
+def test_the_script_pushes_and_applies(made, tmp_path):
+    script = made.with_name("web-kubevirt.sh")
+    manifest = made.with_name("web.yaml")
+    documents = [Document(p.name, p.read_bytes()) for p in (script, manifest)]
+    (tmp_path / "run").mkdir()
+    calls = run_script(
+        documents,
+        tmp_path / "run",
+        ["registry.example.org/web:1"],
+        tools=["skopeo", "kubectl"],
+        files=["web.oci.tar"],
+    )
+    assert calls[0][1] == "copy"
+    assert calls[0][3] == "docker://registry.example.org/web:1"
+    volumes = yaml.safe_load(manifest.read_text())["spec"]["template"]["spec"]["volumes"]
+    assert volumes[1]["containerDisk"] == {"image": "@IMAGE@", "path": "/disk/web-disk2.qcow2"}
+
+
+def layout(folder, layers, config=None, index=None):
+    """Write a layout folder of given layers."""
+    (folder / "blobs/sha256").mkdir(parents=True)
+
+    def blob(data):
+        digest = hashlib.sha256(data).hexdigest()
+        (folder / "blobs/sha256" / digest).write_bytes(data)
+        return {"digest": f"sha256:{digest}", "size": len(data)}
+
+    manifest = {
+        "schemaVersion": 2,
+        "config": blob(json.dumps(config or {}).encode()),
+        "layers": [blob(layer) for layer in layers],
+    }
+    entries = [blob(json.dumps(manifest).encode())]
+    (folder / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+    value = {"schemaVersion": 2, "manifests": entries} if index is None else index
+    (folder / "index.json").write_text(json.dumps(value))
+    return folder
+
+
+def layer(files, packed=False):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz" if packed else "w") as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+RAW = b"\xeb\0boot" + bytes(MIB - 6)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_anybodys_image_with_one_disk(tmp_path, packed):
+    folder = layout(tmp_path / "l", [layer({"etc/x": b"x"}), layer({"disk/vm.img": RAW}, packed)])
+    package = open_package(folder)
+    try:
+        assert package.kind == "oci"
+        assert [f.href for f in package.appliance.files] == ["vm.img"]
+        assert package.open_file(package.appliance.files[0].id).read_at(0, MIB) == RAW
+    finally:
+        package.close()
+
+
+@pytest.mark.parametrize(
+    ("layers", "options", "error"),
+    [
+        ([layer({"x": b"x"})], {}, PackageError),
+        ([layer({"disk/a": RAW, "disk/b": RAW})], {}, UnsupportedError),
+        ([b"\x28\xb5\x2f\xfd" + bytes(600)], {}, UnsupportedError),
+        ([layer({"disk/a": RAW})], {"index": {"schemaVersion": 2, "manifests": []}}, KenshoError),
+        (
+            [layer({"disk/a": RAW})],
+            {
+                "index": {
+                    "schemaVersion": 2,
+                    "manifests": [{"digest": "sha256:../../../etc/passwd"}],
+                }
+            },
+            UnsupportedError,
+        ),
+        ([layer({"disk/a": RAW})], {"config": {"config": {"Labels": []}}}, None),
+        (
+            [layer({"disk/a": RAW})],
+            {"config": {"config": {"Labels": {"kensho.kubevirt.manifest": "a: [}"}}}},
+            KenshoError,
+        ),
+    ],
+)
+def test_odd_images(tmp_path, layers, options, error):
+    folder = layout(tmp_path / "l", layers, **options)
+    if error is None:
+        open_package(folder).close()
+        return
+    with pytest.raises(error):
+        open_package(folder)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from kensho.disks.base import DiskReader
 from kensho.model.errors import CorruptError, TruncatedError
@@ -49,6 +50,16 @@ class Segment:
     length: int
     legs: tuple[tuple[CachedDisk, int], ...]
     stripe: int = 0
+
+
+class Readable(Protocol):
+    """What file systems are read from: a `View`, or one with changes laid over it."""
+
+    name: str
+    size: int
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return exactly ``length`` bytes; TruncatedError when they are not there."""
 
 
 class View:

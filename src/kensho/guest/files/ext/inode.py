@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from kensho.guest.files.base import Kind, Stat
 from kensho.guest.files.ext.superblock import BIT64, Superblock, crc32c
-from kensho.guest.volumes.view import View
+from kensho.guest.volumes.view import Readable
 from kensho.model.errors import CorruptError
 
 FLAG_ENCRYPT, FLAG_EXTENTS, FLAG_EA_INODE, FLAG_INLINE = 0x800, 0x80000, 0x200000, 0x10000000
@@ -37,7 +37,7 @@ class Inode:
     extra: bytes
 
 
-def read_inode(view: View, sb: Superblock, number: int) -> Inode:
+def read_inode(view: Readable, sb: Superblock, number: int) -> Inode:
     """Return inode ``number``; CorruptError when there is no such one, or its checksum is wrong."""
     if not 0 < number <= sb.inodes:
         raise CorruptError(f"there is no inode {number}", path=view.name, field="inode")
@@ -56,7 +56,7 @@ def read_inode(view: View, sb: Superblock, number: int) -> Inode:
     return _parse(view, number, raw, place)
 
 
-def _check(view: View, sb: Superblock, number: int, raw: bytes, place: int) -> None:
+def _check(view: Readable, sb: Superblock, number: int, raw: bytes, place: int) -> None:
     if sb.seed is None:
         return
     (low,) = struct.unpack_from("<H", raw, 0x7C)
@@ -73,7 +73,7 @@ def _check(view: View, sb: Superblock, number: int, raw: bytes, place: int) -> N
         raise CorruptError(f"inode {number}: the checksum is wrong", path=view.name, offset=place)
 
 
-def _parse(view: View, number: int, raw: bytes, place: int) -> Inode:
+def _parse(view: Readable, number: int, raw: bytes, place: int) -> Inode:
     mode, uid, size_low = struct.unpack_from("<HHI", raw)
     (mtime,) = struct.unpack_from("<i", raw, 0x10)
     gid, links = struct.unpack_from("<HH", raw, 0x18)
@@ -114,7 +114,7 @@ def _device(area: bytes) -> tuple[int, int]:
     return new >> 8 & 0xFFF, (new & 0xFF) | (new >> 12 & 0xFFF00)
 
 
-def runs(view: View, sb: Superblock, inode: Inode) -> Iterator[tuple[int, int, int]]:
+def runs(view: Readable, sb: Superblock, inode: Inode) -> Iterator[tuple[int, int, int]]:
     """Yield (first block of the file, first block of the volume, blocks) of its data, ascending.
 
     Unwritten extents are holes. CorruptError when the tables point where nothing can be.
@@ -141,14 +141,14 @@ def runs(view: View, sb: Superblock, inode: Inode) -> Iterator[tuple[int, int, i
 
 
 def _extents(
-    view: View, sb: Superblock, inode: Inode, wanted: int
+    view: Readable, sb: Superblock, inode: Inode, wanted: int
 ) -> Iterator[tuple[int, int, int]]:
     del wanted
     yield from _node(view, sb, inode.area, None, (0, 1 << 32))
 
 
 def _node(
-    view: View, sb: Superblock, data: bytes, depth: int | None, bounds: tuple[int, int]
+    view: Readable, sb: Superblock, data: bytes, depth: int | None, bounds: tuple[int, int]
 ) -> Iterator[tuple[int, int, int]]:
     magic, count, _, own_depth = struct.unpack_from("<HHHH", data)
     deep = own_depth > _MAX_DEPTH if depth is None else own_depth != depth
@@ -183,7 +183,7 @@ def _node(
 
 
 def _mapped(
-    view: View, sb: Superblock, inode: Inode, wanted: int
+    view: Readable, sb: Superblock, inode: Inode, wanted: int
 ) -> Iterator[tuple[int, int, int]]:
     """Yield the runs of a block map: 12 blocks, then tables one, two and three deep."""
     pointers = struct.unpack("<15I", inode.area)
@@ -200,7 +200,7 @@ def _mapped(
 
 
 def _pointed(
-    view: View, sb: Superblock, pointers: tuple[int, ...], wanted: int
+    view: Readable, sb: Superblock, pointers: tuple[int, ...], wanted: int
 ) -> Iterator[tuple[int, int]]:
     for logical in range(min(12, wanted)):
         if pointers[logical]:
@@ -215,7 +215,7 @@ def _pointed(
 
 
 def _table(
-    view: View, sb: Superblock, block: int, depth: int, bounds: tuple[int, int], seen: set[int]
+    view: Readable, sb: Superblock, block: int, depth: int, bounds: tuple[int, int], seen: set[int]
 ) -> Iterator[tuple[int, int]]:
     """Yield what a table of a block map points to; ``bounds`` are its first block and the file's end."""
     if not block:

@@ -10,9 +10,10 @@ from kensho.guest.files.base import PIECE, Kind, Stat
 from kensho.guest.files.ext import inode as inodes
 from kensho.guest.files.ext import xattr
 from kensho.guest.files.ext.inode import Inode, read_inode, runs
+from kensho.guest.files.ext.journal import replay
 from kensho.guest.files.ext.superblock import read_superblock
-from kensho.guest.volumes.view import View
-from kensho.model.errors import CorruptError, LimitError, UnsupportedError
+from kensho.guest.volumes.view import Readable, View
+from kensho.model.errors import CorruptError, FormatError, LimitError, UnsupportedError
 
 _ROOT = 2
 _FAST_LINK = 60
@@ -28,17 +29,31 @@ class Ext:
     folds_case = False
 
     def __init__(self, view: View) -> None:
-        self._view = view
+        self._view: Readable = view
         self._sb = read_superblock(view)
+        self.warnings: tuple[str, ...] = ()
+        if self._sb.needs_recovery:
+            self.warnings = (self._replay(view),)
         self.kind = self._sb.kind
         self._inode = functools.lru_cache(_KEPT)(self._read_inode)
-        self.warnings = (
-            ("the file system was not unmounted cleanly; what its journal holds is not seen",)
-            if self._sb.needs_recovery
-            else ()
-        )
         if self._inode(_ROOT).facts.kind is not Kind.DIRECTORY:
             raise CorruptError("the root is no directory", path=view.name)
+
+    def _replay(self, view: View) -> str:
+        """Lay what the journal holds over the volume; return what is to be said of it."""
+        try:
+            if not self._sb.journal_inode:
+                raise UnsupportedError("the journal is on another device", path=view.name)
+            journal = read_inode(view, self._sb, self._sb.journal_inode)
+            self._view = replay(view, self._sb, journal)
+            self._sb = read_superblock(self._view)
+        except FormatError as error:
+            self._view = view
+            return (
+                "was not unmounted cleanly, and its journal cannot be replayed"
+                f" ({error.message}): it is read as it stands"
+            )
+        return "was not unmounted cleanly; its journal is replayed in memory"
 
     def _read_inode(self, node: int) -> Inode:
         return read_inode(self._view, self._sb, node)

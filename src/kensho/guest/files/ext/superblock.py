@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import google_crc32c
 
-from kensho.guest.volumes.view import View
+from kensho.guest.volumes.view import Readable
 from kensho.model.errors import CorruptError, UnsupportedError
 
 SUPERBLOCK, SIZE = 1024, 1024
@@ -86,7 +86,7 @@ def crc32c(seed: int, data: bytes) -> int:
     return int(google_crc32c.extend(seed ^ 0xFFFF_FFFF, data)) ^ 0xFFFF_FFFF
 
 
-def read_superblock(view: View) -> Superblock:
+def read_superblock(view: Readable) -> Superblock:
     """Return the first superblock, checked.
 
     CorruptError when it contradicts itself, UnsupportedError for features that change what the
@@ -140,7 +140,7 @@ def read_superblock(view: View) -> Superblock:
     return found
 
 
-def _check(sb: Superblock, log_block: int, view: View) -> None:
+def _check(sb: Superblock, log_block: int, view: Readable) -> None:
     wrong = ""
     if log_block > 6:
         wrong = "block size"

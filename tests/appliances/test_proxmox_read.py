@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -19,6 +20,7 @@ from kensho.appliances.proxmox.conf import parse_conf
 from kensho.appliances.proxmox.read import read_conf
 from kensho.appliances.proxmox.write import render
 from kensho.cli.exits import run
+from kensho.convert.mapping import map_machine
 from kensho.convert.source import opened_image
 from kensho.model import guest_os
 from kensho.model.appliance import Appliance
@@ -36,6 +38,7 @@ from kensho.model.machine import (
 )
 from kensho.model.selection import Selection
 from kensho.model.units import GIB, MIB
+from kensho.platforms import find_platform
 
 needs_qemu = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="needs qemu-img")
 
@@ -282,7 +285,9 @@ def facts(machine: Machine) -> dict[str, object]:
 def read_back(appliance: Appliance) -> Appliance:
     data = render(appliance, placed(appliance))[1].data
     conf, findings = parse_conf(data, path="p")
-    found, more = read_conf(conf, path="p", fallback="p", locate=lambda key, v: (v, key != "efidisk0"))
+    found, more = read_conf(
+        conf, path="p", fallback="p", locate=lambda key, v: (v, key != "efidisk0")
+    )
     assert (findings, more) == ((), ())
     return found
 
@@ -346,3 +351,50 @@ def test_kensho_s_own_folder_is_a_source(tmp_path: Path) -> None:
     assert run(["convert", package.path, "--to", "kvm", "-o", str(kvm)]) == 0
     disks = [str(next(folder.glob("*.qcow2"))) for folder in (out, kvm)]
     subprocess.run(["qemu-img", "compare", *disks], check=True, capture_output=True)
+
+
+MUTANTS = b"""bios: ovmf
+boot: order=scsi0;net0
+cpu: x86-64-v2-AES,flags=+aes
+efidisk0: local-lvm:vm-101-disk-1,efitype=4m,pre-enrolled-keys=1,size=4M
+ide2: local-lvm:vm-101-cloudinit,media=cdrom
+machine: pc-q35-8.1,viommu=intel
+memory: 2048
+name: web01
+net0: virtio=BC:24:11:00:00:01,bridge=vmbr0,firewall=1,rate=10
+ostype: l26
+scsi0: local-lvm:vm-101-disk-0,cache=writeback,iothread=1,serial=abc,size=32G
+scsihw: virtio-scsi-single
+smbios1: uuid=0d6a3a0c-1d2f-4a52-9a10-000000000001,base64=1,serial=YWJj
+sshkeys: ssh-ed25519%20AAAA
+tags: prod;web
+vga: qxl,memory=32
+"""
+BITS = [b"", b"\n", b"$(id)", b"`", b"'", b'"', b",", b"=", b"9" * 30, b"-1", b"\xff", b"%00", b";"]
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.tuples(st.integers(0, len(MUTANTS)), st.sampled_from(BITS)), max_size=6))
+def test_a_changed_configuration_makes_a_script_bash_can_read(changes: list[Any]) -> None:
+    """Whatever is in a configuration, what is written of it is a script and a configuration again."""
+    data = MUTANTS
+    for at, bit in changes:
+        data = data[:at] + bit + data[at:]
+    conf, _ = parse_conf(data, path="p")
+    found, _ = read_conf(conf, path="p", fallback="p", locate=lambda key, _v: (key, True))
+    platform = find_platform("proxmox")
+    machine = found.machines[0]
+    try:
+        mapped = map_machine(machine, platform, platform.forms[0], platform.compatible)
+        script, config = render(
+            with_machine(found, **msgspec.structs.asdict(mapped)), placed(found)
+        )
+    except KenshoError:
+        return
+    result = subprocess.run(["bash", "-n"], input=script.data, capture_output=True)
+    assert result.returncode == 0, result.stderr
+    lines = script.data.decode().splitlines()
+    assert not [line for line in lines if line.lstrip().startswith(("id", "$(id)"))]
+    _, findings = parse_conf(config.data, path="p")
+    assert not findings

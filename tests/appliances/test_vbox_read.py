@@ -311,6 +311,51 @@ def test_a_chain_is_read_as_one_disk_and_a_snapshot_as_it_was(tmp_path: Path) ->
 
 
 @needs_qemu
+def test_every_branch_of_snapshots_has_the_disk_it_had(tmp_path: Path) -> None:
+    """Snapshots within snapshots, two of them on one disk: base, a, then b (now) and c beside it."""
+    ids = {name: f"{number}" * 8 + "-0000-4000-8000-" + f"{number}" * 12 for number, name in
+           enumerate(("base", "a", "b", "c"), 1)}  # fmt: skip
+    above = {"base": None, "a": "base", "b": "a", "c": "a"}
+    for name, parent in above.items():
+        below = b"deep" * 1024 if name == "base" else b""
+        qemu_vdi(tmp_path / f"{name}.vdi", name[-1:].encode() * 4096, 8 * MIB, below=below)
+        set_vdi_ids(tmp_path / f"{name}.vdi", ids[name], ids[parent] if parent else None)
+
+    def medium(name: str, inner: str = "") -> str:
+        kind = ' type="Normal"' if name == "base" else ""
+        return f'<HardDisk uuid="{{{ids[name]}}}" location="{name}.vdi" format="VDI"{kind}>{inner}</HardDisk>'
+
+    tree = medium("base", medium("a", medium("b") + medium("c")))
+    media = f"<MediaRegistry><HardDisks>{tree}</HardDisks></MediaRegistry>"
+
+    def snapshot(name: str, number: int, inner: str = "") -> str:
+        uuid = f"{number:08d}-0000-4000-8000-000000000000"
+        held = hardware(memory=100 + number) + storage(ids[name])
+        more = f"<Snapshots>{inner}</Snapshots>" if inner else ""
+        return f'<Snapshot uuid="{{{uuid}}}" name="of {name}">{held}{more}</Snapshot>'
+
+    inner = snapshot("a", 2, snapshot("b", 3) + snapshot("c", 4))
+    data = vbox(media + hardware() + storage(ids["b"]) + snapshot("base", 1, inner))
+    for choice, memory, held in (
+        ({}, 1024, b"b"),
+        ({"configuration": "of base"}, 101, b"e"),
+        ({"configuration": "of a"}, 102, b"a"),
+        ({"configuration": "of b"}, 103, b"b"),
+        ({"configuration": "00000004-0000-4000-8000-000000000000"}, 104, b"c"),
+    ):
+        package = opened(tmp_path, data, **choice)
+        (machine,) = package.appliance.machines
+        assert machine.memory.size == memory * MIB
+        with opened_image(package, machine.disks[0].image) as disk:
+            top, deep = bytearray(4), bytearray(4)
+            disk.read_into(MIB, top)
+            disk.read_into(3 * MIB, deep)
+        assert bytes(top) == held * 4
+        assert bytes(deep) == b"deep"
+        package.close()
+
+
+@needs_qemu
 @pytest.mark.parametrize("named", [False, True], ids=["all", "--machine"])
 def test_convert_a_chain(tmp_path: Path, named: bool) -> None:
     (tmp_path / "web.vbox").write_bytes(chain(tmp_path))

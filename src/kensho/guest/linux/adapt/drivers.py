@@ -1,0 +1,105 @@
+"""Drivers of every wanted device in the initramfs of every kernel.
+
+An archive with the modules that are missing is appended to the initramfs; nothing of the guest is
+run, and what the guest made stays as it is. What the guest's own maker of the initramfs is told, so
+that its next kernel has them too, is in ``persist``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kensho.guest.devices import CONTROLLERS
+from kensho.guest.edits import FileEdit
+from kensho.guest.files.tree import GuestFiles
+from kensho.guest.linux.initramfs.image import Initramfs
+from kensho.guest.linux.initramfs.overlay import with_overlay
+from kensho.guest.linux.modules.index import ModuleIndex
+from kensho.guest.linux.verdict import Kernel, judge_controller, modules_in
+from kensho.model.machine import ControllerModel
+
+_MOST_MODULE = 64 << 20
+#: Where the drivers of an initramfs are listed to be loaded whether or not a device asks for them.
+#: udev loads by hardware in both families; the Xen front ends have no alias on old kernels.
+_EXTRA = ("sd_mod", "sr_mod")
+#: Whatever udev and kmod look things up in: that of all modules does for the few as well.
+_INDEXES = (
+    *("modules.dep", "modules.dep.bin", "modules.alias", "modules.alias.bin", "modules.softdep"),
+    *("modules.symbols", "modules.symbols.bin", "modules.builtin", "modules.builtin.bin"),
+    *("modules.builtin.alias.bin", "modules.builtin.modinfo", "modules.order", "modules.devname"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Enlarged:
+    """An initramfs with more drivers: the edit, the modules it adds, and what the kernel lacks."""
+
+    edit: FileEdit | None
+    added: tuple[str, ...]
+    missing: tuple[ControllerModel, ...]
+
+
+def storage_modules(index: ModuleIndex, models: Iterable[ControllerModel]) -> tuple[str, ...]:
+    """Return the modules for these controllers with all they need, in the order of loading."""
+    wanted: dict[str, None] = {}
+    for model in models:
+        device = CONTROLLERS[model]
+        for modalias in (*(chip.modalias for chip in device.chips), *device.buses):
+            wanted |= dict.fromkeys(index.drivers(modalias))
+        wanted |= dict.fromkeys((*device.linux, *device.upper))
+    return index.closure((*wanted, *_EXTRA))
+
+
+def enlarge(
+    files: GuestFiles,
+    kernel: Kernel,
+    folder: str,
+    path: str,
+    initramfs: Initramfs,
+    models: Iterable[ControllerModel],
+) -> Enlarged:
+    """Plan the initramfs at ``path`` with the drivers for ``models`` of the modules in ``folder``.
+
+    Adapters' drivers are left out on purpose: names given within the initramfs would hold before
+    the guest's own rules are there. Raises what reading the files raises.
+    """
+    chosen = tuple(models)
+    index = kernel.index
+    names = storage_modules(index, chosen)
+    present = modules_in(initramfs, kernel.version)
+    added = tuple(name for name in names if name not in present)
+    missing = tuple(model for model in chosen if not _could(kernel, model))
+    if not added:
+        return Enlarged(None, (), missing)
+    inside = f"lib/modules/{kernel.version}"
+    content = {
+        f"{inside}/{index.files[name]}": files.read(f"{folder}/{index.files[name]}", _MOST_MODULE)
+        for name in added
+    }
+    for name in _INDEXES:
+        if files.exists(f"{folder}/{name}"):
+            content[f"{inside}/{name}"] = files.read(f"{folder}/{name}", _MOST_MODULE)
+    if initramfs.maker == "initramfs-tools":
+        content["conf/modules"] = _listed(initramfs, added)
+    data = with_overlay(files.read(path, 1 << 30), initramfs, content)
+    why = f"{len(added)} modules added for {', '.join(model.value for model in chosen)}"
+    return Enlarged(FileEdit(path, data, why, mode=0o600), added, missing)
+
+
+def _could(kernel: Kernel, model: ControllerModel) -> bool:
+    """Tell whether the kernel would drive a controller with all of its modules at hand."""
+    everything = Kernel(kernel.version, kernel.index, frozenset(kernel.index.files))
+    verdict = judge_controller(everything, model)
+    return verdict is not None and verdict.works
+
+
+def _listed(initramfs: Initramfs, added: tuple[str, ...]) -> bytes:
+    """Return ``conf/modules`` with the drivers that initramfs-tools is to load by name."""
+    entry = initramfs.get("conf/modules")
+    before = bytes(entry.data) if entry is not None else b""
+    known = before.decode(errors="replace").split()
+    by_name = [d for device in CONTROLLERS.values() for d in device.linux if d in added]
+    lines = [name for name in dict.fromkeys(by_name) if name not in known]
+    head = before.rstrip(b"\n") + b"\n" if before else b""
+    return head + "".join(f"{line}\n" for line in lines).encode()

@@ -1,0 +1,106 @@
+"""What the guest's own maker of the initramfs is told, so that its next kernel starts everywhere.
+
+Sources: initramfs-tools(7) (``/etc/initramfs-tools/modules``), dracut.conf(5) (``add_drivers``),
+mkinitcpio.conf(5) (``MODULES``, drop-ins), mkinitfs-bootstrap(1) and Alpine's features.d.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from kensho.guest.devices import CONTROLLERS
+from kensho.guest.edits import FileEdit
+from kensho.guest.files.tree import GuestFiles
+from kensho.guest.linux.modules.index import ModuleIndex
+from kensho.model.machine import ControllerModel
+
+_BEGIN = "# kensho: drivers for disks of other platforms"
+_END = "# kensho: end"
+_BLOCK = re.compile(rf"(?:^|\n){re.escape(_BEGIN)}\n.*?{re.escape(_END)}\n", re.DOTALL)
+_MOST = 1 << 20
+
+
+def persist(
+    files: GuestFiles, maker: str, index: ModuleIndex, models: Iterable[ControllerModel]
+) -> tuple[FileEdit, ...]:
+    """Return the edits that keep the drivers for ``models`` with that maker of the initramfs.
+
+    None for a maker that is not known. Doing it again changes nothing.
+    """
+    names = _names(index, models)
+    plan = _MAKERS.get(maker)
+    edits = plan(files, names, index) if plan and names else ()
+    return tuple(edit for edit in edits if edit.content != _read(files, edit.path))
+
+
+def _names(index: ModuleIndex, models: Iterable[ControllerModel]) -> tuple[str, ...]:
+    """Return the drivers that are modules of this kernel; what they need comes by itself."""
+    wanted: dict[str, None] = {}
+    for model in models:
+        device = CONTROLLERS[model]
+        for modalias in (*(chip.modalias for chip in device.chips), *device.buses):
+            wanted |= dict.fromkeys(index.drivers(modalias))
+        wanted |= dict.fromkeys((*device.linux, *device.upper))
+    return tuple(name for name in wanted if name in index.files)
+
+
+def _initramfs_tools(
+    files: GuestFiles, names: tuple[str, ...], _: ModuleIndex
+) -> tuple[FileEdit, ...]:
+    path = "/etc/initramfs-tools/modules"
+    text = _with_block((_read(files, path) or b"").decode(errors="surrogateescape"), names)
+    why = "drivers listed for initramfs-tools"
+    return (FileEdit(path, text.encode(errors="surrogateescape"), why),)
+
+
+def _with_block(text: str, lines: Iterable[str]) -> str:
+    """Return a text with one block of ours at its end, whatever was there of it before."""
+    text = _BLOCK.sub("\n", text)
+    if text and not text.endswith("\n"):
+        text += "\n"
+    return text + "\n".join([_BEGIN, *lines, _END]) + "\n"
+
+
+def _dracut(_: GuestFiles, names: tuple[str, ...], __: ModuleIndex) -> tuple[FileEdit, ...]:
+    # The blanks at both ends belong there: dracut joins the values of all its files.
+    text = f'{_BEGIN}\nadd_drivers+=" {" ".join(names)} "\n'
+    path = "/etc/dracut.conf.d/90-kensho.conf"
+    return (FileEdit(path, text.encode(), "drivers listed for dracut"),)
+
+
+def _mkinitcpio(_: GuestFiles, names: tuple[str, ...], __: ModuleIndex) -> tuple[FileEdit, ...]:
+    text = f"{_BEGIN}\nMODULES+=({' '.join(names)})\n"
+    path = "/etc/mkinitcpio.conf.d/kensho.conf"
+    return (FileEdit(path, text.encode(), "drivers listed for mkinitcpio"),)
+
+
+def _mkinitfs(
+    files: GuestFiles, names: tuple[str, ...], index: ModuleIndex
+) -> tuple[FileEdit, ...]:
+    paths = "".join(f"{re.sub(r'[.](gz|xz|zst)$', '', index.files[name])}*\n" for name in names)
+    feature = FileEdit(
+        "/etc/mkinitfs/features.d/kensho.modules", paths.encode(), "a feature for mkinitfs"
+    )
+    path = "/etc/mkinitfs/mkinitfs.conf"
+    text = (_read(files, path) or b"").decode(errors="surrogateescape")
+    match = re.search(r'^features="([^"\n]*)"', text, re.MULTILINE)
+    if match is None:
+        text += f'{_BEGIN}\nfeatures="$features kensho"\n'
+    elif "kensho" not in match[1].split():
+        text = f"{text[: match.end(1)]} kensho{text[match.end(1) :]}"
+    return feature, FileEdit(
+        path, text.encode(errors="surrogateescape"), "the feature switched on for mkinitfs"
+    )
+
+
+_MAKERS = {
+    "initramfs-tools": _initramfs_tools,
+    "dracut": _dracut,
+    "mkinitcpio": _mkinitcpio,
+    "mkinitfs": _mkinitfs,
+}
+
+
+def _read(files: GuestFiles, path: str) -> bytes | None:
+    return files.read(path, _MOST) if files.exists(path) else None

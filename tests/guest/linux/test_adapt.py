@@ -1,0 +1,160 @@
+"""Plans of edits for Linux guests, made from real file systems."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from kensho.guest.files.tree import GuestFiles
+from kensho.guest.linux.adapt.drivers import enlarge, storage_modules
+from kensho.guest.linux.adapt.names import names_in_rules, pinned_names, without_rules
+from kensho.guest.linux.adapt.persist import persist
+from kensho.guest.linux.initramfs.codecs import pack
+from kensho.guest.linux.initramfs.cpio import write_archive
+from kensho.guest.linux.initramfs.image import open_initramfs
+from kensho.guest.linux.modules.index import read_index
+from kensho.guest.linux.verdict import Kernel, judge_controller, modules_in
+from kensho.model.machine import ControllerModel as C
+from kensho.model.machine import Nic
+from tests.guest.images_of import ext, files_of
+from tests.guest.linux.trees import INDEX, MODULES, debian_base
+
+VERSION = MODULES.rpartition("/")[2]
+FOLDER = f"/{MODULES}"
+INITRD = f"/boot/initrd.img-{VERSION}"
+WANTED = (C.PVSCSI, C.AHCI, C.NVME, C.LSILOGIC, C.VIRTIO_BLK)
+RULES = """\
+# This file was automatically generated
+SUBSYSTEM=="net", ACTION=="add", ATTR{address}=="00:50:56:aa:bb:01", NAME="eth0"
+SUBSYSTEM=="net", ACTION=="add", ATTR{address}=="00:50:56:aa:bb:99", NAME="eth1"
+"""
+
+
+@pytest.fixture
+def guest(tmp_path: Path):
+    """Return a function that makes a file system of a Debian with files on top."""
+
+    def make(**files: str) -> GuestFiles:
+        tree = tmp_path / f"tree{len(list(tmp_path.iterdir()))}"
+        modules = tree / MODULES
+        modules.mkdir(parents=True)
+        (tree / "lib").symlink_to("usr/lib")
+        index = read_index(INDEX)
+        for path in index.files.values():
+            (modules / path).parent.mkdir(parents=True, exist_ok=True)
+            (modules / path).write_bytes(b"\x7fELF " + path.encode())
+        for name, text in INDEX.items():
+            (modules / name).write_text(text)
+        (tree / "boot").mkdir()
+        base = debian_base(*(f for f in index.files.values() if "virtio" in f))
+        (tree / INITRD[1:]).write_bytes(pack(write_archive(base), "zstd"))
+        for name, text in files.items():
+            path = tree / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return GuestFiles(files_of(ext(tree.with_suffix(".img"), tree)))
+
+    return make
+
+
+def kernel_of(data: bytes) -> Kernel:
+    return Kernel(VERSION, read_index(INDEX), modules_in(open_initramfs(data), VERSION))
+
+
+def test_an_initramfs_gets_the_drivers_it_lacks(guest) -> None:
+    files = guest()
+    before = files.read(INITRD)
+    image = open_initramfs(before)
+    kernel = kernel_of(before)
+    result = enlarge(files, kernel, FOLDER, INITRD, image, WANTED)
+    assert result.edit is not None
+    assert result.edit.content is not None
+    assert result.missing == (C.LSILOGIC,)  # this kernel has no driver for it
+    after = kernel_of(result.edit.content)
+    verdicts = {m: judge_controller(after, m) for m in WANTED}
+    assert {m for m, v in verdicts.items() if v and v.works} == set(WANTED) - {C.LSILOGIC}
+    assert result.edit.content.startswith(before)
+    new = open_initramfs(result.edit.content)
+    listed = new.get("conf/modules")
+    assert listed is not None
+    assert bytes(listed.data) == b"virtio_blk\nahci\nvmw_pvscsi\n"
+    module = new.get(f"lib/modules/{VERSION}/kernel/drivers/scsi/vmw_pvscsi.ko")
+    assert module is not None
+    assert bytes(module.data) == b"\x7fELF kernel/drivers/scsi/vmw_pvscsi.ko"
+    # The second time nothing is left to add.
+    again = enlarge(files, after, FOLDER, INITRD, new, WANTED)
+    assert (again.edit, again.added) == (None, ())
+
+
+def test_no_driver_of_an_adapter_is_in_the_initramfs() -> None:
+    assert "vmxnet3" not in storage_modules(read_index(INDEX), WANTED)
+
+
+@pytest.mark.parametrize("maker", ["initramfs-tools", "dracut", "mkinitcpio", "mkinitfs"])
+def test_the_makers_are_told_once(guest, maker: str) -> None:
+    index = read_index(INDEX)
+    before = {
+        "etc/initramfs-tools/modules": "# own\nbtrfs",
+        "etc/mkinitfs/mkinitfs.conf": 'features="ata base ext4"\n',
+    }
+    edits = persist(guest(**before), maker, index, WANTED)
+    assert edits
+    after = before | {e.path[1:]: e.content.decode() for e in edits if e.content is not None}
+    assert persist(guest(**after), maker, index, WANTED) == ()
+    joined = "".join(after.values())
+    for module in ("vmw_pvscsi", "ahci", "virtio_blk"):
+        assert module in joined
+    assert "nvme" not in joined  # built in
+    if maker == "initramfs-tools":
+        assert after["etc/initramfs-tools/modules"].startswith("# own\nbtrfs\n")
+    if maker == "mkinitfs":
+        assert after["etc/mkinitfs/mkinitfs.conf"] == 'features="ata base ext4 kensho"\n'
+        assert "kernel/drivers/ata/ahci.ko*\n" in after["etc/mkinitfs/features.d/kensho.modules"]
+
+
+def test_what_dracut_and_mkinitcpio_source_is_a_shells(guest, tmp_path: Path) -> None:
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("bash is not installed")
+    index = read_index(INDEX)
+    for maker, script in (
+        ("dracut", 'echo "$add_drivers"'),
+        ("mkinitcpio", 'echo "${MODULES[*]}"'),
+    ):
+        (edit,) = persist(guest(), maker, index, WANTED)
+        assert edit.content is not None
+        path = tmp_path / maker
+        path.write_bytes(edit.content)
+        run = subprocess.run(
+            [bash, "-euc", f'add_drivers=" old "; MODULES=(old); . "{path}"; {script}'],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert run.stdout.split() == [
+            "old",
+            "vmw_pvscsi",
+            "sd_mod",
+            "ahci",
+            "virtio_pci",
+            "virtio_blk",
+        ]
+
+
+def test_names_are_tied_to_addresses() -> None:
+    (edit,) = pinned_names({"00:50:56:aa:bb:01": "ens192", "no": "x", "00:50:56:aa:bb:02": "a/b"})
+    assert edit.path == "/etc/systemd/network/10-kensho-ens192.link"
+    assert edit.content is not None
+    assert edit.content.decode().splitlines()[1:] == [
+        "[Match]", "MACAddress=00:50:56:aa:bb:01", "", "[Link]", "Name=ens192",
+    ]  # fmt: skip
+
+
+def test_udevs_list_keeps_what_the_machine_has(guest) -> None:
+    files = guest(**{"etc/udev/rules.d/70-persistent-net.rules": RULES})
+    assert names_in_rules(files) == {"00:50:56:aa:bb:01": "eth0", "00:50:56:aa:bb:99": "eth1"}
+    (edit,) = without_rules(files, [Nic("n", mac="00:50:56:aa:bb:01")])
+    assert edit.content is not None
+    assert edit.content.decode() == "".join(RULES.splitlines(keepends=True)[:2])
+    assert without_rules(guest(), []) == ()

@@ -159,3 +159,14 @@ def test_only_two_serial_ports():
 def test_what_hyperv_lacks_is_refused(appliance):
     with pytest.raises(UnsupportedError):
         script(appliance)
+
+
+def test_a_chosen_configuration_version_is_asked_for():
+    text = script(with_machine(GEN2, hardware_versions=("9.0",)))
+    assert "$new['Version'] = '9.0'\r\n$vm = New-VM @new" in text
+    assert "Version'" not in script(GEN2)
+
+
+def test_a_name_like_a_place_in_the_script_stays_a_name():
+    text = script(with_machine(GEN2, name="@FILES@ @GENERATION@"))
+    assert "[string]$VMName = '@FILES@ @GENERATION@'," in text

@@ -90,7 +90,7 @@ def codes(folder: Path, source: tuple[str, str], target: str) -> dict[str, Sever
         (vmx(mac="00:0c:29:11:22:33"), "vmware", "KF-411", Severity.NOTE),
         (vmx(mac="52:54:00:11:22:33"), "kvm", "KF-411", Severity.NOTE),
         (vmx(mac="02:11:22:33:44:55"), "kvm", "KF-411", Severity.NOTE),
-        (vmx('ethernet0.pciSlotNumber = "192"'), "kvm", "KF-412", Severity.NOTE),
+        (vmx('ethernet0.pciSlotNumber = "192"'), "vmware", "KF-412", Severity.NOTE),
         (domain(bus="virtio", dev="vda"), "vmware", "KF-413", Severity.NOTE),
         (vmx('scsi0:0.mode = "independent-nonpersistent"'), "kvm", "KF-415", Severity.WARNING),
         (vbox(kind="Immutable"), "kvm", "KF-415", Severity.WARNING),

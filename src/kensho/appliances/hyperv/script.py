@@ -61,7 +61,7 @@ if ($Switch -and -not @(Get-VMSwitch | Where-Object { $_.Name -eq $Switch })) {
 # The machine, without the adapter and the DVD drive it comes with.
 $new = @{ Name = $VMName; Generation = @GENERATION@; MemoryStartupBytes = 512MB; NoVHD = $true }
 if ($Path) { $new['Path'] = $Path }
-$vm = New-VM @new
+@VERSION@$vm = New-VM @new
 try {
     Get-VMNetworkAdapter -VM $vm | Remove-VMNetworkAdapter
     Get-VMDvdDrive -VM $vm | Remove-VMDvdDrive

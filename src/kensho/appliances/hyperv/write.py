@@ -26,7 +26,7 @@ from kensho.model.appliance import Appliance
 from kensho.model.errors import UnsupportedError
 from kensho.model.machine import Cdrom, Disk, Firmware, Machine, Nic, NicModel
 from kensho.model.units import MIB
-from kensho.platforms.hyperv import POWERSHELL
+from kensho.platforms.hyperv import POWERSHELL, VERSIONS
 from kensho.platforms.words import controller_word
 
 _MOST_COM_PORTS = 2
@@ -44,9 +44,15 @@ def render(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tuple[Docum
     files += [file.href for file in appliance.files]
     generation = 2 if machine.firmware.kind is Firmware.UEFI else 1
     name = " ".join("".join(c if c.isprintable() else " " for c in machine.name).split())
-    head = HEAD.replace("@NAME@", literal(name[:100] or stem))
-    head = head.replace("@FILES@", ", ".join(map(literal, files)))
-    head = head.replace("@GENERATION@", str(generation))
+    chosen = [v.name for v in VERSIONS if v.name in machine.hardware_versions]
+    values = {
+        "NAME": literal(name[:100] or stem),
+        "FILES": ", ".join(map(literal, files)),
+        "GENERATION": str(generation),
+        "VERSION": f"$new['Version'] = {literal(chosen[0])}\n" if chosen else "",
+    }
+    # In one pass: a machine may be called @FILES@.
+    head = re.sub("@([A-Z]+)@", lambda match: values.get(match[1], match[0]), HEAD)
     lines = [
         *_processors_and_memory(machine),
         *_firmware(machine, generation),

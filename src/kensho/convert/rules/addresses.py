@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kensho.convert.rules.journey import Journey, note
+from kensho.model import guest_os
 from kensho.model.finding import Finding
 from kensho.model.machine import Machine
 from kensho.platforms import PLATFORMS, Platform
@@ -14,16 +15,21 @@ def check(journey: Journey) -> Iterator[Finding]:
     """Find addresses that the target has rules for, and adapters that change their slot."""
     for before, after in journey.machines():
         yield from _addresses(journey.platform, before, after)
-        lost = {n.id: n.pci_slot for n in before.nics if n.pci_slot is not None}
-        kept = {n.id: n.pci_slot for n in after.nics}
-        moved = [name for name, slot in lost.items() if name in kept and kept[name] != slot]
+        new = {n.id: n for n in after.nics}
+        stated = [n for n in before.nics if n.pci_slot is not None and n.id in new]
+        # Another model is another device anyway, which a finding of its own says.
+        alike = [n for n in stated if n.model is new[n.id].model]
+        moved = [n.name or n.id for n in alike if n.pci_slot != new[n.id].pci_slot]
         if moved:
+            windows = guest_os.get(before.guest.id).family == "windows"
             yield note(
                 "KF-412",
                 f"the PCI slots of {', '.join(moved)} are not carried over",
                 before.name,
-                "a Linux that names interfaces by slot (ens192) gives them other names; match them"
-                " by address",
+                "Windows takes them for new adapters: fixed addresses stay with the old ones"
+                if windows
+                else "a Linux that names interfaces by slot (ens192) gives them other names; match"
+                " them by address",
             )
 
 

@@ -24,7 +24,7 @@ def two_disks(folder: Path, size: int = 4 * MIB) -> Path:
 
 
 @pytest.mark.parametrize("verify", [True, False])
-@pytest.mark.parametrize("target", ["kvm", "ova", "xen"])
+@pytest.mark.parametrize("target", ["kvm", "ova", "xenserver"])
 def test_every_disk_has_its_content_root_in_both_reports(
     tmp_path: Path, target: str, verify: bool
 ) -> None:

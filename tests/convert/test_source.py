@@ -124,7 +124,7 @@ def test_hardware_that_the_target_likes(tmp_path: Path) -> None:
     other = ours.replace("vmx-", "hvm-")
     path = tmp_path / "a.ovf"
     path.write_text(text[:start] + ours + other + text[end:])
-    for target, first in (("vmware", "vmx-"), ("xen", "hvm-"), ("kvm", "vmx-")):
+    for target, first in (("vmware", "vmx-"), ("xenserver", "hvm-"), ("kvm", "vmx-")):
         plan = make_plan(Request(str(path), target))
         assert plan.before.machines[0].hardware_versions[0].startswith(first)
         assert plan.request.selection.families

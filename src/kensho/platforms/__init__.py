@@ -15,6 +15,7 @@ from kensho.platforms import (
     proxmox,
     virtualbox,
     vmware,
+    xen,
     xenserver,
 )
 from kensho.platforms.base import Form, Platform
@@ -27,6 +28,7 @@ PLATFORMS: tuple[Platform, ...] = (
     proxmox.PLATFORM,
     hyperv.PLATFORM,
     xenserver.PLATFORM,
+    xen.PLATFORM,
     kubevirt.PLATFORM,
     aws.PLATFORM,
     azure.PLATFORM,

@@ -189,8 +189,40 @@ HYPERV = Rules(
     "use the Set-VM commands; the files of Hyper-V are not made for editing",
 )
 
+#: Settings of xl.cfg(5). A boot loader is a program of the host; pygrub is Xen's own.
+XEN = Rules(
+    (
+        Row(r"vif/[0-9]+", Fate.HARM, r"script"),
+        Row(r"pv/bootloader", Fate.HARM, r"^(?![\"'](/[\w./-]*/)?pygrub[\"']$)"),
+        Row(r"pv/bootloader_args|device_model.*|.*script.*|bios_path_override", Fate.HARM),
+        Row(r"vnc.*|spice.*|sdl.*|channel|console|p9|gfx_passthru|rdm.*|dtdev", Fate.HARM),
+        Row(r"iomem|ioports|irqs|usbdev|usbctrl|vscsi|pvcalls|driver_domain", Fate.HARM),
+        Row(r"builder|maxmem|vcpus|disk|name|uuid|serial|parallel|usb", Fate.OWN),
+        Row(r"pv/.*|vif/[0-9]+|memory|maxvcpus|on_.*|pae|acpi.*|apic|nx|hap|hpet", Fate.BACK),
+        Row(r"tsc_mode|timer_mode|vpt_align|viridian|localtime|rtc_timeoffset", Fate.BACK),
+        Row(r"cpu_weight|cap|cpuid|shadow_memory|altp2m.*|oos|e820_host|keymap", Fate.BACK),
+        Row(r"max_grant_.*|max_maptrack_frames|event_channels|mmio_hole|nomigrate", Fate.BACK),
+        Row(r"xen_platform_pci|pvshim.*|suppress_spurious_page_faults|blkdev_start", Fate.BACK),
+    ),
+    Fate.HOST,
+    "add the lines to the .cfg file",
+)
+
+#: Values of XAPI's records, in lower case: what reaches into the host, or is about its pool.
+XVA = Rules(
+    (
+        Row(r"vm/other_config/(pci|.*usb.*)|vm/platform/(.*pci.*|vgpu.*|igd.*)", Fate.HARM),
+        Row(r"vm/(platform|other_config)/(hvm_serial|parallel|.*args.*|usb_path)", Fate.HARM),
+        Row(r"vm/pv_bootloader", Fate.HARM, r"^(?!(pygrub|eliloader)$)"),
+        Row(r"vm/ha_.*|vm/vcpus_params/(mask|affinity)|appliance/.*", Fate.HOST),
+    ),
+    Fate.BACK,
+    "set them with `xe vm-param-set`",
+)
+
 RULES: dict[str, Rules] = {
-    "vmx": VMX, "pve": PVE, "libvirt": LIBVIRT, "vbox": VBOX, "hyperv": HYPERV
+    "vmx": VMX, "pve": PVE, "libvirt": LIBVIRT, "vbox": VBOX, "hyperv": HYPERV,
+    "xen": XEN, "xva": XVA,
 }  # fmt: skip
 
 

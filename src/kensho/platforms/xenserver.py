@@ -55,7 +55,7 @@ CARRIES = Carries(
 PLATFORM = Platform(
     name="xenserver",
     title="XenServer / XCP-ng",
-    aliases=("xcp-ng", "xen"),
+    aliases=("xcp-ng",),
     forms=(
         Form(
             name="xva",

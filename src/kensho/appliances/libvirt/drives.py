@@ -31,7 +31,7 @@ from kensho.platforms.words import meaning
 
 _DEVICE = re.compile(r"(xvd|[hsvf]d|nvme)([a-z]{1,4}|\d{1,4}(?=n\d|$))")
 _MOST = 1 << 16
-_ALONE = frozenset({"virtio", "xen"})  #: buses on which every drive is its own device
+_ALONE = frozenset({"virtio"})  #: buses on which every drive is its own device
 
 
 class Drives(msgspec.Struct, frozen=True):
@@ -183,6 +183,8 @@ def _address(
         model = meaning(LIBVIRT.controllers, f"{bus}:")
         used = [d for d in storage.drives if _on_bus(storage, d, model)]
         return len(used), 0
+    if bus == "xen":
+        return 0, number  # one name, one number: xvdc is the third also where there is no second
     address = element.find("address[@type='drive']")
     if address is None:
         wide = bus == "scsi" and storage.kind in words.VMWARE

@@ -12,12 +12,15 @@ from kensho.appliances.libvirt.open import Loaded, open_loaded
 from kensho.appliances.origin import Origin
 from kensho.appliances.package import Package
 from kensho.appliances.xen.disks import parse_disk
+from kensho.appliances.xen.kept import DIALECT, PARAVIRTUAL, STARTS_WITH
 from kensho.appliances.xen.parse import Setting, Value, parse_config
 from kensho.model.errors import LimitError
+from kensho.model.finding import Finding, Severity
 from kensho.model.machine import Extra
 from kensho.model.selection import Selection
 
 _MOST_CONFIG = 1 << 20
+_VIF_KEYS = frozenset({"mac", "bridge", "model", "type", "vifname"})
 _BOOT = {"c": "hd", "d": "cdrom", "n": "network", "a": "fd"}
 _SERIAL = {"file": "file", "pipe": "pipe", "tcp": "tcp", "udp": "udp", "unix": "unix"}
 
@@ -32,8 +35,60 @@ def _load(data: bytes, path: str) -> Loaded:
         raise LimitError(f"{len(data)} bytes; at most {_MOST_CONFIG} are read", path=path)
     config = _Config(parse_config(data, path=path))
     root = _domain(config)
-    rest = tuple(Extra("xen", key, setting.text) for key, setting in config.rest())
-    return Loaded(root, extras=rest)
+    own = () if config.is_hvm else STARTS_WITH
+    rest = [Extra(DIALECT, key, s.text) for key, s in config.rest() if key not in own]
+    return Loaded(root, _findings(config, path), (*rest, *_other_words(config)))
+
+
+def _findings(config: _Config, path: str) -> tuple[Finding, ...]:
+    if config.is_hvm:
+        return ()
+    finding = Finding(
+        "KF-482",
+        Severity.WARNING,
+        f"the guest is paravirtualized ({config.kind}): Xen starts it without firmware, with"
+        f" {config.text('bootloader') or config.text('kernel') or 'what the host has'}",
+        subject=path,
+        action="read as if it had a BIOS; elsewhere it starts once a boot loader (GRUB for BIOS) and"
+        " a kernel with drivers of that platform are in it",
+    )
+    return (finding,)
+
+
+def _other_words(config: _Config) -> list[Extra]:
+    """Return what the domain says in other words, or not at all."""
+    apart = [_apart(config, "memory", "maxmem", "memory")]
+    apart.append(_apart(config, "vcpus", "maxvcpus", "maxvcpus"))
+    return [*filter(None, apart), *_starts_with(config), *_of_vifs(config)]
+
+
+def _apart(config: _Config, first: str, most: str, kept: str) -> Extra | None:
+    """Return what the model has no place for where a guest starts with less than it may have."""
+    now, then = config.text(first), config.text(most)
+    is_less = now.isdigit() and then.isdigit() and len(now + then) < 20 and int(now) < int(then)
+    return Extra(DIALECT, kept, config.written(kept)) if is_less else None
+
+
+def _starts_with(config: _Config) -> list[Extra]:
+    """Return how a paravirtualized guest starts, or the kernel of its host that an HVM guest has."""
+    if config.is_hvm:
+        kernel = config.text("kernel")
+        own = not kernel or "hvmloader" in kernel
+        return [] if own else [Extra(DIALECT, "kernel", config.written("kernel"))]
+    said = [(key, config.written(key)) for key in STARTS_WITH]
+    found = [Extra(DIALECT, PARAVIRTUAL + key, text) for key, text in said if text]
+    return [Extra(DIALECT, f"{PARAVIRTUAL}type", f'"{config.kind}"'), *found]
+
+
+def _of_vifs(config: _Config) -> list[Extra]:
+    """Return what adapters have beside address, bridge and model, by their number."""
+    found = []
+    for number, text in enumerate(config.texts("vif")):
+        pairs = [part.strip() for part in text.split(",")]
+        rest = [p for p in pairs if p and p.partition("=")[0].strip().lower() not in _VIF_KEYS]
+        if rest:
+            found.append(Extra(DIALECT, f"vif/{number}", ",".join(rest)))
+    return found
 
 
 class _Config:
@@ -61,14 +116,29 @@ class _Config:
         setting = self._settings.get(key)
         return "" if setting is None else setting.value
 
+    @property
+    def kind(self) -> str:
+        """What kind of guest it is: ``hvm``, ``pv`` or ``pvh``."""
+        word = self.text("type").lower() or self.text("builder").lower()
+        return word if word in {"hvm", "pvh"} else "pv"
+
+    @property
+    def is_hvm(self) -> bool:
+        """Tell whether the guest has firmware."""
+        return self.kind == "hvm"
+
+    def written(self, key: str) -> str:
+        """Return a setting's value as it is in the file, empty where it is not."""
+        setting = self._settings.get(key)
+        return "" if setting is None else setting.text
+
     def rest(self) -> list[tuple[str, Setting]]:
         return [item for item in self._settings.items() if item[0] not in self._taken]
 
 
 def _domain(config: _Config) -> etree._Element:
     root = etree.Element("domain", type="xen")
-    kind = config.text("type").lower() or config.text("builder").lower()
-    is_hvm = kind == "hvm"
+    is_hvm = config.is_hvm
     _add(root, "name", config.text("name"))
     _add(root, "uuid", config.text("uuid"))
     memory = config.text("memory")

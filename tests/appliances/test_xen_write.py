@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-import sys
+import shutil
+import subprocess
 from pathlib import Path
 
 import msgspec
@@ -20,6 +21,7 @@ from kensho.appliances.xen.parse import parse_config
 from kensho.appliances.xen.quote import quoted, value_text
 from kensho.appliances.xen.vdevs import device_names
 from kensho.appliances.xen.write import render
+from kensho.appliances.xen.write_domain import render as render_domain
 from kensho.convert.mapping import map_machine
 from kensho.convert.returning import home_policy
 from kensho.model.errors import UnsupportedError
@@ -39,7 +41,6 @@ from kensho.platforms import find_platform
 XEN = find_platform("xen")
 LIBRARY = xlutil.load()
 needs_xl = pytest.mark.skipif(LIBRARY is None, reason="no libxlutil here")
-sys.stderr.flush()
 
 
 def xen_machine(**changes):
@@ -196,6 +197,7 @@ def facts(path: Path):
         ),
         "nics": [(n.model, n.mac, n.network or "xenbr0") for n in m.nics],
         "sound": m.sound,
+        "clock": m.clock,
         "usb": len(m.usb) > 0,
         "type": [e.text for e in m.extras if e.where.startswith("pv/")],
         "kept": {(e.where, *map(str, parse_config(f"a = {e.text}".encode(), path="").values()))
@@ -229,3 +231,46 @@ def test_the_corpus_is_written_as_it_was_read(tmp_path):
         copy.write_bytes(data)
         assert facts(copy) == facts(path), path.name
     assert len(paths) > 30
+
+
+def domain(appliance):
+    (document,) = render_domain(appliance, placed(appliance))
+    return document.data
+
+
+DOMAINS = [
+    xen_machine(),
+    xen_machine(firmware=Firmware.UEFI, guest="win2k22", nic=NicModel.E1000),
+    with_machine(xen_machine(), usb=(Usb("ehci"),), video=Video("cirrus", 1 << 20), name=HOSTILE),
+    with_machine(
+        xen_machine(),
+        annotation=HOSTILE,
+        extras=(
+            Extra("xen", "pv/type", '"pv"'),
+            Extra("xen", "pv/bootloader", '"pygrub"'),
+            Extra("xen", "pv/kernel", '"/boot/a--b"'),
+        ),
+    ),
+    with_machine(xen_machine(), extras=(Extra("xen", "pv/type", '"pvh"'),)),
+]
+
+
+@pytest.mark.parametrize("number", range(len(DOMAINS)))
+def test_a_domain_is_valid_and_says_what_xl_is_told(tmp_path, number):
+    appliance = DOMAINS[number]
+    path = tmp_path / "web01.xml"
+    path.write_bytes(domain(appliance))
+    tool = shutil.which("virt-xml-validate")
+    if tool is None:
+        pytest.skip("no virt-xml-validate here")
+    run = subprocess.run([tool, path, "domain"], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    (tmp_path / "xl.cfg").write_bytes(written(appliance))
+    package, config = open_package(path), open_package(tmp_path / "xl.cfg")
+    (one,), (other,) = package.appliance.machines, config.appliance.machines
+    assert [(d.id, d.unit) for d in one.drives] == [(d.id, d.unit) for d in other.drives]
+    assert [(n.model, n.network) for n in one.nics] == [(n.model, n.network) for n in other.nics]
+    assert (one.firmware.kind, one.cpu.count, one.memory.size, one.clock or "utc") == (
+        other.firmware.kind, other.cpu.count, other.memory.size, other.clock or "utc"
+    )  # fmt: skip
+    assert (one.video, len(one.usb)) == (other.video, len(other.usb))

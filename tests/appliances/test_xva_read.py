@@ -64,7 +64,14 @@ def objects(**changes):
 
 def snapshot():
     return [
-        s.vm("Ref:1", is_a_snapshot=True, name_label="before", uuid=s.SNAPSHOT_UUID, VTPMs=[]),
+        s.vm(
+            "Ref:1",
+            is_a_snapshot=True,
+            snapshot_of="Ref:0",
+            name_label="before",
+            uuid=s.SNAPSHOT_UUID,
+            VTPMs=[],
+        ),
         s.vbd("Ref:13", "Ref:22", "0", VM="Ref:1"),
         s.vdi("Ref:22", SMALL),
     ]
@@ -100,8 +107,8 @@ def test_a_machine(tmp_path):
     assert machine.annotation == "the shop's\nfront"
     assert (machine.cpu.count, machine.cpu.cores_per_socket, machine.cpu.hot_add) == (4, 2, True)
     assert machine.cpu.nested_virtualization
-    assert (machine.memory.size, machine.memory.reservation) == (2048 * MIB, 1024 * MIB)
-    assert machine.memory.hot_add
+    assert (machine.memory.size, machine.memory.minimum) == (2048 * MIB, 1024 * MIB)
+    assert machine.memory.limit == 4096 * MIB
     assert machine.firmware.kind is Firmware.UEFI
     assert machine.firmware.secure_boot
     assert machine.firmware.tpm
@@ -152,6 +159,7 @@ def test_snapshots_are_skipped_unless_chosen(tmp_path):
     package = open_package(path)
     assert codes(package) == {"KF-480"}
     assert [m.name for m in package.appliance.machines] == ["web"]
+    assert [x.name for x in package.appliance.machines[0].snapshots] == ["before"]
     for wanted in ("before", s.SNAPSHOT_UUID):
         chosen = open_package(path, Selection(configuration=wanted))
         (machine,) = chosen.appliance.machines
@@ -176,12 +184,18 @@ def test_a_snapshot_alone_is_a_machine(tmp_path):
         ({"HVM_boot_policy": "", "domain_type": "", "PV_kernel": "/boot/vmlinuz"}, "KF-482"),
         ({"is_a_template": True}, "KF-483"),
         ({"VCPUs_max": "many", "VCPUs_at_startup": "-1"}, "KF-112"),
-        ({"other_config": {"pci": "0/0000:04:01.0"}}, "KF-139"),
-        ({"VGPUs": ["Ref:99"]}, "KF-139"),
     ],
 )
 def test_what_is_said_of_a_machine(tmp_path, changes, code):
     assert code in codes(open_package(export(tmp_path, **changes)))
+
+
+def test_devices_of_the_host_are_known(tmp_path):
+    changes = {"other_config": {"pci": "0/0000:04:01.0,0/0000:05:00.0"}, "VGPUs": ["Ref:99"]}
+    (machine,) = open_package(export(tmp_path, **changes)).appliance.machines
+    assert [(d.kind.value, d.name) for d in machine.host_devices] == [
+        ("pci", "0/0000:04:01.0"), ("pci", "0/0000:05:00.0"), ("gpu", "Ref:99"),
+    ]  # fmt: skip
 
 
 def test_old_exports_say_less(tmp_path):

@@ -93,6 +93,9 @@ def test_what_was_in_an_xva_is_in_the_next_one(source: Path, tmp_path: Path, for
     assert vm["name_description"] == "the shop's\nfront"
     assert vm["VCPUs_max"] == "8"
     assert vm["VCPUs_at_startup"] == "4"
+    assert vm["memory_static_max"] == str(4096 * s.MIB)
+    assert vm["memory_dynamic_max"] == str(2048 * s.MIB)
+    assert vm["memory_dynamic_min"] == str(1024 * s.MIB)
     assert vm["NVRAM"] == {"EFI-variables": "VkFSUw=="}
     assert vm["tags"] == ["prod", "web"]
     assert vm["actions_after_crash"] == "preserve"

@@ -73,10 +73,15 @@ CARRIES = Carries(
     cores_per_socket=False,
     boot_order=True,
     nested_virtualization=True,
+    dynamic_memory=True,
+    clock=True,
+    disk_modes=frozenset({"read_only"}),
     extras=frozenset({"xen"}),
 )
 
-DOMAIN = msgspec.structs.replace(CARRIES, annotation=True, extras=frozenset({"xen"}))
+DOMAIN = msgspec.structs.replace(
+    CARRIES, annotation=True, disk_modes=frozenset({"read_only", "shared"})
+)
 
 _NEXT = "copy the disks to /var/lib/xen/images, then: xl create {name}.cfg"
 

@@ -48,6 +48,7 @@ CARRIES = Carries(
     disk_modes=frozenset({"read_only", "shared"}),
     boot_order=True,
     nested_virtualization=True,
+    dynamic_memory=True,
     extras=frozenset({"xva"}),
     origin=True,
 )

@@ -57,16 +57,8 @@ def _findings(config: _Config, path: str) -> tuple[Finding, ...]:
 
 def _other_words(config: _Config) -> list[Extra]:
     """Return what the domain says in other words, or not at all."""
-    apart = [_apart(config, "memory", "maxmem", "memory")]
-    apart.append(_apart(config, "vcpus", "maxvcpus", "maxvcpus"))
-    return [*filter(None, apart), *_starts_with(config), *_of_vifs(config)]
-
-
-def _apart(config: _Config, first: str, most: str, kept: str) -> Extra | None:
-    """Return what the model has no place for where a guest starts with less than it may have."""
-    now, then = config.text(first), config.text(most)
-    is_less = now.isdigit() and then.isdigit() and len(now + then) < 20 and int(now) < int(then)
-    return Extra(DIALECT, kept, config.written(kept)) if is_less else None
+    most = [Extra(DIALECT, "maxvcpus", text)] if (text := config.written("maxvcpus")) else []
+    return [*most, *_starts_with(config), *_of_vifs(config)]
 
 
 def _starts_with(config: _Config) -> list[Extra]:
@@ -143,6 +135,8 @@ def _domain(config: _Config) -> etree._Element:
     _add(root, "uuid", config.text("uuid"))
     memory = config.text("memory")
     _add(root, "memory", config.text("maxmem") or memory, unit="MiB")
+    if memory and config.text("maxmem"):
+        _add(root, "currentMemory", memory, unit="MiB")
     vcpus = config.text("vcpus")
     most = config.text("maxvcpus") or vcpus or "1"
     _add(root, "vcpu", most, **({"current": vcpus} if vcpus else {}))

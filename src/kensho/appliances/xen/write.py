@@ -20,6 +20,7 @@ from kensho.appliances.xen.quote import value_text
 from kensho.appliances.xen.vdevs import device_names
 from kensho.model import guest_os
 from kensho.model.appliance import Appliance
+from kensho.model.host_side import Clock
 from kensho.model.machine import Cdrom, Disk, Firmware, Machine, Nic, NicModel
 from kensho.model.units import MIB
 from kensho.platforms.words import word_for
@@ -48,11 +49,11 @@ def render(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tuple[Docum
         settings["uuid"] = known
     settings |= _board(machine, kept)
     size, count = machine.memory.size // MIB, machine.cpu.count
-    memory, most = kept.settings.get("memory"), kept.settings.get("maxvcpus")
-    less = isinstance(memory, int) and 0 < memory < size
-    more = isinstance(most, int) and most > count
-    settings |= {"memory": memory if less and memory else size, "maxmem": size}
-    settings |= {"vcpus": count, "maxvcpus": most if more and most else count}
+    most = kept.settings.get("maxvcpus")
+    settings |= {"memory": start_of(machine) // MIB, "maxmem": size, "vcpus": count}
+    settings["maxvcpus"] = most if isinstance(most, int) and most > count else count
+    if is_local_time(machine):
+        settings["localtime"] = 1
     drives = _disks(machine, appliance, disks)
     settings["disk"] = [*drives]
     settings["vif"] = [_vif(number, nic, kept) for number, nic in enumerate(machine.nics)]
@@ -90,6 +91,17 @@ def uuid_of(machine: Machine) -> str:
         return ""
 
 
+def start_of(machine: Machine) -> int:
+    """Return the bytes of memory a guest starts with; its balloon may give it the rest."""
+    return machine.memory.minimum or machine.memory.size
+
+
+def is_local_time(machine: Machine) -> bool:
+    """Tell whether the hardware clock shows local time, which Windows is used to."""
+    windows = guest_os.get(machine.guest.id).family == "windows"
+    return machine.clock is Clock.LOCAL or (windows and machine.clock is None)
+
+
 def _board(machine: Machine, kept: Kept) -> dict[str, Value]:
     """Return kind of guest, firmware and boot order."""
     if kept.paravirtual:
@@ -107,7 +119,7 @@ def _board(machine: Machine, kept: Kept) -> dict[str, Value]:
     if machine.cpu.nested_virtualization:
         board["nestedhvm"] = 1
     if guest_os.get(machine.guest.id).family == "windows":
-        board |= {"viridian": 1, "localtime": 1}
+        board["viridian"] = 1
     return board
 
 

@@ -18,7 +18,7 @@ from kensho.appliances.names import file_stem
 from kensho.appliances.package import Document, PlacedDisk
 from kensho.appliances.xen.kept import Kept, kept_of
 from kensho.appliances.xen.vdevs import device_names
-from kensho.appliances.xen.write import bridge_of, mac_of, uuid_of
+from kensho.appliances.xen.write import bridge_of, is_local_time, mac_of, start_of, uuid_of
 from kensho.model import guest_os
 from kensho.model.appliance import Appliance
 from kensho.model.machine import Cdrom, Disk, Firmware, Machine, Nic, NicModel
@@ -49,6 +49,8 @@ def render(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tuple[Docum
     if machine.annotation.strip():
         _add(root, "description", machine.annotation)
     _add(root, "memory", str(machine.memory.size // 1024), unit="KiB")
+    if machine.memory.minimum:
+        _add(root, "currentMemory", str(start_of(machine) // 1024), unit="KiB")
     _add(root, "vcpu", str(machine.cpu.count))
     _add_start(root, machine, kept)
     is_windows = guest_os.get(machine.guest.id).family == "windows"
@@ -61,11 +63,11 @@ def render(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tuple[Docum
     if machine.cpu.nested_virtualization:
         cpu = etree.SubElement(root, "cpu", mode="host-passthrough")
         etree.SubElement(cpu, "feature", policy="require", name="vmx")
-    _add(root, "clock", offset="localtime" if is_windows else "utc")
+    _add(root, "clock", offset="localtime" if is_local_time(machine) else "utc")
     devices = etree.SubElement(root, "devices")
-    _add_drives(devices, appliance, machine, disks)
+    _add_drives(devices, appliance, machine, disks, kept)
     for nic in machine.nics:
-        _add_nic(devices, nic, kept)
+        _add_nic(devices, nic)
     _add_others(devices, machine, kept)
     root.addprevious(etree.Comment(_how_to(stem, disks)))
     data = etree.tostring(
@@ -109,6 +111,7 @@ def _add_drives(
     appliance: Appliance,
     machine: Machine,
     disks: Mapping[str, PlacedDisk],
+    kept: Kept,
 ) -> None:
     names = device_names(machine)
     for drive in machine.drives:
@@ -125,6 +128,7 @@ def _add_drives(
         if filename:
             _add(element, "source", file=f"{IMAGES_FOLDER}/{filename}")
         bus = next(word for prefix, word in _BUSES.items() if name.startswith(prefix))
+        bus = "xen" if kept.paravirtual else bus  # there is no chip behind a name
         etree.SubElement(element, "target", dev=name, bus=bus)
         if not is_disk or (isinstance(drive, Disk) and drive.read_only):
             etree.SubElement(element, "readonly")
@@ -132,7 +136,7 @@ def _add_drives(
             etree.SubElement(element, "shareable")
 
 
-def _add_nic(devices: etree._Element, nic: Nic, kept: Kept) -> None:
+def _add_nic(devices: etree._Element, nic: Nic) -> None:
     word = word_for(XL.nics, nic.model)
     if word is None:
         raise not_supported("Xen", nic, nic.model.value)
@@ -140,10 +144,7 @@ def _add_nic(devices: etree._Element, nic: Nic, kept: Kept) -> None:
     if mac := mac_of(nic):
         _add(element, "mac", address=mac)
     _add(element, "source", bridge=bridge_of(nic))
-    if nic.model is not NicModel.XEN:
-        _add(element, "model", type=word)
-    elif not kept.paravirtual:
-        _add(element, "model", type="netfront")
+    _add(element, "model", type="netfront" if nic.model is NicModel.XEN else word)
 
 
 def _add_others(devices: etree._Element, machine: Machine, kept: Kept) -> None:

@@ -19,7 +19,7 @@ from kensho.model import guest_os
 from kensho.model.appliance import Appliance, DiskImage, File, Network
 from kensho.model.errors import PackageError, UsageError
 from kensho.model.finding import Severity
-from kensho.model.host_side import Snapshot
+from kensho.model.host_side import HostDevice, HostDeviceKind, Snapshot
 from kensho.model.machine import (
     Cpu,
     Firmware,
@@ -27,7 +27,6 @@ from kensho.model.machine import (
     GuestOs,
     Machine,
     Memory,
-    OtherDevice,
     Video,
 )
 from kensho.model.units import MIB
@@ -146,12 +145,8 @@ def _machine(
         drives=drives,
         nics=nics,
         video=_video(platform),
-        others=_passed_through(row, name, notes),
-        snapshots=tuple(
-            Snapshot(taken.text("name_label"), taken.text("uuid"))
-            for taken in objects.get("vm", {}).values()
-            if taken.flag("is_a_snapshot") and taken.text("snapshot_of") == row.ref
-        ),
+        host_devices=_host_devices(row),
+        snapshots=_snapshots(row, objects),
         annotation=row.text("name_description"),
         extras=(*kept_of("VM", row, "", notes), *kept, *kept_nics),
     )
@@ -207,14 +202,16 @@ def _cpu(row: Row, platform: dict[str, str], notes: Notes) -> Cpu:
 
 
 def _memory(row: Row, notes: Notes) -> Memory:
-    """Return what the machine starts with: dynamic_max, of which dynamic_min is sure."""
+    """Return dynamic_max, of which a balloon may leave dynamic_min; static_max is the limit."""
     most = row.number("memory_static_max", _MOST_MEMORY) or 0
     size = row.number("memory_dynamic_max", _MOST_MEMORY) or most
     if not size:
         _assumed(notes, "memory_static_max", row.text("memory_static_max"), f"{_DEFAULT_MEMORY}")
         size = _DEFAULT_MEMORY
     least = row.number("memory_dynamic_min", _MOST_MEMORY) or 0
-    return Memory(size=size, reservation=least if 0 < least < size else None, hot_add=most > size)
+    return Memory(
+        size=size, minimum=least if 0 < least < size else None, limit=most if most > size else None
+    )
 
 
 def _assumed(notes: Notes, field: str, text: str, assumed: str) -> None:
@@ -271,23 +268,19 @@ def _video(platform: dict[str, str]) -> Video | None:
     return Video(model=model, memory=memory * MIB if memory else None) if model or memory else None
 
 
-def _passed_through(row: Row, name: str, notes: Notes) -> tuple[OtherDevice, ...]:
-    """Return devices of the host, each with a finding."""
-    found = [("pci", row.map("other_config").get("pci", ""))]
-    found += [("GPU", ref) for ref in row.texts("VGPUs")] + [("USB", r) for r in row.texts("VUSBs")]
-    devices = []
-    for number, (kind, what) in enumerate(found):
-        if not what:
-            continue
-        notes.add(
-            "KF-139",
-            Severity.WARNING,
-            f"the machine has a device of its host: {kind} {what[:60]}",
-            subject=name,
-            action="left out; add a device of the new host by hand",
-        )
-        devices.append(OtherDevice(id=f"host{number}", name=what[:60], subtype=kind))
-    return tuple(devices)
+def _snapshots(row: Row, objects: Objects) -> tuple[Snapshot, ...]:
+    """Return the machine's snapshots that are in the export."""
+    found = (s for s in objects.get("vm", {}).values() if s.text("snapshot_of") == row.ref)
+    return tuple(Snapshot(s.text("name_label"), s.text("uuid")) for s in found)
+
+
+def _host_devices(row: Row) -> tuple[HostDevice, ...]:
+    """Return devices of the host that the machine has."""
+    pci = [p for p in row.map("other_config").get("pci", "").split(",") if p.strip()]
+    found = [(HostDeviceKind.PCI, name.strip()[:60]) for name in pci[:_LISTED]]
+    found += [(HostDeviceKind.GPU, ref) for ref in row.texts("VGPUs")]
+    found += [(HostDeviceKind.USB, ref) for ref in row.texts("VUSBs")]
+    return tuple(HostDevice(f"host{n}", kind, name) for n, (kind, name) in enumerate(found))
 
 
 def _uuid(text: str) -> str | None:

@@ -315,3 +315,26 @@ def test_old_namespaces_do_not_come_back(tmp_path):
     path.write_bytes(data)
     run_plan(make_plan(Request(str(path), "virtualbox", "vbox")), tmp_path / "out")
     assert b"innotek" not in (tmp_path / "out" / "web-01.vbox").read_bytes()
+
+
+def test_devices_that_only_settings_can_say_stay(tmp_path):
+    """An OVA's importer knows no NVMe, VirtIO SCSI or VirtIO adapter; VirtualBox itself does."""
+    vdi(tmp_path / "disk.vdi", b"x" * MIB)
+    path = tmp_path / "web.vbox"
+    efi = '<Firmware type="EFI"/>'
+    for word, model in (
+        ("NVMe", ControllerModel.NVME),
+        ("VirtioSCSI", ControllerModel.VIRTIO_SCSI),
+        ("BusLogic", ControllerModel.BUSLOGIC),
+    ):
+        path.write_bytes(vbox(registry() + hardware(efi) + storage(controller=word)))
+        plan = make_plan(Request(str(path), "virtualbox", "vbox"))
+        (machine,) = plan.after.machines
+        assert machine.controller(machine.disks[0].controller).model is model
+        assert machine.nics[1].model is NicModel.VIRTIO
+        (machine,) = make_plan(Request(str(path), "virtualbox", "ova")).after.machines
+        assert machine.controller(machine.disks[0].controller).model is ControllerModel.AHCI
+        assert machine.nics[1].model is NicModel.E1000
+    path.write_bytes(vbox(registry() + hardware() + storage(controller="NVMe")))
+    (machine,) = make_plan(Request(str(path), "virtualbox", "vbox")).after.machines
+    assert machine.controller(machine.disks[0].controller).model is ControllerModel.AHCI

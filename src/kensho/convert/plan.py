@@ -46,7 +46,7 @@ from kensho.model.machine import Firmware, GuestOs, Machine
 from kensho.model.selection import Selection
 from kensho.model.units import MIB
 from kensho.platforms import Form, Platform, find_form, find_platform
-from kensho.platforms.base import at
+from kensho.platforms.base import at, in_form
 
 PLAN_VERSION = 1
 #: Names in the folder a result is made in that are not the result's; see `workspace`.
@@ -134,6 +134,7 @@ def make_plan(request: Request, *, out: Path | None = None, arrival: Arrival | N
     if request.version is not None:
         platform = at(platform, request.version)
     form = find_form(platform, request.form)
+    platform = in_form(platform, form)
     if request.source == PIPE and arrival is None:
         arrival = arriving()
     request = _for_target(request, platform)

@@ -72,6 +72,22 @@ class Carries(msgspec.Struct, frozen=True, kw_only=True):
     origin: bool = False  #: the file itself has room for the note of where the machine came from
 
 
+class ControllerSupport(msgspec.Struct, frozen=True):
+    """A storage controller the platform has.
+
+    ``units`` drives fit on each of ``most`` controllers; ``reserved`` units are the
+    controller's own. ``boots`` lists the firmware that can boot from it and ``firmware``
+    the one under which it exists at all.
+    """
+
+    model: ControllerModel
+    units: int
+    most: int
+    reserved: tuple[int, ...] = ()
+    boots: tuple[Firmware, ...] = (Firmware.BIOS, Firmware.UEFI)
+    firmware: tuple[Firmware, ...] = (Firmware.BIOS, Firmware.UEFI)
+
+
 class Form(msgspec.Struct, frozen=True, kw_only=True):
     """One way a platform takes a machine: a folder of files, or a single container file.
 
@@ -91,6 +107,9 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
     disk_folder: str = ""  #: where the disks are in a result with folders; ``{name}`` is the stem
     several_machines: bool = False
     firmware: tuple[Firmware, ...] = (Firmware.BIOS, Firmware.UEFI)  #: that its files can say
+    #: What only this form can say, beside the platform's own: kept, never chosen.
+    controllers: tuple[ControllerSupport, ...] = ()
+    nics: frozenset[NicModel] = frozenset()
     carries: Carries
     next_step: str = ""  #: what the user does with the result; ``{name}`` is the stem
 
@@ -101,22 +120,6 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
     def container_name(self, stem: str) -> str:
         """Return the name of the container file."""
         return f"{self.prefix}{stem}.{self.suffix}"
-
-
-class ControllerSupport(msgspec.Struct, frozen=True):
-    """A storage controller the platform has.
-
-    ``units`` drives fit on each of ``most`` controllers; ``reserved`` units are the
-    controller's own. ``boots`` lists the firmware that can boot from it and ``firmware``
-    the one under which it exists at all.
-    """
-
-    model: ControllerModel
-    units: int
-    most: int
-    reserved: tuple[int, ...] = ()
-    boots: tuple[Firmware, ...] = (Firmware.BIOS, Firmware.UEFI)
-    firmware: tuple[Firmware, ...] = (Firmware.BIOS, Firmware.UEFI)
 
 
 class DriveChoice(msgspec.Struct, frozen=True):
@@ -225,6 +228,24 @@ class Platform(msgspec.Struct, frozen=True, kw_only=True):
 def same_choice(choice: DriveChoice) -> Mapping[Firmware, DriveChoice]:
     """Use one choice under either firmware."""
     return {Firmware.BIOS: choice, Firmware.UEFI: choice}
+
+
+def in_form(platform: Platform, form: Form) -> Platform:
+    """Return the platform with the devices that a form of it can say beside the others."""
+    models = frozenset(c.model for c in form.controllers)
+
+    def keeping(policy: DevicePolicy) -> DevicePolicy:
+        return msgspec.structs.replace(
+            policy, keep=policy.keep | models, keep_nics=policy.keep_nics | form.nics
+        )
+
+    return msgspec.structs.replace(
+        platform,
+        controllers=(*platform.controllers, *form.controllers),
+        native=keeping(platform.native),
+        compatible=keeping(platform.compatible),
+        guests={generation: keeping(policy) for generation, policy in platform.guests.items()},
+    )
 
 
 def at(platform: Platform, version: str) -> Platform:

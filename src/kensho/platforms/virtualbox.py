@@ -142,6 +142,13 @@ VAGRANT_CARRIES = msgspec.structs.replace(
     CARRIES, products=False, eulas=False, mac=True, nested_virtualization=True
 )
 
+#: Controllers that the OVA's importer does not know. VirtualBox's BIOS starts from neither of the last two.
+ONLY_SETTINGS = (
+    ControllerSupport(C.BUSLOGIC, units=16, most=1, reserved=(7,)),
+    ControllerSupport(C.NVME, units=255, most=1, boots=(Firmware.UEFI,)),
+    ControllerSupport(C.VIRTIO_SCSI, units=256, most=1, boots=(Firmware.UEFI,)),
+)
+
 #: Settings beside disks say what the OVA's importer does not read; the firmware's keys are not in them.
 SETTINGS = Carries(
     usb=True,
@@ -190,6 +197,8 @@ PLATFORM = Platform(
             name="vbox",
             title="VirtualBox settings and VDI disks",
             disk=DiskFormat("vdi", "dynamic", "vdi"),
+            controllers=ONLY_SETTINGS,
+            nics=frozenset({NicModel.VIRTIO}),
             carries=SETTINGS,
             render="kensho.appliances.virtualbox.write:render",
             next_step="put the folder where it is to stay and run: VBoxManage registervm {name}.vbox",

@@ -18,6 +18,8 @@ from kensho.model.machine import (
     NicModel,
 )
 from kensho.platforms import PLATFORMS, find_form, find_platform
+from kensho.platforms.base import at
+from kensho.platforms.versions import find
 from tests.convert.machines import machine
 
 
@@ -170,3 +172,44 @@ def test_every_drive_lands_on_a_place_of_its_own_that_exists(
         support = platform.support(model, result.firmware.kind)
         assert support is not None
         assert result.firmware.kind in support.boots
+
+
+VERSIONED = [(p.name, v.name) for p in PLATFORMS for v in p.versions]
+
+
+@given(
+    models=st.lists(st.tuples(controllers, st.integers(0, 15)), min_size=1, max_size=5),
+    nic=st.sampled_from(NicModel),
+    firmware=st.sampled_from(Firmware),
+    guest=st.sampled_from(["debian12", "win2k22", "winxp-32", "linux2.6", "other"]),
+    where=st.sampled_from(VERSIONED),
+    devices=st.sampled_from(Devices),
+)
+def test_a_version_never_gets_what_it_lacks(
+    models: list[tuple[ControllerModel, int]],
+    nic: NicModel,
+    firmware: Firmware,
+    guest: str,
+    where: tuple[str, str],
+    devices: Devices,
+) -> None:
+    newest = find_platform(where[0])
+    version = find(newest.versions, where[1])
+    assert version is not None
+    platform = at(newest, version.name)
+    base = machine(firmware=firmware, guest=guest, nic=nic)
+    source = msgspec.structs.replace(
+        base,
+        controllers=tuple(Controller(f"c{n}", m, 0) for n, (m, _) in enumerate(models)),
+        drives=(
+            *(Disk(f"d{n}", f"i{n}", f"c{n}", unit) for n, (_, unit) in enumerate(models)),
+            Cdrom("cd", "c0", 1),
+        ),
+    )
+    for form in platform.forms:
+        result = map_machine(source, platform, form, choose_policy(source, platform, devices))
+        had = {c.model for c in result.controllers} | {n.model for n in result.nics}
+        assert not had & version.lacks
+        assert version.secure_boot or not result.firmware.secure_boot
+        assert {d.id for d in result.disks} == {d.id for d in source.disks}
+        assert result.hardware_versions == (version.name,)

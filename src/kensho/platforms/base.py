@@ -272,6 +272,8 @@ def at(platform: Platform, version: str) -> Platform:
             change(
                 form,
                 firmware=tuple(f for f in form.firmware if f in found.firmware),
+                controllers=tuple(c for c in form.controllers if c.model not in found.lacks),
+                nics=frozenset(form.nics - found.lacks),
                 carries=change(
                     form.carries,
                     secure_boot=form.carries.secure_boot and found.secure_boot,

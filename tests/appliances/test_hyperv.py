@@ -129,7 +129,9 @@ def test_adapters_have_their_mac_and_vlan():
     text = script(GEN2)
     assert "-Name 'VM Network' -StaticMacAddress '005056010203' -Passthru" in text
     assert "-Access -VlanId 12" in text
-    assert "-VMNetworkAdapter $nic0 -SwitchName $Switch" in text
+    assert "Connect-Adapter -Adapter $nic0 -Network 'VM Network'" in text
+    assert "-Adapter $nic1" not in text
+    assert "Set-VMNetworkAdapter -VMNetworkAdapter $nic1 -MacAddressSpoofing Off" in text
     assert "-VMNetworkAdapter $nic1 -SwitchName $Switch" not in text
     assert "-IsLegacy $true" in script(GEN1)
 
@@ -163,10 +165,10 @@ def test_what_hyperv_lacks_is_refused(appliance):
 
 def test_a_chosen_configuration_version_is_asked_for():
     text = script(with_machine(GEN2, hardware_versions=("9.0",)))
-    assert "$new['Version'] = '9.0'\r\n$vm = New-VM @new" in text
-    assert "Version'" not in script(GEN2)
+    assert "[string]$Version = '9.0'," in text
+    assert "[string]$Version = ''," in script(GEN2)
 
 
 def test_a_name_like_a_place_in_the_script_stays_a_name():
     text = script(with_machine(GEN2, name="@FILES@ @GENERATION@"))
-    assert "[string]$VMName = '@FILES@ @GENERATION@'," in text
+    assert "[string]$Name = '@FILES@ @GENERATION@'," in text

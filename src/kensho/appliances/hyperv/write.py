@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from kensho.appliances.hyperv import words
 from kensho.appliances.hyperv.script import FOOT, HEAD, literal
 from kensho.appliances.mapped import (
     boot_ranks,
@@ -30,6 +31,7 @@ from kensho.platforms.hyperv import POWERSHELL, VERSIONS
 from kensho.platforms.words import controller_word
 
 _MOST_COM_PORTS = 2
+_ALL_VLANS = 4095  #: VMware's word for a trunk
 
 
 def render(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tuple[Document, ...]:
@@ -40,16 +42,18 @@ def render(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tuple[Docum
     """
     machine = only_machine(appliance, "Hyper-V")
     stem = file_stem(appliance.name)
+    script = f"{stem}-import.ps1"
     files = [placed_disk(disk, disks).filename for disk in machine.disks]
     files += [file.href for file in appliance.files]
     generation = 2 if machine.firmware.kind is Firmware.UEFI else 1
     name = " ".join("".join(c if c.isprintable() else " " for c in machine.name).split())
-    chosen = [v.name for v in VERSIONS if v.name in machine.hardware_versions]
+    chosen = next((v.name for v in VERSIONS if v.name in machine.hardware_versions), "")
     values = {
         "NAME": literal(name[:100] or stem),
         "FILES": ", ".join(map(literal, files)),
         "GENERATION": str(generation),
-        "VERSION": f"$new['Version'] = {literal(chosen[0])}\n" if chosen else "",
+        "SCRIPT": script,
+        "VERSION": literal(chosen),
     }
     # In one pass: a machine may be called @FILES@.
     head = re.sub("@([A-Z]+)@", lambda match: values.get(match[1], match[0]), HEAD)
@@ -63,19 +67,40 @@ def render(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tuple[Docum
         *_notes(machine),
     ]
     body = "".join(f"    {line}\n" if line else "\n" for line in lines)
-    text = (head + body + FOOT).replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")
-    return (Document(f"{stem}-import.ps1", b"\xef\xbb\xbf" + text.encode(errors="replace")),)
+    services = "".join(f"        {line}\n" for line in _services())
+    foot = FOOT.replace("@SERVICES@", services)
+    text = (head + body + foot).replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")
+    return (Document(script, b"\xef\xbb\xbf" + text.encode(errors="replace")),)
+
+
+def _services() -> list[str]:
+    """Return the integration services, with what a host does by default: no files from the host."""
+    return [
+        f"{literal(guid)} = {literal('off' if guid == words.GUEST_FILES else 'on')}"
+        for guid in words.SERVICES
+    ]
 
 
 def _processors_and_memory(machine: Machine) -> list[str]:
-    step = 2 * MIB  # memory comes in steps of 2 MiB
-    size = -(-machine.memory.size // step) * step
+    memory = machine.memory
+    size = _stepped(memory.size)
+    dynamic, limits = "false", ""
+    if memory.minimum is not None:
+        least = _stepped(max(min(memory.minimum, memory.size), 32 * MIB))
+        most = _stepped(max(memory.limit or memory.size, memory.size))
+        dynamic, limits = "true", f" -MinimumBytes {least} -MaximumBytes {most}"
     nested = " -ExposeVirtualizationExtensions $true" if machine.cpu.nested_virtualization else ""
+    movable = "-CompatibilityForMigrationEnabled $CompatibleProcessor.IsPresent"
     return [
         "# Processors and memory.",
-        f"Set-VMProcessor -VM $vm -Count {machine.cpu.count}{nested}",
-        f"Set-VMMemory -VM $vm -DynamicMemoryEnabled $false -StartupBytes {size}",
+        f"Set-VMProcessor -VM $vm -Count {machine.cpu.count}{nested} {movable}",
+        f"Set-VMMemory -VM $vm -DynamicMemoryEnabled ${dynamic} -StartupBytes {size}{limits}",
     ]
+
+
+def _stepped(size: int) -> int:
+    """Return a size of memory as it comes there: in steps of 2 MiB."""
+    return -(-size // (2 * MIB)) * 2 * MIB
 
 
 def _firmware(machine: Machine, generation: int) -> list[str]:
@@ -83,10 +108,9 @@ def _firmware(machine: Machine, generation: int) -> list[str]:
         return []  # no secure boot and no TPM there
     lines = ["", "# Firmware."]
     if machine.firmware.secure_boot:
-        windows = guest_os.get(machine.guest.id).family == "windows"
-        template = "MicrosoftWindows" if windows else "MicrosoftUEFICertificateAuthority"
         lines.append(
-            f"Set-VMFirmware -VM $vm -EnableSecureBoot On -SecureBootTemplate {literal(template)}"
+            "Set-VMFirmware -VM $vm -EnableSecureBoot On -SecureBootTemplate"
+            f" {literal(_template(machine))}"
         )
     else:
         lines.append("Set-VMFirmware -VM $vm -EnableSecureBoot Off")
@@ -97,6 +121,15 @@ def _firmware(machine: Machine, generation: int) -> list[str]:
             "Enable-VMTPM -VM $vm",
         ]
     return lines
+
+
+def _template(machine: Machine) -> str:
+    """Return whose keys the firmware starts with: those it had on Hyper-V, else by the guest."""
+    stated = {w.removeprefix("hyperv:") for w in machine.guest.vendor if w.startswith("hyperv:")}
+    known = [name for name in words.TEMPLATES.values() if name in stated]
+    windows = guest_os.get(machine.guest.id).family == "windows"
+    own = "MicrosoftWindows" if windows else "MicrosoftUEFICertificateAuthority"
+    return known[0] if known else own
 
 
 def _drives(
@@ -150,17 +183,20 @@ def _nics(machine: Machine, generation: int) -> list[str]:
             f" -Name {literal(_adapter_name(nic, number))}"
             f"{' -IsLegacy $true' if legacy else ''}{_mac(nic)} -Passthru"
         )
+        lines.append(f"Set-VMNetworkAdapter -VMNetworkAdapter $nic{number} -MacAddressSpoofing Off")
         if nic.connected and nic.target_network:
             lines.append(
                 f"Connect-VMNetworkAdapter -VMNetworkAdapter $nic{number}"
                 f" -SwitchName {literal(nic.target_network)}"
             )
         elif nic.connected:
+            lines.append(f"Connect-Adapter -Adapter $nic{number} -Network {literal(nic.network)}")
+        if nic.vlan == _ALL_VLANS:
             lines.append(
-                f"if ($Switch) {{ Connect-VMNetworkAdapter -VMNetworkAdapter $nic{number}"
-                " -SwitchName $Switch }"
+                f"Set-VMNetworkAdapterVlan -VMNetworkAdapter $nic{number} -Trunk"
+                " -AllowedVlanIdList '1-4094' -NativeVlanId 0"
             )
-        if nic.vlan:
+        elif nic.vlan and 0 < nic.vlan < _ALL_VLANS:
             lines.append(
                 f"Set-VMNetworkAdapterVlan -VMNetworkAdapter $nic{number} -Access"
                 f" -VlanId {nic.vlan}"
@@ -169,8 +205,8 @@ def _nics(machine: Machine, generation: int) -> list[str]:
 
 
 def _adapter_name(nic: Nic, number: int) -> str:
-    words = "".join(c if c.isprintable() else " " for c in nic.network).split()
-    return " ".join(words) or f"Network Adapter {number + 1}"
+    parts = "".join(c if c.isprintable() else " " for c in nic.network).split()
+    return " ".join(parts) or f"Network Adapter {number + 1}"
 
 
 def _mac(nic: Nic) -> str:

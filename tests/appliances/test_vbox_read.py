@@ -517,3 +517,16 @@ def test_every_target_can_plan_it(tmp_path: Path, target: str, controller: str) 
     source = tmp_path / "web.vbox"
     source.write_bytes(vbox(registry() + hardware() + storage(controller=controller)))
     assert run(["plan", str(source), "--to", target, "-o", str(tmp_path / "out")]) == 0
+
+
+@pytest.mark.parametrize("inside", [True, False], ids=["in Hardware", "beside it"])
+def test_platform_of_1_20_has_the_processors(tmp_path: Path, inside: bool) -> None:
+    platform = """<Platform architecture="x86"><CPU count="6"/><RTC localOrUTC="UTC"/>
+      <x86><CPU><NestedHWVirt enabled="true"/></CPU></x86></Platform>"""
+    cpu = '<CPU count="2" hotplug="true"><NestedHWVirt enabled="true"/><PAE enabled="true"/></CPU>'
+    held = hardware(platform if inside else "").replace(cpu, "")
+    machine = machine_of(
+        tmp_path, vbox(registry() + held + ("" if inside else platform) + storage())
+    )
+    assert machine.cpu.count == 6
+    assert machine.cpu.nested_virtualization

@@ -20,6 +20,7 @@ from kensho.convert.source import opened_image
 from kensho.disks import create_disk
 from kensho.model.appliance import File, Network
 from kensho.model.errors import UnsupportedError
+from kensho.model.host_side import Clock
 from kensho.model.machine import (
     Cdrom,
     ControllerModel,
@@ -338,3 +339,18 @@ def test_devices_that_only_settings_can_say_stay(tmp_path):
     path.write_bytes(vbox(registry() + hardware() + storage(controller="NVMe")))
     (machine,) = make_plan(Request(str(path), "virtualbox", "vbox")).after.machines
     assert machine.controller(machine.disks[0].controller).model is ControllerModel.AHCI
+
+
+def test_modes_of_disks_and_the_clock_are_written(tmp_path):
+    appliance = disk_machine(disk=ControllerModel.AHCI, nic=NicModel.E1000, cdrom=None)
+    (machine,) = appliance.machines
+    first, second = machine.drives
+    change = msgspec.structs.replace
+    drives = (change(first, read_only=True, solid_state=True), change(second, independent=True))
+    appliance = with_machine(appliance, drives=drives, clock=Clock.LOCAL)
+    (read,) = back(tmp_path, appliance).machines
+    assert [(d.read_only, d.solid_state, d.independent) for d in read.disks] == [
+        (True, True, False),
+        (False, False, True),
+    ]
+    assert read.clock is Clock.LOCAL

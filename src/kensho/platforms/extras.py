@@ -154,12 +154,12 @@ VBOX = Rules(
         Row(r"machine/hardware/(hostpci|lpt|videocapture|videorecording|recording)", Fate.HOST),
         Row(r"machine/hardware/uart", Fate.HOST, r'hostMode="(?!Disconnected)'),
         Row(r"machine/(extradata|groups)", Fate.BACK),
-        Row(r"machine/hardware/(cpu|bios|display|hid|hpet|chipset|paravirt|rtc|io)", Fate.BACK),
+        Row(r"machine/hardware/(cpu|bios|display|hid|hpet|chipset|paravirt|io)", Fate.BACK),
         Row(
             r"machine/hardware/(guest|guestproperties|emulatedusb|clipboard|draganddrop)", Fate.BACK
         ),
         Row(r"virtualbox/.*|machine/@.*|machine/(snapshot|platform)", Fate.OWN),
-        Row(r"machine/hardware/(platform|firmware|network|uart|usb|audioadapter)", Fate.OWN),
+        Row(r"machine/hardware/(platform|firmware|network|rtc|uart|usb|audioadapter)", Fate.OWN),
         Row(r"machine/hardware/trustedplatformmodule", Fate.OWN),
     ),
     Fate.HOST,

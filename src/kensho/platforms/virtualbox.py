@@ -165,6 +165,9 @@ SETTINGS = Carries(
     cores_per_socket=False,
     cpu_hot_add=True,
     nested_virtualization=True,
+    clock=True,
+    video_3d=True,
+    disk_modes=frozenset({"read_only", "independent", "solid_state"}),
     extras=frozenset({"vbox"}),
 )
 

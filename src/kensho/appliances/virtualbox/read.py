@@ -70,7 +70,8 @@ def read_vbox(
     snapshots = [e for e in machine.iter() if local(e) == "Snapshot"]
     state = _state(machine, snapshots, snapshot, notes)
     hardware = child(state, "Hardware")
-    _refuse_architecture(hardware, notes)
+    platform = _platform(state, hardware)
+    _refuse_architecture(platform, notes)
     order = _boot_order(hardware)
     media = Media(read_registry(machine, notes.path), locate, notes)
     controllers, drives = read_drives(state, media, order, notes)
@@ -80,7 +81,7 @@ def read_vbox(
     read = Machine(
         id="vm",
         name=name,
-        cpu=_cpu(hardware, notes),
+        cpu=_cpu(hardware, platform, notes),
         memory=_memory(hardware, notes),
         firmware=firmware,
         guest=_guest(machine),
@@ -167,8 +168,14 @@ def _state(
     return machine
 
 
-def _refuse_architecture(hardware: etree._Element | None, notes: Notes) -> None:
-    word = attribute(child(hardware, "Platform"), "architecture")
+def _platform(state: etree._Element, hardware: etree._Element | None) -> etree._Element | None:
+    """Return Platform, new with 1.20: the schema has it beside Hardware, some files in it."""
+    inside = child(hardware, "Platform")
+    return child(state, "Platform") if inside is None else inside
+
+
+def _refuse_architecture(platform: etree._Element | None, notes: Notes) -> None:
+    word = attribute(platform, "architecture")
     if word.lower() not in {"", "x86", "none"}:
         notes.add(
             "KF-234",
@@ -188,17 +195,18 @@ def _boot_order(hardware: etree._Element | None) -> dict[str, int]:
     return order
 
 
-def _cpu(hardware: etree._Element | None, notes: Notes) -> Cpu:
+def _cpu(hardware: etree._Element | None, platform: etree._Element | None, notes: Notes) -> Cpu:
     element = child(hardware, "CPU")
+    if element is None:
+        element = child(platform, "CPU")
     count = 1
     if stated := attribute(element, "count"):
         count = _number(stated, "CPU/@count", 1, _MOST_CPUS, notes)
-    nested = (
-        False
-        if element is None
-        else any(
-            local(e) == "NestedHWVirt" and is_true(attribute(e, "enabled")) for e in element.iter()
-        )
+    nested = any(
+        local(e) == "NestedHWVirt" and is_true(attribute(e, "enabled"))
+        for place in (element, platform)
+        if place is not None
+        for e in place.iter()
     )
     return Cpu(
         count=count,

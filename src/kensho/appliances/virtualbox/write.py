@@ -34,6 +34,7 @@ from kensho.appliances.virtualbox.write_media import OWN_NAMESPACE, add_media
 from kensho.appliances.virtualbox.write_storage import add_storage
 from kensho.model import guest_os
 from kensho.model.appliance import Appliance
+from kensho.model.host_side import Clock
 from kensho.model.machine import Cdrom, Firmware, Machine
 from kensho.model.units import MIB
 
@@ -112,9 +113,11 @@ def _add_hardware(
     if machine.firmware.tpm and version != "1.18":
         add(hardware, "TrustedPlatformModule", type="v2_0", location="")
     add_usb(hardware, machine)
-    if "Machine/Hardware/RTC" not in kept:
+    clock = machine.clock
+    if clock is None:
         windows = guest_os.get(machine.guest.id).family == "windows"
-        add(hardware, "RTC", localOrUTC="local" if windows else "UTC")
+        clock = Clock.LOCAL if windows else Clock.UTC
+    add(hardware, "RTC", localOrUTC="local" if clock is Clock.LOCAL else "UTC")
 
 
 def _add_cpu(cpu: etree._Element, machine: Machine) -> None:

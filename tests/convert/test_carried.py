@@ -67,6 +67,7 @@ def converted(folder: Path, source: Path, target: str, form: str, made: str) -> 
         ("kvm", "libvirt", "web01.xml"),
         ("proxmox", "qm", "web01.conf"),
         ("vmware", "vmx", "web01.vmx"),
+        ("virtualbox", "vbox", "web01.vbox"),
     ],
 )
 def test_modes_of_a_disk_and_the_clock(
@@ -78,7 +79,7 @@ def test_modes_of_a_disk_and_the_clock(
     read = converted(tmp_path, source, target, form, made)
     carries = find_form(find_platform(target), form).carries
     assert (read.clock is Clock.LOCAL) == carries.clock
-    if target != "vmware":
+    if target in {"kvm", "proxmox"}:
         assert (read.disks[0].iops, read.disks[0].bandwidth) == (400, 13107200)
         assert read.disks[0].cache == "writethrough"
 

@@ -125,6 +125,13 @@ def test_the_line_is_the_right_one(tmp_path):
         opened(tmp_path, "memory = 1\nvcpus = 2\nname\nboot = 'c'\n")
 
 
+def test_a_format_that_is_no_text_of_xml(tmp_path):
+    package = opened(
+        tmp_path, "memory = 1\nvcpus = 1\ndisk = [ 'format=\x01raw,vdev=hda,target=/a' ]"
+    )
+    assert package.appliance.images[0].format == "raw"
+
+
 def test_bounds(tmp_path):
     with pytest.raises(LimitError):
         opened(tmp_path, "memory = 512\nvcpus = 1\na = " + "[" * 100)

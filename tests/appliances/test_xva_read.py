@@ -11,6 +11,7 @@ import subprocess
 
 import pytest
 import xva_samples as s
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -241,9 +242,14 @@ def test_xxhash_is_what_xapi_and_xxhsum_make_of_it(tmp_path):
     assert said.stdout.split()[0].upper() == made
 
 
-def test_gzip_around_it(tmp_path):
-    path = tmp_path / "web.xva.gz"
-    path.write_bytes(gzip.compress(export(tmp_path).read_bytes(), 1))
+@pytest.mark.parametrize(
+    ("suffix", "compress"),
+    [("gz", lambda data: gzip.compress(data, 1)), ("zst", zstandard.ZstdCompressor(1).compress)],
+)
+def test_compression_around_it(tmp_path, suffix, compress):
+    # XAPI compresses while it streams; the file is called .xva all the same.
+    path = tmp_path / ("web.xva" if suffix == "zst" else "web.xva.gz")
+    path.write_bytes(compress(export(tmp_path).read_bytes()))
     package = open_package(path)
     assert package.kind == "xva"
     assert content(package, "Ref:21") == DATA

@@ -283,6 +283,45 @@ def box_seeds():
     yield bytes(header) + b"QFI\xfbabcd".ljust(512, b"\0") + bytes(1024)
 
 
+def xva_seeds():
+    """Yield an export with a snapshot and a disk of three small blocks, one left out."""
+    sys.path[:0] = [str(TESTS / "appliances")]
+    import xva_samples as t
+
+    text = t.metadata(
+        t.vm(),
+        t.vm("Ref:1", is_a_snapshot=True),
+        t.vbd("Ref:2", "Ref:9", "0"),
+        t.vbd("Ref:3", "OpaqueRef:NULL", "3", type="CD"),
+        t.vdi("Ref:9", 3 * KIB),
+        t.vif("Ref:4", "0", "Ref:5"),
+        t.network("Ref:5", "LAN", "xenbr0"),
+    )
+    content = b"a" * KIB + bytes(KIB) + b"c" * KIB
+    for kind in ("checksum", "xxhash"):
+        files = [("ova.xml", text), *t.blocks("Ref:9", content, kind, KIB)]
+        blob = io.BytesIO()
+        with tarfile.open(fileobj=blob, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+            for name, data in files:
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+        yield blob.getvalue()
+
+
+def xl_seeds():
+    return [
+        b"""name = "a"
+type = 'hvm'
+memory = 64; maxmem = 0x80
+disk = [ 'format=raw,vdev=hda,access=rw,target=/a,b', "file:/b.iso,hdc:cdrom,r" ]
+vif = [ 'mac=00:16:3e:00:00:01,bridge=xenbr0,rate=1Mb/s', '' ]
+serial = [ "pty", "tcp:x:1" ]
+on_crash = "a\\"b\\n"
+""",
+    ]
+
+
 def vmx_seeds():
     yield (
         b'.encoding = "windows-1252"\nconfig.version = "8"\nvirtualHW.version = "19"\n'

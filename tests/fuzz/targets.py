@@ -172,6 +172,42 @@ def _pve(data):
     read_conf(conf, path="1.conf", fallback="a", locate=lambda _key, name: (name, True))
 
 
+def _xva(data):
+    from kensho.appliances.ovf.elements import Notes
+    from kensho.appliances.xmlsafe import parse_xml
+    from kensho.appliances.xva.archive import scan
+    from kensho.appliances.xva.blocks import XvaDisk
+    from kensho.appliances.xva.objects import read_objects
+    from kensho.appliances.xva.read import Place, read_machines
+
+    source = MemorySource(data, "a.xva")
+    archive = scan(source)
+    root, _ = parse_xml(archive.metadata, path="ova.xml")
+    objects = read_objects(root, "ova.xml")
+    appliance = read_machines(
+        objects,
+        notes=Notes("ova.xml"),
+        fallback="a",
+        wanted=None,
+        locate=lambda vdi: Place(vdi.ref, "xva"),
+    )
+    for image in appliance.images:
+        if (index := archive.indexes.get(image.id)) is not None:
+            walk(XvaDisk(source, index, image.capacity))
+
+
+def _xl(data):
+    from kensho.appliances.xen.parse import parse_config
+    from kensho.appliances.xen.quote import is_key, value_text
+    from kensho.appliances.xen.read import _load
+
+    _load(data, "a.cfg")
+    for key, setting in parse_config(data, path="a.cfg").items():
+        if is_key(key):
+            text = f"{key} = {value_text(setting.value)}\n"
+            parse_config(text.encode("utf-8", errors="replace"), path="b.cfg")
+
+
 def _vmx(data):
     from kensho.appliances.vmx.parse import read_dictionary
     from kensho.appliances.vmx.read import read_vmx
@@ -257,6 +293,8 @@ TARGETS = {
     "vbox": Target(_vbox, seeds.vbox_seeds, packed=False),
     "pve": Target(_pve, seeds.pve_seeds, packed=False),
     "vmx": Target(_vmx, seeds.vmx_seeds, packed=False),
+    "xva": Target(_xva, seeds.xva_seeds, packed=False),
+    "xl": Target(_xl, seeds.xl_seeds, packed=False),
     "vmsd": Target(_vmsd, seeds.vmsd_seeds, packed=False),
     "box": Target(_box, seeds.box_seeds, packed=False),
     "gzip": Target(_gzip, seeds.gzip_seeds, packed=False),

@@ -188,9 +188,8 @@ def _disk(devices: etree._Element, text: str, *, is_hvm: bool) -> None:
     kind, attribute = ("block", "dev") if is_device else ("file", "file")
     device = "cdrom" if spec.is_cdrom else "disk"
     element = etree.SubElement(devices, "disk", type=kind, device=device)
-    etree.SubElement(
-        element, "driver", name="qemu", type="vpc" if spec.format == "vhd" else spec.format
-    )
+    driver = etree.SubElement(element, "driver", name="qemu")
+    _set(driver, "type", "vpc" if spec.format == "vhd" else spec.format)
     if spec.target:
         _set(etree.SubElement(element, "source"), attribute, spec.target)
     bus = "xen" if spec.vdev.startswith("xvd") or not is_hvm else ""

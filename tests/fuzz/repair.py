@@ -2,6 +2,7 @@
 
 import struct
 
+from kensho.appliances.proxmox import vma_structs as s
 from kensho.disks._structs import vhd, vhdx
 from kensho.storage import tar
 
@@ -41,3 +42,18 @@ def repair_tar(file):
             raw = file.read_at(at, 512)
             if raw[257:262] == b"ustar":
                 file.write_at(at + 148, b"%06o\0 " % tar.checksum(raw))
+
+
+def repair_vma(file):
+    if file.size < s.BLOBS_AT:
+        return
+    size = s.HEAD.unpack(file.read_at(0, s.HEAD.size))[-1]
+    if s.BLOBS_AT <= size <= min(file.size, s.MOST_HEADER):
+        file.write_at(s.MD5_AT, s.digest(file.read_at(0, size), s.MD5_AT))
+    at = size
+    for _ in range(100):
+        if at + s.EXTENT_SIZE > file.size:
+            break
+        raw = file.read_at(at, s.EXTENT_SIZE)
+        file.write_at(at + s.EXTENT_MD5_AT, s.digest(raw, s.EXTENT_MD5_AT))
+        at += s.EXTENT_SIZE + struct.unpack_from(">H", raw, 6)[0] * s.BLOCK

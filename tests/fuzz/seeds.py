@@ -159,6 +159,23 @@ def tar_seeds():
             yield pack(blob.getvalue()[:6144], flags).dump()
 
 
+def vma_seeds():
+    sys.path[:0] = [str(TESTS / "appliances")]
+    import vma_samples as v
+
+    for blob in (v.archive(bytes(NEAR)), v.archive(bytes(NEAR), order=lambda c: c[::-1])):
+        yield pack(blob).dump()
+        yield pack(blob, REPAIR).dump()
+
+
+def lzop_seeds():
+    sys.path[:0] = [str(TESTS / "appliances")]
+    import test_vma_read as t
+
+    yield t.lzop_of(bytes(NEAR))
+    yield t.lzop_of(b"stored", packed=False) + t.lzop_of(b"more")
+
+
 def gzip_seeds():
     one, two = gzip.compress(b"hello " * 50, mtime=0), gzip.compress(bytes(3000), 1, mtime=0)
     yield one

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import seeds
 from packed import REPAIR, SELF, SIBLINGS, Sparse, load
-from repair import repair_tar, repair_vhd, repair_vhdx
+from repair import repair_tar, repair_vhd, repair_vhdx, repair_vma
 
 from kensho.disks import FORMATS, open_disk
 from kensho.disks.check import check_disk
@@ -17,7 +17,7 @@ from kensho.model.extent import Kind
 from kensho.storage import MemorySource
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
-REPAIRS = {"vhdx": repair_vhdx, "vhd": repair_vhd, "tar": repair_tar}
+REPAIRS = {"vhdx": repair_vhdx, "vhd": repair_vhd, "tar": repair_tar, "vma": repair_vma}
 _EXTENTS = 300
 _READ = 64 * KIB
 
@@ -249,6 +249,24 @@ def _gzip(data):
         source.read_at(start, min(100, source.size - start))
 
 
+def _vma(data):
+    from kensho.appliances.proxmox.vma import read_archive
+    from kensho.appliances.proxmox.vma_disk import VmaDisk, index_clusters
+
+    file = _file(data, "vma")[1]
+    archive = read_archive(file)
+    for name, clusters in index_clusters(file, archive).items():
+        walk(VmaDisk(file, archive.device(name), clusters))
+
+
+def _lzop(data):
+    from kensho.storage.lzop import begin_lzop
+
+    unpack, made = begin_lzop(MemorySource(data, "a.lzo")), 0
+    while made < 64 * MIB and (part := unpack(MIB)):
+        made += len(part)
+
+
 def _manifest(data):
     from kensho.appliances.ovf.manifest import read_manifest
 
@@ -297,6 +315,8 @@ TARGETS = {
     "xl": Target(_xl, seeds.xl_seeds, packed=False),
     "vmsd": Target(_vmsd, seeds.vmsd_seeds, packed=False),
     "box": Target(_box, seeds.box_seeds, packed=False),
+    "vma": Target(_vma, seeds.vma_seeds, packed=True),
+    "lzop": Target(_lzop, seeds.lzop_seeds, packed=False),
     "gzip": Target(_gzip, seeds.gzip_seeds, packed=False),
     "manifest": Target(_manifest, seeds.manifest_seeds, packed=False),
     "certificate": Target(_certificate, seeds.certificate_seeds, packed=False),

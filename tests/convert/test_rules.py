@@ -85,6 +85,8 @@ def one(**changes: object) -> Appliance:
         (appliance(machine()), "ova", "KF-333", Severity.NOTE),
         (appliance(machine()), "proxmox", "KF-334", Severity.NOTE),
         (one(cpu=Cpu(count=5000)), "kvm", "KF-340", Severity.WARNING),
+        (one(cpu=Cpu(count=65)), "hyperv", "KF-340", Severity.WARNING),
+        (one(memory=Memory(2 * TIB)), "hyperv", "KF-345", Severity.WARNING),
         (one(cpu=Cpu(count=4, cores_per_socket=2)), "hyperv", "KF-341", Severity.NOTE),
         (one(cpu=Cpu(nested_virtualization=True)), "ova", "KF-344", Severity.WARNING),
         (one(memory=Memory(100 * TIB)), "kvm", "KF-345", Severity.WARNING),

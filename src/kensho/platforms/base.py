@@ -202,6 +202,9 @@ class Platform(msgspec.Struct, frozen=True, kw_only=True):
     own_macs: tuple[str, ...] = ()
     static_macs: tuple[str, ...] = ()
     mac_prefix: str = ""  #: of new addresses; empty where any locally administered one will do
+    #: Limits of machines with a BIOS where they are others; 0: the same.
+    bios_cpus: int = 0
+    bios_memory: int = 0
     #: Adapters that exist under BIOS alone.
     bios_nics: frozenset[NicModel] = frozenset()
     versions: tuple[Version, ...] = ()
@@ -211,6 +214,12 @@ class Platform(msgspec.Struct, frozen=True, kw_only=True):
     hardware: tuple[str, ...] = ()
     cloud: CloudLimits | None = None
     untested: str  #: what could not be tried, in words for the user
+
+    def limits(self, firmware: Firmware) -> tuple[int, int]:
+        """Return how many processors and bytes of memory a machine can have."""
+        if firmware is Firmware.BIOS:
+            return self.bios_cpus or self.most_cpus, self.bios_memory or self.most_memory
+        return self.most_cpus, self.most_memory
 
     def form(self, name: str | None = None) -> Form | None:
         """Return the form with that name, the first one when no name is given."""

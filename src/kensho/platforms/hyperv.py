@@ -136,6 +136,9 @@ PLATFORM = Platform(
         ),
         OLD,
     ),
+    # Generation 1, whatever the version.
+    bios_cpus=64,
+    bios_memory=TIB,
     bios_nics=frozenset({NicModel.HYPERV_LEGACY}),
     own_macs=("00:15:5d",),
     most_cpus=VERSIONS[-1].cpus,

@@ -11,14 +11,14 @@ from kensho.model.machine import Machine
 
 def check(journey: Journey) -> Iterator[Finding]:
     """Find processor settings that the target cannot say or does not allow."""
-    for machine, _ in journey.machines():
+    for machine, after in journey.machines():
         cpu = machine.cpu
+        most, _ = journey.platform.limits(after.firmware.kind)
         yield from _host(machine)
-        if cpu.count > journey.platform.most_cpus:
+        if cpu.count > most:
             yield warning(
                 "KF-340",
-                f"{cpu.count} processors; {journey.platform.title} allows "
-                f"{journey.platform.most_cpus}",
+                f"{cpu.count} processors; {journey.platform.title} allows {most}",
                 machine.name,
                 "kept as it is; lower it if the import refuses",
             )

@@ -13,11 +13,12 @@ def check(journey: Journey) -> Iterator[Finding]:
     """Find memory settings that the target cannot say or does not allow."""
     for machine, after in journey.machines():
         memory = machine.memory
-        if memory.size > journey.platform.most_memory:
+        _, most = journey.platform.limits(after.firmware.kind)
+        if memory.size > most:
             yield warning(
                 "KF-345",
                 f"{format_bytes(memory.size)} of memory; {journey.platform.title} allows "
-                f"{format_bytes(journey.platform.most_memory)}",
+                f"{format_bytes(most)}",
                 machine.name,
                 "kept as it is; lower it if the import refuses",
             )

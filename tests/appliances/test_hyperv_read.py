@@ -24,6 +24,7 @@ from kensho.model.errors import (
     UnsupportedError,
     UsageError,
 )
+from kensho.model.host_side import HostDevice, HostDeviceKind, Snapshot
 from kensho.model.machine import (
     Cdrom,
     Controller,
@@ -135,6 +136,11 @@ def test_generation_2(tmp_path, written):
             name="LAN",
         ),
     )
+    assert machine.host_devices == (
+        HostDevice(
+            "9a2b0f5e-0000-4000-8000-0123456789ab", HostDeviceKind.PCI, "Virtual Pci Express Port"
+        ),
+    )
     assert {"KF-474", "KF-475", "KF-476", "KF-477"} <= codes(package)
 
 
@@ -235,8 +241,12 @@ def test_an_export_is_opened_by_folder_or_file(tmp_path, written):
             with opened_image(package, image.id) as reader:
                 assert reader.virtual_size == 3 * MIB
         assert "KF-475" in codes(package)
+        assert package.appliance.machines[0].snapshots == (Snapshot("before", "OLD"),)
         package.close()
+    (tmp_path / "web" / "Snapshots" / "BAD.xml").write_bytes(b"<configuration")
     checkpoint = open_package(tmp_path / "web" / "Snapshots" / "OLD.vmcx")
+    assert checkpoint.appliance.machines[0].snapshots == ()
+    assert open_package(path).appliance.machines[0].snapshots[0] == Snapshot("BAD", "BAD")
     assert checkpoint.appliance.name == "before"
     assert checkpoint.appliance.files[0].href == "Virtual Hard Disks/SYS.VHDX"
 

@@ -256,6 +256,14 @@ def vbox_seeds():
     ]
 
 
+def hyperv_seeds():
+    sys.path.insert(0, str(TESTS / "appliances"))
+    from hyperv_samples import as_xml, gen1, gen2
+    from vmcx_builder import build_vmcx
+
+    return [build_vmcx(gen1()), build_vmcx(gen2(), writes=[(0, b"")]), as_xml(gen1())]
+
+
 def pve_seeds():
     return [
         (

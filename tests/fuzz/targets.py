@@ -163,6 +163,27 @@ def _vbox(data):
     )
 
 
+def _hyperv(data):
+    """The binary form and the XML of Hyper-V are one tree, and what is kept of it is XML."""
+    from kensho.appliances.hyperv._structs import is_storage
+    from kensho.appliances.hyperv.drives import Media
+    from kensho.appliances.hyperv.export_extras import merge_extras
+    from kensho.appliances.hyperv.read import read_configuration
+    from kensho.appliances.hyperv.tree import Key
+    from kensho.appliances.hyperv.vmcx import read_storage
+    from kensho.appliances.hyperv.xml_tree import from_xml
+    from kensho.appliances.ovf.elements import Notes
+    from kensho.appliances.xmlsafe import parse_xml
+
+    source, notes = MemorySource(data), Notes("a.vmcx")
+    if is_storage(source):
+        root, _ = read_storage(source)
+    else:
+        root = Key("", children=(from_xml(parse_xml(data, path="a.xml")[0], "a.xml"),))
+    machine = read_configuration(root, notes, "a", Media(lambda name: (name, True, 0), notes))
+    merge_extras(root.children[0], machine.machines[0].extras)
+
+
 def _pve(data):
     from kensho.appliances.proxmox.conf import looks_like_conf, parse_conf
     from kensho.appliances.proxmox.read import read_conf
@@ -309,6 +330,7 @@ TARGETS = {
     "ovf": Target(_ovf, seeds.ovf_seeds, packed=False),
     "ovf-version": Target(_ovf_version, seeds.ovf_seeds, packed=False),
     "vbox": Target(_vbox, seeds.vbox_seeds, packed=False),
+    "hyperv": Target(_hyperv, seeds.hyperv_seeds, packed=False),
     "pve": Target(_pve, seeds.pve_seeds, packed=False),
     "vmx": Target(_vmx, seeds.vmx_seeds, packed=False),
     "xva": Target(_xva, seeds.xva_seeds, packed=False),

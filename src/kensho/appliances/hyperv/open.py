@@ -6,17 +6,21 @@ name below the exported folder, the better the more of the path fits; nothing ou
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
+
+import msgspec
 
 from kensho.appliances.assemble import assemble
 from kensho.appliances.hyperv._structs import is_storage
 from kensho.appliances.hyperv.drives import Media
-from kensho.appliances.hyperv.places import VIRTUAL_MACHINES, Index, index_below
+from kensho.appliances.hyperv.places import VIRTUAL_MACHINES, Index, index_below, is_checkpoint
 from kensho.appliances.hyperv.read import read_configuration
-from kensho.appliances.hyperv.tree import Key
+from kensho.appliances.hyperv.tree import Key, Place
 from kensho.appliances.hyperv.vmcx import read_storage
 from kensho.appliances.hyperv.xml_tree import from_xml
 from kensho.appliances.origin import Origin
@@ -24,10 +28,13 @@ from kensho.appliances.ovf.elements import Notes
 from kensho.appliances.package import Package
 from kensho.appliances.store import Store, folder_store, open_file
 from kensho.appliances.xmlsafe import MAX_XML, parse_xml
-from kensho.model.errors import LimitError, UnsafePathError, UsageError
+from kensho.model.errors import KenshoError, LimitError, UnsafePathError, UsageError
 from kensho.model.finding import Finding, Severity
+from kensho.model.host_side import Snapshot
 from kensho.model.selection import Selection
 from kensho.storage import ByteSource
+
+_MOST_CHECKPOINTS = 50  #: as many as a host allows
 
 
 def open_hyperv(origin: Origin, selection: Selection) -> Package:
@@ -55,6 +62,9 @@ def open_hyperv(origin: Origin, selection: Selection) -> Package:
             Media(lambda name: with_index.locate(name, store), notes),
         )
         _note_state_files(own, with_index, notes)
+        past = () if is_checkpoint(own) else tuple(_checkpoints(with_index, store))
+        machine = msgspec.structs.replace(appliance.machines[0], snapshots=past)
+        appliance = msgspec.structs.replace(appliance, machines=(machine,))
         found = (*findings, *notes.findings)
         package = assemble("hyperv", path, appliance, store, found, own=(own,))
     except BaseException:
@@ -91,6 +101,19 @@ def _note_state_files(own: str, index: Index, notes: Notes) -> None:
             "the firmware's variables are in the .vmgs beside the configuration",
             action="not carried over: the firmware looks for the boot loader at its default path",
         )
+
+
+def _checkpoints(index: Index, store: Store) -> Iterator[Snapshot]:
+    """Yield the checkpoints of an export, by the names that their configurations have."""
+    names = sorted(name for name in index.names if is_checkpoint(name))
+    for name in [n for n in names if n.lower().endswith((".vmcx", ".xml"))][:_MOST_CHECKPOINTS]:
+        stem = posixpath.basename(name).rpartition(".")[0]
+        title = ""
+        with contextlib.suppress(KenshoError), closing(store.open(name)) as source:
+            root, _ = _load(source, store.path)
+            top = root if root.name else next(iter(root.children), root)
+            title = Place(top, set()).peek("properties", "name")
+        yield Snapshot(title or stem, stem)
 
 
 def _siblings(package: Package, store: Store, file_id: str) -> Callable[[str], ByteSource]:

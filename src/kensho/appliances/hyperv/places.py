@@ -44,6 +44,11 @@ class Index:
         return ranked[0], True, len(best) - 1
 
 
+def is_checkpoint(name: str) -> bool:
+    """Tell whether a file of an export is below its folder of checkpoints."""
+    return "snapshots" in name.casefold().split("/")[:-1]
+
+
 def _common(name: str, parts: list[str]) -> int:
     """Return how many parts of two paths are the same, from the last one on."""
     count = 0

@@ -21,6 +21,7 @@ from kensho.appliances.ovf.elements import Notes
 from kensho.model.appliance import Appliance, Network
 from kensho.model.errors import LimitError, PackageError
 from kensho.model.finding import Severity
+from kensho.model.host_side import HostDevice
 from kensho.model.machine import (
     Cpu,
     Extra,
@@ -75,11 +76,11 @@ def read_configuration(root: Key, notes: Notes, fallback: str, media: Media) -> 
         drives=drives,
         nics=nics,
         serial_ports=read_serial_ports(devices),
+        host_devices=tuple(_host_devices(devices)),
         annotation=configuration.text("properties", "notes"),
         hardware_versions=(f"hyperv-{version >> 8}.{version & 0xFF}",) if version > 0 else (),
     )
     _note_state(configuration, notes)
-    _note_host_devices(devices, notes)
     _forget_platform(configuration)
     machine = _with_extras(machine, configuration, notes)
     return Appliance(
@@ -231,16 +232,14 @@ def _note_state(configuration: Place, notes: Notes) -> None:
         )
 
 
-def _note_host_devices(devices: tuple[Device, ...], notes: Notes) -> None:
+def _host_devices(devices: tuple[Device, ...]) -> Iterator[HostDevice]:
     for device in devices:
-        if device.type in words.HOST_DEVICES:
-            notes.add(
-                "KF-476",
-                Severity.WARNING,
-                f"the machine has {words.HOST_DEVICES[device.type]}",
-                subject=device.name or device.type,
-                action="left out and kept as text; give it one at the target",
-            )
+        kind = words.HOST_DEVICES.get(device.type)
+        if kind is not None:
+            place = device.settings
+            host = "" if place is None else place.peek("HostResource")
+            path = "" if place is None else place.peek("HostResources", "HostResource", "Instance")
+            yield HostDevice(device.instance, kind, path or host or device.name)
 
 
 def _forget_platform(configuration: Place) -> None:

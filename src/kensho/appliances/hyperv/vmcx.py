@@ -8,46 +8,40 @@ tables are, and key tables (``vmcx_keys``). Nothing is written: a log is applied
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from kensho.appliances.hyperv import _structs as on_disk
 from kensho.appliances.hyperv.tree import Key
 from kensho.appliances.hyperv.vmcx_keys import Table, read_keys
 from kensho.model.errors import CorruptError, LimitError, UnsupportedError
 from kensho.model.finding import Finding, Severity
-from kensho.storage import ByteSource
+from kensho.storage import ByteSource, MemorySource
 
 MAX_TABLES = 8192  #: of objects and of keys; a machine has about ten
 MAX_TABLE = 1 << 20
 MAX_KEYS = 32 << 20  #: bytes of all key tables
 MAX_LOG = 16 << 20  #: bytes of all writes in the log
+MAX_APPLIED = 64 << 20  #: bytes of a file whose log is applied; a configuration has below 1 MiB
 _MAX_LOG_ENTRIES = 8192
 _APPLY_LOG = "start and stop the machine once on its host, or export it there with Export-VM"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class View:
-    """The file as it is once its log is applied; reads are bounded by the file's size."""
+    """The file to read from; ``path`` is what errors call it."""
 
     source: ByteSource
-    patches: list[tuple[int, bytes]] = field(default_factory=list)
+    path: str
 
     def read(self, offset: int, length: int, what: str) -> bytes:
         """Return exactly these bytes; CorruptError when they are not all in the file."""
         if offset < 0 or offset + length > self.source.size:
             raise CorruptError(
                 f"{what} is said to be {length} bytes here, the file has {self.source.size}",
-                path=self.source.name,
+                path=self.path,
                 offset=offset,
             )
-        data = self.source.read_at(offset, length)
-        for start, patch in self.patches:
-            if start < offset + length and offset < start + len(patch):
-                low, high = max(start, offset), min(start + len(patch), offset + length)
-                data = (
-                    data[: low - offset] + patch[low - start : high - start] + data[high - offset :]
-                )
-        return data
+        return self.source.read_at(offset, length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +74,18 @@ def read_storage(source: ByteSource) -> tuple[Key, tuple[Finding, ...]]:
     another version of the format and for a log that cannot be applied, LimitError for tables
     beyond any machine's.
     """
-    view = View(source)
+    view = View(source, source.name)
     faults = Faults(source.name)
     header = _header(view)
     findings = []
-    if replayed := _replay(view, header):
-        header = _header(view)
+    if writes := _log(view, header):
+        view = _applied(view, writes)
+        _header(view)
         findings.append(
             Finding(
                 "KF-471",
                 Severity.NOTE,
-                f"the file was not closed: {replayed} writes are in its log",
+                f"the file was not closed: {len(writes)} writes are in its log",
                 subject=source.name,
                 action="applied to what is read; the file stays as it is",
             )
@@ -112,7 +107,7 @@ def read_storage(source: ByteSource) -> tuple[Key, tuple[Finding, ...]]:
 
 def _header(view: View) -> _Header:
     """Return the newer one of the valid headers."""
-    path = view.source.name
+    path = view.path
     found = []
     for offset in on_disk.HEADERS:
         if view.source.size < offset + on_disk.HEADER.size:
@@ -143,11 +138,11 @@ def _header(view: View) -> _Header:
     return newest
 
 
-def _replay(view: View, header: _Header) -> int:
-    """Apply the log to the view; return how many writes were in it."""
-    path = view.source.name
+def _log(view: View, header: _Header) -> list[tuple[int, bytes]]:
+    """Return the writes in the log that are still to be carried out: offset in the file, bytes."""
+    path = view.path
     if header.log == 0:
-        return 0
+        return []
     data = view.read(header.log, on_disk.LOG.size, "the log")
     fields = on_disk.LOG.unpack(data)
     mark, crc, count = int(fields[0]), int(fields[1]), int(fields[2])
@@ -156,21 +151,33 @@ def _replay(view: View, header: _Header) -> int:
     if count > _MAX_LOG_ENTRIES:
         raise LimitError(f"{count} writes in the log", path=path, offset=header.log, field="log")
     start = header.log + on_disk.LOG.size
-    patches: list[tuple[int, bytes]] = []
+    writes: list[tuple[int, bytes]] = []
+    total = 0
     for number in range(count):
         at = start + number * on_disk.LOG_ENTRY.size
         entry = view.read(at, on_disk.LOG_ENTRY.size, "an entry of the log")
         crc, target, size, inside, data_crc = on_disk.LOG_ENTRY.unpack(entry)
         if crc != on_disk.checksum(entry, 0):
             raise _stuck(path, at, "an entry of the log is damaged")
-        if sum(len(d) for _, d in patches) + size > MAX_LOG or target + size > view.source.size:
+        total += size
+        if total > MAX_LOG or target + size > view.source.size:
             raise _stuck(path, at, "an entry of the log leads out of the file")
         written = view.read(header.log + inside, size, "what the log wrote")
         if zlib.crc32(written) != data_crc:
             raise _stuck(path, header.log + inside, "what the log wrote is damaged")
-        patches.append((target, written))
-    view.patches.extend(patches)
-    return count
+        writes.append((target, written))
+    return writes
+
+
+def _applied(view: View, writes: list[tuple[int, bytes]]) -> View:
+    """Return the file as it is with the writes, in memory."""
+    size = view.source.size
+    if size > MAX_APPLIED:
+        raise _stuck(view.path, 0, f"has {size} bytes, too many to apply the log in memory")
+    data = bytearray(view.read(0, size, "the file"))
+    for target, written in writes:
+        data[target : target + len(written)] = written
+    return View(MemorySource(data, view.path), view.path)
 
 
 def _stuck(path: str, offset: int, reason: str) -> UnsupportedError:
@@ -182,7 +189,7 @@ def _stuck(path: str, offset: int, reason: str) -> UnsupportedError:
 
 def _key_tables(view: View, faults: Faults) -> list[Table]:
     """Follow the object tables; return the key tables, the newer one of two with one number."""
-    path = view.source.name
+    path = view.path
     found: dict[int, tuple[int, Table]] = {}
     wanted = [on_disk.OBJECTS]
     seen: set[int] = set()
@@ -209,7 +216,7 @@ def _key_tables(view: View, faults: Faults) -> list[Table]:
 
 def _objects(view: View, place: int, faults: Faults) -> list[tuple[int, int, int, int]]:
     """Return where, kind, offset and size of each object that one table lists."""
-    path = view.source.name
+    path = view.path
     mark, count = on_disk.OBJECT_TABLE.unpack(
         view.read(place, on_disk.OBJECT_TABLE.size, "an object table")
     )
@@ -232,7 +239,7 @@ def _objects(view: View, place: int, faults: Faults) -> list[tuple[int, int, int
 
 
 def _key_table(view: View, offset: int, size: int, faults: Faults) -> tuple[int, int, Table]:
-    path = view.source.name
+    path = view.path
     if size < on_disk.KEYS.size:
         raise CorruptError(f"a key table of {size} bytes", path=path, offset=offset)
     data = view.read(offset, size, "a key table")

@@ -7,6 +7,8 @@ worker process by name (AttachmentType, BiosLoader, SyntheticNic, EmulatedNic â€
 
 from __future__ import annotations
 
+from kensho.model.host_side import HostDeviceKind
+
 # Device types in ``configuration/manifest/vdevNNN/device``; settings are in ``_INSTANCE_``.
 BIOS = "ac6b8dc1-3257-4a70-b1b2-a9c9215659ad"
 IDE = "83f8638b-8dca-4152-9eda-2ca8b33039b4"
@@ -63,11 +65,11 @@ NAMES = {
     SERIAL: "Microsoft Emulated Serial Controller",
     TPM: "Microsoft Virtual TPM Device",
 }
-#: Parts of the host that the guest has to itself.
+#: Parts of the host that the guest has to itself: assigned, partitioned, or a Fibre Channel port.
 HOST_DEVICES = {
-    "2fcc454e-a36a-4c77-bb5e-a2d75a51f02c": "a PCI Express device of the host",
-    "99dcd00c-fbd6-42d3-9dfd-1b5ad7058f61": "a part of the host's graphics processor",
-    "2f9bcc4a-0069-4af3-b76b-6fd0be528cda": "a Fibre Channel adapter",
+    "2fcc454e-a36a-4c77-bb5e-a2d75a51f02c": HostDeviceKind.PCI,
+    "99dcd00c-fbd6-42d3-9dfd-1b5ad7058f61": HostDeviceKind.GPU,
+    "2f9bcc4a-0069-4af3-b76b-6fd0be528cda": HostDeviceKind.SCSI,
 }
 
 # What is in a drive (``controllerN/driveN/type``).

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from kensho.guest.files.base import FileSystem
 from kensho.guest.files.ext.reader import open_ext
 from kensho.guest.files.fat import open_fat
+from kensho.guest.files.xfs.reader import open_xfs
 from kensho.guest.volumes.scan import Volume
 from kensho.guest.volumes.view import View
 from kensho.model.errors import UnsupportedError
@@ -24,8 +25,9 @@ class Backend:
 
 _EXT = Backend("ext", open_ext, "kensho's own reader, in place")
 _FAT = Backend("fat", open_fat, "kensho's own reader, in place")
+_XFS = Backend("xfs", open_xfs, "kensho's own reader, in place")
 
-BACKENDS = {"ext2": _EXT, "ext3": _EXT, "ext4": _EXT, "vfat": _FAT}
+BACKENDS = {"ext2": _EXT, "ext3": _EXT, "ext4": _EXT, "vfat": _FAT, "xfs": _XFS}
 
 
 def open_files(volume: Volume) -> FileSystem:

@@ -8,6 +8,7 @@ whose disks already have a place (`PlacedDisk`) to the documents to write.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -95,12 +96,14 @@ class DiskJob:
     """A disk that a container (OVA, XVA) takes in while it is being written.
 
     ``copy`` streams the content into the writer the container made, finishes it, and
-    returns the number of bytes that are not zero.
+    returns the number of bytes that are not zero. ``open`` opens the source's disk itself, for
+    containers that take something out of it; None where it comes once.
     """
 
     image: str
     virtual_size: int
     copy: Callable[[DiskWriter], int]
+    open: Callable[[], AbstractContextManager[DiskReader]] | None = None
 
 
 class Container(Protocol):

@@ -8,7 +8,7 @@ from kensho.cli.options import Json
 from kensho.cli.render import console, print_json, table
 from kensho.model.machine import Firmware
 from kensho.model.units import format_bytes
-from kensho.platforms import PLATFORMS, Platform, find_platform
+from kensho.platforms import IMAGES, PLATFORMS, Platform, find_platform
 from kensho.platforms.base import DevicePolicy
 from kensho.platforms.words import Row, Vocabulary
 
@@ -22,7 +22,7 @@ def platforms(name: str | None = None, /, *, json: Json = False) -> None:
         One of them: its versions, the devices for each kind of guest, its words for devices.
     """
     if json:
-        print_json(PLATFORMS if name is None else find_platform(name))
+        print_json((*PLATFORMS, *IMAGES) if name is None else find_platform(name))
     elif name is None:
         _list_all()
     else:
@@ -31,7 +31,7 @@ def platforms(name: str | None = None, /, *, json: Json = False) -> None:
 
 def _list_all() -> None:
     rows = table("", "--to", "--form", "result", "disks", "firmware", "controllers")
-    for platform in PLATFORMS:
+    for platform in (*PLATFORMS, *IMAGES):
         for number, form in enumerate(platform.forms):
             first = number == 0
             rows.add_row(
@@ -41,12 +41,12 @@ def _list_all() -> None:
                 f"{form.disk.format} {form.disk.subformat}".strip(),
                 ", ".join(f.upper() for f in form.firmware),
                 ", ".join(dict.fromkeys(c.model.value for c in platform.controllers))
-                if first
+                if first and platform not in IMAGES
                 else "",
             )
     console().print(rows)
     console().print("\nNot tried on the real thing:")
-    for platform in PLATFORMS:
+    for platform in (*PLATFORMS, *IMAGES):
         console().print(f"  {platform.title}: {platform.untested}")
     console().print("\nkensho platforms NAME shows versions, choices by guest and words.")
 

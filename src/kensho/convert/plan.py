@@ -27,6 +27,7 @@ from kensho.convert.mapping import DeviceRow, Devices, choose_policy, map_machin
 from kensho.convert.nvram import keep_nvram
 from kensho.convert.renewing import IdentityPolicy, draw, renew
 from kensho.convert.returning import Returned, home_policy, take_note
+from kensho.convert.rootfs import look_for_root
 from kensho.convert.rules import ImageFacts, Journey, check_all
 from kensho.convert.source import Identity, identify, opened, opened_image, select_machine
 from kensho.disks import DiskReader
@@ -47,6 +48,7 @@ from kensho.model.selection import Selection
 from kensho.model.units import MIB
 from kensho.platforms import Form, Platform, find_form, find_platform
 from kensho.platforms.base import at, in_form
+from kensho.platforms.oci_rootfs import FORMAT as FILES
 
 PLAN_VERSION = 1
 #: Names in the folder a result is made in that are not the result's; see `workspace`.
@@ -149,6 +151,8 @@ def make_plan(request: Request, *, out: Path | None = None, arrival: Arrival | N
         demand(assigned, before if given else None)
         name = file_stem(request.name or before.name)
         facts, problems, opened_files = _look_at_images(package, before)
+        if form.disk.format == FILES:
+            problems.extend(look_for_root(package, before))
         placed = _map(before, platform, form, request, name, assigned, home=returned.home)
         after = keep_nvram(package, before, placed.after, form, name)
         if request.machine_identity is IdentityPolicy.NEW:

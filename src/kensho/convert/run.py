@@ -6,6 +6,7 @@ import importlib
 import os
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -29,7 +30,7 @@ from kensho.convert.result import Output, Result
 from kensho.convert.source import check_digests, identify, opened, opened_image
 from kensho.convert.verify import verify_container, verify_folder
 from kensho.convert.workspace import Workspace, plan_digest, workspace
-from kensho.disks import DiskWriter, content_root, create_disk, open_disk
+from kensho.disks import DiskReader, DiskWriter, content_root, create_disk, open_disk
 from kensho.disks.copy import copy_disk
 from kensho.disks.resume import pending_disk
 from kensho.model.appliance import Provenance
@@ -208,6 +209,12 @@ class _Mover:
         self._listener = listener
         self._cancelled = cancelled
 
+    def opener(self, step: DiskStep) -> Callable[[], AbstractContextManager[DiskReader]] | None:
+        """Return what opens a disk of the source, None when it comes through a pipe."""
+        if self.package.arrival is not None:
+            return None
+        return partial(opened_image, self.package, step.image)
+
     def __call__(self, step: DiskStep, writer: DiskWriter, start: int = 0) -> int:
         """Copy a disk's content from ``start`` on; return the bytes that are not zero."""
         self._listener(Step("copy", step.filename))
@@ -300,7 +307,9 @@ def _run_container(
 ) -> tuple[tuple[PlacedDisk, ...], tuple[str, ...]]:
     """Write everything into one file, in one pass."""
     name = form.container_name(plan.name)
-    jobs = [DiskJob(s.image, s.virtual_size, partial(mover, s)) for s in plan.disks]
+    jobs = [
+        DiskJob(s.image, s.virtual_size, partial(mover, s), mover.opener(s)) for s in plan.disks
+    ]
     write = cast("Container", _load(form.container))
     origin = None
     if plan.after.origin is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from kensho.appliances import Package, open_package
 from kensho.appliances.package import PlacedDisk
 from kensho.convert.plan import Plan
+from kensho.convert.rootfs import verify_rootfs
 from kensho.convert.source import check_digests, opened_image
 from kensho.convert.workspace import plain_name
 from kensho.disks import DiskReader, open_disk
@@ -17,6 +18,7 @@ from kensho.disks.content import MerkleTree
 from kensho.model.errors import VerificationError
 from kensho.model.progress import Meter
 from kensho.platforms import Form
+from kensho.platforms.oci_rootfs import FORMAT as FILES
 from kensho.storage.file import FileSource
 
 MeterFactory = Callable[[str, str], Meter]
@@ -57,6 +59,11 @@ def verify_container(
     Returns the content root of each image. Raises VerificationError, ManifestMismatchError.
     """
     path = folder / form.container_name(plan.name)
+    if form.disk.format == FILES:
+        verify_rootfs(
+            package, path, [step.image for step in plan.disks], meter("verify", path.name)
+        )
+        return {}
     roots = {}
     result = open_package(path)
     try:

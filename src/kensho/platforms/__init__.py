@@ -10,6 +10,7 @@ from kensho.platforms import (
     hyperv,
     kubevirt,
     kvm,
+    oci_rootfs,
     openstack,
     portable,
     proxmox,
@@ -37,13 +38,17 @@ PLATFORMS: tuple[Platform, ...] = (
 )
 
 
+#: Not machines any more: what is taken out of one.
+IMAGES: tuple[Platform, ...] = (oci_rootfs.PLATFORM,)
+
+
 def find_platform(name: str) -> Platform:
     """Return the platform called ``name`` (or by an alias). Raises UsageError with the names."""
     wanted = name.lower()
-    for platform in PLATFORMS:
+    for platform in (*PLATFORMS, *IMAGES):
         if wanted == platform.name or wanted in platform.aliases:
             return platform
-    known = ", ".join(p.name for p in PLATFORMS)
+    known = ", ".join(p.name for p in (*PLATFORMS, *IMAGES))
     raise UsageError(f"there is no target {name!r}", hint=f"targets: {known}")
 
 
@@ -56,4 +61,4 @@ def find_form(platform: Platform, name: str | None) -> Form:
     return form
 
 
-__all__ = ["PLATFORMS", "Form", "Platform", "find_form", "find_platform"]
+__all__ = ["IMAGES", "PLATFORMS", "Form", "Platform", "find_form", "find_platform"]

@@ -18,7 +18,7 @@ from kensho.model.machine import (
     NicModel,
 )
 from kensho.platforms import PLATFORMS, find_form, find_platform
-from kensho.platforms.base import at
+from kensho.platforms.chosen import at
 from kensho.platforms.versions import find
 from tests.convert.machines import machine
 

@@ -10,7 +10,7 @@ from kensho.model import guest_os
 from kensho.model.errors import UsageError
 from kensho.model.machine import ControllerModel, Firmware
 from kensho.platforms import PLATFORMS, Platform
-from kensho.platforms.base import at
+from kensho.platforms.chosen import at
 from kensho.platforms.versions import find, to_write
 from kensho.platforms.words import Row, Vocabulary, controller_word, meaning, word_for
 from tests.convert.machines import machine

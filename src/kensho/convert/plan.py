@@ -47,7 +47,7 @@ from kensho.model.machine import Firmware, GuestOs, Machine
 from kensho.model.selection import Selection
 from kensho.model.units import MIB
 from kensho.platforms import Form, Platform, find_form, find_platform
-from kensho.platforms.base import at, in_form
+from kensho.platforms.chosen import at, in_form
 from kensho.platforms.oci_rootfs import FORMAT as FILES
 
 PLAN_VERSION = 1

@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from kensho.appliances import open_package
 from kensho.convert.plan import Plan, Request, make_plan
@@ -242,3 +244,70 @@ def test_extras_of_three_versions() -> None:
         e("never written", "1"),
         e("added", "3"),
     )
+
+
+def test_a_note_is_a_source_of_what_only_the_platform_reads(source: Path, tmp_path: Path) -> None:
+    go(source, "hyperv", tmp_path / "1", "powershell")
+    plan = go(tmp_path / "1", "vmware", tmp_path / "2", "vmx")
+    assert devices(only(tmp_path / "2")) == devices(only(source))
+    assert {"KF-450", "KF-457"} <= codes(plan)
+
+
+def test_disks_in_archives_are_no_disks_of_a_note(source: Path, tmp_path: Path) -> None:
+    go(source, "kvm", tmp_path / "1")
+    (tmp_path / "1" / "Web-Server-01-disk1.qcow2").write_bytes(b"\x1f\x8b" + bytes(1000))
+    with pytest.raises(UnsupportedError):
+        open_package(tmp_path / "1" / "Web-Server-01.kensho.json")
+
+
+def _mutated(value: object, draw: st.DrawFn) -> object:
+    """Return JSON with one thing in it changed, whatever and wherever."""
+    if isinstance(value, dict | list) and value and draw(st.integers(0, 9)):
+        keys = list(value) if isinstance(value, dict) else range(len(value))
+        key = draw(st.sampled_from(keys))
+        copy = value.copy()
+        copy[key] = _mutated(copy[key], draw)
+        return copy
+    if isinstance(value, list):
+        return value + value if draw(st.booleans()) else []
+    words = ["scsi0", "scsi0:0", "scsi0:3", "uefi", "bios", "ide", "nvme", "xen-vbd", "", "\0<&"]
+    alike: dict[type, st.SearchStrategy[object]] = {
+        str: st.sampled_from(words),
+        int: st.integers(-3, 70),
+        bool: st.booleans(),
+    }
+    return draw(
+        alike.get(type(value), st.none()) if draw(st.integers(0, 5)) else st.text(max_size=5)
+    )
+
+
+@pytest.fixture(scope="module")
+def travelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("travelled")
+    (folder / "web.vmx").write_text(VMX)
+    disk(folder / "a.vmdk")
+    disk(folder / "b.vmdk", 2 * MIB)
+    go(folder / "web.vmx", "kvm", folder / "1")
+    return folder / "1"
+
+
+@settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_a_note_somebody_changed_never_stops_a_conversion(
+    travelled: Path, data: st.DataObject
+) -> None:
+    path = travelled / "Web-Server-01.kensho.json"
+    good = path.read_bytes()
+    note: object = json.loads(good)
+    for _ in range(data.draw(st.integers(1, 4))):
+        note = _mutated(note, data.draw)  # type: ignore[arg-type]
+    try:
+        path.write_text(json.dumps(note))
+        plan = make_plan(Request(source=str(travelled), target="vmware", form="vmx"))
+    finally:
+        path.write_bytes(good)
+    assert not plan.blocked
+    (machine,) = plan.after.machines
+    assert len(machine.disks) == 2

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 
 from kensho.appliances.hyperv.places import configurations_in
-from kensho.appliances.sniff import is_domain, is_hyperv, is_kubevirt, is_surely_disk
+from kensho.appliances.sniff import (
+    is_domain,
+    is_hyperv,
+    is_kubevirt,
+    is_note,
+    is_pve,
+    is_surely_disk,
+)
 from kensho.model.errors import KenshoError, LocatorError
-from kensho.storage import FileSource
+from kensho.model.origin import SUFFIX
+from kensho.storage import ByteSource, FileSource
 
 _DESCRIPTORS = frozenset({".ovf", ".vmx", ".vbox"})
 _RAW = frozenset({".img", ".raw", ".dd"})
@@ -18,7 +27,7 @@ _TEXT_LIMIT = 64 * 1024
 
 
 def descriptor_in(folder: Path) -> Path:
-    """Return the only descriptor, else libvirt domain, else OVA, else disk image in a folder.
+    """Return the only descriptor, else libvirt domain, OVA, note, else disk image in a folder.
 
     A descriptor is an OVF, VMX or .vbox file, or a configuration of Hyper-V here or in the folders
     of its export.
@@ -35,6 +44,8 @@ def descriptor_in(folder: Path) -> Path:
         _domains(files),
         _manifests(files),
         _by_suffix(files, {".ova", ".box"}),
+        _recognised(_by_suffix(files, {".conf"}), is_pve),
+        _recognised([f for f in files if f.name.endswith(SUFFIX)], is_note),
         _disks(files),
     ):
         if len(wanted) == 1:
@@ -65,6 +76,16 @@ def _hyperv(folder: Path) -> list[Path]:
     for file in configurations_in(folder):
         with contextlib.suppress(KenshoError), FileSource(file) as source:
             if is_hyperv(source):
+                found.append(file)
+    return found
+
+
+def _recognised(files: list[Path], is_one: Callable[[ByteSource], bool]) -> list[Path]:
+    """Return the files that are one by their content."""
+    found = []
+    for file in files:
+        with contextlib.suppress(KenshoError), FileSource(file) as source:
+            if is_one(source):
                 found.append(file)
     return found
 

@@ -13,6 +13,7 @@ from kensho.model.errors import KenshoError
 from kensho.storage import ByteSource
 from kensho.storage.tar import BLOCK, checksum, iterate_members
 
+_NOTE = re.compile(rb'\s*\{\s*"kensho_origin"\s*:')
 _HEAD = 64 * 1024
 _BOMS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _PAIR = re.compile(rb'^[ \t]*([A-Za-z.][A-Za-z0-9_.:-]*)[ \t]*=[ \t]*("?)', re.MULTILINE)
@@ -194,3 +195,8 @@ def _octal(digits: bytes) -> int:
         return int(digits, 8)
     except ValueError:
         return -1
+
+
+def is_note(source: ByteSource) -> bool:
+    """Tell whether the file is a note of kensho's on where a machine came from."""
+    return _NOTE.match(source.read_at(0, min(256, source.size))) is not None

@@ -7,6 +7,7 @@ difference that a later reader sees one that somebody made.
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -45,10 +46,12 @@ def note_name(plan: Plan, form: Form, documents: Sequence[Document] = ()) -> str
 
 def rehearse(plan: Plan, form: Form, write: Container, folder: Path) -> Appliance | None:
     """Write a container with empty disks and read it back; None when it cannot be read."""
-    path = folder / form.container_name(_REHEARSAL)
+    # Under its own name: some files have no other name for the machine.
+    path = folder / _REHEARSAL / form.container_name(plan.name)
     jobs = [DiskJob(step.image, min(step.virtual_size, MIB), _nothing) for step in plan.disks]
     after = msgspec.structs.replace(plan.after, name=plan.name, origin=None)
     try:
+        path.parent.mkdir(exist_ok=True)
         with PendingFile(path) as pending:
             write(
                 pending.sink,
@@ -62,7 +65,7 @@ def rehearse(plan: Plan, form: Form, write: Container, folder: Path) -> Applianc
     except KenshoError:
         return None
     finally:
-        path.unlink(missing_ok=True)
+        shutil.rmtree(path.parent, ignore_errors=True)
 
 
 def read_back(documents: Iterable[Path]) -> Appliance | None:

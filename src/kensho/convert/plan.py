@@ -26,7 +26,7 @@ from kensho.convert.deployment.settle import Deployment, settle, shown, summaris
 from kensho.convert.mapping import DeviceRow, Devices, choose_policy, map_machine, written_back
 from kensho.convert.nvram import keep_nvram
 from kensho.convert.renewing import IdentityPolicy, draw, renew
-from kensho.convert.returning import Returned, home_policy, take_note
+from kensho.convert.returning import Returned, home_policy, take_note, without_note
 from kensho.convert.rootfs import look_for_root
 from kensho.convert.rules import ImageFacts, Journey, check_all
 from kensho.convert.source import Identity, identify, opened, opened_image, select_machine
@@ -39,6 +39,7 @@ from kensho.model.errors import (
     LocatorError,
     PlanBlockedError,
     UnsafePathError,
+    UnsupportedError,
     UsageError,
 )
 from kensho.model.extent import Kind
@@ -147,6 +148,8 @@ def make_plan(request: Request, *, out: Path | None = None, arrival: Arrival | N
         if not request.origin:
             chosen = msgspec.structs.replace(chosen, origin=None)
         returned = take_note(chosen, package.kind, platform)
+        if returned.home and not _fits(returned, platform, form):
+            returned = without_note(chosen, package.kind)
         before = _with_overrides(returned.basis, request)
         demand(assigned, before if given else None)
         name = file_stem(request.name or before.name)
@@ -383,6 +386,16 @@ def _map(
         extras=written_back(before.extras, carries),
     )
     return replace(placed, after=after)
+
+
+def _fits(returned: Returned, platform: Platform, form: Form) -> bool:
+    """Tell whether a machine has room where its note says that it came from."""
+    try:
+        for machine in returned.basis.machines:
+            map_machine(machine, platform, form, home_policy(platform))
+    except UnsupportedError:
+        return False
+    return True
 
 
 def _with_note(

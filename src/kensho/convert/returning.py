@@ -21,6 +21,8 @@ from kensho.platforms.base import DevicePolicy, Platform
 
 _LISTED = 12
 _PORTABLE = "ova"
+#: Readers that are called neither like a platform nor like one of its forms.
+_KINDS = {"oci": "kubevirt"}
 _STRUCTS = ("cpu", "memory", "firmware")
 #: Paired one by one, kept as they are now, or (snapshots) not to be had again.
 _NOT_WHOLE = frozenset(
@@ -96,6 +98,19 @@ def take_note(now: Appliance, kind: str, platform: Platform) -> Returned:
     return Returned(basis, whole, origin.kind, origin.platform, home=home, findings=findings)
 
 
+def without_note(now: Appliance, kind: str) -> Returned:
+    """Return a source whose note cannot be followed: what it tells of has no room at home."""
+    now = msgspec.structs.replace(now, origin=None)
+    finding = Finding(
+        "KF-451",
+        Severity.WARNING,
+        "the note tells of drives that the platform has no room for",
+        now.name,
+        "ignored; the machine is converted as it is",
+    )
+    return Returned(now, now, kind, family_of(now, kind), home=False, findings=(finding,))
+
+
 def home_policy(platform: Platform) -> DevicePolicy:
     """Return the policy for a machine that comes home: all that the platform has stays as it is."""
     policies = (platform.native, platform.compatible, *platform.guests.values())
@@ -117,6 +132,7 @@ def family_of(appliance: Appliance, kind: str) -> str:
         return found.pop()
     if kind in {"ova", "ovf"}:
         return _PORTABLE if found else ""
+    kind = _KINDS.get(kind, kind)
     by_kind = [p.name for p in PLATFORMS if kind in {p.name, *p.aliases} or p.form(kind)]
     return by_kind[0] if len(by_kind) == 1 else ""
 
@@ -205,11 +221,10 @@ def merge_extras(
 
 
 def _by_place(extras: Iterable[Extra]) -> dict[tuple[str, str], tuple[Extra, ...]]:
-    found: dict[tuple[str, str], tuple[Extra, ...]] = {}
+    found: dict[tuple[str, str], list[Extra]] = {}
     for extra in extras:
-        place = (extra.dialect, extra.where)
-        found[place] = (*found.get(place, ()), extra)
-    return found
+        found.setdefault((extra.dialect, extra.where), []).append(extra)
+    return {place: tuple(some) for place, some in found.items()}
 
 
 def _mismatch(now: Appliance, origin: Provenance) -> Finding:

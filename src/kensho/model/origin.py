@@ -21,6 +21,8 @@ SUFFIX = ".kensho.json"  #: of the note beside a result; in front of it the resu
 VERSION = 1
 #: Far more than any machine needs; what is kept word for word of a domain is below 100 KiB.
 MAX_NOTE = 4 * 1024 * 1024
+_MOST = 512  #: machines, and devices of one kind of a machine
+_MOST_EXTRAS = 8192
 
 
 class _Note(msgspec.Struct, frozen=True):
@@ -59,9 +61,22 @@ def load_origin(data: str | bytes, *, path: str) -> Provenance:
         origin = msgspec.json.decode(data, type=_Note).origin
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise CorruptError(f"not a note of kensho: {error}", path=path) from error
+    for appliance in (origin.source, origin.written):
+        _check_counts(appliance, path)
     return msgspec.structs.replace(
         origin, source=_travelling(origin.source), written=_travelling(origin.written)
     )
+
+
+def _check_counts(appliance: Appliance, path: str) -> None:
+    for machine in appliance.machines:
+        for name in machine.__struct_fields__:
+            value = getattr(machine, name)
+            most = _MOST_EXTRAS if name == "extras" else _MOST
+            if isinstance(value, tuple) and len(value) > most:
+                raise LimitError(f"{len(value)} {name} in a note; at most {most}", path=path)
+    if len(appliance.machines) > _MOST or len(appliance.extras) > _MOST_EXTRAS:
+        raise LimitError(f"a note of more than {_MOST} machines", path=path)
 
 
 def try_origin(

@@ -115,7 +115,7 @@ def test_a_machine(tmp_path):
     assert machine.firmware.tpm
     assert machine.guest.id == "debian12"
     assert machine.guest.vendor == ("xen:Debian Bookworm 12",)
-    assert (machine.video.model, machine.video.memory) == ("std", 16 * MIB)
+    assert (machine.video.model, machine.video.memory) == ("vga", 16 * MIB)
     first, second, cd = machine.drives
     assert isinstance(first, Disk)
     assert (first.image, first.unit, first.boot_order, first.name) == (

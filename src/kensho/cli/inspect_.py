@@ -41,7 +41,7 @@ def inspect(
         is read.
     configuration
         Deployment option to read, where a package has several; its default otherwise. Of a
-        VirtualBox machine, a snapshot by name or UUID; its current state otherwise.
+        VirtualBox, VMware or XenServer machine, a snapshot by name or id; its current state otherwise.
     hardware
         Hardware section to read, by id or type such as vmx-10, where a machine has several.
     locale

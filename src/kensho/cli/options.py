@@ -44,7 +44,7 @@ class Wishes:
     to_version
         Version of the target, such as vmx-13; `kensho platforms NAME` lists them.
     configuration
-        Deployment option, where a package has several; a snapshot of a VirtualBox or VMware machine.
+        Deployment option, where a package has several; a snapshot of a VirtualBox, VMware or XenServer machine.
     hardware
         Hardware section by id or type, such as vmx-10, where a machine has several.
     locale

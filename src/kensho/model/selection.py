@@ -9,7 +9,7 @@ class Selection(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The choices that decide what is read. Everything left out is the package's own default.
 
     ``configuration`` is the id of a deployment option, or the name or id of a snapshot of a
-    VirtualBox or VMware machine; ``hardware`` the id of a
+    VirtualBox, VMware or XenServer machine; ``hardware`` the id of a
     VirtualHardwareSection or a VirtualSystemType, and without one ``families`` are the types
     that the target likes, best first (a type fits when it begins with the word, as ``vmx`` fits
     ``vmx-13``); ``locale`` is the language of texts, as in ``de-DE``; ``fetch`` allows files to

@@ -22,6 +22,7 @@ from kensho.platforms.base import (
     same_choice,
 )
 from kensho.platforms.versions import Version
+from kensho.platforms.words import Vocabulary, row
 
 #: The virtual TPM came with XenServer 8 and XCP-ng 8.3, 64 virtual processors with XenServer 8.
 VERSIONS = (
@@ -30,6 +31,9 @@ VERSIONS = (
     Version(name="xcp-ng-8.3", products="XCP-ng 8.3", cpus=64, memory=1536 * GIB, nics=7),
     Version(name="xenserver-8", products="XenServer 8", cpus=64, memory=1536 * GIB, nics=7),
 )  # fmt: skip
+
+#: What XAPI's platform map calls a display.
+XVA = Vocabulary(format="xva", video=(row("vga", "std"), row("cirrus", "cirrus")))
 
 POLICY = DevicePolicy(
     drives=same_choice(DriveChoice(disk=C.XEN_VBD, cdrom=C.XEN_VBD)),
@@ -47,6 +51,7 @@ CARRIES = Carries(
     secure_boot=True,
     disk_modes=frozenset({"read_only", "shared"}),
     boot_order=True,
+    video=True,
     nested_virtualization=True,
     dynamic_memory=True,
     extras=frozenset({"xva"}),
@@ -86,6 +91,7 @@ PLATFORM = Platform(
     most_memory=VERSIONS[-1].memory,
     most_nics=VERSIONS[-1].nics,
     versions=VERSIONS,
+    words=(XVA,),
     hardware=("hvm", "xen", "dmtf:xen", "301", "vmx"),
     untested="no XenServer was at hand: the XVA was unpacked and compared, not imported",
 )

@@ -9,6 +9,7 @@ archive per member; a package from elsewhere deserves less trust.
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import TYPE_CHECKING, Literal
 
 from kensho.model.errors import (
@@ -31,6 +32,8 @@ BLOCK = 512
 _MAX_EXTRA = 1 << 20  # a long name or pax header is a few hundred bytes in practice
 _LINKS = frozenset({b"1", b"2"})
 _CHECKSUM = slice(148, 156)
+_OCTAL = b"01234567"
+_CONTROL = re.compile(r"[\x00-\x1f]")
 _MAX_PIECES = 1 << 20
 
 
@@ -90,7 +93,7 @@ def iterate_members(
     headers = members = 0
     while position < source.size:
         header = source.read_at(position, min(BLOCK, source.size - position))
-        if not any(header):
+        if not header.strip(b"\0"):
             break
         if len(header) < BLOCK:
             raise TruncatedError("the archive ends in a header", path=source.name, offset=position)
@@ -215,7 +218,7 @@ def _number(field: bytes, name: str, position: int, what: str) -> int:
     text = field.strip(b" \0")
     if not text:
         return 0
-    if any(digit not in b"01234567" for digit in text):
+    if text.strip(_OCTAL):
         raise CorruptError("not an octal number", path=name, offset=position, field=what)
     return int(text, 8)
 
@@ -299,17 +302,18 @@ def _member(
 
 def _mtime(header: bytes) -> int:
     digits = header[136:148].strip(b" \0")
-    return int(digits, 8) if digits and all(digit in b"01234567" for digit in digits) else 0
+    return int(digits, 8) if digits and not digits.strip(_OCTAL) else 0
 
 
 def _safe(name: str, path: str, position: int) -> str:
     parts = [part for part in name.split("/") if part != "."]
     if (
         not parts
-        or any(part in {"", ".."} for part in parts)
+        or "" in parts
+        or ".." in parts
         or "\\" in name
         or name[1:2] == ":"
-        or any(ord(char) < 0x20 for char in name)
+        or _CONTROL.search(name)
     ):
         raise UnsafePathError(f"unsafe member name {name!r}", path=path, offset=position)
     return "/".join(parts)

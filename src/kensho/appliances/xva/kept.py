@@ -157,7 +157,7 @@ _NOT_KEPT = {
 }
 _MAPS_IN_MODEL = {
     ("HVM_boot_params", "order"), ("HVM_boot_params", "firmware"), ("platform", "secureboot"),
-    ("platform", "cores-per-socket"), ("other_config", "base_template_name"),
+    ("platform", "vga"), ("platform", "videoram"), ("platform", "cores-per-socket"), ("other_config", "base_template_name"),
     ("other_config", NOTE), ("other_config", "mac_seed"), ("other_config", "import_task"), ("other_config", "export_task"),
 }  # fmt: skip
 _NOTHING = frozenset({"", "false", "0", "-1", NULL, "[]", "{}"})

@@ -32,6 +32,9 @@ from kensho.appliances.xva.xmlrpc import Record, Value, encode
 from kensho.model import guest_os
 from kensho.model.appliance import Provenance
 from kensho.model.machine import Cdrom, Firmware, Machine
+from kensho.model.units import MIB
+from kensho.platforms.words import word_for
+from kensho.platforms.xenserver import XVA
 
 _DECIDED = frozenset(
     {"HVM_boot_params/order", "HVM_boot_params/firmware", "platform/secureboot", "domain_type"}
@@ -167,6 +170,7 @@ def _as_kept(machine: Machine, record: Record) -> Record:
 def _platform(machine: Machine) -> Value:
     """Return what XAPI hands to the device model."""
     windows = guest_os.get(machine.guest.id).family == "windows"
+    video = machine.video
     uefi = machine.firmware.kind is Firmware.UEFI
     platform = {
         "acpi": "1",
@@ -177,8 +181,9 @@ def _platform(machine: Machine) -> Value:
         "pae": "true",
         "secureboot": "true" if machine.firmware.secure_boot else "false",
         "timeoffset": "0",
-        "vga": "std",
-        "videoram": "8",
+        "vga": (word_for(XVA.video, video.model) if video else None) or "std",
+        # Xen's VGA takes 4 to 16 MiB.
+        "videoram": str(min(max(video.memory // MIB, 4), 16) if video and video.memory else 8),
         "viridian": "true" if windows else "false",
     }
     if machine.cpu.nested_virtualization:

@@ -30,6 +30,8 @@ from kensho.model.machine import (
     Video,
 )
 from kensho.model.units import MIB
+from kensho.platforms.words import meaning
+from kensho.platforms.xenserver import XVA
 
 _MOST_CPUS = 4096
 _MOST_MEMORY = 1 << 50
@@ -263,9 +265,12 @@ def _guest(row: Row, objects: Objects) -> GuestOs:
 
 
 def _video(platform: dict[str, str]) -> Video | None:
-    model = platform.get("vga", "")
+    word = platform.get("vga", "")
     memory = whole(platform.get("videoram", ""), 1 << 16)
-    return Video(model=model, memory=memory * MIB if memory else None) if model or memory else None
+    if not word and not memory:
+        return None
+    model = meaning(XVA.video, word) or word
+    return Video(model=model, memory=memory * MIB if memory else None)
 
 
 def _snapshots(row: Row, objects: Objects) -> tuple[Snapshot, ...]:

@@ -305,6 +305,11 @@ def test_differencing_disks_of_a_checkpoint_are_one_disk(tmp_path, format_):
     with FileSource(tmp_path / "mid.qcow2") as source:
         reader = open_disk(source, sibling=lambda name: FileSource(tmp_path / name))
         write_chain(reader, disks / f"disk.a{format_}", chain_target(format_, None), How())
+    # As a host with checkpoints elsewhere has it, and with the letters of another file system.
+    (tmp_path / "web" / "Snapshots").mkdir()
+    (disks / f"disk.a{format_}").rename(tmp_path / "web" / "Snapshots" / f"disk.a{format_}")
+    (parent,) = disks.iterdir()
+    parent.rename(disks / parent.name.upper())
     tree = gen2()
     scsi = [("controller0", [("drive0", drive("VHD", rf"C:\x\DISK.a{format_}"))])]
     tree[0][1][-2] = (tree[0][1][-2][0], scsi)

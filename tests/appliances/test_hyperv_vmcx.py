@@ -91,11 +91,15 @@ def test_one_damaged_header_does_no_harm_two_do():
         read(bytes(data))
 
 
-def test_a_log_is_applied_to_what_is_read():
+@pytest.mark.parametrize("behind", [0, 40])
+def test_a_log_is_applied_to_what_is_read(behind):
     after = build_vmcx([("configuration", [("count", 8), ("name", "a"), ("name", "b")])])
     before = bytearray(build_vmcx(SMALL))
     writes = [(4 * PAGE, after[4 * PAGE : 4 * PAGE + 100])]
-    before[3 * PAGE : 4 * PAGE] = log_page(writes)
+    before[3 * PAGE : 4 * PAGE] = log_page(writes, behind=behind)
+    for place in (0, PAGE):
+        fields = before[place : place + 42] + struct.pack("<I", behind)
+        before[place : place + 46] = sealed(bytes(fields), 4)
     root, findings = read(bytes(before))
     assert plain(root) == [("configuration", [("count", 8), ("name", "a"), ("name", "b")])]
     assert [f.code for f in findings] == ["KF-471"]
@@ -191,10 +195,12 @@ def test_another_reader_reads_the_same(tmp_path):
     )
 
     def dictionary(tree):
-        pairs = [(n, dictionary(v) if isinstance(v, list) else v) for n, v in tree]
+        pairs = [(n, dictionary(v) if isinstance(v, list) else v) for n, v in wanted(tree)]
         return {n: v.hex() if isinstance(v, bytes) else v for n, v in pairs}
 
-    for number, tree in enumerate((gen1(), gen2())):
+    far: Tree = [("far", [("a", Far(b"x" * 5000)), ("b", Far("long" * 2000)), ("c", 2**64 - 1)])]
+    many: Tree = [("n", [(f"item{number}", [("v", number)]) for number in range(500)])]
+    for number, tree in enumerate((gen1(), gen2(), far, many)):
         path = tmp_path / f"{number}.vmcx"
         path.write_bytes(build_vmcx(tree))
         run = subprocess.run(

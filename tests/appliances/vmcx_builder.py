@@ -32,12 +32,15 @@ def header(sequence: int, log: int, *, version: int = 0x400) -> bytes:
     return sealed(struct.pack("<IIHIIIIQQI", *fields), 4).ljust(PAGE, b"\0")
 
 
-def log_page(writes: list[tuple[int, bytes]]) -> bytes:
-    """Return a log with these (offset in the file, bytes) still to be written."""
+def log_page(writes: list[tuple[int, bytes]], *, behind: int = 0) -> bytes:
+    """Return a log with these (offset in the file, bytes) still to be written.
+
+    Places of data count from the log's beginning, or from ``behind`` bytes after it.
+    """
     head = struct.pack("<IIIBIBQII", 0x01110003, 0, len(writes), 0, 145, 0, 0, 0, 0)
     entries, blob, at = b"", b"", 34 + 28 * len(writes)
     for target, data in writes:
-        entry = struct.pack("<IQIQI", 0, target, len(data), at + len(blob), crc32(data))
+        entry = struct.pack("<IQIQI", 0, target, len(data), at + len(blob) - behind, crc32(data))
         entries += sealed(entry, 0)
         blob += data
     return (sealed(head, 4) + entries + blob).ljust(PAGE, b"\0")

@@ -26,7 +26,7 @@ from kensho.appliances.hyperv.xml_tree import from_xml
 from kensho.appliances.origin import Origin
 from kensho.appliances.ovf.elements import Notes
 from kensho.appliances.package import Package
-from kensho.appliances.store import Store, folder_store, open_file
+from kensho.appliances.store import Store, find, folder_store, open_file
 from kensho.appliances.xmlsafe import MAX_XML, parse_xml
 from kensho.model.errors import KenshoError, LimitError, UnsafePathError, UsageError
 from kensho.model.finding import Finding, Severity
@@ -70,7 +70,9 @@ def open_hyperv(origin: Origin, selection: Selection) -> Package:
     except BaseException:
         store.close()
         raise
-    return dataclasses.replace(package, beside=lambda file_id: _siblings(package, store, file_id))
+    return dataclasses.replace(
+        package, beside=lambda file_id: _siblings(package, store, with_index, file_id)
+    )
 
 
 def _store(origin: Origin) -> tuple[Store, str]:
@@ -116,14 +118,23 @@ def _checkpoints(index: Index, store: Store) -> Iterator[Snapshot]:
         yield Snapshot(title or stem, stem)
 
 
-def _siblings(package: Package, store: Store, file_id: str) -> Callable[[str], ByteSource]:
-    """Return what opens a file beside a disk: in its own folder."""
+def _siblings(
+    package: Package, store: Store, index: Index, file_id: str
+) -> Callable[[str], ByteSource]:
+    """Return what opens a disk's parent: in the disk's own folder, else anywhere in the export.
+
+    Names are not case-sensitive on a host, and a checkpoint's disk may be in another folder.
+    """
     file = package.appliance.file(file_id)
     folder = "" if file is None else posixpath.dirname(file.href)
 
     def opened(name: str) -> ByteSource:
         if name.startswith("/") or ".." in name.split("/"):
             raise UnsafePathError(f"refers to a file outside its folder: {name!r}", path=store.path)
-        return open_file(store, posixpath.join(folder, name))
+        near = posixpath.join(folder, name)
+        if find(store, near) is None:
+            found, there, _ = index.locate(near, store)
+            near = found if there else near
+        return open_file(store, near)
 
     return opened

@@ -50,7 +50,7 @@ class _Header:
     sequence: int
     version: int
     log: int
-    log_size: int
+    log_head: int
 
 
 @dataclass(slots=True)
@@ -113,9 +113,9 @@ def _header(view: View) -> _Header:
         if view.source.size < offset + on_disk.HEADER.size:
             continue
         data = view.read(offset, on_disk.HEADER.size, "the header")
-        mark, crc, sequence, version, _, _, _, log, log_size, _ = on_disk.HEADER.unpack(data)
+        mark, crc, sequence, version, _, _, _, log, _, log_head = on_disk.HEADER.unpack(data)
         if mark == on_disk.HEADER_SIGNATURE and crc == on_disk.checksum(data, 4):
-            found.append(_Header(offset, sequence, version, log, log_size))
+            found.append(_Header(offset, sequence, version, log, log_head))
     if not found:
         raise CorruptError(
             "neither of the two headers is whole", path=path, offset=0, field="header",
@@ -162,11 +162,19 @@ def _log(view: View, header: _Header) -> list[tuple[int, bytes]]:
         total += size
         if total > MAX_LOG or target + size > view.source.size:
             raise _stuck(path, at, "an entry of the log leads out of the file")
-        written = view.read(header.log + inside, size, "what the log wrote")
-        if zlib.crc32(written) != data_crc:
-            raise _stuck(path, header.log + inside, "what the log wrote is damaged")
+        written = _written(view, header, inside, size, data_crc)
         writes.append((target, written))
     return writes
+
+
+def _written(view: View, header: _Header, inside: int, size: int, crc: int) -> bytes:
+    """Return the bytes of a write, of which the checksum tells where ``inside`` counts from."""
+    for start in (header.log, header.log + header.log_head):
+        if start + inside + size <= view.source.size:
+            data = view.read(start + inside, size, "what the log wrote")
+            if zlib.crc32(data) == crc:
+                return data
+    raise _stuck(view.path, header.log, "what the log wrote is damaged")
 
 
 def _applied(view: View, writes: list[tuple[int, bytes]]) -> View:

@@ -88,3 +88,14 @@ def test_features_15_make_vmxnet2_of_vmxnet_alone(
     package = open_package(vmx(tmp_path, nic=word))
     package.close()
     assert package.appliance.machines[0].nics[0].model is model
+
+
+def test_inspect_shows_what_a_machine_has_of_its_host(kensho: Kensho, tmp_path: Path) -> None:
+    path = tmp_path / "100.conf"
+    path.write_text(
+        "name: gpu\nmemory: 512\nostype: l26\nboot: order=net0\nhostpci0: 0000:3b:00.0,x-vga=1\n[before]\nname: gpu\n"
+    )
+    _, out, _ = kensho("inspect", path)
+    assert "0000:3b:00.0" in out
+    assert "snapshot" in out
+    assert "before" in out

@@ -175,4 +175,10 @@ def _devices(machine: Machine, appliance: Appliance) -> object:
             nic.mac or "",
             escape(nic.network) + ("" if nic.connected else " (disconnected)"),
         )
+    for device in machine.host_devices:
+        rows.add_row("host's", device.kind.value, "", escape(device.name))
+    for folder in machine.shared_folders:
+        rows.add_row("shared folder", "", "", escape(folder.name))
+    for snapshot in machine.snapshots:
+        rows.add_row("snapshot", "", "", escape(snapshot.name))
     return rows

@@ -10,7 +10,7 @@ from kensho.model.finding import Finding
 from kensho.model.host_side import Clock, HostDeviceKind
 from kensho.model.machine import Machine
 
-_LISTED = 8
+_LISTED, _LONG = 8, 60
 
 
 def check(journey: Journey) -> Iterator[Finding]:
@@ -84,4 +84,5 @@ def _clock(before: Machine, after: Machine) -> Iterator[Finding]:
 
 
 def _some(words: list[str]) -> str:
-    return ", ".join(words[:_LISTED]) + (" …" if len(words) > _LISTED else "")
+    shown = [w if len(w) <= _LONG else f"{w[:_LONG]}…" for w in words[:_LISTED]]
+    return ", ".join(shown) + (" …" if len(words) > _LISTED else "")

@@ -6,6 +6,8 @@ source) and the API's OpenAPI. Machines are q35, so there is no IDE; bus ``scsi`
 
 from __future__ import annotations
 
+import msgspec
+
 from kensho.model.machine import ControllerModel as C
 from kensho.model.machine import NicModel
 from kensho.model.units import TIB
@@ -76,7 +78,7 @@ PLATFORM = Platform(
             title="OCI image with the disks, VirtualMachine, script to push it",
             disk=_DISK,
             # What such a machine writes is gone when it stops.
-            carries=CARRIES,
+            carries=msgspec.structs.replace(CARRIES, origin=True),
             container="kensho.appliances.oci.containerdisk:write_containerdisk",
             render="kensho.appliances.oci.containerdisk:render",
             suffix="oci.tar",

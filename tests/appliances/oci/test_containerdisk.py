@@ -60,6 +60,7 @@ def source(tmp_path):
 @pytest.fixture
 def made(source, tmp_path):
     plan = make_plan(Request(str(source), "kubevirt", form="containerdisk"), out=tmp_path / "out")
+    assert "KF-516" in {f.code for f in plan.findings}
     result = run_plan(plan, tmp_path / "out")
     assert result.check == "ok"
     return tmp_path / "out" / "web.oci.tar"
@@ -128,7 +129,7 @@ def test_same_input_same_bytes(source, made, tmp_path):
 def test_it_is_read_back_as_the_machine(source, made):
     with_source, back = open_package(source), open_package(made)
     try:
-        assert back.kind == "oci"
+        assert back.kind == "containerdisk"
         (one,), (other,) = with_source.appliance.machines, back.appliance.machines
         for field in ("name", "cpu", "memory", "firmware"):
             assert getattr(one, field) == getattr(other, field)
@@ -156,7 +157,7 @@ def test_skopeo_takes_it(made, tmp_path):
     for place in (tmp_path / "folder", tmp_path / "docker.tar"):
         package = open_package(place)
         try:
-            assert package.kind == "oci"
+            assert package.kind == "containerdisk"
             assert len(package.appliance.machines[0].disks) == 2
         finally:
             package.close()

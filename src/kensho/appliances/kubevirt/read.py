@@ -252,7 +252,7 @@ def _drives(
                 read_only=target.get("readonly") is True,
                 shared=value.get("shareable") is True,
                 cache=text(value.get("cache")),
-                nonpersistent=volume.kind in {"ephemeral", "containerDisk", "emptyDisk"},
+                nonpersistent=volume.kind == "ephemeral",
             )
         )
     for name, value in volumes.items():

@@ -20,11 +20,12 @@ from kensho.appliances.names import dns_label, file_stem
 from kensho.appliances.package import DiskJob, Document, PlacedDisk
 from kensho.disks import create_disk
 from kensho.model.appliance import Appliance
+from kensho.model.origin import dump_origin
 from kensho.storage.file import FileSink
 from kensho.storage.oci_layout import OciArchive
 from kensho.storage.tar_headers import DIRECTORY, Member, headers
 
-LABEL = "kensho.kubevirt.manifest"
+LABEL, NOTE = "kensho.kubevirt.manifest", "kensho.origin"
 IMAGE = "@IMAGE@"  #: what the script puts the image's name in place of
 _QEMU = 107
 SUFFIX = "oci.tar"
@@ -71,6 +72,8 @@ def write_containerdisk(
         for job in jobs
     ]
     labels = {LABEL: to_yaml([value]).decode()}
+    if appliance.origin is not None:
+        labels[NOTE] = dump_origin(appliance.origin)
     archive.finish(name=stem, settings={"Labels": labels})
     return tuple(placed)
 

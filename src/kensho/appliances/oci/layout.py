@@ -19,7 +19,7 @@ from kensho.model.errors import CorruptError, LimitError, UnsupportedError
 from kensho.storage import ByteSource
 from kensho.storage.gzip import MAGIC, GzipSource
 
-_MOST_JSON = 4 << 20
+_MOST_JSON = 32 << 20  # a label of the configuration has the note of where a machine came from
 _MOST_LAYERS = 500
 _MOST_INDEXES = 4
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")

@@ -5,20 +5,25 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 
+import msgspec
+
 from kensho.appliances.assemble import assemble
 from kensho.appliances.image.open import open_disk_in
 from kensho.appliances.kubevirt.open import open_documents
 from kensho.appliances.kubevirt.values import mapping, text
-from kensho.appliances.oci.containerdisk import LABEL
+from kensho.appliances.oci.containerdisk import LABEL, NOTE
 from kensho.appliances.oci.layout import open_layer, read_image
 from kensho.appliances.origin import Origin
 from kensho.appliances.package import Package
 from kensho.appliances.store import Store, missing, tar_store
 from kensho.appliances.yamlsafe import load_all
 from kensho.model.errors import PackageError, UnsupportedError
+from kensho.model.origin import try_origin
 from kensho.model.selection import Selection
 from kensho.storage import ByteSource, TarMember, WindowSource, read_members
 
+#: Of images that kensho wrote: the form they were written as.
+KIND = "containerdisk"
 _FOLDER = "disk/"
 
 
@@ -48,11 +53,16 @@ def open_image(origin: Origin, _selection: Selection) -> Package:
             for member in _members(layer):
                 disks[member.name.removeprefix(_FOLDER)] = (layer, member)
         store = _store(outer, disks, opened)
-        manifest = text(mapping(image.config, "config", "Labels").get(LABEL))
+        labels = mapping(image.config, "config", "Labels")
+        manifest, note = text(labels.get(LABEL)), text(labels.get(NOTE))
         if manifest:
             documents = load_all(manifest.encode(), origin.path)
             appliance, findings = open_documents(documents, store, origin.path, origin.stem)
-            return assemble("oci", origin.path, appliance, store, findings)
+            if note:
+                found, more = try_origin(lambda: note, path=origin.path)
+                appliance = msgspec.structs.replace(appliance, origin=found)
+                findings = [*findings, *more]
+            return assemble(KIND, origin.path, appliance, store, findings)
         return open_disk_in(store, origin, _only(disks, origin.path), "oci")
     except BaseException:
         _close(outer, opened)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from kensho.appliances.kubevirt.write import attachment
 from kensho.appliances.names import dns_label, file_stem
-from kensho.convert.rules.journey import Journey, note
+from kensho.convert.rules.journey import Journey, note, warning
 from kensho.model.finding import Finding
 
 
@@ -15,6 +15,13 @@ def check(journey: Journey) -> Iterator[Finding]:
     if journey.platform.name != "kubevirt":
         return
     name = dns_label(file_stem(journey.after.name), 48)
+    if journey.form.container:
+        yield warning(
+            "KF-516",
+            "what the machine writes to its disks is gone when it stops: they are a container's",
+            name,
+            "use --form datavolumes for a machine that keeps what it writes",
+        )
     for before, after in journey.machines():
         if name != before.name:
             yield note("KF-507", f"the machine is called {name} in the cluster", before.name)

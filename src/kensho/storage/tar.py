@@ -21,6 +21,8 @@ from kensho.model.errors import (
     UnsupportedError,
 )
 from kensho.storage.sparse import SparseSource
+from kensho.storage.tar_sparse import PREFIX, map_of_header, map_of_records
+from kensho.storage.tar_sparse import number as _number
 from kensho.storage.window import WindowSource
 
 if TYPE_CHECKING:
@@ -34,7 +36,6 @@ _LINKS = frozenset({b"1", b"2"})
 _CHECKSUM = slice(148, 156)
 _OCTAL = b"01234567"
 _CONTROL = re.compile(r"[\x00-\x1f]")
-_MAX_PIECES = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class TarMember:
     """A member: its data are ``size`` bytes from ``offset`` of the archive.
 
     ``mtime`` in seconds since 1970, 0 when the header has none that can be read. A sparse member
-    (GNU's type S, made by ``tar -S``) has ``pieces``: (offset in the file, bytes) of the parts that
+    (made by ``tar -S`` and bsdtar) has ``pieces``: (offset in the file, bytes) of the parts that
     are stored one after the other from ``offset``; the rest of its ``size`` bytes is zero.
     """
 
@@ -105,7 +106,7 @@ def iterate_members(
         size = _size(header, source.name, position)
         data = position + BLOCK
         if kind in {b"x", b"g", b"L", b"K"}:
-            extra |= _extra(source, kind, data, size, position)
+            extra |= _extra(source, kind, data, size, position, sparse=sparse)
             position = data + _padded(size)
             continue
         if skip_links and kind in _LINKS:
@@ -113,18 +114,18 @@ def iterate_members(
             position = data  # whatever its size says, nothing follows a link
             continue
         size = _pax_size(extra, size, source.name, position)
-        pieces: tuple[tuple[int, int], ...] | None = None
+        parts = None
         if sparse and kind == b"S":
-            pieces, real, data = _sparse_map(source, header, position)
+            parts = map_of_header(source, header, size, position)
             header = header[:156] + b"0" + header[157:]
-            if sum(length for _, length in pieces) != size:
-                raise CorruptError(
-                    "a sparse member's parts are not its size", path=source.name, offset=position
-                )
-            size = real
+        elif sparse and kind in {b"\0", b"0"}:
+            parts = map_of_records(source, extra, data, size)
+        if parts is not None:
+            data, size = parts.offset, parts.size
+            extra |= {"path": path} if (path := extra.get(f"{PREFIX}name")) is not None else {}
         member = _member(header, extra, data, size, source.name, position)
-        if pieces is not None:
-            member = dataclasses.replace(member, pieces=pieces)
+        if parts is not None:
+            member = dataclasses.replace(member, pieces=parts.pieces)
         extra = {}
         if data + member.stored > source.size:
             raise TruncatedError(
@@ -153,44 +154,6 @@ def open_member(archive: ByteSource, member: TarMember) -> ByteSource:
     return SparseSource(window, member.pieces, member.size)
 
 
-def _sparse_map(
-    source: ByteSource, header: bytes, position: int
-) -> tuple[tuple[tuple[int, int], ...], int, int]:
-    """Return a sparse member's pieces, the size of the file, and where its data begin.
-
-    GNU's old format: 4 pairs in the header, 21 in each block that follows, a flag behind each
-    group that says whether another one comes, and the file's size behind the first.
-    """
-    name = source.name
-    real = _number(header[483:495], name, position, "realsize")
-    pairs = list(_pairs(header[386:482], name, position))
-    more, data = header[482], position + BLOCK
-    while more:
-        block = source.read_at(data, BLOCK)
-        pairs += _pairs(block[:504], name, data)
-        more, data = block[504], data + BLOCK
-        if len(pairs) > _MAX_PIECES:
-            raise LimitError(f"more than {_MAX_PIECES} parts", path=name, offset=position)
-    end = 0
-    for at, length in pairs:
-        if at < end or at + length > real:
-            raise CorruptError(
-                "a sparse member's parts overlap or are outside", path=name, offset=position
-            )
-        end = at + length
-    return tuple(pair for pair in pairs if pair[1]), real, data
-
-
-def _pairs(group: bytes, name: str, position: int) -> Iterator[tuple[int, int]]:
-    for at in range(0, len(group), 24):
-        if not any(group[at : at + 24]):
-            return
-        yield (
-            _number(group[at : at + 12], name, position, "sparse offset"),
-            _number(group[at + 12 : at + 24], name, position, "sparse length"),
-        )
-
-
 def checksum(header: bytes) -> int:
     """Return a header's checksum: the sum of its bytes with the field itself as blanks."""
     return sum(header) - sum(header[_CHECKSUM]) + 8 * 0x20
@@ -212,17 +175,6 @@ def _verify(header: bytes, name: str, position: int) -> None:
         raise CorruptError("header checksum is wrong", path=name, offset=position, field="chksum")
 
 
-def _number(field: bytes, name: str, position: int, what: str) -> int:
-    if field[0] == 0x80:  # GNU base-256
-        return int.from_bytes(field[1:], "big")
-    text = field.strip(b" \0")
-    if not text:
-        return 0
-    if text.strip(_OCTAL):
-        raise CorruptError("not an octal number", path=name, offset=position, field=what)
-    return int(text, 8)
-
-
 def _size(header: bytes, name: str, position: int) -> int:
     return _number(header[124:136], name, position, "size")
 
@@ -235,7 +187,9 @@ def _text(raw: bytes) -> str:
         return raw.decode("latin-1")  # loses nothing and never fails
 
 
-def _extra(source: ByteSource, kind: bytes, data: int, size: int, position: int) -> dict[str, str]:
+def _extra(
+    source: ByteSource, kind: bytes, data: int, size: int, position: int, *, sparse: bool
+) -> dict[str, str]:
     if size > _MAX_EXTRA:
         raise LimitError(f"extended header of {size} bytes", path=source.name, offset=position)
     body = source.read_at(data, size)
@@ -243,10 +197,10 @@ def _extra(source: ByteSource, kind: bytes, data: int, size: int, position: int)
         return {"path": _text(body)}
     if kind == b"K":
         return {}  # a long link target; the link itself is refused
-    return _pax_records(body, source.name, data)
+    return _pax_records(body, source.name, data, sparse=sparse)
 
 
-def _pax_records(body: bytes, name: str, offset: int) -> dict[str, str]:
+def _pax_records(body: bytes, name: str, offset: int, *, sparse: bool) -> dict[str, str]:
     records: dict[str, str] = {}
     at = 0
     while at < len(body) and body[at] != 0:
@@ -258,9 +212,9 @@ def _pax_records(body: bytes, name: str, offset: int) -> dict[str, str]:
         key, equals, value = record[:-1].partition(b"=")
         if end <= blank + 1 or end > len(body) or record[-1:] != b"\n" or not equals:
             raise CorruptError("malformed pax record", path=name, offset=offset + at)
-        if key.startswith(b"GNU.sparse"):
+        if key.startswith(b"GNU.sparse") and not sparse:
             raise UnsupportedError("GNU sparse member", path=name, offset=offset + at)
-        if b"\0" in value and key == b"path":
+        if b"\0" in value and key in {b"path", b"GNU.sparse.name"}:
             raise UnsafePathError("a member name contains NUL", path=name, offset=offset + at)
         records[key.decode("latin-1")] = _text(value)
         at = end

@@ -15,6 +15,7 @@ from kensho.storage.file import FileSink
 LIBVIRT = b'{"provider": "libvirt", "format": "qcow2", "virtual_size": 1}'
 VAGRANTFILE = b"""# -*- mode: ruby -*-
 Vagrant.configure("2") do |config|
+  config.vm.guest = :debian
   config.vm.base_mac = "080027AABBCC"  # of the first adapter
   config.vm.provider :virtualbox do |v|
     v.memory = 333
@@ -58,7 +59,8 @@ def box(path: Path, files: Mapping[str, bytes | Path], mode: str = "w") -> Path:
 
 
 def gnu_tar(path: Path, folder: Path, *words: str) -> Path:
-    """Pack a folder's files with GNU tar, as the tools of libvirt boxes do."""
-    tar = shutil.which("tar") or "tar"
+    """Pack a folder's files with GNU tar, as the tools of libvirt boxes do, or with bsdtar."""
+    tar = "bsdtar" if "bsdtar" in words else shutil.which("tar") or "tar"
+    words = tuple(word for word in words if word != "bsdtar")
     subprocess.run([tar, "-C", str(folder), "-cf", str(path), *words], check=True)
     return path

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,7 @@ def test_a_libvirt_box_and_its_vagrantfile(tmp_path: Path) -> None:
     assert machine.firmware.kind is Firmware.UEFI
     assert machine.controllers[0].model is ControllerModel.AHCI
     assert machine.nics[0].model is NicModel.E1000
+    assert machine.guest.id == "linux"
     assert package.findings == ()
     (extra,) = package.appliance.extras
     assert (extra.dialect, extra.text) == ("vagrant", VAGRANTFILE.decode())
@@ -117,7 +119,22 @@ def test_several_disks_of_version_2(tmp_path: Path) -> None:
     package.close()
 
 
-@pytest.mark.parametrize("words", [("-z",), ("-S",), ("-S", "-z"), ()])
+_PAX = ("--format=posix", "-S")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("-z",),
+        ("-S",),
+        ("-S", "-z"),
+        (),
+        (*_PAX, "--sparse-version=1.0"),
+        (*_PAX, "--sparse-version=0.1"),
+        ("bsdtar",),
+        ("bsdtar", "-z"),
+    ],
+)
 def test_boxes_that_gnu_tar_packs(tmp_path: Path, words: tuple[str, ...]) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
@@ -131,6 +148,8 @@ def test_boxes_that_gnu_tar_packs(tmp_path: Path, words: tuple[str, ...]) -> Non
             file.write(bytes([place]) * 4096)
         file.truncate(8 << 20)
     path = tmp_path / "gnu.box"
+    if "bsdtar" in words and shutil.which("bsdtar") is None:
+        pytest.skip("bsdtar is not installed")
     gnu_tar(path, folder, *words, "./Vagrantfile", "./box.img", "./metadata.json")
     package = open_package(path)
     assert package.kind == "vagrant"

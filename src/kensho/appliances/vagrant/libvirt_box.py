@@ -20,6 +20,7 @@ from kensho.model.machine import (
     Disk,
     Firmware,
     FirmwareSettings,
+    GuestOs,
     Machine,
     Memory,
     Nic,
@@ -31,6 +32,15 @@ from kensho.platforms.words import meaning
 
 NETWORK = "vagrant-libvirt"  #: what the plugin calls the network it makes
 _DEFAULT_MEMORY_MB, _MOST_MEMORY_MB, _MOST_CPUS = 512, 1 << 31, 4096
+#: What Vagrant calls a family of guests (config.vm.guest); most boxes leave it to detection.
+_GUESTS = {
+    **dict.fromkeys(("linux", "debian", "ubuntu", "redhat", "fedora", "suse", "arch"), "linux"),
+    "alpine": "alpine",
+    "freebsd": "freebsd",
+    "openbsd": "openbsd",
+    "netbsd": "netbsd",
+    "windows": "windows",
+}
 _PER_CONTROLLER = {ControllerModel.VIRTIO_BLK: 1, ControllerModel.AHCI: 6, ControllerModel.IDE: 2}
 
 
@@ -64,6 +74,7 @@ def read_libvirt(
         ),
         memory=Memory(memory * MIB),
         firmware=settings,
+        guest=GuestOs(_GUESTS.get(vagrantfile.config.get("vm.guest", ""), "other")),
         controllers=controllers,
         drives=drives,
         nics=(Nic("nic0", nic, NETWORK, vendor_model=said.get("nic_model_type", "")),),

@@ -173,3 +173,39 @@ def test_a_time_that_ustar_cannot_say(mtime):
     with tarfile.open(fileobj=io.BytesIO(bytes(sink.data))) as archive:
         assert 0 <= archive.getmember("a").mtime < 8**11
     assert read_members(MemorySource(bytes(sink.data)))[0].name == "a"
+
+
+@pytest.mark.parametrize("record", [b"9 mtime1=2\n", b"302atime=1\n", b"=1\n"])
+def test_a_pax_record_without_its_length_is_refused(record):
+    """A second one like that was read again and again, for ever."""
+    body = b"11 a=bcdef\n" + record
+    archive = pack_header(b"x", len(body), 0, b"x") + body.ljust(512, b"\0")
+    archive += pack_header(b"a", 0, 0) + bytes(1024)
+    with pytest.raises(CorruptError):
+        read_members(MemorySource(archive))
+
+
+@pytest.mark.parametrize(
+    ("records", "error"),
+    [
+        ({"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}, CorruptError),
+        ({"GNU.sparse.map": "0,4,2,4", "GNU.sparse.size": "9"}, CorruptError),
+        ({"GNU.sparse.map": "0,4,8", "GNU.sparse.size": "9"}, CorruptError),
+        ({"GNU.sparse.map": "0,x", "GNU.sparse.size": "9"}, CorruptError),
+        ({"GNU.sparse.map": "0,4", "GNU.sparse.size": "2"}, CorruptError),
+        ({"GNU.sparse.offset": "0", "GNU.sparse.numbytes": "4"}, UnsupportedError),
+        ({"GNU.sparse.map": "0,8", "GNU.sparse.size": "8", "GNU.sparse.name": "../a"},
+         UnsafePathError),
+    ],
+)  # fmt: skip
+def test_maps_of_sparse_members_that_cannot_be(records, error):
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        info = tarfile.TarInfo("a")
+        info.size = 8
+        info.pax_headers = records
+        archive.addfile(info, io.BytesIO(b"12345678"))
+    with pytest.raises(error):
+        read_members(MemorySource(made.getvalue()), sparse=True)
+    with pytest.raises(UnsupportedError):
+        read_members(MemorySource(made.getvalue()))

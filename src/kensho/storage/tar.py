@@ -36,6 +36,7 @@ _LINKS = frozenset({b"1", b"2"})
 _CHECKSUM = slice(148, 156)
 _OCTAL = b"01234567"
 _CONTROL = re.compile(r"[\x00-\x1f]")
+_NAME = f"{PREFIX}name"  #: of a sparse member, whose own is made up
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -114,25 +115,15 @@ def iterate_members(
             position = data  # whatever its size says, nothing follows a link
             continue
         size = _pax_size(extra, size, source.name, position)
-        parts = None
-        if sparse and kind == b"S":
-            parts = map_of_header(source, header, size, position)
-            header = header[:156] + b"0" + header[157:]
-        elif sparse and kind in {b"\0", b"0"}:
-            parts = map_of_records(source, extra, data, size)
-        if parts is not None:
-            data, size = parts.offset, parts.size
-            extra |= {"path": path} if (path := extra.get(f"{PREFIX}name")) is not None else {}
-        member = _member(header, extra, data, size, source.name, position)
-        if parts is not None:
-            member = dataclasses.replace(member, pieces=parts.pieces)
+        member = _sparse_member(source, header, extra, data, size) if sparse else None
+        member = member or _member(header, extra, data, size, source.name, position)
         extra = {}
-        if data + member.stored > source.size:
+        if member.offset + member.stored > source.size:
             raise TruncatedError(
                 f"member {member.name!r} needs {member.stored} bytes, the archive ends after"
-                f" {source.size - data}",
+                f" {source.size - member.offset}",
                 path=source.name,
-                offset=data,
+                offset=member.offset,
             )
         if member.name in seen:
             raise PackageError(f"two members are called {member.name!r}", path=source.name)
@@ -142,7 +133,7 @@ def iterate_members(
         if distinct:
             seen.add(member.name)
         yield member
-        position = data + _padded(member.stored)
+        position = member.offset + _padded(member.stored)
 
 
 def open_member(archive: ByteSource, member: TarMember) -> ByteSource:
@@ -152,6 +143,23 @@ def open_member(archive: ByteSource, member: TarMember) -> ByteSource:
     if member.pieces is None:
         return window
     return SparseSource(window, member.pieces, member.size)
+
+
+def _sparse_member(
+    source: ByteSource, header: bytes, extra: dict[str, str], data: int, size: int
+) -> TarMember | None:
+    """Return the member when it is a sparse one; its header is right in front of ``data``."""
+    kind, position = header[156:157], data - BLOCK
+    if kind == b"S":
+        parts = map_of_header(source, header, size, position)
+    elif kind in {b"\0", b"0"} and (found := map_of_records(source, extra, data, size)):
+        parts = found
+    else:
+        return None
+    named = extra | {"path": extra[_NAME]} if _NAME in extra else extra
+    plain = header[:156] + b"0" + header[157:]
+    member = _member(plain, named, parts.offset, parts.size, source.name, position)
+    return dataclasses.replace(member, pieces=parts.pieces)
 
 
 def checksum(header: bytes) -> int:
@@ -210,7 +218,9 @@ def _pax_records(body: bytes, name: str, offset: int, *, sparse: bool) -> dict[s
         end = at + length
         record = body[blank + 1 : end]
         key, equals, value = record[:-1].partition(b"=")
-        if end <= blank + 1 or end > len(body) or record[-1:] != b"\n" or not equals:
+        # Without digits the next record would be this one, for ever.
+        is_cut = not length or end <= blank + 1 or end > len(body)
+        if is_cut or record[-1:] != b"\n" or not equals:
             raise CorruptError("malformed pax record", path=name, offset=offset + at)
         if key.startswith(b"GNU.sparse") and not sparse:
             raise UnsupportedError("GNU sparse member", path=name, offset=offset + at)

@@ -70,3 +70,28 @@ disk = [ 'a.img,raw,xvda,rw', 'b.img,raw,xvde,ro' ]
     assert "vdev=xvda, access=rw" in written
     assert "vdev=xvde, access=ro" in written
     assert "bios" not in written
+
+
+@pytest.mark.parametrize(("kind", "machine"), [("linux", "xenpv"), ("xenpvh", "xenpvh")])
+def test_a_paravirtualized_domain_of_libvirt_stays_one(
+    source: Path, tmp_path: Path, kind: str, machine: str
+) -> None:
+    domain = source.parent / "guest.xml"
+    domain.write_text(
+        f"""<domain type='xen'><name>guest</name><memory unit='MiB'>256</memory><vcpu>1</vcpu>
+        <bootloader>/usr/bin/pygrub</bootloader>
+        <os><type machine='{machine}'>{kind}</type><cmdline>console=hvc0 a="b"</cmdline></os>
+        <devices><disk type='file' device='disk'><driver name='qemu' type='raw'/>
+        <source file='a.img'/><target dev='xvda' bus='xen'/></disk></devices></domain>"""
+    )
+    run_plan(make_plan(Request(source=str(domain), target="xen")), tmp_path / "out")
+    lines = (tmp_path / "out" / "guest.cfg").read_text().splitlines()
+    assert f'type = "{"pvh" if machine == "xenpvh" else "pv"}"' in lines
+    assert 'bootloader = "/usr/bin/pygrub"' in lines
+    assert 'cmdline = "console=hvc0 a=\\"b\\""' in lines
+    request = Request(source=str(domain), target="xen", form="libvirt")
+    run_plan(make_plan(request), tmp_path / "domain")
+    (again,) = open_package(tmp_path / "domain" / "guest.xml").appliance.machines
+    kept = {e.where: e.text for e in again.extras if e.dialect == "xen"}
+    assert kept["pv/bootloader"] == '"/usr/bin/pygrub"'
+    assert kept["pv/cmdline"] == '"console=hvc0 a=\\"b\\""'

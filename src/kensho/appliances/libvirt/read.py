@@ -19,6 +19,7 @@ from kensho.appliances.libvirt.firmware import read_firmware
 from kensho.appliances.libvirt.host_side import add_host_side
 from kensho.appliances.libvirt.notes import Notes, children, text_of, value
 from kensho.appliances.libvirt.write import KENSHO_NS, OSINFO_NS, libvirt_name
+from kensho.appliances.xen.domain import paravirtual_extras
 from kensho.model import guest_os
 from kensho.model.appliance import Appliance, Network
 from kensho.model.errors import CorruptError, LimitError, UnsupportedError
@@ -88,7 +89,7 @@ def read_domain(root: etree._Element, notes: Notes, *, fallback: str) -> Applian
         others=others.others,
         annotation=root.findtext("description") or "",
         hardware_versions=(kind,) if kind else (),
-        extras=tuple(notes.extras),
+        extras=(*notes.extras, *(paravirtual_extras(root) if notes.keeps else ())),
     )
     machine = add_host_side(machine, root)
     networks = dict.fromkeys(nic.network for nic in nics if nic.network)

@@ -216,3 +216,20 @@ def test_the_table_lists_every_rule_file() -> None:
     folder = Path(__file__).parents[2] / "src/kensho/convert/rules"
     files = {p.stem for p in folder.glob("*.py")} - {"__init__", "journey"}
     assert files == {rule.__module__.rpartition(".")[2] for rule in RULES}
+
+
+def test_xen_shows_four_drives_to_a_guest_without_drivers() -> None:
+    def with_disks(count: int, guest: str) -> Appliance:
+        base = appliance(machine(guest=guest))
+        (one,) = base.machines
+        first = one.disks[0]
+        disks = tuple(
+            msgspec.structs.replace(first, id=f"d{n}", name="", unit=n) for n in range(count)
+        )
+        return appliance(msgspec.structs.replace(one, drives=disks))
+
+    for target in ("xen", "xenserver"):
+        assert "d4" in findings(with_disks(5, "win2k22"), target)["KF-486"].message
+        assert "KF-486" not in findings(with_disks(4, "win2k22"), target)
+        assert "KF-486" not in findings(with_disks(5, "debian12"), target)
+        assert "KF-360" not in findings(with_disks(2, "win2k22"), target)

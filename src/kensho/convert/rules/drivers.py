@@ -14,7 +14,7 @@ from kensho.model import guest_os
 from kensho.model.finding import Finding
 from kensho.model.guest_os import Generation
 from kensho.model.machine import ControllerModel as C
-from kensho.model.machine import NicModel
+from kensho.model.machine import Floppy, Machine, NicModel
 
 _PARAVIRTUAL: frozenset[C | NicModel] = frozenset(
     {C.VIRTIO_SCSI, C.VIRTIO_BLK, C.PVSCSI, C.XEN_VBD}
@@ -31,8 +31,20 @@ LACKS: dict[Generation, frozenset[C | NicModel]] = {
     Generation.LINUX_OLD: (_PARAVIRTUAL - {C.VIRTIO_BLK, NicModel.VIRTIO}) | _HYPERV | {C.NVME},
     Generation.SOLARIS: _PARAVIRTUAL | _HYPERV,
 }
-#: Xen shows every disk as an emulated IDE disk too, until the guest's own driver takes over.
-_HAS_STAND_IN = frozenset({"xenserver"})
+#: Xen shows the first disks as emulated IDE disks too, until the guest's own driver takes over, and
+#: XenServer an emulated adapter for each of its own.
+_STAND_INS: dict[str, frozenset[C | NicModel]] = {
+    "xenserver": frozenset({C.XEN_VBD, NicModel.XEN}),
+    "xen": frozenset({C.XEN_VBD}),
+}
+_EMULATED_BY_XEN = 4
+
+
+def _far_drives(machine: Machine) -> list[str]:
+    """Return the drives behind those that Xen's emulated chip has."""
+    own = {c.id for c in machine.controllers if c.model is C.XEN_VBD}
+    drives = [d for d in machine.drives if not isinstance(d, Floppy) and d.controller in own]
+    return [d.name or d.id for d in drives if d.unit >= _EMULATED_BY_XEN]
 
 
 def check(journey: Journey) -> Iterator[Finding]:
@@ -44,8 +56,17 @@ def check(journey: Journey) -> Iterator[Finding]:
         new -= {c.model for c in before.controllers}
         new -= {n.model for n in before.nics}
         lacks = LACKS.get(guest_os.generation(row.id), frozenset())
-        missing = sorted(model.value for model in new & lacks)
-        if missing and journey.platform.name not in _HAS_STAND_IN:
+        stand_ins = _STAND_INS.get(journey.platform.name, frozenset())
+        missing = sorted(model.value for model in (new & lacks) - stand_ins)
+        if C.XEN_VBD in new & lacks & stand_ins and (far := _far_drives(after)):
+            yield warning(
+                "KF-486",
+                f"{', '.join(far)}: Xen shows a guest without Xen's drivers its first"
+                f" {_EMULATED_BY_XEN} drives only",
+                after.name,
+                "install Xen's drivers (XenServer's tools) in the guest; it boots without them",
+            )
+        if missing:
             is_windows = row.family == "windows"
             yield warning(
                 "KF-360" if is_windows else "KF-434",

@@ -23,6 +23,10 @@ app = App(
 VERBS = {
     "inspect": ("kensho.cli.inspect_:inspect", "Show what is in an appliance or disk image."),
     "plan": ("kensho.cli.plan:plan", "Show what a conversion will do, before it does it."),
+    "check": (
+        "kensho.cli.check:check",
+        "Tell whether a Linux guest starts elsewhere, without a start.",
+    ),
     "convert": ("kensho.cli.convert:convert", "Convert a machine, or run a plan."),
     "validate": ("kensho.cli.validate:validate", "Check an OVF package, and who will take it."),
     "fix": ("kensho.cli.fix:fix", "Mend an OVF package, for some targets too."),

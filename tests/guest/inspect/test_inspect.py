@@ -18,6 +18,7 @@ from tests.guest.images_of import MIB, disk_of, ext, partitioned, put, run
 
 VERSION = "6.1.0-13-amd64"
 ROOT, BOOT = "aaaaaaaa-0000-4000-8000-000000000001", "aaaaaaaa-0000-4000-8000-000000000002"
+INSIDE = ("virtio_pci", "virtio_blk", "virtio_scsi", "sd_mod")
 LAYOUT = """label: gpt
 start=2048, size=32768, type=uefi
 start=40960, size=32768, type=linux
@@ -27,6 +28,9 @@ ALIASES = """alias pci:v00001AF4d00001001sv*sd*bc*sc*i* virtio_pci
 alias pci:v00001AF4d00001042sv*sd*bc*sc*i* virtio_pci
 alias pci:v00001AF4d00001000sv*sd*bc*sc*i* virtio_pci
 alias pci:v00001AF4d00001041sv*sd*bc*sc*i* virtio_pci
+alias pci:v00001AF4d00001004sv*sd*bc*sc*i* virtio_pci
+alias pci:v00001AF4d00001048sv*sd*bc*sc*i* virtio_pci
+alias virtio:d00000008v* virtio_scsi
 alias virtio:d00000002v* virtio_blk
 alias virtio:d00000001v* virtio_net
 alias pci:v*d*sv*sd*bc01sc06i01* ahci
@@ -45,7 +49,7 @@ def cpio(names: dict[str, bytes]) -> bytes:
     made = b""
     for name, data in {**names, "TRAILER!!!": b""}.items():
         raw = name.encode() + b"\0"
-        mode = 0o100644 if name != "TRAILER!!!" else 0
+        mode = {"TRAILER!!!": 0, "lib": 0o120777}.get(name, 0o100644)
         numbers = (1, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(raw), 0)
         made += b"070701" + b"".join(b"%08X" % n for n in numbers) + raw
         made += bytes(-len(made) % 4) + data
@@ -75,7 +79,7 @@ def guest(tmp_path: Path) -> Path:
     status = "Package: a\nStatus: install ok installed\n\nPackage: b\n"
     (tree / "var/lib/dpkg/status").write_text(status + "Status: deinstall ok config-files\n")
     modules = tree / f"lib/modules/{VERSION}"
-    names = ("virtio_pci", "virtio_blk", "virtio_net", "ahci", "libahci", "sd_mod")
+    names = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_scsi", "ahci", "libahci", "sd_mod")
     dep = "".join(f"kernel/{name}.ko:\n" for name in names)
     (modules / "modules.dep").write_text(
         dep.replace("ahci.ko:\nk", "ahci.ko: kernel/libahci.ko\nk", 1)
@@ -83,9 +87,9 @@ def guest(tmp_path: Path) -> Path:
     (modules / "modules.alias").write_text(ALIASES)
     (modules / "modules.builtin").write_text("")
     (boot / f"vmlinuz-{VERSION}").write_bytes(bzimage(VERSION))
-    inside = {f"usr/lib/modules/{VERSION}/kernel/{n}.ko": b"" for n in ("virtio_pci", "virtio_blk")}
+    inside = {f"usr/lib/modules/{VERSION}/kernel/{n}.ko": b"" for n in INSIDE}
     early = cpio({"kernel/x86/microcode/GenuineIntel.bin": b"m" * 100})
-    main = gzip.compress(cpio({"conf/initramfs.conf": b"", "lib": b"", **inside}))
+    main = gzip.compress(cpio({"conf/initramfs.conf": b"", "lib": b"usr/lib", **inside}))
     (boot / f"initrd.img-{VERSION}").write_bytes(early.ljust(1024, b"\0") + main)
     (boot / "grub").mkdir()
     (boot / "grub/grub.cfg").touch()
@@ -121,9 +125,11 @@ def test_a_debian_guest(guest: Path) -> None:
     (kernel,) = system.kernels
     assert (kernel.version, kernel.image) == (VERSION, f"/boot/vmlinuz-{VERSION}")
     assert (kernel.maker, kernel.packing, kernel.microcode) == ("initramfs-tools", "gzip", True)
-    assert (kernel.modules, kernel.problem) == (6, "")
+    assert (kernel.modules, kernel.problem) == (7, "")
     assert ControllerModel.AHCI not in kernel.controllers
+    assert ControllerModel.VIRTIO_BLK in kernel.controllers
     assert kernel.adapters == (NicModel.VIRTIO,)
+    assert kernel.initramfs_modules == 4
     codes = {f.code for f in report.findings}
     assert {"KF-605", "KF-608", "KF-609", "KF-610"} <= codes
 
@@ -136,6 +142,26 @@ def test_the_command_line(guest: Path, capsysbinary: pytest.CaptureFixture[bytes
     shown = capsysbinary.readouterr().out.decode()
     assert "Debian GNU/Linux 12" in shown
     assert VERSION in shown
+
+
+def test_check_tells_where_it_starts(
+    guest: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """A guest that has virtio's drivers alone: as a disk image it would get a SATA disk."""
+    assert run_cli(["check", str(guest), "--for", "kvm,hyperv", "--json"]) == 10
+    kvm, hyperv = json.loads(capsysbinary.readouterr().out)["verdicts"]
+    assert (kvm["target"], kvm["kernel"], kvm["starts"]) == ("kvm", VERSION, False)
+    assert kvm["disk"]["lacking"]
+    assert "virtio-blk" in kvm["instead"]
+    assert (hyperv["starts"], hyperv.get("instead")) == (False, None)
+    assert run_cli(["check", str(guest), "--for", "kvm", "--devices", "native"]) == 0
+    assert "virtio-scsi (initramfs)" in capsysbinary.readouterr().out.decode()
+    assert run_cli(["check", str(guest), "--for", "nowhere"]) == 2
+
+
+def test_check_without_a_kernel(tmp_path: Path) -> None:
+    path = ext(tmp_path / "e.img", None, "-t", "ext4", size=4 * MIB)
+    assert run_cli(["check", str(path)]) == 12
 
 
 def test_a_damaged_initramfs_is_a_finding(guest: Path) -> None:

@@ -1,0 +1,84 @@
+"""``kensho check``: whether a guest starts on other hypervisors."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from kensho.cli import exits
+from kensho.cli.flags import Json, Locator
+from kensho.cli.render import console, print_json, table
+from kensho.convert.judging import DeviceVerdict, StartVerdict, judge
+from kensho.convert.mapping import Devices
+from kensho.convert.source import opened
+from kensho.model.errors import PlanBlockedError, UsageError
+from kensho.platforms import PLATFORMS, find_platform
+
+
+def check(
+    source: Locator,
+    /,
+    *,
+    for_: Annotated[str, Parameter(name="--for")] = "all",
+    devices: Devices = Devices.AUTO,
+    json: Json = False,
+) -> int:
+    """Tell whether a Linux guest finds its disk and network on other hypervisors. Nothing is started.
+
+    Every kernel is judged on the devices that `kensho convert` would give the machine there: is the
+    driver in the kernel, in its initramfs, on the root file system alone, or nowhere? Exits with 10
+    when a kernel does not start somewhere.
+
+    Parameters
+    ----------
+    source
+        As for `kensho inspect`: an appliance or a disk image.
+    for_
+        Targets, with commas: kvm,vmware,hyperv; all by default.
+    devices
+        As for `kensho convert`.
+    json
+        Print one JSON object: verdicts.
+    """
+    words = [word.strip() for word in for_.split(",") if word.strip()]
+    if not words:
+        raise UsageError("no target", hint="--for kvm,vmware; `kensho platforms` lists them")
+    everywhere = tuple(p for p in PLATFORMS if p.name != "ova" and p.controllers)
+    platforms = (
+        everywhere
+        if words == ["all"]
+        else tuple({p.name: p for p in map(find_platform, words)}.values())
+    )
+    with opened(source) as package:
+        verdicts = tuple(judge(package, platforms, devices))
+    if json:
+        print_json({"verdicts": verdicts})
+    else:
+        _show(verdicts)
+    return PlanBlockedError.exit_code if any(v.starts is False for v in verdicts) else exits.OK
+
+
+def _show(verdicts: tuple[StartVerdict, ...]) -> None:
+    from rich.markup import escape
+
+    rows = table("", "target", "kernel", "starts", "boot disk on", "adapters", "instead")
+    for verdict in verdicts:
+        starts = {True: "yes", False: "[red]no[/]", None: "[yellow]?[/]"}[verdict.starts]
+        disk = _words(verdict.disk) if verdict.disk else verdict.problem
+        instead = ", ".join(verdict.instead) if verdict.starts is False else ""
+        rows.add_row(
+            escape(verdict.target),
+            escape(verdict.kernel),
+            starts,
+            escape(disk),
+            escape(", ".join(_words(nic) for nic in verdict.adapters)),
+            escape(instead),
+        )
+    console().print(rows)
+
+
+def _words(device: DeviceVerdict) -> str:
+    if device.works:
+        return f"{device.model} ({device.place})"
+    return f"{device.model}: lacks {' '.join(device.lacking)}"

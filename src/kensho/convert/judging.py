@@ -1,0 +1,123 @@
+"""Will the guest start where it is to go? Its kernels, judged on the devices a conversion gives it.
+
+Nothing is started: drivers are looked up in the kernel's own indexes and its initramfs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+
+import msgspec
+
+from kensho.appliances import Package
+from kensho.convert.mapping import Devices, choose_policy, map_machine
+from kensho.convert.source import opened_image
+from kensho.guest.inspect.kernels import Loaded, load_kernels
+from kensho.guest.linux.verdict import Kernel, Verdict, judge_controller, judge_nic
+from kensho.model.errors import UnsupportedError
+from kensho.model.machine import ControllerModel, Machine
+from kensho.platforms.base import Platform
+
+
+class DeviceVerdict(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A device and its driver: ``place`` is kernel, initramfs, root or nowhere.
+
+    ``lacking`` are modules that are not where they have to be, or hardware no driver knows.
+    """
+
+    model: str
+    works: bool
+    place: str = ""
+    drivers: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
+
+
+class StartVerdict(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A kernel on a target. ``starts`` is None when nothing can be said, with the ``problem``.
+
+    ``disk`` is the controller that a conversion puts the boot disk on; ``instead`` are others of
+    the target that the kernel starts from.
+    """
+
+    machine: str
+    target: str
+    root: str
+    kernel: str
+    starts: bool | None = None
+    disk: DeviceVerdict | None = None
+    adapters: tuple[DeviceVerdict, ...] = ()
+    instead: tuple[ControllerModel, ...] = ()
+    problem: str = ""
+
+
+def judge(
+    package: Package, platforms: Sequence[Platform], devices: Devices = Devices.AUTO
+) -> Iterator[StartVerdict]:
+    """Yield a verdict for each machine, kernel and target.
+
+    UnsupportedError when no machine has a Linux kernel that is found; what opening disks raises.
+    """
+    found = False
+    for machine in package.appliance.machines:
+        with ExitStack() as stack:
+            readers = [
+                stack.enter_context(opened_image(package, disk.image)) for disk in machine.disks
+            ]
+            kernels = tuple(load_kernels(readers))
+        found = found or bool(kernels)
+        for platform in platforms:
+            for loaded in kernels:
+                yield _judge(machine, platform, loaded, devices)
+    if not found:
+        raise UnsupportedError(
+            "no Linux kernel was found on these disks",
+            path=package.path,
+            hint="kensho inspect --deep shows what is there; other systems are not judged",
+        )
+
+
+def _judge(machine: Machine, platform: Platform, loaded: Loaded, devices: Devices) -> StartVerdict:
+    verdict = StartVerdict(machine.id, platform.name, loaded.root, loaded.version)
+    if loaded.kernel is None:
+        return msgspec.structs.replace(verdict, problem=loaded.problem)
+    policy = choose_policy(machine, platform, devices)
+    try:
+        after = map_machine(machine, platform, platform.forms[0], policy)
+    except UnsupportedError as error:
+        return msgspec.structs.replace(verdict, problem=error.message)
+    boot = after.boot_disk()
+    controller = after.controller(boot.controller) if boot else None
+    if controller is None:
+        return msgspec.structs.replace(verdict, problem="the machine has no disk to start from")
+    told = judge_controller(loaded.kernel, controller.model)
+    if told is None:
+        problem = f"nothing is known of drivers for {controller.model}"
+        return msgspec.structs.replace(verdict, problem=problem)
+    nics = (
+        judge_nic(loaded.kernel, model) for model in dict.fromkeys(nic.model for nic in after.nics)
+    )
+    return msgspec.structs.replace(
+        verdict,
+        starts=told.works,
+        disk=_device(told),
+        adapters=tuple(_device(nic) for nic in nics if nic is not None),
+        instead=tuple(_others(loaded.kernel, platform, after, controller.model)),
+    )
+
+
+def _others(
+    kernel: Kernel, platform: Platform, machine: Machine, chosen: ControllerModel
+) -> Iterator[ControllerModel]:
+    for support in platform.controllers:
+        if support.model is chosen or machine.firmware.kind not in support.boots:
+            continue
+        told = judge_controller(kernel, support.model)
+        if told is not None and told.works:
+            yield support.model
+
+
+def _device(verdict: Verdict) -> DeviceVerdict:
+    return DeviceVerdict(
+        verdict.model, verdict.works, verdict.place, verdict.drivers, verdict.lacking
+    )

@@ -4,6 +4,7 @@ import functools
 import gzip
 import hashlib
 import io
+import json
 import struct
 import sys
 import tarfile
@@ -272,6 +273,58 @@ def pve_seeds():
             b"scsi0: s:vm-1-disk-0,size=4G,ssd=1\nscsihw: lsi\n\n[PENDING]\ncores: 3\n\n[s1]\ncores: 1\n"
         ),
     ]
+
+
+def kubevirt_seeds():
+    return [
+        b"""apiVersion: kubevirt.io/v1
+kind: VirtualMachine
+metadata: {name: a, annotations: {description: b}}
+spec:
+  template:
+    spec:
+      domain:
+        cpu: {cores: 2, sockets: 1, model: host-model}
+        memory: {guest: 1.5Gi}
+        firmware: {bootloader: {efi: {secureBoot: false}}, uuid: 5d307ca9-b3ef-428c-8861-06e72d69f223}
+        devices:
+          disks: [{name: d, disk: {bus: virtio}, bootOrder: 1}, {name: c, cdrom: {bus: sata}}]
+          interfaces: [{name: n, masquerade: {}, model: e1000e, macAddress: "02:00:00:00:00:01"}]
+      networks: [{name: n, pod: {}}]
+      volumes: [{name: d, dataVolume: {name: a-d}}, {name: c, containerDisk: {image: "r/i:1"}}]
+---
+{apiVersion: cdi.kubevirt.io/v1beta1, kind: DataVolume, metadata: {name: a-d},
+ spec: {storage: {resources: {requests: {storage: 1Gi}}}}}
+""",
+    ]
+
+
+def oci_seeds():
+    """Yield an image of one layer, the archive of docker save, and Google's archive of a disk."""
+
+    def packed(members):
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+            for name, data in members.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                archive.addfile(info, io.BytesIO(data))
+        return out.getvalue()
+
+    layer = packed({"disk/a.img": b"\xeb\0"})
+    blobs = {}
+
+    def blob(data):
+        digest = hashlib.sha256(data).hexdigest()
+        blobs[f"blobs/sha256/{digest}"] = data
+        return {"digest": f"sha256:{digest}", "size": len(data)}
+
+    value = {"config": blob(b"{}"), "layers": [blob(layer)]}
+    index = {"schemaVersion": 2, "manifests": [blob(json.dumps(value).encode())]}
+    yield packed({"oci-layout": b"{}", **blobs, "index.json": json.dumps(index).encode()})
+    listed = json.dumps([{"Config": "c.json", "Layers": ["l.tar"]}]).encode()
+    yield packed({"l.tar": layer, "c.json": b"{}", "manifest.json": listed})
+    yield packed({"disk.raw": b"\xeb\0" * 300})
 
 
 def vmsd_seeds():

@@ -193,6 +193,38 @@ def _pve(data):
     read_conf(conf, path="1.conf", fallback="a", locate=lambda _key, name: (name, True))
 
 
+def _kubevirt(data):
+    from kensho.appliances.kubevirt.open import open_documents
+    from kensho.appliances.kubevirt.write import manifest
+    from kensho.appliances.sniff import is_kubevirt
+    from kensho.appliances.store import Store
+    from kensho.appliances.yamlsafe import load_all
+
+    is_kubevirt(MemorySource(data, "a.yaml"))
+    store = Store("a.yaml", lambda _name: None, lambda _name: None, lambda: None)
+    appliance, _ = open_documents(load_all(data, "a.yaml"), store, "a.yaml", "a")
+    for machine in appliance.machines:
+        manifest(machine, "a", {disk.id: {} for disk in machine.disks})
+
+
+def _oci(data):
+    from kensho.appliances.oci.layout import open_layer, read_image
+    from kensho.appliances.sniff import is_oci
+    from kensho.appliances.store import tar_store
+    from kensho.disks.gcp import disk_raw, is_gcp_image
+    from kensho.storage.tar import read_members
+
+    source = MemorySource(data, "a.tar")
+    is_oci(source)
+    if is_gcp_image(source):
+        disk = disk_raw(source)
+        disk.read_at(0, min(disk.size, 4096))
+    members = read_members(source, skip_links=True)
+    store = tar_store(source, {m.name: m for m in members if m.type == "file"})
+    for name in read_image(store).layers:
+        read_members(open_layer(store, name), skip_links=True)
+
+
 def _xva(data):
     from kensho.appliances.ovf.elements import Notes
     from kensho.appliances.xmlsafe import parse_xml
@@ -332,6 +364,8 @@ TARGETS = {
     "vbox": Target(_vbox, seeds.vbox_seeds, packed=False),
     "hyperv": Target(_hyperv, seeds.hyperv_seeds, packed=False),
     "pve": Target(_pve, seeds.pve_seeds, packed=False),
+    "kubevirt": Target(_kubevirt, seeds.kubevirt_seeds, packed=False),
+    "oci": Target(_oci, seeds.oci_seeds, packed=False),
     "vmx": Target(_vmx, seeds.vmx_seeds, packed=False),
     "xva": Target(_xva, seeds.xva_seeds, packed=False),
     "xl": Target(_xl, seeds.xl_seeds, packed=False),

@@ -59,7 +59,7 @@ def convert(
     Parameters
     ----------
     source
-        OVA, OVF, VMX, .vbox, libvirt, Xen or Proxmox file, a folder with one, a disk image, local:
+        OVA, OVF, VMX, .vbox, libvirt, Xen, Proxmox or KubeVirt file, a folder with one, a disk image, local:
         for this machine, or a plan: a path, a URL, ARCHIVE#MEMBER, or - for an OVA from a pipe.
     to
         Target platform; `kensho platforms` lists them. Not needed with a plan.

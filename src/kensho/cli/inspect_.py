@@ -36,7 +36,7 @@ def inspect(
     Parameters
     ----------
     source
-        OVA, OVF, VMX, .vbox, libvirt, Xen or Proxmox file, a folder with one, a disk image, or
+        OVA, OVF, VMX, .vbox, libvirt, Xen, Proxmox or KubeVirt file, a folder with one, a disk image, or
         local: for this machine; a path, a URL, ARCHIVE#MEMBER, or - for standard input, of which only the descriptor
         is read.
     configuration

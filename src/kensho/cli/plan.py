@@ -33,7 +33,7 @@ def plan(
     Parameters
     ----------
     source
-        OVA, OVF, VMX, .vbox, libvirt, Xen or Proxmox file, a folder with one, a disk image, or
+        OVA, OVF, VMX, .vbox, libvirt, Xen, Proxmox or KubeVirt file, a folder with one, a disk image, or
         local: for this machine; a path, a URL or ARCHIVE#MEMBER, or - for an OVA from a pipe, of
         which no disk is read.
     to

@@ -145,6 +145,14 @@ def codes(folder: Path, source: tuple[str, str], target: str) -> dict[str, Sever
             Severity.NOTE,
         ),
         (qm("balloon: 512"), "kvm", "KF-428", Severity.NOTE),
+        (qm("cpulimit: 1.5"), "kvm", "KF-342", Severity.NOTE),
+        (
+            domain(more="<cputune><quota>50000</quota><period>100000</period></cputune>"),
+            "vmware",
+            "KF-342",
+            Severity.NOTE,
+        ),
+        (vbox('<CPU count="2" executionCap="50"/>'), "kvm", "KF-342", Severity.NOTE),
         (
             domain(more="<memoryBacking><hugepages/></memoryBacking>"),
             "vmware",

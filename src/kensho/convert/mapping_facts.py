@@ -44,6 +44,7 @@ def keep_facts(machine: Machine, carries: Carries) -> Machine:
             model="",
             pinned=False,
             numa_nodes=0,
+            limit_percent=None,
         ),
         memory=change(
             memory,

@@ -117,7 +117,8 @@ class Cpu(msgspec.Struct, frozen=True, omit_defaults=True):
     """Virtual processors. ``count`` is the number the guest sees, all sockets together.
 
     ``model`` is the source's word for the kind of processor, such as ``host-passthrough`` or
-    ``Skylake-Server``; ``numa_nodes`` is 0 where the source does not say.
+    ``Skylake-Server``; ``numa_nodes`` is 0 where the source does not say. ``limit_percent`` is what
+    all of them together may use, 100 being one processor of the host.
     """
 
     count: Annotated[int, msgspec.Meta(ge=1)] = 1
@@ -129,6 +130,7 @@ class Cpu(msgspec.Struct, frozen=True, omit_defaults=True):
     model: str = ""
     pinned: bool = False  #: bound to processors of the host
     numa_nodes: int = 0
+    limit_percent: int | None = None
 
     @property
     def sockets(self) -> int:

@@ -19,6 +19,7 @@ _KINDS = {
 }  # fmt: skip
 _CLOCKS = {"utc": Clock.UTC, "localtime": Clock.LOCAL}
 _MOST_NAME = 80
+_PERIOD = 100_000  #: microseconds, where a domain does not say
 
 
 def add_host_side(machine: Machine, root: etree._Element) -> Machine:
@@ -35,6 +36,7 @@ def add_host_side(machine: Machine, root: etree._Element) -> Machine:
             model=model if mode in {"", "custom"} else mode,
             pinned=pinned,
             numa_nodes=cells,
+            limit_percent=_percent(root, machine.cpu.count),
         ),
         memory=change(machine.memory, huge_pages=root.find("memoryBacking/hugepages") is not None),
         host_devices=tuple(_devices(devices)),
@@ -42,6 +44,23 @@ def add_host_side(machine: Machine, root: etree._Element) -> Machine:
         clock=_CLOCKS.get(value(root, "clock", "offset")),
         watchdog=value(devices, "watchdog", "model"),
     )
+
+
+def _percent(root: etree._Element, processors: int) -> int | None:
+    """Return the limit: the quota of a processor, or of the whole domain, by its period."""
+    for name, times in (("", processors), ("global_", 1)):
+        quota, period = (
+            text_of(root, f"cputune/{name}quota"),
+            text_of(root, f"cputune/{name}period"),
+        )
+        if _is_number(quota):
+            per = int(period) if _is_number(period) and int(period) else _PERIOD
+            return int(quota) * 100 * times // per or None
+    return None
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 16
 
 
 def _devices(devices: etree._Element | None) -> list[HostDevice]:

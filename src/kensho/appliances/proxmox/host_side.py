@@ -31,6 +31,7 @@ def add_host_side(
             machine.cpu,
             model=properties(options.get("cpu", ""), "cputype").get("cputype", ""),
             pinned="affinity" in options,
+            limit_percent=_percent(options.get("cpulimit", "")),
             numa_nodes=cells or (machine.cpu.sockets if options.get("numa") == "1" else 0),
         ),
         memory=change(
@@ -48,6 +49,13 @@ def add_host_side(
         clock=_clock(options),
         watchdog=properties(options.get("watchdog", ""), "model").get("model", ""),
     )
+
+
+def _percent(text: str) -> int | None:
+    """Return a number of processors, such as 1.5, in percent of one."""
+    if not re.fullmatch(r"[0-9]{1,5}(\.[0-9]{1,4})?", text, re.ASCII):
+        return None
+    return round(float(text) * 100) or None
 
 
 def _clock(options: Mapping[str, str]) -> Clock | None:

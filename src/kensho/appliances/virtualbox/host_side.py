@@ -29,9 +29,14 @@ def add_host_side(
     taken = (
         int(balloon) * MIB if balloon.isascii() and balloon.isdigit() and len(balloon) < 9 else 0
     )
+    cap = attribute(child(hardware, "CPU"), "executionCap")
+    limited = cap.isascii() and cap.isdigit() and 0 < int(cap[:4]) < 100
     smallest = machine.memory.size - taken
     return change(
         machine,
+        cpu=change(
+            machine.cpu, limit_percent=int(cap[:4]) * machine.cpu.count if limited else None
+        ),
         memory=change(machine.memory, minimum=smallest if taken and smallest > 0 else None),
         clock=None if hardware is None else Clock.UTC if utc else Clock.LOCAL,
         shared_folders=tuple(

@@ -52,6 +52,12 @@ def _host(machine: Machine) -> Iterator[Finding]:
             machine.name,
             "the target shows its own; software built for one processor, and licences, may notice",
         )
+    if cpu.limit_percent:
+        yield note(
+            "KF-342",
+            f"the limit of {cpu.limit_percent} % of a host's processor is not carried over",
+            machine.name,
+        )
     bound = ["processors bound to the host's"] if cpu.pinned else []
     bound += [f"{cpu.numa_nodes} NUMA nodes"] if cpu.numa_nodes > 1 else []
     if bound:

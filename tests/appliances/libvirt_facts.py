@@ -15,13 +15,11 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import msgspec
+
 from kensho.appliances import open_package
 from kensho.model.errors import KenshoError
 from kensho.model.machine import Bus, Floppy, Machine
-
-#: Facts in which libvirt's conversion itself leaves something out: drives that are the client's
-#: own device, the kind of a network that has no name; it also rounds memory to VMware's 4 MiB.
-LIBVIRT_DROPS = frozenset({"cdroms", "floppies", "networks"})
 
 
 def machine_of(path: Path) -> Machine:
@@ -58,6 +56,27 @@ def facts(machine: Machine) -> dict[str, object]:
     }
 
 
+def as_libvirt_says(machine: Machine) -> Machine:
+    """Return a VMX's machine without what libvirt has no word for.
+
+    That is drives that are the client's own device (``clientDevice``), and the name of VMware's
+    NAT, which is an interface of type user there.
+    """
+    client = {
+        e.where.lower().removesuffix(".clientdevice")
+        for e in machine.extras
+        if e.where.lower().endswith(".clientdevice") and e.text.lower() == "true"
+    }
+    return msgspec.structs.replace(
+        machine,
+        drives=tuple(d for d in machine.drives if d.id not in client),
+        nics=tuple(
+            msgspec.structs.replace(n, network="") if n.network == "nat" else n
+            for n in machine.nics
+        ),
+    )
+
+
 def count_pairs(corpus: Path) -> tuple[int, Counter[str], list[str]]:
     """Return the number of pairs, how many agree in each fact, and what does not."""
     agree: Counter[str] = Counter()
@@ -69,7 +88,7 @@ def count_pairs(corpus: Path) -> tuple[int, Counter[str], list[str]]:
             if not vmx.exists():
                 continue
             pairs += 1
-            theirs, ours = facts(machine_of(vmx)), facts(machine_of(domain))
+            theirs, ours = facts(as_libvirt_says(machine_of(vmx))), facts(machine_of(domain))
             agree.update(k for k in ours if ours[k] == theirs[k])
             differ += [
                 f"{domain.stem}: {k}: VMX {theirs[k]}, domain {ours[k]}"

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from libvirt_facts import LIBVIRT_DROPS, corpus_folder, count_domains, count_pairs, facts
+from libvirt_facts import corpus_folder, count_domains, count_pairs, facts
 from mapped_machines import disk_machine, many_libvirt_machines, placed, with_machine
 
 from kensho.appliances import open_package
@@ -187,10 +187,10 @@ def test_the_domains_of_the_corpus_open():
 def test_vmx_and_domain_of_one_machine_agree():
     pairs, agree, differ = count_pairs(needs_corpus())
     assert pairs > 75
-    exact = set(facts(disk_machine().machines[0])) - LIBVIRT_DROPS
-    # libvirt rounds the memory of one file, and calls a VMX's vmxnet with features vmxnet2.
-    assert all(agree[fact] >= pairs - 1 for fact in exact), differ
-    assert all(agree[fact] >= 0.9 * pairs for fact in LIBVIRT_DROPS), differ
+    # libvirt rounds the memory of one machine to VMware's 4 MiB.
+    assert agree.pop("memory") == pairs - 1, differ
+    assert set(agree.values()) == {pairs}, differ
+    assert len(agree) == len(facts(disk_machine().machines[0])) - 1
 
 
 @pytest.mark.skipif(shutil.which("virsh") is None, reason="needs virsh")

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.appliances.libvirt_facts import LIBVIRT_DROPS, corpus_folder, facts, machine_of
+from tests.appliances.libvirt_facts import as_libvirt_says, corpus_folder, facts, machine_of
 from tests.appliances.mapped_machines import HOSTILE
 from tests.appliances.written import appliance_for, placed, with_machine
 
@@ -79,9 +79,11 @@ def told(machine: Machine) -> dict[str, object]:
     Places on the second SCSI controller and those after it are not: its VMware driver counts
     seven disks on each, unlike its ESX driver that made the corpus' pairs.
     """
-    found = {k: v for k, v in facts(machine).items() if k not in LIBVIRT_DROPS}
+    machine = as_libvirt_says(machine)
+    found = facts(machine)
     controllers = {c.id: c for c in machine.controllers}
     found["disks"] = sorted(controllers[d.controller].bus for d in machine.disks)
+    found["cdroms"] = sorted(controllers[d.controller].bus for d in machine.cdroms)
     used = {d.controller for d in machine.disks}
     scsi = [c for c in machine.controllers if c.bus is Bus.SCSI and c.id in used]
     found["scsi"] = [c.model for c in scsi if c.index == 0]

@@ -222,6 +222,7 @@ def test_shared_disk(tmp_path: Path) -> None:
     ("data", "expected", "finding"),
     [
         ('.encoding = "windows-1252"\nname = "Gr\xfc\xdfe"\n'.encode("cp1252"), "Grüße", None),
+        ('.encoding = "Shift_JIS"\nname = "表示|7C"\n'.encode("cp932"), "表示|", None),
         ('.encoding = "GBK"\nname = "中"\n'.encode("gbk"), "中", None),
         ('.encoding = "UTF-8"\nname = "Gr\xfc"\n'.encode("latin-1"), "Grü", "KF-140"),
         ('.encoding = "klingon"\nname = "ü"\n'.encode(), "ü", "KF-140"),

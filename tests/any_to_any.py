@@ -240,8 +240,10 @@ def run(wanted: Sequence[str], folder: Path, workers: int = 2) -> tuple[list[Pai
     for machine in _FIRMWARE:
         made = sources(folder / machine, wanted, machine)
         unread += [form for form in wanted if form not in made and form not in unread]
-        for a, path in made.items():
+        for number, (a, path) in enumerate(made.items()):
             for b in wanted:
+                if number and ("*", b, "") in EXPECTED:
+                    continue  # refused for all alike: once is enough
                 place = folder / machine / f"{a}-{b}".replace("/", "_")
                 jobs.append((machine, a, b, path, place))
     if workers < 2:

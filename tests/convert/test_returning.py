@@ -102,7 +102,7 @@ def devices(machine: Machine) -> dict[str, object]:
         "firmware": (machine.firmware.kind, machine.firmware.secure_boot),
         "guest": machine.guest.id,
         "uuid": machine.uuid,
-        "drives": [(type(d).__name__, models[d.controller], d.unit) for d in machine.drives],
+        "drives": [(type(d).__name__, models.get(d.controller), d.unit) for d in machine.drives],
         "nics": [(n.model, n.network, n.mac, n.connected) for n in machine.nics],
         "video": machine.video,
         "sound": machine.sound,

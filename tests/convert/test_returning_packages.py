@@ -124,5 +124,6 @@ def _judged(path: Path) -> object:
         descriptor = archive.extractfile("Web-Server-01.ovf")
         assert descriptor is not None
         subject = read_subject(descriptor.read(), "web.ovf")
-    verdicts = [judge(subject, profile) for profile in PROFILES.values()]
+    judged = [judge(subject, profile) for profile in PROFILES.values()]
+    verdicts = [(v.target, v.verdict, [(r.code, r.message) for r in v.reasons]) for v in judged]
     return [(v.code, v.severity, v.message) for v in validate(subject)], verdicts

@@ -19,6 +19,7 @@ from mapped_machines import (
 from kensho.appliances.libvirt.write import IMAGES_FOLDER, render
 from kensho.appliances.xmlsafe import parse_xml
 from kensho.model.errors import UnsupportedError, UsageError
+from kensho.model.host_side import Clock
 from kensho.model.machine import ControllerModel, Firmware, Floppy, NicModel
 
 
@@ -29,9 +30,21 @@ def domain(appliance):
     return root
 
 
+def machines_with_modes():
+    """Return machines whose disks have every mode that the writer says, on every bus."""
+    modes = {"cache": "writethrough", "iops": 400, "bandwidth": 1 << 20, "solid_state": True}
+    for model in (ControllerModel.VIRTIO_SCSI, ControllerModel.VIRTIO_BLK, ControllerModel.AHCI):
+        source = disk_machine(disk=model, cdrom=None)
+        for more in ({"read_only": True}, {"shared": True}):
+            drives = tuple(
+                msgspec.structs.replace(d, **modes, **more) for d in source.machines[0].drives
+            )
+            yield with_machine(source, drives=drives, clock=Clock.LOCAL)
+
+
 @pytest.mark.skipif(shutil.which("virt-xml-validate") is None, reason="needs virt-xml-validate")
 def test_libvirts_own_schema_accepts_every_machine(tmp_path):
-    appliances = many_libvirt_machines()
+    appliances = [*many_libvirt_machines(), *machines_with_modes()]
     assert len(appliances) > 70
     schema = next(Path("/usr/share/libvirt/schemas").glob("domain.rng"), None)
     if schema is None:

@@ -216,6 +216,25 @@ def test_firmware_and_guest_family():
     assert vm["other_config"]["base_template_name"] == "Windows Server 2022 (64-bit)"
 
 
+def test_a_virtual_tpm_is_new_and_empty():
+    appliance = xen_machine(disks=1, firmware=Firmware.UEFI, tpm=True, guest="win2k22")
+    data, _placed = write(appliance, disk_content("x"))
+    ((vm_ref, vm),) = by_class(data, "VM").items()
+    ((ref, chip),) = by_class(data, "VTPM").items()
+    assert vm["VTPMs"] == [ref]
+    assert chip.pop("vTPM'_uuid")
+    # The names are those of a record that XAPI makes for exports alone.
+    assert chip == {
+        "vTPM'_VM": vm_ref,
+        "vTPM'_is_unique": False,
+        "vTPM'_is_protected": False,
+        "vTPM'_content": "",
+    }
+    assert "VTPM" not in {
+        o["class"] for o in records(write(xen_machine(), *[disk_content("x")] * 2)[0])["objects"]
+    }
+
+
 def test_hostile_text_is_text():
     data, _placed = write(
         with_machine(xen_machine(disks=1), name=HOSTILE, annotation=HOSTILE), disk_content("x")

@@ -21,12 +21,14 @@ from kensho.appliances.xva.objects import NULL, whole
 from kensho.appliances.xva.records import (
     SR,
     VM,
+    VTPM,
     Vdi,
     part_uuid,
     sr_record,
     vbds_of,
     vdi_record,
     vifs_and_networks,
+    vtpm_record,
 )
 from kensho.appliances.xva.xmlrpc import Record, Value, encode
 from kensho.model import guest_os
@@ -53,6 +55,8 @@ def ova_xml(
     vbds = vbds_of(machine, vdis)
     nics, networks = vifs_and_networks(machine)
     objects.append(_object("VM", VM, _vm(machine, [*vbds], [*nics], origin)))
+    if machine.firmware.tpm:
+        objects.append(_object("VTPM", VTPM, vtpm_record(machine)))
     for ref, vbd in vbds.items():
         objects.append(_object("VBD", ref, vbd))
     for ref, vif in nics.items():
@@ -138,6 +142,7 @@ def _vm(machine: Machine, vbds: list[str], vifs: list[str], origin: Provenance |
         },
         "VBDs": vbds,
         "VIFs": vifs,
+        "VTPMs": [VTPM] if machine.firmware.tpm else [],
     }
     record = _as_kept(machine, record)
     if origin is not None:

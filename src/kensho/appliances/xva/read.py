@@ -231,9 +231,9 @@ def _firmware(
 ) -> FirmwareSettings:
     kind = Firmware.UEFI if boot.get("firmware", "").lower() == "uefi" else Firmware.BIOS
     chips = objects.get("vtpm", {})
-    has_chip = any(chip.text("VM") == row.ref for chip in chips.values()) or bool(
-        row.texts("VTPMs")
-    )
+    has_chip = any(
+        row.ref in {chip.text("VM"), chip.text("vTPM'_VM")} for chip in chips.values()
+    ) or bool(row.texts("VTPMs"))
     uefi = kind is Firmware.UEFI
     return FirmwareSettings(
         kind,

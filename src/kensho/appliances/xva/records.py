@@ -19,7 +19,7 @@ from kensho.appliances.xva.xmlrpc import Record
 from kensho.model.errors import UsageError
 from kensho.model.machine import Cdrom, ControllerModel, Disk, Machine, Nic, NicModel
 
-VM, SR = "Ref:0", "Ref:1"
+VM, SR, VTPM = "Ref:0", "Ref:1", "Ref:2"
 #: The network of the first interface of every host: where an adapter goes whose network the
 #: pool does not know by name.
 _FALLBACK_BRIDGE = "xenbr0"
@@ -213,6 +213,17 @@ def vdi_record(machine: Machine, vdi: Vdi, vbds: list[str]) -> Record:
     record |= dict.fromkeys(flags, False)
     settings = {} if drive is None else settings_of(machine.extras, "VDI", str(drive.unit))
     return apply(settings, record, frozenset())
+
+
+def vtpm_record(machine: Machine) -> Record:
+    """Return a new virtual TPM, in the fields of XAPI's own export (export.ml, not the API's)."""
+    return {
+        "vTPM'_VM": VM,
+        "vTPM'_uuid": part_uuid(machine, "VTPM"),
+        "vTPM'_is_unique": False,
+        "vTPM'_is_protected": False,
+        "vTPM'_content": "",
+    }
 
 
 def sr_record(machine: Machine, vdis: list[str]) -> Record:

@@ -99,6 +99,7 @@ PLATFORM = Platform(
         largest_boot_disk=16 * TIB,
         shapes=SHAPES,
         imports={"import-image": ("linux", "windows")},
+        most_imported=21,
         advice={
             "linux": "the kernel and its initrd need the drivers nvme and ena; DHCP on the adapter,"
             " cloud-init for the SSH key",

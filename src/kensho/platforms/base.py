@@ -165,6 +165,7 @@ class CloudLimits(msgspec.Struct, frozen=True, kw_only=True):
     shapes: tuple[Shape, ...] = ()
     bits: tuple[int, ...] = (64,)
     imports: Mapping[str, tuple[str, ...]] = {}
+    most_imported: int = 0  #: disks the import of those forms takes; 0: no limit of its own
     advice: Mapping[str, str] = {}  #: by family of guest: linux, windows, bsd …
 
     def shape_for(self, cpus: int, memory: int) -> Shape | None:

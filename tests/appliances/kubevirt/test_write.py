@@ -117,6 +117,7 @@ def test_extras_come_back_where_nothing_contradicts():
         Extra("kubevirt", "/spec/template/spec/volumes/-", '{"name": "ci", "secret": {}}'),
         Extra("kubevirt", "/spec/template/spec/volumes/-", '{"name": "disk1", "secret": {}}'),
         Extra("kubevirt", "/spec/runStrategy/x", "1"),
+        Extra("kubevirt", "/spec/instancetype", '{"name": "u1.small"}'),
         Extra("vmx", "/spec/other", "1"),
     )
     vm = manifests(with_machine(machine(), extras=extras))[-1]
@@ -127,6 +128,7 @@ def test_extras_come_back_where_nothing_contradicts():
     assert [v["name"] for v in spec["volumes"]] == ["disk1", "disk2", "ci"]
     assert vm["spec"]["runStrategy"] == "Halted"
     assert "other" not in vm["spec"]
+    assert "instancetype" not in vm["spec"]
 
 
 @pytest.mark.parametrize(

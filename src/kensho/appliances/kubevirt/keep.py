@@ -14,6 +14,8 @@ from kensho.model.machine import Extra
 
 DIALECT = "kubevirt"
 _MOST_TEXT = 256 * 1024
+#: The API refuses an instance type beside processors and memory, which are always written.
+_NEVER_BACK = frozenset({"/spec/instancetype"})
 
 
 def pointer(*keys: str) -> str:
@@ -42,7 +44,7 @@ def put_back(document: dict[str, Any], extras: Iterable[Extra]) -> None:
     Named members of lists (disks, volumes, networks) are appended unless one has their name.
     """
     for extra in extras:
-        if extra.dialect != DIALECT:
+        if extra.dialect != DIALECT or extra.where in _NEVER_BACK:
             continue
         keys = [k.replace("~1", "/").replace("~0", "~") for k in extra.where.split("/")[1:]]
         try:

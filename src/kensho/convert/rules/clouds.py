@@ -75,8 +75,16 @@ def _guest(journey: Journey, limits: CloudLimits, machine: Machine) -> Iterator[
     row = guest_os.get(machine.guest.id)
     title = journey.platform.title
     accepted = limits.imports.get(journey.form.name)
+    others = ", ".join(f.name for f in journey.platform.forms if f.name not in limits.imports)
+    if accepted is not None and 0 < limits.most_imported < len(machine.disks):
+        yield blocked(
+            "KF-501",
+            f"{len(machine.disks)} disks; {title} imports machines of at most"
+            f" {limits.most_imported}",
+            machine.name,
+            f"use --form {others}",
+        )
     if accepted is not None and row.family not in accepted:
-        others = ", ".join(f.name for f in journey.platform.forms if f.name not in limits.imports)
         yield warning(
             "KF-503",
             f"{title} changes guests it imports and refuses those it does not know: {row.title}",

@@ -7,7 +7,7 @@ format below is.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -55,8 +55,13 @@ class Segment:
 class Readable(Protocol):
     """What file systems are read from: a `View`, or one with changes laid over it."""
 
-    name: str
-    size: int
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
 
     def read(self, offset: int, length: int) -> bytes:
         """Return exactly ``length`` bytes; TruncatedError when they are not there."""
@@ -86,16 +91,19 @@ class View:
                 path=self.name,
                 offset=offset,
             )
-        parts = []
+        parts = [disk.read(place, run) for disk, place, run in self.places(offset, length)]
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def places(self, offset: int, length: int) -> Iterator[tuple[CachedDisk, int, int]]:
+        """Yield (disk, byte there, bytes) for the range, in order."""
         while length > 0:
             segment = self._segments[bisect.bisect_right(self._starts, offset) - 1]
             within = offset - segment.start
             disk, place, run = _place(segment, within)
             run = min(run, length, segment.length - within)
-            parts.append(disk.read(place, run))
+            yield disk, place, run
             offset += run
             length -= run
-        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def whole(self) -> tuple[CachedDisk, int]:
         """Return the disk that all of it lies on in one piece, and the first byte there."""

@@ -66,6 +66,11 @@ class Replayed:
         self._block = block
         self._changed = changed
 
+    @property
+    def blocks(self) -> frozenset[int]:
+        """The blocks of the volume that the journal has newer ones of."""
+        return frozenset(self._changed)
+
     def read(self, offset: int, length: int) -> bytes:
         """Return exactly ``length`` bytes, those of the journal where it has newer ones."""
         data = self._view.read(offset, length)

@@ -11,8 +11,8 @@ from kensho.guest.files.ext import inode as inodes
 from kensho.guest.files.ext import xattr
 from kensho.guest.files.ext.inode import Inode, read_inode, runs
 from kensho.guest.files.ext.journal import replay
-from kensho.guest.files.ext.superblock import read_superblock
-from kensho.guest.volumes.view import Readable, View
+from kensho.guest.files.ext.superblock import Superblock, read_superblock
+from kensho.guest.volumes.view import Readable
 from kensho.model.errors import CorruptError, FormatError, LimitError, UnsupportedError
 
 _ROOT = 2
@@ -28,8 +28,8 @@ class Ext:
     root = _ROOT
     folds_case = False
 
-    def __init__(self, view: View) -> None:
-        self._view: Readable = view
+    def __init__(self, view: Readable) -> None:
+        self._view = view
         self._sb = read_superblock(view)
         self.warnings: tuple[str, ...] = ()
         if self._sb.needs_recovery:
@@ -39,7 +39,17 @@ class Ext:
         if self._inode(_ROOT).facts.kind is not Kind.DIRECTORY:
             raise CorruptError("the root is no directory", path=view.name)
 
-    def _replay(self, view: View) -> str:
+    @property
+    def superblock(self) -> Superblock:
+        """The superblock, as it is when the journal is replayed."""
+        return self._sb
+
+    @property
+    def view(self) -> Readable:
+        """The volume, with the journal replayed over it."""
+        return self._view
+
+    def _replay(self, view: Readable) -> str:
         """Lay what the journal holds over the volume; return what is to be said of it."""
         try:
             if not self._sb.journal_inode:
@@ -164,6 +174,6 @@ class Ext:
                 )
 
 
-def open_ext(view: View) -> Ext:
+def open_ext(view: Readable) -> Ext:
     """Open an ext file system; CorruptError, TruncatedError, UnsupportedError when it cannot be."""
     return Ext(view)

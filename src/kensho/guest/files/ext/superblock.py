@@ -46,6 +46,7 @@ class Superblock:
     seed: int | None
     backup_groups: tuple[int, int]
     journal_inode: int
+    cluster: int  #: blocks that a bit of a block bitmap stands for; 1 without bigalloc
 
     @property
     def groups(self) -> int:
@@ -135,6 +136,9 @@ def read_superblock(view: Readable) -> Superblock:
         seed=seed,
         backup_groups=struct.unpack_from("<II", raw, 0x24C),
         journal_inode=struct.unpack_from("<I", raw, 0xE0)[0],
+        cluster=1 << min(struct.unpack_from("<I", raw, 0x1C)[0] - log_block, 24)
+        if ro_compat & _BIGALLOC
+        else 1,
     )
     _check(found, log_block, view)
     return found
@@ -144,6 +148,8 @@ def _check(sb: Superblock, log_block: int, view: Readable) -> None:
     wrong = ""
     if log_block > 6:
         wrong = "block size"
+    elif sb.cluster > 1 << 20:
+        wrong = "cluster size"
     elif sb.first_block >= sb.blocks or sb.blocks * sb.block > view.size:
         wrong = "number of blocks"
     elif (

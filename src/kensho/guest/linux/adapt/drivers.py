@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kensho.guest.devices import CONTROLLERS
-from kensho.guest.edits import FileEdit
+from kensho.guest.edit.plan import FileEdit
 from kensho.guest.files.tree import GuestFiles
 from kensho.guest.linux.initramfs.image import Initramfs
 from kensho.guest.linux.initramfs.overlay import with_overlay

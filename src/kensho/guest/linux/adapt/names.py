@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from kensho.guest.edits import FileEdit
+from kensho.guest.edit.plan import FileEdit
 from kensho.guest.files.tree import GuestFiles
 from kensho.model.machine import Nic
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 
 from kensho.guest.devices import CONTROLLERS
-from kensho.guest.edits import FileEdit
+from kensho.guest.edit.plan import FileEdit
 from kensho.guest.files.tree import GuestFiles
 from kensho.guest.linux.modules.index import ModuleIndex
 from kensho.model.machine import ControllerModel

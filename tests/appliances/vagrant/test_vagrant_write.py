@@ -23,6 +23,7 @@ from kensho.appliances.vagrant.vagrantfile import read_vagrantfile
 from kensho.convert.plan import Request, make_plan
 from kensho.convert.result import Result
 from kensho.convert.run import Options, run_plan
+from kensho.disks import content_root, open_disk
 from kensho.model.machine import (
     Controller,
     ControllerModel,
@@ -37,6 +38,7 @@ from kensho.model.machine import (
     NicModel,
 )
 from kensho.model.units import GIB
+from kensho.storage import FileSource
 
 VMX = """config.version = "8"
 virtualHW.version = "13"
@@ -278,3 +280,21 @@ def test_what_is_written_is_what_is_read() -> None:
     bios = msgspec.structs.replace(MACHINE, firmware=FirmwareSettings())
     assert "loader" not in read_vagrantfile(libvirt_lines(bios)).provider("libvirt")
     assert read_vagrantfile(virtualbox_lines(MACHINE, "080027000001")).efi
+
+
+def test_the_boot_disk_is_the_first_one_of_a_libvirt_box(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    text = VMX.format(firmware='bios.hddOrder = "scsi0:1"', controller="pvscsi")
+    (source / "web.vmx").write_text(text, encoding="utf-8")
+    for name in "ab":
+        disk(source / f"{name}.vmdk", "vmdk", mark=name.encode())
+    request = Request(source=str(source / "web.vmx"), target="kvm", form="vagrant")
+    result = run_plan(make_plan(request), tmp_path / "out")
+    with tarfile.open(tmp_path / "out" / "Web-server.box") as archive:
+        first = archive.extractfile("box_0.img")
+        assert first is not None
+        (tmp_path / "first.qcow2").write_bytes(first.read())
+    with FileSource(tmp_path / "first.qcow2") as made, FileSource(source / "b.vmdk") as boot:
+        assert content_root(open_disk(made)) == content_root(open_disk(boot))
+    assert [d.filename for d in result.disks] == ["box_0.img", "box_1.img"]

@@ -51,7 +51,7 @@ def open_in(
     raises.
     """
     values, odd = read_dictionary(read_text_file(store, name, MAX_VMX), path=path)
-    if read_vmsd(values).all:
+    if read_vmsd(values).all and not values.get("config.version"):
         raise PackageError(
             "is the list of a machine's snapshots",
             path=path,

@@ -7,12 +7,13 @@ import re
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Annotated, TypeAlias
 
 from cyclopts import Parameter
 
 from kensho.cli import flags
+from kensho.cli.disk.of_package import disk_of_package
 from kensho.disks import DiskReader, detect, open_disk
 from kensho.disks.chain import links_of
 from kensho.disks.from_pipe import open_pipe
@@ -48,6 +49,10 @@ def opened_disk(
     LocatorError and FormatError kinds; a package where a disk is wanted is an
     UnsupportedError that names its disks. CorruptError when the file changed meanwhile.
     """
+    if format is None and snapshot is None and (found := disk_of_package(locator)) is not None:
+        with closing(found[0]), closing(found[1]):
+            yield found[1]
+        return
     source = open_source(locator)
     try:
         if format is None:
@@ -112,7 +117,7 @@ def refuse_packages(source: ByteSource) -> None:
     if not _MAYBE_PACKAGE.match(head) or any(c.confidence >= 90 for c in detect(source)):
         return
     from kensho.appliances.registry import REFUSED
-    from kensho.appliances.sniff import is_tar, is_xml
+    from kensho.appliances.sniff import is_tar, is_xml, is_xva
 
     if head.startswith(b"\x1f\x8b") and source.name.lower().endswith((".tar.gz", ".tgz")):
         raise UnsupportedError(
@@ -123,6 +128,13 @@ def refuse_packages(source: ByteSource) -> None:
     for refused in REFUSED:
         if head.startswith(refused.magic):
             raise UnsupportedError(f"is {refused.title}", path=source.name, hint=refused.hint)
+    if is_xva(source):
+        raise UnsupportedError(
+            "is an export of a machine (XVA), not a disk",
+            path=source.name,
+            hint="name the disk in it by its id, as `kensho inspect --json` has it: "
+            f"{source.name}#Ref:12",
+        )
     if is_tar(source):
         raise UnsupportedError(
             "is an archive, not a disk", path=source.name, hint=_members_hint(source)

@@ -32,6 +32,7 @@ _GONE = {
     "vmx": re.compile(r"(?i)uuid\.location|vc\.uuid|vm\.genidx?|.*\.generatedaddress(offset)?"),
     "xva": re.compile(r".*/(mac_seed|bios_strings/.*(serial|uuid).*)"),
     "xen": re.compile(r"uuid"),
+    "hyperv": re.compile(r"(?i).*/(bios_serial_number|bios_guid|.*/serial_?number)"),
 }
 #: Parts of settings that go: a serial number among what else is said of the board.
 _PARTS = {
@@ -66,7 +67,7 @@ def draw(appliance: Appliance, platform: Platform) -> dict[str, Renewed]:
         machine.id: Renewed(
             uuid=str(uuid.uuid4()),
             generation=str(uuid.uuid4()),
-            macs={nic.id: _address(platform.mac_prefix, taken) for nic in machine.nics},
+            macs={nic.id: _address(platform.static_macs, taken) for nic in machine.nics},
         )
         for machine in appliance.machines
     }
@@ -110,16 +111,24 @@ def _is(table: dict[str, re.Pattern[str]], dialect: str, where: str) -> bool:
     return pattern is not None and pattern.fullmatch(where) is not None
 
 
-def _address(prefix: str, taken: set[str]) -> str:
-    """Return an address below ``prefix``, else a locally administered one (IEEE 802-2014, 8.2)."""
+def _address(ranges: tuple[str, ...], taken: set[str]) -> str:
+    """Return an address of the first range, else a locally administered one (IEEE 802-2014, 8.2).
+
+    A range is the beginning of an address, or ``first-last``; see `Platform.static_macs`.
+    """
     while True:
-        octets = list(secrets.token_bytes(6))
+        octets = bytearray(secrets.token_bytes(6))
         octets[0] = octets[0] & 0xFC | 0x02
-        for place, octet in enumerate(bytes.fromhex(prefix.replace(":", ""))):
-            octets[place] = octet
-        if prefix == "00:50:56":
-            octets[3] &= 0x3F  # VMware's own are above
-        address = ":".join(f"{octet:02x}" for octet in octets)
+        for wanted in ranges[:1]:
+            first, last = (bytes.fromhex(w.replace(":", "")) for w in _ends(wanted))
+            low, high = int.from_bytes(first), int.from_bytes(last)
+            octets[: len(first)] = (low + secrets.randbelow(high - low + 1)).to_bytes(len(first))
+        address = octets.hex(":")
         if address not in taken:
             taken.add(address)
             return address
+
+
+def _ends(wanted: str) -> tuple[str, str]:
+    first, _, last = wanted.partition("-")
+    return first, last or first

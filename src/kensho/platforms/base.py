@@ -201,7 +201,6 @@ class Platform(msgspec.Struct, frozen=True, kw_only=True):
     #: beginning of an address or ``first-last``.
     own_macs: tuple[str, ...] = ()
     static_macs: tuple[str, ...] = ()
-    mac_prefix: str = ""  #: of new addresses; empty where any locally administered one will do
     #: Limits of machines with a BIOS where they are others; 0: the same.
     bios_cpus: int = 0
     bios_memory: int = 0

@@ -78,6 +78,19 @@ VMX = Rules(
     "add the lines to the .vmx file",
 )
 
+_OF_VMX = "|".join(r.pattern for r in VMX.rows if r.fate is Fate.HARM)
+_ABOUT_A_HOST = "|".join(r.pattern for r in VMX.rows if r.fate is Fate.HOST)
+#: VMware's own elements in OVF: what is said of a virtual machine as VMX keys, and vSphere's names.
+VMW = Rules(
+    (
+        Row(r".*/extraconfig", Fate.HARM, rf'(?i)\bkey="({_OF_VMX})"'),
+        Row(r".*/extraconfig", Fate.HOST, rf'(?i)\bkey="({_ABOUT_A_HOST})"'),
+        Row(r"virtualsystem\[[^/]*\]/virtualhardwaresection/(config|extraconfig)", Fate.BACK),
+    ),
+    Fate.OWN,
+    "add them to the descriptor with kensho edit, or where it is deployed",
+)
+
 #: Options of qm.conf(5).
 PVE = Rules(
     (
@@ -221,7 +234,7 @@ XVA = Rules(
 )
 
 RULES: dict[str, Rules] = {
-    "vmx": VMX, "pve": PVE, "libvirt": LIBVIRT, "vbox": VBOX, "hyperv": HYPERV,
+    "vmx": VMX, "vmw": VMW, "pve": PVE, "libvirt": LIBVIRT, "vbox": VBOX, "hyperv": HYPERV,
     "xen": XEN, "xva": XVA,
 }  # fmt: skip
 

@@ -217,7 +217,6 @@ PLATFORM = Platform(
     most_nics=VERSIONS[-1].nics,
     versions=VERSIONS,
     words=(LIBVIRT,),
-    mac_prefix="52:54:00",
     hardware=("kvm", "qemu", "engine", "vmx"),
     untested="booted under QEMU without KVM; not defined in a running libvirt",
 )

@@ -133,6 +133,7 @@ NICS = frozenset({NicModel.E1000, NicModel.E1000E, NicModel.VMXNET3, NicModel.PC
 
 CARRIES = Carries(
     origin=True,
+    extras=frozenset({"vmw"}),
     serial_ports=4,
     usb=True,
     sound=True,
@@ -254,7 +255,6 @@ PLATFORM = Platform(
     versions=VERSIONS,
     words=(VMX, OVF),
     memory_step=4 * MIB,
-    mac_prefix="00:50:56",
     hardware=("vmx",),
     untested="no VMware product was at hand: read back and checked against the DMTF schema",
 )

@@ -16,6 +16,7 @@ from kensho.appliances.ovf.write_dialects.base import (
     memory_size,
 )
 from kensho.appliances.ovf.write_dialects.vmware import MOST_DISPLAYS, MOST_VIDEO_MEMORY
+from kensho.appliances.ovf.write_extras import kept_settings
 from kensho.appliances.ovf.write_xml import extension, vmw_config
 from kensho.model.errors import UnsupportedError
 from kensho.model.machine import (
@@ -47,6 +48,8 @@ def hardware(
     Raises UnsupportedError naming the controller or adapter that ``d`` has no word for, and
     when two drives share a place or a drive has no controller.
     """
+    settings = tuple(_firmware_settings(machine, d))
+    kept = kept_settings(machine.extras, {key for key, _ in settings})
     return VirtualHardwareSection(
         info=message("Virtual hardware requirements"),
         system=System(
@@ -57,7 +60,7 @@ def hardware(
         ),
         items=tuple(_items(machine, disk_ids, d)),
         transport=" ".join(machine.transports),
-        unknown=vmw_config(_firmware_settings(machine, d)),
+        unknown=(*vmw_config(settings), *kept),
     )
 
 

@@ -14,7 +14,8 @@ from kensho.platforms import PLATFORMS, Platform
 def check(journey: Journey) -> Iterator[Finding]:
     """Find addresses that the target has rules for, and adapters that change their slot."""
     for before, after in journey.machines():
-        yield from _addresses(journey.platform, before, after)
+        if not journey.renewed:
+            yield from _addresses(journey.platform, before, after)
         new = {n.id: n for n in after.nics}
         stated = [n for n in before.nics if n.pci_slot is not None and n.id in new]
         # Another model is another device anyway, which a finding of its own says.

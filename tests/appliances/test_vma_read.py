@@ -31,7 +31,7 @@ from kensho.model.errors import (
     UnsupportedError,
     UsageError,
 )
-from kensho.model.machine import ControllerModel, NicModel
+from kensho.model.machine import ControllerModel, Firmware, NicModel
 from kensho.model.selection import Selection
 from kensho.storage.file import FileSource
 from kensho.storage.lzop import begin_lzop
@@ -375,4 +375,20 @@ def test_a_cloud_init_drive_is_not_missed(tmp_path):
     assert {f.code for f in package.findings} == {"KF-491", "KF-493"}
     (drive,) = package.appliance.machines[0].cdroms
     assert drive.file is None
+    package.close()
+
+
+@pytest.mark.parametrize("suffix", ["", ".zst"])
+def test_empty_variables_are_none(tmp_path, monkeypatch, suffix):
+    """An EFI disk as kensho makes it has nothing that could be lost."""
+    conf = CONF + b"bios: ovmf\nefidisk0: local-lvm:vm-101-disk-2,efitype=4m,size=4M\n"
+    disk, store = CONTENT[:65536], empty_variables()
+    devices = {1: ("drive-efidisk0", len(store)), 2: ("drive-scsi0", len(disk))}
+    head = header({"qemu-server.conf": conf}, devices)
+    data = head + extents([*cut(1, store), *cut(2, disk)])
+    monkeypatch.setattr("tempfile.mkstemp", None)
+    package = open_package(placed(tmp_path, PACKED[suffix](data), f"a.vma{suffix}"))
+    (machine,) = package.appliance.machines
+    assert machine.firmware.kind is Firmware.UEFI
+    assert machine.firmware.nvram is None
     package.close()

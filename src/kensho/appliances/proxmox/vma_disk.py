@@ -95,6 +95,23 @@ def index_clusters(source: ByteSource, archive: Archive) -> dict[str, Clusters]:
     return found
 
 
+def read_first(source: ByteSource, archive: Archive, device: Device) -> bytes | None:
+    """Return what a small device holds when the first extent has all of it, else None.
+
+    ``source`` may be the beginning of the archive alone. Raises what `index_clusters` does.
+    """
+    if device.clusters > s.PER_EXTENT:
+        return None
+    clusters = Clusters(device.clusters)
+    devices: dict[int, Clusters | None] = {d.number: None for d in archive.devices}
+    _read_extent(source, archive.header_size, archive.uuid, devices | {device.number: clusters})
+    if clusters.missing() is not None:
+        return None
+    content = bytearray(device.size)
+    VmaDisk(source, device, clusters).read_into(0, content)
+    return bytes(content)
+
+
 def _read_extent(
     source: ByteSource, at: int, uuid: bytes, devices: Mapping[int, Clusters | None]
 ) -> int:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -16,14 +17,15 @@ from kensho.appliances.origin import Origin
 from kensho.appliances.package import Package
 from kensho.appliances.proxmox.conf import Conf, parse_conf, properties
 from kensho.appliances.proxmox.drives import is_cloud_init, is_drive
+from kensho.appliances.proxmox.efi_vars import empty_variables
 from kensho.appliances.proxmox.read import read_conf
 from kensho.appliances.proxmox.vma import Archive, read_archive
-from kensho.appliances.proxmox.vma_disk import Clusters, VmaDisk, index_clusters
+from kensho.appliances.proxmox.vma_disk import Clusters, VmaDisk, index_clusters, read_first
 from kensho.appliances.proxmox.vma_note import read_note
 from kensho.appliances.proxmox.vma_structs import MEMORY
 from kensho.disks.base import DiskReader
 from kensho.model.appliance import Appliance
-from kensho.model.errors import PackageError, UsageError
+from kensho.model.errors import FormatError, PackageError, UsageError
 from kensho.model.finding import Finding, Severity
 from kensho.model.machine import Extra
 from kensho.model.selection import Selection
@@ -35,6 +37,7 @@ from kensho.storage.spooled import SpooledSource
 CONFIG, FIREWALL = "qemu-server.conf", "qemu-server.fw"
 _MAP = re.compile(rb"#qmdump#map:(\S+?):(\S+?):[^:\s]*:[^:\s]*:\s*")
 _MOST_SMALL = 16 * MIB
+_BEGINNING = 4 * MIB
 _ADDED = (b"#qmdump#", b"#vzdump#")
 
 
@@ -52,6 +55,7 @@ def open_vma(origin: Origin, selection: Selection) -> Package:
         if isinstance(source, SpooledSource):
             source.bound(archive.most_bytes)
         appliance, findings = _read(archive, origin)
+        appliance = _without_empty_variables(appliance, archive, _beginning(source))
     except BaseException:
         source.close()
         raise
@@ -190,6 +194,37 @@ def _leave_out(conf: Conf, archive: Archive, named: Mapping[str, str]) -> list[F
                 )
             )
     return findings
+
+
+def _beginning(source: ByteSource) -> ByteSource:
+    """Return the first bytes: the header and an extent, without unpacking more than those."""
+    if isinstance(source, SpooledSource):
+        return MemorySource(source.peek(_BEGINNING), source.name)
+    return MemorySource(source.read_at(0, min(_BEGINNING, source.size)), source.name)
+
+
+def _without_empty_variables(
+    appliance: Appliance, archive: Archive, beginning: ByteSource
+) -> Appliance:
+    """Return the appliance without an EFI disk that holds nothing, such as kensho's own.
+
+    Only one in the first extent is looked at, where a backup's first volume is.
+    """
+    machine = appliance.machines[0]
+    file = appliance.file(machine.firmware.nvram)
+    device = archive.device(file.href) if file is not None else None
+    if device is None or device.size > _MOST_SMALL:
+        return appliance
+    content = None
+    with contextlib.suppress(FormatError):  # said when the disks are opened
+        content = read_first(beginning, archive, device)
+    empty = empty_variables()
+    if content is None or content.rstrip(b"\0") != empty.rstrip(b"\0"):
+        return appliance
+    firmware = msgspec.structs.replace(machine.firmware, nvram=None)
+    machine = msgspec.structs.replace(machine, firmware=firmware)
+    files = tuple(f for f in appliance.files if f is not file)
+    return msgspec.structs.replace(appliance, machines=(machine,), files=files)
 
 
 def _with_sizes(appliance: Appliance, archive: Archive) -> Appliance:

@@ -178,9 +178,14 @@ CARRIES = Carries(
     disk_modes=frozenset({"read_only", "shared", "solid_state", "cache", "iops", "bandwidth"}),
 )
 
-#: The Vagrantfile of a box: processors, memory, one bus, one adapter, firmware.
+#: A box: processors, memory, one bus, one adapter, firmware; its first disk is the boot disk.
 VAGRANT_CARRIES = Carries(
-    annotation=True, nested_virtualization=True, disconnected_nics=False, cdrom=False, origin=True
+    annotation=True,
+    nested_virtualization=True,
+    disconnected_nics=False,
+    cdrom=False,
+    boot_order=True,
+    origin=True,
 )
 
 PLATFORM = Platform(

@@ -122,6 +122,11 @@ def test_ruby_takes_a_hostile_text_as_one_value(tmp_path: Path) -> None:
     assert (seen["libvirt.disk_bus"], seen["libvirt.nested"]) == (["sata"], [True])
     assert seen["libvirt.cputopology"] == [{"sockets": "2", "cores": "2", "threads": "1"}]
     assert seen["config.vm.communicator"] == ["winrm"]
+    assert "libvirt.boot" not in seen
+    nics = (msgspec.structs.replace(MACHINE.nics[0], boot_order=1),)
+    drives = (msgspec.structs.replace(MACHINE.disks[0], boot_order=2),)
+    changed = msgspec.structs.replace(MACHINE, nics=nics, drives=drives)
+    assert ruby(tmp_path, libvirt_lines(changed))["libvirt.boot"] == ["network", "hd"]
 
 
 @needs_ruby

@@ -36,12 +36,21 @@ def libvirt_lines(machine: Machine) -> bytes:
         )
     if cpu.nested_virtualization:
         lines.append("libvirt.nested = true")
+    lines += [f"libvirt.boot {quote(word)}" for word in _boot_words(machine)]
     if machine.nics:
         model = word_for(LIBVIRT.nics, machine.nics[0].model)
         lines.append(f"libvirt.nic_model_type = {quote(model or 'virtio')}")
     if machine.firmware.kind is Firmware.UEFI:
         lines += ['libvirt.machine_type = "q35"', f"libvirt.loader = {quote(OVMF)}"]
     return _file(machine, "libvirt", "libvirt", lines)
+
+
+def _boot_words(machine: Machine) -> list[str]:
+    """Return the kinds of devices to start from, in order; none where the disk is the first."""
+    ranked = [(d.boot_order, "hd") for d in machine.disks if d.boot_order is not None]
+    ranked += [(n.boot_order, "network") for n in machine.nics if n.boot_order is not None]
+    words = list(dict.fromkeys(word for _, word in sorted(ranked)))
+    return words if words[:1] == ["network"] else []
 
 
 def disk_bus(machine: Machine) -> str:

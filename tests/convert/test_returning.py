@@ -17,7 +17,7 @@ from kensho.convert.run import run_plan
 from kensho.disks import create_disk
 from kensho.model.appliance import Appliance, Provenance
 from kensho.model.errors import CorruptError, LimitError, UnsupportedError
-from kensho.model.machine import Extra, Machine, NicModel, Product, Property
+from kensho.model.machine import Extra, Firmware, Machine, NicModel, Product, Property
 from kensho.model.origin import MAX_NOTE, dump_origin, load_origin
 from kensho.model.units import MIB
 from kensho.storage.file import FileSink
@@ -244,6 +244,26 @@ def test_extras_of_three_versions() -> None:
         e("never written", "1"),
         e("added", "3"),
     )
+
+
+def test_what_the_user_said_stays_said(source: Path, tmp_path: Path) -> None:
+    wishes = {"name": "other", "firmware": Firmware.BIOS, "guest": "win2k19"}
+    go(source, "kvm", tmp_path / "1", **wishes)
+    go(tmp_path / "1" / "other.xml", "vmware", tmp_path / "2", "vmx")
+    home = only(tmp_path / "2" / "other.vmx")
+    assert (home.name, home.firmware.kind, home.guest.id) == ("other", Firmware.BIOS, "win2k19")
+
+
+def test_a_rehearsal_leaves_nothing(source: Path, tmp_path: Path) -> None:
+    go(source, "ova", tmp_path / "1")
+    assert sorted(p.name.partition(".")[2] for p in (tmp_path / "1").iterdir()) == [
+        "ova",
+        "ova-ova.report.html",
+        "ova-ova.report.json",
+    ]
+    origin = read(tmp_path / "1" / "Web-Server-01.ova").origin
+    assert origin is not None
+    assert not [i for i in origin.written.images if i.capacity is not None]
 
 
 def test_a_note_is_a_source_of_what_only_the_platform_reads(source: Path, tmp_path: Path) -> None:

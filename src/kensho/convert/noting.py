@@ -61,11 +61,22 @@ def rehearse(plan: Plan, form: Form, write: Container, folder: Path) -> Applianc
                 timestamp=plan.timestamp,
                 compression="fast",
             )
-        return _read(path)
+        found = _read(path)
+        return None if found is None else _without_sizes(found)
     except KenshoError:
         return None
     finally:
         shutil.rmtree(path.parent, ignore_errors=True)
+
+
+def _without_sizes(found: Appliance) -> Appliance:
+    """Return what was read of a rehearsal without the sizes of its disks, which were none."""
+    change = msgspec.structs.replace
+    return change(
+        found,
+        images=tuple(change(i, capacity=None, populated=None) for i in found.images),
+        files=tuple(change(f, size=None) for f in found.files),
+    )
 
 
 def read_back(documents: Iterable[Path]) -> Appliance | None:

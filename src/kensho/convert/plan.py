@@ -373,19 +373,24 @@ def _map(
         return msgspec.structs.replace(moved, hardware_versions=versions)
 
     placed = place(before, form, name, assigned, move)
-    machines = placed.after.machines
-    if request.name is not None and len(machines) == 1:
-        machines = (msgspec.structs.replace(machines[0], name=request.name),)
     carries = form.carries
     after = msgspec.structs.replace(
-        placed.after,
-        name=request.name or before.name,
-        machines=machines,
+        _renamed(placed.after, request),
         products=before.products if carries.products else (),
         eulas=before.eulas if carries.eulas else (),
         extras=written_back(before.extras, carries),
     )
     return replace(placed, after=after)
+
+
+def _renamed(appliance: Appliance, request: Request) -> Appliance:
+    """Return the appliance, and its machine if it is the only one, with the name the user gave."""
+    if request.name is None:
+        return appliance
+    machines = appliance.machines
+    if len(machines) == 1:
+        machines = (msgspec.structs.replace(machines[0], name=request.name),)
+    return msgspec.structs.replace(appliance, name=request.name, machines=machines)
 
 
 def _fits(returned: Returned, platform: Platform, form: Form) -> bool:
@@ -401,13 +406,17 @@ def _fits(returned: Returned, platform: Platform, form: Form) -> bool:
 def _with_note(
     after: Appliance, returned: Returned, assigned: Assigned, request: Request
 ) -> Appliance:
-    """Return the mapped appliance with the note that its result gets; see `noting`."""
+    """Return the mapped appliance with the note that its result gets; see `noting`.
+
+    What the user said is the source's from now on: name, firmware, guest, values of properties.
+    """
     if not request.origin:
         return after
+    first = _renamed(_with_overrides(returned.first, request), request)
     origin = Provenance(
         kind=returned.kind,
         platform=returned.platform,
-        source=shown(msgspec.structs.replace(returned.first, files=()), assigned),
+        source=shown(msgspec.structs.replace(first, files=()), assigned),
         written=Appliance(after.name),
     )
     return msgspec.structs.replace(after, origin=origin)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import gzip
 import hashlib
+import io
 import random
 import shutil
 import subprocess
+import tarfile
 
 import pytest
 import xva_samples as s
@@ -417,6 +419,47 @@ def test_a_folder_with_vhd_files(tmp_path):
 def test_hostile_metadata(tmp_path, text, error):
     with pytest.raises(error):
         open_package(s.pack(tmp_path / "a.xva", [("ova.xml", text)]))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "error"),
+    [
+        ("Ref:20/00000000", tarfile.SYMTYPE, UnsafePathError),
+        ("Ref:20/00000000", tarfile.LNKTYPE, UnsafePathError),
+        ("Ref:20/00000000", tarfile.CHRTYPE, UnsafePathError),
+        ("Ref:20/../../etc/passwd", tarfile.REGTYPE, UnsafePathError),
+        ("/etc/passwd", tarfile.REGTYPE, UnsafePathError),
+        ("ova.xml", tarfile.REGTYPE, PackageError),
+    ],
+)
+def test_tricks_with_members(tmp_path, name, kind, error):
+    path = tmp_path / "a.xva"
+    text = s.metadata(*objects())
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
+        for member, type_ in (("ova.xml", tarfile.REGTYPE), (name, kind)):
+            info = tarfile.TarInfo(member)
+            info.type, info.linkname = type_, "/etc/passwd"
+            info.size = len(text) if type_ == tarfile.REGTYPE else 0
+            tar.addfile(info, io.BytesIO(text))
+    with pytest.raises(error):
+        open_package(path)
+
+
+def test_a_block_of_absurd_size_is_refused(tmp_path):
+    path = tmp_path / "a.xva"
+    text = s.metadata(*objects())
+    with tarfile.open(path, "w") as tar:
+        info = tarfile.TarInfo("ova.xml")
+        info.size = len(text)
+        tar.addfile(info, io.BytesIO(text))
+    with path.open("r+b") as file:
+        file.seek(512 + -(-len(text) // 512) * 512)
+        info = tarfile.TarInfo("Ref:20/00000000")
+        info.size = 1 << 35
+        file.write(info.tobuf(tarfile.GNU_FORMAT))
+        file.truncate(1 << 36)  # a hole
+    with pytest.raises(LimitError):
+        content(open_package(path), "Ref:20")
 
 
 def test_millions_of_blocks_are_a_few_numbers():

@@ -272,6 +272,11 @@ def test_only_literals_are_read(line: str, value: str | None) -> None:
     assert read_vagrantfile(line.encode()).config.get("vm.box") == value
 
 
+def test_comments_and_what_is_behind_the_end_are_no_settings() -> None:
+    text = "a.b = 1\n# a.b = 2\n=begin\na.b = 3\n=end\na.c = 4 # a.b = 5\n__END__\na.b = 6\n"
+    assert read_vagrantfile(text.encode()).config == {"b": "1", "c": "4"}
+
+
 _SMALL = {"metadata.json": LIBVIRT, "Vagrantfile": VAGRANTFILE, "box.img": b"QFI\xfb" + bytes(600)}
 
 

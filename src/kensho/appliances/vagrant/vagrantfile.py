@@ -8,7 +8,7 @@ computed stays unknown.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from kensho.appliances.vagrant.ruby import read_literal
@@ -47,9 +47,7 @@ def read_vagrantfile(data: bytes) -> Vagrantfile:
     providers: dict[str, dict[str, str]] = {}
     current: tuple[str, str] | None = None  # the provider's name and its variable
     efi = False
-    for line in text.splitlines():
-        if len(line) > _MOST_LINE:
-            continue
+    for line in _code_lines(text):
         code = _without_comment(line.strip())
         if begun := _PROVIDER.match(code):
             current = (begun[1], begun[2])
@@ -67,6 +65,18 @@ def read_vagrantfile(data: bytes) -> Vagrantfile:
         else:
             config[name] = value
     return Vagrantfile(text, config, providers, efi)
+
+
+def _code_lines(text: str) -> Iterator[str]:
+    """Yield the lines that are neither in a block comment nor behind the end, nor absurdly long."""
+    in_comment = False
+    for line in text.splitlines():
+        if line.rstrip() == "__END__":
+            return
+        if line.startswith(("=begin", "=end")):
+            in_comment = line.startswith("=begin")
+        elif not in_comment and len(line) <= _MOST_LINE:
+            yield line
 
 
 def _without_comment(code: str) -> str:

@@ -201,6 +201,21 @@ def test_instances_lists_and_json(tmp_path):
     assert first.firmware.kind is Firmware.BIOS
 
 
+def test_the_file_a_volume_is_filled_from_is_looked_for(tmp_path):
+    text = MANIFEST.replace(
+        "spec:\n      storage:",
+        'spec:\n      source: {http: {url: "https://x.example/a/Cloud%20Base.qcow2?x=1"}}\n      storage:',
+    )
+    assert text != MANIFEST
+    raw(tmp_path / "Cloud Base.qcow2")
+    package = read(write(tmp_path, text))
+    assert "Cloud Base.qcow2" in [f.href for f in package.appliance.files]
+    bad = MANIFEST.replace(
+        "spec:\n      storage:", 'spec:\n      source: {http: {url: "http://[x"}}\n      storage:'
+    )
+    read(write(tmp_path, bad))
+
+
 def test_instance_types_and_missing_memory_are_said(tmp_path):
     text = """
 apiVersion: kubevirt.io/v1

@@ -15,7 +15,7 @@ from kensho.appliances import open_package
 from kensho.appliances.package import Document
 from kensho.convert.plan import Request, make_plan
 from kensho.convert.run import run_plan
-from kensho.model.errors import KenshoError, PackageError, UnsupportedError
+from kensho.model.errors import KenshoError, PackageError, TruncatedError, UnsupportedError
 from kensho.model.units import MIB
 
 needs_skopeo = pytest.mark.skipif(shutil.which("skopeo") is None, reason="needs skopeo")
@@ -269,4 +269,12 @@ def test_odd_images(tmp_path, layers, options, error):
         open_package(folder).close()
         return
     with pytest.raises(error):
+        open_package(folder)
+
+
+def test_a_blob_cut_off_is_seen(tmp_path):
+    folder = layout(tmp_path / "l", [layer({"disk/a": RAW})])
+    largest = max((folder / "blobs/sha256").iterdir(), key=lambda p: p.stat().st_size)
+    largest.write_bytes(largest.read_bytes()[:-512])
+    with pytest.raises(TruncatedError):
         open_package(folder)

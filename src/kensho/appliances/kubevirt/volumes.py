@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from kensho.appliances.kubevirt.quantity import whole
 from kensho.appliances.kubevirt.values import mapping, text
@@ -38,16 +39,19 @@ class Volume:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What DataVolumes and PersistentVolumeClaims say, by name: bytes, and the file kensho wrote."""
+    """What DataVolumes and PersistentVolumeClaims say, by name: bytes, and names of their file.
+
+    That is the one kensho wrote, or the last part of the address the volume is filled from.
+    """
 
     sizes: Mapping[str, int]
-    files: Mapping[str, str]
+    files: Mapping[str, tuple[str, ...]]
 
 
 def claims_of(documents: list[dict[str, Any]], note: str) -> Claims:
     """Return what the volumes among the documents say; ``note`` is the annotation with a file."""
     sizes: dict[str, int] = {}
-    files: dict[str, str] = {}
+    files: dict[str, tuple[str, ...]] = {}
     for document in documents:
         name = text(mapping(document, "metadata").get("name"))
         spec = mapping(document, "spec")
@@ -55,10 +59,19 @@ def claims_of(documents: list[dict[str, Any]], note: str) -> Claims:
             size = whole(mapping(holder, "resources", "requests").get("storage"))
             if size:
                 sizes.setdefault(name, size)
-        file = mapping(document, "metadata", "annotations").get(note)
-        if isinstance(file, str) and file:
-            files[name] = file
+        file = text(mapping(document, "metadata", "annotations").get(note))
+        address = text(mapping(spec, "source", "http").get("url"))
+        names = (file, _last_part(address))
+        files[name] = tuple(n for n in names if n)
     return Claims(sizes, files)
+
+
+def _last_part(address: str) -> str:
+    """Return the file's name at the end of a URL, empty when it is none."""
+    try:
+        return PurePosixPath(unquote(urlsplit(address).path)).name
+    except ValueError:
+        return ""
 
 
 def volume_of(value: Mapping[str, Any], claims: Claims) -> Volume:
@@ -99,9 +112,8 @@ def locate(volume: Volume, store: Store) -> tuple[str, bool]:
 
 
 def _claim(kind: str, name: str, claims: Claims) -> Volume:
-    noted = claims.files.get(name)
-    files = ((noted,) if noted else ()) + _names(name)
-    return Volume(kind, name, files, claims.sizes.get(name))
+    files = claims.files.get(name, ())
+    return Volume(kind, name, (*files[:1], *_names(name), *files[1:]), claims.sizes.get(name))
 
 
 def _names(stem: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from typing import Any
 from kensho.appliances.kubevirt.values import mapping, objects, text
 from kensho.appliances.packed import unpack_limit
 from kensho.appliances.store import Store, read_text_file
-from kensho.model.errors import CorruptError, LimitError, UnsupportedError
+from kensho.model.errors import CorruptError, LimitError, TruncatedError, UnsupportedError
 from kensho.storage import ByteSource
 from kensho.storage.gzip import MAGIC, GzipSource
 
@@ -71,10 +71,10 @@ def _oci(store: Store) -> Image:
     entries = objects(mapping(_json(store, "index.json")).get("manifests"))
     for _ in range(_MOST_INDEXES):
         entry = _chosen(entries, store.path)
-        manifest = mapping(_json(store, _blob(entry, store.path)))
+        manifest = mapping(_json(store, _blob(entry, store)))
         if "manifests" not in manifest:
-            config = mapping(_json(store, _blob(mapping(manifest, "config"), store.path)))
-            layers = tuple(_blob(layer, store.path) for layer in objects(manifest.get("layers")))
+            config = mapping(_json(store, _blob(mapping(manifest, "config"), store)))
+            layers = tuple(_blob(layer, store) for layer in objects(manifest.get("layers")))
             return Image(config, _checked(layers, store))
         entries = objects(manifest.get("manifests"))
     raise LimitError("indexes in indexes without end", path=store.path, field="index.json")
@@ -94,11 +94,18 @@ def _chosen(entries: list[dict[str, Any]], path: str) -> dict[str, Any]:
     return fitting[0]
 
 
-def _blob(entry: dict[str, Any], path: str) -> str:
+def _blob(entry: dict[str, Any], store: Store) -> str:
+    """Return the name of a blob that is there and as large as is said; it is not hashed."""
     digest = text(entry.get("digest"))
     if _DIGEST.fullmatch(digest) is None:
-        raise UnsupportedError(f"not a SHA-256 digest: {digest[:80]!r}", path=path)
-    return digest.replace("sha256:", "blobs/sha256/")
+        raise UnsupportedError(f"not a SHA-256 digest: {digest[:80]!r}", path=store.path)
+    name = digest.replace("sha256:", "blobs/sha256/")
+    size, said = store.size_of(name), entry.get("size")
+    if size is not None and isinstance(said, int) and size != said:
+        raise TruncatedError(
+            f"a blob of {size} bytes, the image says {said}", path=store.path, field=digest
+        )
+    return name
 
 
 def _checked(layers: tuple[str, ...], store: Store) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ pair fails.
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
 import sys
 import tempfile
@@ -248,7 +249,9 @@ def run(wanted: Sequence[str], folder: Path, workers: int = 2) -> tuple[list[Pai
                 jobs.append((machine, a, b, path, place))
     if workers < 2:
         return [go(*job) for job in jobs], unread
-    with ProcessPoolExecutor(workers) as pool:
+    # Not forked: the runs above had threads, and a lock one of them held would never be let go.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
         return list(pool.map(go, *zip(*jobs, strict=True), chunksize=4)), unread
 
 

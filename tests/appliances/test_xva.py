@@ -14,7 +14,7 @@ from mapped_machines import HOSTILE, disk_machine, with_machine
 from kensho.appliances.package import DiskJob
 from kensho.appliances.xmlsafe import parse_xml
 from kensho.appliances.xva.archive import scan
-from kensho.appliances.xva.blocks import XvaDisk
+from kensho.appliances.xva.disk import XvaDisk
 from kensho.appliances.xva.objects import read_objects
 from kensho.appliances.xva.write import VdiWriter, rounded, write_xva
 from kensho.disks.copy import copy_disk

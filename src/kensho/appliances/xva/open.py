@@ -18,7 +18,8 @@ from kensho.appliances.package import Package
 from kensho.appliances.store import Store, read_text_file, tar_store
 from kensho.appliances.xmlsafe import MAX_XML, parse_xml
 from kensho.appliances.xva.archive import METADATA, scan
-from kensho.appliances.xva.blocks import BlockIndex, XvaDisk
+from kensho.appliances.xva.blocks import BlockIndex
+from kensho.appliances.xva.disk import XvaDisk
 from kensho.appliances.xva.legacy import has_chunks, open_chunks, read_appliance
 from kensho.appliances.xva.objects import Row, read_objects
 from kensho.appliances.xva.read import Locate, Place, read_machines

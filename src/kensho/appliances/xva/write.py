@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from kensho.appliances.mapped import only_machine
 from kensho.appliances.package import DiskJob, PlacedDisk
-from kensho.appliances.xva.blocks import checksum_of
+from kensho.appliances.xva.disk import checksum_of
 from kensho.appliances.xva.metadata import ova_xml
 from kensho.appliances.xva.records import Vdi
 from kensho.model.appliance import Appliance

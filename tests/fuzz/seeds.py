@@ -327,6 +327,19 @@ def oci_seeds():
     yield packed({"disk.raw": b"\xeb\0" * 300})
 
 
+def note_seeds():
+    from kensho.appliances.vmx.parse import read_dictionary
+    from kensho.appliances.vmx.read import read_vmx
+    from kensho.model.appliance import Provenance
+    from kensho.model.origin import dump_origin
+
+    for data in vmx_seeds():
+        dictionary, _ = read_dictionary(data, path="a.vmx")
+        source, _ = read_vmx(dictionary, path="a.vmx", fallback="a", locate=lambda n: (n, True))
+        origin = Provenance(kind="vmx", platform="vmware", source=source, written=source)
+        yield dump_origin(origin).encode()
+
+
 def vmsd_seeds():
     yield (
         b'.encoding = "UTF-8"\nsnapshot.current = "2"\nsnapshot0.uid = "1"\n'

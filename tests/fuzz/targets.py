@@ -269,6 +269,22 @@ def _vmx(data):
     read_vmx(dictionary, path="a.vmx", fallback="a", locate=lambda name: (name, True))
 
 
+def _note(data):
+    import msgspec
+
+    from kensho.convert.mapping import map_machine
+    from kensho.convert.returning import home_policy, take_note
+    from kensho.model.origin import load_origin
+    from kensho.platforms import PLATFORMS
+
+    origin = load_origin(data, path="a.kensho.json")
+    now = msgspec.structs.replace(origin.written, origin=origin)
+    for platform in PLATFORMS[:4]:
+        returned = take_note(now, "vmx", platform)
+        for machine in returned.basis.machines:
+            map_machine(machine, platform, platform.forms[0], home_policy(platform))
+
+
 def _vmsd(data):
     from kensho.appliances.vmx.parse import read_dictionary
     from kensho.appliances.vmx.snapshots import at_snapshot, read_vmsd
@@ -369,6 +385,7 @@ TARGETS = {
     "vmx": Target(_vmx, seeds.vmx_seeds, packed=False),
     "xva": Target(_xva, seeds.xva_seeds, packed=False),
     "xl": Target(_xl, seeds.xl_seeds, packed=False),
+    "note": Target(_note, seeds.note_seeds, packed=False),
     "vmsd": Target(_vmsd, seeds.vmsd_seeds, packed=False),
     "box": Target(_box, seeds.box_seeds, packed=False),
     "vma": Target(_vma, seeds.vma_seeds, packed=True),

@@ -25,7 +25,7 @@ VERBS = {
     "plan": ("kensho.cli.plan:plan", "Show what a conversion will do, before it does it."),
     "check": (
         "kensho.cli.check:check",
-        "Tell whether a Linux guest starts elsewhere, without a start.",
+        "Tell whether a guest starts elsewhere, without a start.",
     ),
     "convert": ("kensho.cli.convert:convert", "Convert a machine, or run a plan."),
     "validate": ("kensho.cli.validate:validate", "Check an OVF package, and who will take it."),

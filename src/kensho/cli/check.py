@@ -24,11 +24,11 @@ def check(
     devices: Devices = Devices.AUTO,
     json: Json = False,
 ) -> int:
-    """Tell whether a Linux guest finds its disk and network on other hypervisors. Nothing is started.
+    """Tell whether a guest finds its disk and network on other hypervisors. Nothing is started.
 
     Every kernel is judged on the devices that `kensho convert` would give the machine there: is the
-    driver in the kernel, in its initramfs, on the root file system alone, or nowhere? Exits with 10
-    when a kernel does not start somewhere.
+    driver in the kernel, in its initramfs, on the root file system alone, or nowhere? Of Windows, it
+    is whether a driver for the disk starts with it. Exits with 10 when one does not start somewhere.
 
     Parameters
     ----------

@@ -47,6 +47,10 @@ def _show_system(system: SystemFacts) -> None:
     if system.package_manager:
         count = "?" if system.packages is None else system.packages
         out.print(f"packages: {count} ({system.package_manager})")
+    if system.windows is not None and not system.windows.problem:
+        edition = " ".join(p for p in (system.windows.edition, system.guest.version) if p)
+        out.print(escape(f"edition: {edition}"))
+        out.print(escape(f"  starts from: {', '.join(system.windows.controllers) or 'unknown'}"))
     for kernel in system.kernels:
         made = " ".join(p for p in (kernel.maker, kernel.packing, kernel.problem) if p)
         out.print(

@@ -56,7 +56,7 @@ def judge(
 ) -> Iterator[StartVerdict]:
     """Yield a verdict for each machine, kernel and target.
 
-    UnsupportedError when no machine has a Linux kernel that is found; what opening disks raises.
+    UnsupportedError when no machine has a kernel that is found; what opening disks raises.
     """
     found = False
     for machine in package.appliance.machines:
@@ -71,15 +71,15 @@ def judge(
                 yield _judge(machine, platform, loaded, devices)
     if not found:
         raise UnsupportedError(
-            "no Linux kernel was found on these disks",
+            "no kernel was found on these disks",
             path=package.path,
-            hint="kensho inspect --deep shows what is there; other systems are not judged",
+            hint="kensho inspect --deep shows what is there; systems other than Linux and Windows are not judged",
         )
 
 
 def _judge(machine: Machine, platform: Platform, loaded: Loaded, devices: Devices) -> StartVerdict:
     verdict = StartVerdict(machine.id, platform.name, loaded.root, loaded.version)
-    if loaded.kernel is None:
+    if loaded.problem:
         return msgspec.structs.replace(verdict, problem=loaded.problem)
     policy = choose_policy(machine, platform, devices)
     try:
@@ -90,6 +90,8 @@ def _judge(machine: Machine, platform: Platform, loaded: Loaded, devices: Device
     controller = after.controller(boot.controller) if boot else None
     if controller is None:
         return msgspec.structs.replace(verdict, problem="the machine has no disk to start from")
+    if loaded.kernel is None:
+        return _windows(verdict, loaded, platform, after, controller.model)
     told = judge_controller(loaded.kernel, controller.model)
     if told is None:
         problem = f"nothing is known of drivers for {controller.model}"
@@ -103,6 +105,26 @@ def _judge(machine: Machine, platform: Platform, loaded: Loaded, devices: Device
         disk=_device(told),
         adapters=tuple(_device(nic) for nic in nics if nic is not None),
         instead=tuple(_others(loaded.kernel, platform, after, controller.model)),
+    )
+
+
+def _windows(
+    verdict: StartVerdict,
+    loaded: Loaded,
+    platform: Platform,
+    machine: Machine,
+    chosen: ControllerModel,
+) -> StartVerdict:
+    """Tell whether a driver for the boot disk starts with Windows; adapters wait for theirs."""
+    ready = loaded.windows.controllers if loaded.windows else ()
+    works = chosen in ready
+    lacking = () if works else (f"no driver that starts with Windows drives {chosen}",)
+    offered = {s.model for s in platform.controllers if machine.firmware.kind in s.boots}
+    return msgspec.structs.replace(
+        verdict,
+        starts=works,
+        disk=DeviceVerdict(chosen.value, works, "kernel" if works else "root", lacking=lacking),
+        instead=tuple(model for model in ready if model in offered and model is not chosen),
     )
 
 

@@ -73,6 +73,22 @@ class NetworkFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     names: tuple[str, ...] = ()
 
 
+class WindowsFacts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What Windows alone has. ``controllers`` are those it starts from as it is.
+
+    ``problem`` says why its registry is not read; then the rest is empty.
+    """
+
+    folder: str
+    edition: str = ""
+    server: bool = False
+    boot_drivers: tuple[str, ...] = ()
+    controllers: tuple[ControllerModel, ...] = ()
+    static_addresses: int = 0
+    hibernated: bool = False
+    problem: str = ""
+
+
 class SystemFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     """An operating system on a volume."""
 
@@ -87,6 +103,7 @@ class SystemFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     package_manager: str = ""
     packages: int | None = None
     networks: tuple[NetworkFacts, ...] = ()
+    windows: WindowsFacts | None = None
 
 
 class GuestReport(msgspec.Struct, frozen=True, omit_defaults=True):

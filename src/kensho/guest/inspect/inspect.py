@@ -17,6 +17,7 @@ from kensho.guest.inspect.facts import (
     NetworkFacts,
     SystemFacts,
     VolumeFacts,
+    WindowsFacts,
 )
 from kensho.guest.inspect.notes import notes_of
 from kensho.guest.inspect.systems import Opened, System, find_systems
@@ -30,6 +31,7 @@ from kensho.guest.linux.software import (
 )
 from kensho.guest.linux.verdict import judge_controller, judge_nic
 from kensho.guest.volumes.scan import Volume, scan
+from kensho.guest.windows.installed import read_installed, windows_folder
 from kensho.model.errors import KenshoError
 from kensho.model.machine import GuestOs
 from kensho.model.os_release import guest_of, parse_os_release
@@ -85,6 +87,9 @@ def _volume(volume: Volume, opened: Opened) -> VolumeFacts:
 
 def _system(system: System, esps: Sequence[GuestFiles]) -> SystemFacts:
     files = system.files
+    folder = windows_folder(files)
+    if folder:
+        return _windows(system, folder, esps)
     machine = architecture(files)
     manager, count = _packages(files)
     return SystemFacts(
@@ -103,6 +108,36 @@ def _system(system: System, esps: Sequence[GuestFiles]) -> SystemFacts:
         package_manager=manager,
         packages=count,
         networks=tuple(itertools.starmap(NetworkFacts, networks(files))),
+    )
+
+
+def _windows(system: System, folder: str, esps: Sequence[GuestFiles]) -> SystemFacts:
+    loaders = boot_loaders(system.files, esps)
+    try:
+        found = read_installed(system.files, folder)
+    except KenshoError as error:
+        return SystemFacts(
+            system.volume.id,
+            GuestOs("windows", description="Windows"),
+            boot_loaders=loaders,
+            windows=WindowsFacts(folder, problem=error.message),
+        )
+    return SystemFacts(
+        root=system.volume.id,
+        guest=found.guest,
+        architecture=found.version.architecture,
+        hostname=found.hostname,
+        boot_loaders=loaders,
+        tools=found.tools,
+        windows=WindowsFacts(
+            folder,
+            found.version.edition,
+            found.version.server,
+            found.boot_drivers,
+            found.controllers,
+            found.static_addresses,
+            found.hibernated,
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""The kernels of a machine's Linux systems, loaded for a verdict."""
+"""The kernels of a machine's systems, loaded for a verdict; a Windows counts as one."""
 
 from __future__ import annotations
 
@@ -6,28 +6,37 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kensho.disks.base import DiskReader
-from kensho.guest.inspect.systems import Opened, find_systems
+from kensho.guest.inspect.systems import Opened, System, find_systems
 from kensho.guest.linux.kernels import find_kernels, load_initramfs, load_kernel
 from kensho.guest.linux.verdict import Kernel
 from kensho.guest.volumes.scan import scan
+from kensho.guest.windows.installed import Installed, read_installed, windows_folder
 from kensho.model.errors import KenshoError
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A kernel of the system on the volume ``root``; None with the ``problem`` that hides it."""
+    """A kernel of the system on the volume ``root``: Linux', or a Windows.
+
+    Both are None with the ``problem`` that hides it.
+    """
 
     root: str
     version: str
     kernel: Kernel | None
     problem: str = ""
+    windows: Installed | None = None
 
 
 def load_kernels(disks: Sequence[DiskReader]) -> Iterator[Loaded]:
-    """Yield every kernel of every Linux system on these disks, which belong to one machine."""
+    """Yield every kernel of every system on these disks, which belong to one machine."""
     opened = Opened(scan(disks))
     opened.open_all()
     for system in find_systems(opened):
+        folder = windows_folder(system.files)
+        if folder:
+            yield _windows(system, folder)
+            continue
         for found in find_kernels(system.files):
             if not found.image and not found.initramfs:
                 continue  # modules alone are what a removed kernel leaves behind
@@ -42,3 +51,12 @@ def load_kernels(disks: Sequence[DiskReader]) -> Iterator[Loaded]:
                 yield Loaded(root, found.version, kernel)
             else:
                 yield Loaded(root, found.version, None, "its modules' indexes are not there")
+
+
+def _windows(system: System, folder: str) -> Loaded:
+    try:
+        found = read_installed(system.files, folder)
+    except KenshoError as error:
+        return Loaded(system.volume.id, "Windows", None, error.message)
+    name = f"{found.version.product or 'Windows'} ({found.version.build})"
+    return Loaded(system.volume.id, name, None, windows=found)

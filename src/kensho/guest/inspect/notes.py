@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from kensho.guest.inspect.facts import SystemFacts
+from kensho.guest.inspect.facts import SystemFacts, WindowsFacts
 from kensho.guest.inspect.systems import Opened, System
 from kensho.model.finding import Finding, Severity
 
@@ -66,7 +66,9 @@ def _about_system(system: System, told: SystemFacts) -> Iterator[Finding]:
             f"fstab names devices that are called otherwise on another controller: {names}",
             told.root, "use UUIDs: blkid shows them",
         )  # fmt: skip
-    if not told.kernels:
+    if told.windows is not None:
+        yield from _about_windows(told, told.windows)
+    elif not told.kernels:
         yield _finding(
             "KF-606", Severity.WARNING, "no kernel was found", told.root,
             "/boot may be on a volume that is not read, or the kernel is the host's",
@@ -89,6 +91,25 @@ def _about_system(system: System, told: SystemFacts) -> Iterator[Finding]:
         yield _finding(
             "KF-609", Severity.NOTE, f"network settings are tied to adapters' names: {words}",
             told.root, "names may change with the adapter; check them after the first start",
+        )  # fmt: skip
+
+
+def _about_windows(told: SystemFacts, windows: WindowsFacts) -> Iterator[Finding]:
+    if windows.problem:
+        yield _finding(
+            "KF-612", Severity.WARNING, f"the registry is not read: {windows.problem}", told.root,
+            "start Windows once and shut it down, then copy its disks again",
+        )  # fmt: skip
+    if windows.hibernated:
+        yield _finding(
+            "KF-611", Severity.WARNING, "Windows is hibernated, or was shut down by Fast Startup",
+            told.root, "shut it down fully: shutdown /s /t 0, after powercfg /h off",
+        )  # fmt: skip
+    if windows.static_addresses:
+        yield _finding(
+            "KF-609", Severity.NOTE,
+            f"{windows.static_addresses} adapter(s) have a static address", told.root,
+            "Windows ties them to the adapter: a new one gets its address from DHCP",
         )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from kensho.guest.files.open import open_files
 from kensho.guest.files.tree import GuestFiles
 from kensho.guest.linux.fstab import Line, parse_fstab, volume_of
 from kensho.guest.volumes.scan import Volume, Volumes
+from kensho.guest.windows.installed import windows_folder
 from kensho.model.errors import KenshoError
 
 _RELEASES = ("/etc/os-release", "/usr/lib/os-release")
@@ -57,7 +58,8 @@ def find_systems(opened: Opened) -> Iterator[System]:
 
 
 def _is_root(files: GuestFiles) -> bool:
-    return any(files.exists(path) for path in (*_RELEASES, *_OLD_RELEASES))
+    known = any(files.exists(path) for path in (*_RELEASES, *_OLD_RELEASES))
+    return known or bool(windows_folder(files))
 
 
 def _system(opened: Opened, volume: Volume, root: FileSystem) -> System:

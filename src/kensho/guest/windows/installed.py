@@ -1,0 +1,164 @@
+r"""An installed Windows by its files: version, what it starts from, whether it was shut down.
+
+Sources: the registry as in `version.py`, `inbox.py`, `services.py`; hiberfil.sys begins with
+``hibr`` when it holds a system to be resumed, which Fast Startup leaves behind as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kensho.guest.files.tree import GuestFiles
+from kensho.guest.windows.control_sets import control_sets
+from kensho.guest.windows.hive import Hive, open_hive
+from kensho.guest.windows.inbox import BOOT_START, in_box
+from kensho.guest.windows.services import OWN
+from kensho.guest.windows.version import WindowsVersion, read_version
+from kensho.model.errors import KenshoError
+from kensho.model.machine import ControllerModel as C
+from kensho.model.machine import GuestOs
+
+_FOLDERS = ("/Windows", "/WINNT")
+_MAX_HIVE = 512 << 20
+_MAX_NAMES = 64
+#: Drivers that vendors supply, and what they are for; nothing else is needed with them.
+_SUPPLIED = {
+    "viostor": C.VIRTIO_BLK,
+    "vioscsi": C.VIRTIO_SCSI,
+    "pvscsi": C.PVSCSI,
+    "xenvbd": C.XEN_VBD,
+}
+#: (NT's version, server) → row of ``kensho.model.guest_os``; NT 10 is told apart by its build.
+_ROWS = {
+    ((5, 0), False): "win2k", ((5, 1), False): "winxp", ((5, 2), False): "winxp",
+    ((5, 2), True): "win2k3", ((6, 0), False): "winvista", ((6, 0), True): "win2k8",
+    ((6, 1), False): "win7", ((6, 1), True): "win2k8r2", ((6, 2), False): "win8",
+    ((6, 2), True): "win2k12", ((6, 3), False): "win8.1", ((6, 3), True): "win2k12r2",
+}  # fmt: skip
+_SERVERS = ((26100, "win2k25"), (20348, "win2k22"), (17763, "win2k19"), (0, "win2k16"))
+_FIRST_BUILD_OF_11 = 22000
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What was found.
+
+    ``controllers`` are those it starts from as it is, ``tools`` the platforms whose services it has;
+    ``hibernated`` tells that it was not shut down but put to sleep.
+    """
+
+    folder: str
+    version: WindowsVersion
+    hostname: str
+    boot_drivers: tuple[str, ...]
+    controllers: tuple[C, ...]
+    tools: tuple[str, ...]
+    static_addresses: int
+    hibernated: bool
+
+    @property
+    def guest(self) -> GuestOs:
+        """The nearest row of ``kensho.model.guest_os``."""
+        return GuestOs(
+            _row(self.version),
+            version=f"{self.version.major}.{self.version.minor}.{self.version.build}",
+            description=self.version.product,
+        )
+
+
+def windows_folder(files: GuestFiles) -> str:
+    """Return the folder of an installed Windows, empty when there is none."""
+    for folder in _FOLDERS:
+        if files.exists(f"{folder}/System32/config/SOFTWARE"):
+            return folder
+    return ""
+
+
+def load_hive(files: GuestFiles, folder: str, name: str) -> Hive:
+    """Open a hive of ``System32/config`` with its logs; what reading and `open_hive` raise."""
+    path = f"{folder}/System32/config/{name}"
+    logs = [
+        files.read(path + suffix, _MAX_HIVE)
+        for suffix in (".LOG", ".LOG1", ".LOG2")
+        if files.exists(path + suffix)
+    ]
+    return open_hive(files.read(path, _MAX_HIVE), logs, path=path)
+
+
+def read_installed(files: GuestFiles, folder: str) -> Installed:
+    """Return what the hives and files of a Windows tell; CorruptError kinds when they do not."""
+    system = load_hive(files, folder, "SYSTEM")
+    version = read_version(load_hive(files, folder, "SOFTWARE"), system)
+    current = control_sets(system)[0]
+    services = system.find(rf"{current}\Services")
+    starts: dict[str, int | None] = {}
+    for key in services.subkeys() if services is not None else ():
+        starts[key.name.lower()] = _start(system, rf"{current}\Services\{key.name}")
+    boot = tuple(sorted(name for name, start in starts.items() if start == BOOT_START))
+    return Installed(
+        folder=folder,
+        version=version,
+        hostname=_hostname(system, current),
+        boot_drivers=boot,
+        controllers=_controllers(version, frozenset(boot)),
+        tools=tuple(sorted(p for p, names in OWN.items() if names & set(starts))),
+        static_addresses=_static(system, current),
+        hibernated=_hibernated(files),
+    )
+
+
+def _start(system: Hive, path: str) -> int | None:
+    key = system.find(path)
+    value = key.value("Start") if key is not None else None
+    start = value.number if value is not None else None
+    override = system.find(rf"{path}\StartOverride")  # Windows 8 and later: by the hardware profile
+    over = override.value("0") if override is not None else None
+    return over.number if over is not None and over.number is not None else start
+
+
+def _controllers(version: WindowsVersion, boot: frozenset[str]) -> tuple[C, ...]:
+    found: dict[C, bool] = {}
+    for driver in in_box(version):
+        for model in driver.serves:
+            found[model] = found.get(model, True) and driver.service.lower() in boot
+    for service, model in _SUPPLIED.items():
+        if service in boot:
+            found[model] = True
+    return tuple(model for model, whole in found.items() if whole)
+
+
+def _hostname(system: Hive, current: str) -> str:
+    key = system.find(rf"{current}\Control\ComputerName\ComputerName")
+    value = key.value("ComputerName") if key is not None else None
+    return value.text.strip()[:_MAX_NAMES] if value is not None else ""
+
+
+def _static(system: Hive, current: str) -> int:
+    """Return how many adapters have addresses that no DHCP server gave."""
+    key = system.find(rf"{current}\Services\Tcpip\Parameters\Interfaces")
+    count = 0
+    for interface in key.subkeys() if key is not None else ():
+        dhcp, address = interface.value("EnableDHCP"), interface.value("IPAddress")
+        has_address = address is not None and any(a not in {"", "0.0.0.0"} for a in address.strings)  # noqa: S104
+        if dhcp is not None and dhcp.number == 0 and has_address:
+            count += 1
+    return count
+
+
+def _hibernated(files: GuestFiles) -> bool:
+    try:
+        return files.head("/hiberfil.sys", 4).lower() == b"hibr"
+    except KenshoError:
+        return False
+
+
+def _row(version: WindowsVersion) -> str:
+    if version.nt >= (10, 0):
+        if version.server:
+            row = next(row for build, row in _SERVERS if version.build >= build)
+        else:
+            row = "win11" if version.build >= _FIRST_BUILD_OF_11 else "win10"
+    else:
+        row = _ROWS.get((version.nt, version.server), "windows")
+    narrow = {"winxp", "win2k3", "winvista", "win2k8", "win7", "win8", "win8.1", "win10", "windows"}
+    return f"{row}-32" if version.architecture == "x86" and row in narrow else row

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from kensho.appliances.kubevirt.values import text
 from kensho.model.machine import Extra
 
 DIALECT = "kubevirt"
@@ -62,8 +63,8 @@ def _put(at: dict[str, Any], keys: list[str], value: Any) -> None:
         inner = at.setdefault(key, [] if after == "-" else {})
         if after == "-":
             if isinstance(inner, list):
-                names = {m.get("name") for m in inner if isinstance(m, dict)}
-                if not isinstance(value, dict) or value.get("name") not in names:
+                names = {text(m.get("name")) for m in inner if isinstance(m, dict)}
+                if not isinstance(value, dict) or text(value.get("name")) not in names:
                     inner.append(value)
             return
         if not isinstance(inner, dict):

@@ -45,7 +45,7 @@ def open_documents(
     """Return the machines in documents, their files looked for in a store, and what was noticed."""
     documents = _flat(loaded)
     machines = _machines(documents, path)
-    volumes = [d for d in documents if d.get("kind") in _VOLUMES]
+    volumes = [d for d in documents if text(d.get("kind")) in _VOLUMES]
     volumes += [t for m in machines for t in objects(mapping(m, "spec").get("dataVolumeTemplates"))]
     claims = claims_of(volumes, FILE_NOTE)
     found = Found()
@@ -87,4 +87,4 @@ def _machines(documents: list[dict[str, Any]], path: str) -> list[dict[str, Any]
 
 def _is_machine(document: Mapping[str, Any]) -> bool:
     api = text(document.get("apiVersion"))
-    return api.startswith("kubevirt.io/") and document.get("kind") in _MACHINES
+    return api.startswith("kubevirt.io/") and text(document.get("kind")) in _MACHINES

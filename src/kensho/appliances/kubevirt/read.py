@@ -327,7 +327,7 @@ def _nics(
                 NicModel.SRIOV if "sriov" in value else model,
                 attached or ("pod" if "pod" in network else name),
                 normal_mac(text(value.get("macAddress"))),
-                connected=value.get("state") not in {"down", "absent"},
+                connected=text(value.get("state")) not in {"down", "absent"},
                 boot_order=number(value.get("bootOrder"), 1 << 16),
                 vendor_model=word,
             )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.appliances.hyperv_samples import as_xml, gen1
 from tests.appliances.ovf_samples import codes
 from tests.appliances.vagrant.boxes import LIBVIRT, VAGRANTFILE, box, disk, gnu_tar
 
@@ -199,10 +200,27 @@ def test_a_vmware_box(tmp_path: Path) -> None:
     package.close()
 
 
+def test_a_hyperv_box(tmp_path: Path) -> None:
+    system, data = (disk(tmp_path / n, "vhdx", "dynamic", n.encode()) for n in "sd")
+    files = {
+        "metadata.json": b'{"provider":"hyperv"}',
+        "Virtual Machines/box.xml": as_xml(gen1()),
+        "Virtual Hard Disks/sys.vhdx": system,
+        "Virtual Hard Disks/data.vhdx": data,
+        "Vagrantfile": VAGRANTFILE,
+    }
+    package = open_package(box(tmp_path / "h.box", files, "w:gz"))
+    machine = package.appliance.machines[0]
+    assert (package.kind, machine.name) == ("vagrant", "old web")
+    assert roots(package) == [root_of(system), root_of(data)]
+    package.close()
+
+
 @pytest.mark.parametrize(
     ("metadata", "error", "words"),
     [
-        (b'{"provider":"hyperv"}', UnsupportedError, "hyperv"),
+        (b'{"provider":"hyperv"}', PackageError, "0 configurations"),
+        (b'{"provider":"parallels"}', UnsupportedError, "parallels"),
         (b'{"provider":"docker"}', UnsupportedError, "docker"),
         (b'{"provider":7}', CorruptError, "provider"),
         (b'{"provider":"libvirt","disks":7}', CorruptError, "disks"),

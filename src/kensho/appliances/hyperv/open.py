@@ -51,14 +51,31 @@ def open_hyperv(origin: Origin, selection: Selection) -> Package:
             hint="a checkpoint is a file of its own: name it, below Snapshots",
         )
     store, own = _store(origin)
+    index = index_below(Path(path)) if Path(path).is_file() else Index()
+    return open_in(store, own, index, path=path, fallback=origin.stem)
+
+
+def open_in(
+    store: Store,
+    own: str,
+    with_index: Index,
+    *,
+    path: str,
+    fallback: str,
+    kind: str = "hyperv",
+    beside: tuple[str, ...] = (),
+) -> Package:
+    """Open the machine whose configuration is ``own`` in ``store``; the index has all its files.
+
+    ``beside`` are files that are no content. The store is closed on errors.
+    """
     try:
-        with_index = index_below(Path(path)) if Path(path).is_file() else Index()
         root, findings = _load(store.open(own), path)
         notes = Notes(path)
         appliance = read_configuration(
             Key("", children=(root,)) if root.name else root,
             notes,
-            origin.stem,
+            fallback,
             Media(lambda name: with_index.locate(name, store), notes),
         )
         _note_state_files(own, with_index, notes)
@@ -66,7 +83,7 @@ def open_hyperv(origin: Origin, selection: Selection) -> Package:
         machine = msgspec.structs.replace(appliance.machines[0], snapshots=past)
         appliance = msgspec.structs.replace(appliance, machines=(machine,))
         found = (*findings, *notes.findings)
-        package = assemble("hyperv", path, appliance, store, found, own=(own,))
+        package = assemble(kind, path, appliance, store, found, own=(own, *beside))
     except BaseException:
         store.close()
         raise

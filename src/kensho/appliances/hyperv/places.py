@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from kensho.appliances.store import Store, find
@@ -71,10 +72,13 @@ def index_below(configuration: Path) -> Index:
     """Return the files of the export that a configuration is in."""
     folder = configuration.parent
     root = folder.parent if folder.name.casefold() in VIRTUAL_MACHINES else folder
+    return index_of(islice(_files(root, "", _DEPTH), _MOST_FILES))
+
+
+def index_of(names: Iterable[str]) -> Index:
+    """Return the index of files by their names in an export."""
     index = Index()
-    for count, name in enumerate(_files(root, "", _DEPTH)):
-        if count >= _MOST_FILES:
-            break
+    for name in names:
         index.by_name.setdefault(name.rpartition("/")[2].casefold(), []).append(name)
     return index
 

@@ -11,6 +11,8 @@ from pathlib import PurePosixPath
 import msgspec
 
 from kensho.appliances.assemble import assemble
+from kensho.appliances.hyperv.open import open_in as open_hyperv_in
+from kensho.appliances.hyperv.places import index_of
 from kensho.appliances.image.partitions import firmware_of
 from kensho.appliances.mac import normal_mac
 from kensho.appliances.origin import Origin
@@ -35,14 +37,13 @@ _VAGRANTFILE = "Vagrantfile"
 #: Files of a box that describe it and are no part of the machine.
 _OWN = (NAME, NOTE, _VAGRANTFILE, "info.json", "include/_Vagrantfile")
 _UNPACK = {
-    "hyperv": "unpack it (tar -xf) and name the machine's file in its folder Virtual Machines",
     "parallels": "unpack it (tar -xf) and convert its .hdd disk alone",
     "docker": "a container is no machine; kensho has nothing to convert there",
 }
 
 
 def open_box(origin: Origin, selection: Selection) -> Package:
-    """Open the machine in a box for libvirt, VirtualBox or VMware.
+    """Open the machine in a box for libvirt, VirtualBox, VMware or Hyper-V.
 
     UnsupportedError for boxes of other providers, PackageError for one without its machine, and
     what the provider's reader raises.
@@ -69,12 +70,16 @@ def _open(store: Store, origin: Origin, selection: Selection) -> Package:
         package = _virtualbox(store, origin, selection, vagrantfile)
     elif provider in _VMWARE:
         package = _vmware(store, origin, selection)
+    elif provider == "hyperv":
+        package = _hyperv(store, origin, selection)
     else:
         raise UnsupportedError(
             f"is a Vagrant box for {metadata.provider!r}",
             path=origin.path,
             field=f"{NAME} provider",
-            hint=_UNPACK.get(provider, "boxes for libvirt, virtualbox and vmware_desktop are read"),
+            hint=_UNPACK.get(
+                provider, "boxes for libvirt, virtualbox, vmware_desktop and hyperv are read"
+            ),
         )
     return _with_note(_with_vagrantfile(package, vagrantfile), store)
 
@@ -178,6 +183,31 @@ def _vmware(store: Store, origin: Origin, selection: Selection) -> Package:
         fallback=origin.stem,
         kind="vagrant",
         own=_OWN,
+    )
+
+
+def _hyperv(store: Store, origin: Origin, selection: Selection) -> Package:
+    if selection.configuration is not None:
+        raise UsageError("a box has no configurations", path=origin.path, hint="leave it out")
+    found = [
+        name
+        for name in store.names
+        if name.lower().endswith((".vmcx", ".xml")) and name.lower().startswith("virtual machines/")
+    ]
+    if len(found) != 1:
+        raise PackageError(
+            f"{len(found)} configurations of Hyper-V are in this box",
+            path=origin.path,
+            hint="a box has one machine, in its folder Virtual Machines",
+        )
+    return open_hyperv_in(
+        store,
+        found[0],
+        index_of(store.names),
+        path=origin.path,
+        fallback=origin.stem,
+        kind="vagrant",
+        beside=_OWN,
     )
 
 

@@ -55,7 +55,7 @@ def open_vma(origin: Origin, selection: Selection) -> Package:
         if isinstance(source, SpooledSource):
             source.bound(archive.most_bytes)
         appliance, findings = _read(archive, origin)
-        appliance = _without_empty_variables(appliance, archive, _beginning(source))
+        appliance = _without_empty_variables(appliance, archive, source)
     except BaseException:
         source.close()
         raise
@@ -204,7 +204,7 @@ def _beginning(source: ByteSource) -> ByteSource:
 
 
 def _without_empty_variables(
-    appliance: Appliance, archive: Archive, beginning: ByteSource
+    appliance: Appliance, archive: Archive, source: ByteSource
 ) -> Appliance:
     """Return the appliance without an EFI disk that holds nothing, such as kensho's own.
 
@@ -217,7 +217,7 @@ def _without_empty_variables(
         return appliance
     content = None
     with contextlib.suppress(FormatError):  # said when the disks are opened
-        content = read_first(beginning, archive, device)
+        content = read_first(_beginning(source), archive, device)
     empty = empty_variables()
     if content is None or content.rstrip(b"\0") != empty.rstrip(b"\0"):
         return appliance

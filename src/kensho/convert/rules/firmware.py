@@ -60,5 +60,5 @@ def check(journey: Journey) -> Iterator[Finding]:
 
 def _remedy(journey: Journey, kind: Firmware) -> str:
     if journey.platform.name == "virtualbox" and kind is Firmware.UEFI:
-        return "before the first start: VBoxManage modifyvm NAME --firmware efi"
+        return "VBoxManage modifyvm NAME --firmware efi before the first start, or --form vbox"
     return "set it after the import"

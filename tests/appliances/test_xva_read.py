@@ -173,6 +173,25 @@ def test_snapshots_are_skipped_unless_chosen(tmp_path):
     assert "before" in error.value.hint
 
 
+def test_several_machines_of_one_export(tmp_path):
+    text = s.metadata(
+        s.vm(),
+        s.vm("Ref:1", name_label="db", uuid=s.SNAPSHOT_UUID, VTPMs=[]),
+        s.vbd("Ref:2", "Ref:9", "0"),
+        s.vbd("Ref:3", "Ref:8", "0", VM="Ref:1"),
+        s.vdi("Ref:9", SMALL),
+        s.vdi("Ref:8", SMALL),
+    )
+    path = s.pack(tmp_path / "a.xva", [("ova.xml", text), *s.blocks("Ref:8", b"d" * SMALL)])
+    machines = open_package(path).appliance.machines
+    assert [(m.id, m.name, m.disks[0].image) for m in machines] == [
+        ("vm1", "web", "Ref:9"), ("vm2", "db", "Ref:8"),
+    ]  # fmt: skip
+    assert [
+        m.name for m in open_package(path, Selection(configuration="db")).appliance.machines
+    ] == ["db"]
+
+
 def test_a_snapshot_alone_is_a_machine(tmp_path):
     package = open_package(export(tmp_path, is_a_snapshot=True, name_label="snap"))
     assert package.appliance.machines[0].name == "snap"

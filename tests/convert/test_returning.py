@@ -331,3 +331,22 @@ def test_a_note_somebody_changed_never_stops_a_conversion(
     assert not plan.blocked
     (machine,) = plan.after.machines
     assert len(machine.disks) == 2
+
+
+def test_slots_odd_memory_and_a_cd_on_scsi_are_as_they_were(tmp_path: Path) -> None:
+    folder = tmp_path / "source"
+    folder.mkdir()
+    more = (
+        'scsi0.pciSlotNumber = "16"\nethernet0.pciSlotNumber = "33"\nguestOSAltName = "Deb"\n'
+        'scsi0:5.present = "TRUE"\nscsi0:5.deviceType = "cdrom-raw"\n'
+    )
+    (folder / "web.vmx").write_text(VMX.replace('"2048"', '"2052"') + more)
+    disk(folder / "a.vmdk")
+    disk(folder / "b.vmdk")
+    go(folder / "web.vmx", "hyperv", tmp_path / "1", "powershell")
+    go(tmp_path / "1", "vmware", tmp_path / "2", "vmx")
+    first, home = only(folder / "web.vmx"), only(tmp_path / "2")
+    assert devices(home) == devices(first)
+    assert [n.pci_slot for n in home.nics] == [33, None]
+    assert home.controllers[0].pci_slot == 16
+    assert home.guest.description == "Deb"

@@ -143,7 +143,7 @@ def _candidates(
     if source is not None:
         kept = _as_platform_names_it(source.model, policy)
         may_keep = kept is not None and not (is_boot and choice.boot_disk not in {None, kept})
-        fits_cd = not isinstance(drive, Cdrom) or kept in _TAKES_CDS
+        fits_cd = not isinstance(drive, Cdrom) or kept in _TAKES_CDS | policy.keep_cds
         if kept is not None and may_keep and fits_cd:
             candidates.insert(0, kept)
     return tuple(dict.fromkeys(candidates))

@@ -26,7 +26,7 @@ from kensho.convert.deployment.settle import Deployment, settle, shown, summaris
 from kensho.convert.mapping import DeviceRow, Devices, choose_policy, map_machine, written_back
 from kensho.convert.nvram import keep_nvram
 from kensho.convert.renewing import IdentityPolicy, draw, renew
-from kensho.convert.returning import Returned, home_policy, take_note, without_note
+from kensho.convert.returning import Returned, at_home, home_policy, take_note, without_note
 from kensho.convert.rootfs import look_for_root
 from kensho.convert.rules import ImageFacts, Journey, check_all
 from kensho.convert.source import Identity, identify, opened, opened_image, select_machine
@@ -368,9 +368,7 @@ def _map(
             if as_it_was
             else choose_policy(machine, platform, request.devices)
         )
-        moved = map_machine(machine, platform, form, policy)
-        versions = moved.hardware_versions or machine.hardware_versions
-        return msgspec.structs.replace(moved, hardware_versions=versions)
+        return at_home(map_machine(machine, platform, form, policy), machine)
 
     placed = place(before, form, name, assigned, move)
     carries = form.carries

@@ -15,12 +15,13 @@ import msgspec
 from kensho.convert.returning_devices import Log, merge_drives, merge_nics, merged, three_way
 from kensho.model.appliance import Appliance, Provenance
 from kensho.model.finding import Finding, Severity
-from kensho.model.machine import Extra, Machine
+from kensho.model.machine import ControllerModel, Extra, Machine
 from kensho.platforms import PLATFORMS
 from kensho.platforms.base import DevicePolicy, Platform
 
 _LISTED = 12
 _PORTABLE = "ova"
+_NO_CDS = frozenset({ControllerModel.NVME, ControllerModel.VIRTIO_BLK, ControllerModel.PVSCSI})
 #: Readers that are called neither like a platform nor like one of its forms.
 _KINDS = {"oci": "kubevirt"}
 _STRUCTS = ("cpu", "memory", "firmware")
@@ -113,11 +114,41 @@ def without_note(now: Appliance, kind: str) -> Returned:
 
 def home_policy(platform: Platform) -> DevicePolicy:
     """Return the policy for a machine that comes home: all that the platform has stays as it is."""
+    all_there_are = frozenset(c.model for c in platform.controllers)
     policies = (platform.native, platform.compatible, *platform.guests.values())
     return msgspec.structs.replace(
         platform.compatible,
-        keep=frozenset(c.model for c in platform.controllers),
+        keep=all_there_are,
+        keep_cds=all_there_are - _NO_CDS,
         keep_nics=frozenset().union(*(p.keep_nics for p in policies)),
+    )
+
+
+def at_home(moved: Machine, machine: Machine) -> Machine:
+    """Return a machine mapped home with what mapping takes away from any other.
+
+    That is the version of the hardware, memory to the byte, and PCI slots, where the device is what it
+    was.
+    """
+    nics = {nic.id: nic for nic in machine.nics}
+    controllers = {(c.model, c.index): c for c in machine.controllers}
+    change = msgspec.structs.replace
+    return change(
+        moved,
+        hardware_versions=moved.hardware_versions or machine.hardware_versions,
+        memory=change(moved.memory, size=machine.memory.size),
+        nics=tuple(
+            change(n, pci_slot=nics[n.id].pci_slot)
+            if n.id in nics and n.model is nics[n.id].model
+            else n
+            for n in moved.nics
+        ),
+        controllers=tuple(
+            change(c, pci_slot=old.pci_slot)
+            if (old := controllers.get((c.model, c.index))) is not None
+            else c
+            for c in moved.controllers
+        ),
     )
 
 

@@ -142,6 +142,7 @@ class DevicePolicy(msgspec.Struct, frozen=True):
     keep: frozenset[ControllerModel]
     nic: NicModel
     keep_nics: frozenset[NicModel]
+    keep_cds: frozenset[ControllerModel] = frozenset()  #: where a CD stays that is seldom there
 
 
 class Shape(msgspec.Struct, frozen=True):

@@ -90,8 +90,10 @@ def _general(machine: Machine, *, hosted: bool) -> Iterator[Entry]:
     yield "hpet0.present", True
     # Three escapes of vSphere's are taken for what they stand for, here and by others.
     yield "displayName", re.sub(r"%(?=25|2[fF]|5[cC])", "%25", machine.name)
-    given = (w.removeprefix("vmx:") for w in machine.guest.vendor if w.startswith("vmx:"))
-    yield "guestOS", next(given, "") or guest_os.to_vendor(machine.guest.id, "vmx")
+    given = [w.removeprefix("vmx:") for w in machine.guest.vendor if w.startswith("vmx:")]
+    yield "guestOS", next(iter(given), "") or guest_os.to_vendor(machine.guest.id, "vmx")
+    if given and machine.guest.description:
+        yield "guestOSAltName", machine.guest.description
     if machine.firmware.kind is Firmware.UEFI:
         yield "firmware", "efi"
         if machine.firmware.secure_boot:

@@ -189,6 +189,8 @@ def test_extras_that_were_edited_do_no_harm(tmp_path):
         Extra("hyperv", "configuration/settings/memory/bank/size/deep", "<deep/>"),
         Extra("hyperv", "configuration/_00000000-0000-0000-0000-000000000000_/a", "<a/>"),
         Extra("hyperv", "configuration/global_settings/debug/a", "<a/>"),
+        Extra("hyperv", "configuration/settings/processors/a b/c", "<c/>"),
+        Extra("hyperv", "configuration/settings/processors//c", "<c/>"),
         Extra("hyperv", "settings", "<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"),
         Extra("hyperv", "configuration/settings/processors/kept", '<kept type="bool">True</kept>'),
     )

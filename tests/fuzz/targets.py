@@ -171,7 +171,7 @@ def _hyperv(data):
     from kensho.appliances.hyperv.read import read_configuration
     from kensho.appliances.hyperv.tree import Key
     from kensho.appliances.hyperv.vmcx import read_storage
-    from kensho.appliances.hyperv.xml_tree import from_xml
+    from kensho.appliances.hyperv.xml_tree import document, from_xml
     from kensho.appliances.ovf.elements import Notes
     from kensho.appliances.xmlsafe import parse_xml
 
@@ -181,7 +181,11 @@ def _hyperv(data):
     else:
         root = Key("", children=(from_xml(parse_xml(data, path="a.xml")[0], "a.xml"),))
     machine = read_configuration(root, notes, "a", Media(lambda name: (name, True, 0), notes))
-    merge_extras(root.children[0], machine.machines[0].extras)
+    again = merge_extras(
+        Key("configuration", children=(Key("settings"), Key("global_settings"))),
+        machine.machines[0].extras,
+    )
+    assert from_xml(parse_xml(document(again), path="b.xml")[0], "b.xml") == again
 
 
 def _pve(data):

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Iterable
 
 from kensho.appliances.hyperv.tree import DIALECT, Key
-from kensho.appliances.hyperv.xml_tree import from_xml
+from kensho.appliances.hyperv.xml_tree import from_xml, is_xml_name
 from kensho.appliances.xmlsafe import parse_xml
 from kensho.model.errors import KenshoError
 from kensho.model.machine import Extra
@@ -22,6 +22,8 @@ def merge_extras(configuration: Key, extras: Iterable[Extra]) -> Key:
     for extra in extras:
         parts = extra.where.split("/")[1:]
         if extra.dialect != DIALECT or fate_of(extra) is not Fate.BACK or len(parts) < 2:
+            continue
+        if not all(map(is_xml_name, parts)):
             continue
         with contextlib.suppress(KenshoError):  # an extra that somebody edited
             root, _ = parse_xml(extra.text.encode(), path=extra.where)

@@ -1,7 +1,6 @@
 """Read a machine of Hyper-V from its tree of settings, whichever file that came from.
 
-Sources: as in ``words``. What is not read stays as `Extra` of dialect ``hyperv``: a subtree of
-``configuration`` each, as the XML that Hyper-V wrote up to Windows Server 2012 R2.
+Sources: as in ``words``. What is not read stays: see ``extras``.
 """
 
 from __future__ import annotations
@@ -10,21 +9,19 @@ import uuid as uuids
 from collections.abc import Iterator
 
 import msgspec
-from lxml import etree
 
 from kensho.appliances.hyperv import words
 from kensho.appliances.hyperv.devices import Device, read_nics, read_serial_ports
 from kensho.appliances.hyperv.drives import Media, read_drives
-from kensho.appliances.hyperv.tree import DIALECT, Key, Place, unread
-from kensho.appliances.hyperv.xml_tree import to_xml
+from kensho.appliances.hyperv.extras import read_extras
+from kensho.appliances.hyperv.tree import Key, Place
 from kensho.appliances.ovf.elements import Notes
 from kensho.model.appliance import Appliance, Network
-from kensho.model.errors import LimitError, PackageError
+from kensho.model.errors import PackageError
 from kensho.model.finding import Severity
 from kensho.model.host_side import HostDevice
 from kensho.model.machine import (
     Cpu,
-    Extra,
     Firmware,
     FirmwareSettings,
     GuestOs,
@@ -38,8 +35,6 @@ _MOST_CPUS = 4096
 _MOST_MEMORY_MIB = 1 << 31
 _DEFAULT_MEMORY_MIB = 1024
 _MOST_DEVICES = 4096
-_MAX_EXTRAS = 16 << 20  #: characters
-_CUT = 1 << 16  #: characters of one setting that stays in a report
 
 
 def read_configuration(root: Key, notes: Notes, fallback: str, media: Media) -> Appliance:
@@ -81,11 +76,10 @@ def read_configuration(root: Key, notes: Notes, fallback: str, media: Media) -> 
         hardware_versions=(f"hyperv-{version >> 8}.{version & 0xFF}",) if version > 0 else (),
     )
     _note_state(configuration, notes)
-    _forget_platform(configuration)
-    machine = _with_extras(machine, configuration, notes)
+    extras = read_extras(configuration, notes)
     return Appliance(
         name=name,
-        machines=(machine,),
+        machines=(msgspec.structs.replace(machine, extras=extras),),
         images=tuple(media.images.values()),
         files=tuple(media.files.values()),
         networks=_networks(nics),
@@ -240,66 +234,6 @@ def _host_devices(devices: tuple[Device, ...]) -> Iterator[HostDevice]:
             host = "" if place is None else place.peek("HostResource")
             path = "" if place is None else place.peek("HostResources", "HostResource", "Instance")
             yield HostDevice(device.instance, kind, path or host or device.name)
-
-
-def _forget_platform(configuration: Place) -> None:
-    """Mark as read what only repeats which devices every machine has."""
-    known = {*words.PLATFORM, *words.SERVICES, *words.NAMES}
-    manifest = configuration.at("manifest")
-    for entry in () if manifest is None else manifest.below():
-        if not entry.key.children or entry.peek("device").strip("{}").lower() in known:
-            entry.take()
-    for place in configuration.below():
-        if place.key.name.startswith("_"):
-            place.number("VDEVVersion")
-    configuration.text("settings", "global", "logical_id")
-
-
-def _with_extras(machine: Machine, configuration: Place, notes: Notes) -> Machine:
-    left = unread(configuration.key, configuration.used)
-    extras = []
-    total = 0
-    for where, key in () if left is None else _pieces(left, ""):
-        text = etree.tostring(to_xml(_cut(key, notes)), encoding="unicode")
-        total += len(where) + len(text)
-        if total > _MAX_EXTRAS:
-            raise LimitError(f"more than {_MAX_EXTRAS} characters of settings", path=notes.path)
-        extras.append(Extra(DIALECT, where, text))
-    return msgspec.structs.replace(machine, extras=tuple(extras))
-
-
-def _pieces(key: Key, above: str) -> Iterator[tuple[str, Key]]:
-    """Yield each value with its path; a node with a list in it as a whole."""
-    where = f"{above}{key.name}"
-    names = [child.name for child in key.children]
-    if key.kind != "node" or len(set(names)) < len(names):
-        yield where, key
-        return
-    for child in key.children:
-        yield from _pieces(child, f"{where}/")
-
-
-def _cut(key: Key, notes: Notes) -> Key:
-    """Return the tree with names that are XML's, and without values of bytes beyond use."""
-    name = key.name if _is_xml_name(key.name) else "key"
-    value = key.value
-    if isinstance(value, bytes | str) and len(value) > _CUT:
-        notes.add(
-            "KF-477",
-            Severity.NOTE,
-            f"the setting {key.name} has {len(value)} bytes",
-            action="too long to be kept",
-        )
-        value = value[:0]
-    return Key(name, key.kind, value, tuple(_cut(child, notes) for child in key.children))
-
-
-def _is_xml_name(name: str) -> bool:
-    return (
-        name.isascii()
-        and name[:1].replace("_", "a").isalpha()
-        and all(c.isalnum() or c in "_-." for c in name)
-    )
 
 
 def _networks(nics: tuple[Nic, ...]) -> tuple[Network, ...]:

@@ -73,3 +73,12 @@ def document(root: Key) -> bytes:
     text = etree.tostring(element, encoding="unicode").replace("\n", "\r\n")
     head = '<?xml version="1.0" encoding="UTF-16" standalone="yes"?>\r\n'
     return b"\xff\xfe" + (head + text + "\r\n").encode("utf-16-le")
+
+
+def is_xml_name(name: str) -> bool:
+    """Tell whether a key can be an element: ASCII alone, as all of Hyper-V's own."""
+    return (
+        name.isascii()
+        and name[:1].replace("_", "a").isalpha()
+        and all(c.isalnum() or c in "_-." for c in name)
+    )

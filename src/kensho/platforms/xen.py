@@ -1,7 +1,8 @@
 """Xen with its own toolstack: disks and a configuration for xl, or a domain for libvirt's libxl.
 
-Sources: xl.cfg(5) and xl-disk-configuration(5) of Xen 4.17 (words), the support statement
-https://xenbits.xen.org/docs/unstable/SUPPORT.html (limits of an HVM guest). Guests run as HVM with
+Sources: xl.cfg(5) and xl-disk-configuration(5) of Xen 4.17 (words); limits of an HVM guest: HVM_MAX_VCPUS
+of xen/include/public/hvm/hvm_info_table.h, MAX_NICS of QEMU, memory as in "Xen Project Release
+Features" of https://wiki.xenproject.org. Guests run as HVM with
 an emulated IDE chip and adapter beside Xen's own devices, for firmware and for guests without
 drivers; a guest that was paravirtualized stays so.
 """

@@ -162,7 +162,9 @@ def _show(result: Result) -> None:
     out = console()
     out.print(rows)
     step = find_form(find_platform(result.target), result.form).next_step
-    check = "identical to the source" if result.check == "ok" else "not verified"
+    torn = any(finding.code == "KF-520" for finding in result.findings)
+    same = "identical to what was read" if torn else "identical to the source"
+    check = same if result.check == "ok" else "not verified"
     read = sum(d.data_size for d in result.disks)
     written = sum(f.bytes for f in result.files)
     out.print(

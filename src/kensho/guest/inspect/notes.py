@@ -8,7 +8,7 @@ from kensho.guest.inspect.facts import SystemFacts, WindowsFacts
 from kensho.guest.inspect.systems import Opened, System
 from kensho.model.finding import Finding, Severity
 
-_FINE = frozenset({"", "swap", "LVM2_member"})
+_FINE = frozenset({"", "swap", "LVM2_member", "linux_raid_member"})
 _BY_NAME = frozenset({"udev-persistent-names", "ifupdown", "ifcfg", "netplan", "wicked"})
 
 

@@ -73,6 +73,9 @@ def volume_of(line: Line, volumes: Volumes) -> Volume | None:
         # vg-lv, in which a dash of a name's own is doubled
         name = device.removeprefix("/dev/mapper/").replace("--", "\0").replace("-", "/", 1)
         return volumes.find(name.replace("\0", "-"))
+    array = re.fullmatch(r"/dev/md(\d+)", device)
+    if array:
+        return volumes.find(f"md/{array[1]}")
     match = _KERNEL_NAME.fullmatch(device)
     if match:
         letter, sd, nvme, nvme_part, card, card_part = match.groups()

@@ -9,6 +9,7 @@ from kensho.disks.base import DiskReader
 from kensho.disks.partition_table import Partition, PartitionTable, read_partition_table
 from kensho.guest.volumes.detect import Content, content_of
 from kensho.guest.volumes.lvm import PhysicalVolume, logical_volumes, read_pv
+from kensho.guest.volumes.md import Member, mirrors, read_member
 from kensho.guest.volumes.view import CachedDisk, View, part_of
 from kensho.model.errors import KenshoError
 
@@ -16,7 +17,6 @@ from kensho.model.errors import KenshoError
 REFUSALS = {
     "crypto_LUKS": "encrypted with LUKS: its passphrase is needed, and cryptsetup",
     "BitLocker": "encrypted with BitLocker: suspend or decrypt it in Windows first",
-    "linux_raid_member": "a member of a Linux software RAID: all members are needed, and mdadm",
     "zfs_member": "a member of a ZFS pool: all members are needed, and zpool",
 }
 
@@ -25,7 +25,7 @@ REFUSALS = {
 class Volume:
     """A volume that may hold a file system.
 
-    ``id`` is ``disk1p2``, ``disk1`` for a whole disk, or ``vg/lv``; ``view`` its bytes, None with
+    ``id`` is ``disk1p2``, ``disk1`` for a whole disk, ``md/0`` for an array, or ``vg/lv``; ``view`` its bytes, None with
     ``refusal`` saying why and what to do. ``partition`` is its entry, None where it has none.
     """
 
@@ -87,6 +87,7 @@ def scan(disks: Sequence[DiskReader]) -> Volumes:
                 + ("; its backup at the end of the disk is read" if table.backup else "")
             )
         volumes.extend(_volumes(cached, table, name))
+    volumes.extend(_arrays(volumes, problems))
     volumes.extend(_logical(volumes, problems))
     return Volumes(tuple(volumes), tuple(tables), tuple(problems))
 
@@ -113,6 +114,24 @@ def _volume(
     return Volume(name, size, content, None if refusal else view, partition, refusal)
 
 
+def _arrays(volumes: list[Volume], problems: list[str]) -> Iterator[Volume]:
+    """Return the software RAID arrays; their members in ``volumes`` lose their view."""
+    members: list[Member] = []
+    for number, volume in enumerate(volumes):
+        if volume.content.kind != "linux_raid_member" or volume.view is None:
+            continue
+        refusal = "a member of a Linux software RAID"
+        try:
+            members.append(read_member(volume.view))
+        except KenshoError as error:
+            refusal = error.message
+            problems.append(f"{volume.id}: {error.message}")
+        volumes[number] = replace(volume, view=None, refusal=refusal)
+    for name, view, refusal in mirrors(members):
+        size = view.size if view else 0
+        yield _opened(f"md/{name}", size, view, refusal)
+
+
 def _logical(volumes: list[Volume], problems: list[str]) -> Iterator[Volume]:
     """Return the logical volumes; the physical ones in ``volumes`` lose their view."""
     pvs: list[PhysicalVolume] = []
@@ -131,12 +150,16 @@ def _logical(volumes: list[Volume], problems: list[str]) -> Iterator[Volume]:
         problems.append(error.message)
         return
     for lv in found:
-        name = f"{lv.group}/{lv.name}"
-        content, refusal = Content(), lv.refusal
-        if lv.view is not None:
-            try:
-                content = content_of(lv.view)
-                refusal = REFUSALS.get(content.kind, "")
-            except KenshoError as error:
-                refusal = error.message
-        yield Volume(name, lv.size, content, None if refusal else lv.view, None, refusal)
+        yield _opened(f"{lv.group}/{lv.name}", lv.size, lv.view, lv.refusal)
+
+
+def _opened(name: str, size: int, view: View | None, refusal: str) -> Volume:
+    """Return a volume made of others, and what it holds."""
+    content = Content()
+    if view is not None:
+        try:
+            content = content_of(view)
+            refusal = REFUSALS.get(content.kind, "")
+        except KenshoError as error:
+            refusal = error.message
+    return Volume(name, size, content, None if refusal else view, None, refusal)

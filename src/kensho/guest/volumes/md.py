@@ -1,0 +1,101 @@
+"""Linux software RAID: mirrors read from one of their members.
+
+On-disk format: Linux include/uapi/linux/raid/md_p.h, version 1 (``mdp_superblock_1``). Other levels
+and version 0.90 are named and refused.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kensho.guest.volumes.view import View, part_of
+from kensho.model.errors import CorruptError, UnsupportedError
+
+_MAGIC = 0xA92B4EFC
+_SECTOR = 512
+_HEAD, _MAX_ROLES = 256, 384
+_RECOVERING, _RESHAPING = 0x2, 0x4
+_SPARE = 0xFFF0  #: roles from here on are no place in the array: faulty, journal, spare
+_LEVELS = {0: "RAID0", 1: "RAID1", 4: "RAID4", 5: "RAID5", 6: "RAID6", 10: "RAID10"}
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member of an array: ``view`` is the part of it that is the array's, for a mirror."""
+
+    volume: str
+    array: str
+    name: str
+    level: int
+    events: int
+    active: bool
+    view: View
+
+
+def read_member(volume: View) -> Member:
+    """Return what a volume's superblock says.
+
+    CorruptError when it contradicts itself, UnsupportedError for version 0.90.
+    """
+    late = ((volume.size // _SECTOR - 16) & ~7) * _SECTOR
+    for place in (4096, 0, late):
+        if 0 <= place <= volume.size - _HEAD - 2 * _MAX_ROLES:
+            raw = volume.read(place, _HEAD + 2 * _MAX_ROLES)
+            if struct.unpack_from("<II", raw) == (_MAGIC, 1):
+                return _member(volume, raw, place)
+    raise UnsupportedError(
+        "a member of a Linux software RAID of version 0.90, which is not read", path=volume.name
+    )
+
+
+def _member(volume: View, raw: bytes, place: int) -> Member:
+    features = struct.unpack_from("<I", raw, 8)[0]
+    (level,) = struct.unpack_from("<i", raw, 72)
+    start, size, own = struct.unpack_from("<QQQ", raw, 128)
+    (number,) = struct.unpack_from("<I", raw, 160)
+    (events,) = struct.unpack_from("<Q", raw, 200)
+    stored, roles = struct.unpack_from("<II", raw, 216)
+    if roles > _MAX_ROLES or _checksum(raw[: _HEAD + 2 * roles]) != stored:
+        raise CorruptError(
+            "RAID: the superblock's checksum is wrong", path=volume.name, offset=place
+        )
+    if own * _SECTOR != place or (start + size) * _SECTOR > volume.size or not size:
+        raise CorruptError("RAID: the superblock makes no sense", path=volume.name, offset=place)
+    role = struct.unpack_from("<H", raw, _HEAD + 2 * number)[0] if number < roles else _SPARE
+    name = raw[32:64].partition(b"\0")[0].decode("utf-8", "replace").rpartition(":")[2]
+    disk, first = volume.whole()
+    array = raw[16:32].hex()
+    view = part_of(disk, first + start * _SECTOR, size * _SECTOR, f"md/{name or array}")
+    active = role < _SPARE and not features & (_RECOVERING | _RESHAPING)
+    return Member(volume.name, array, name or array, level, events, active, view)
+
+
+def mirrors(members: Sequence[Member]) -> tuple[tuple[str, View | None, str], ...]:
+    """Return (name, bytes, refusal) of each array; the member that was written to last counts."""
+    arrays: dict[str, list[Member]] = {}
+    for member in members:
+        arrays.setdefault(member.array, []).append(member)
+    found: list[tuple[str, View | None, str]] = []
+    for parts in arrays.values():
+        name, level = parts[0].name, _LEVELS.get(parts[0].level, f"level {parts[0].level}")
+        active = [part for part in parts if part.active]
+        if parts[0].level != 1:
+            found.append((name, None, f"Linux software {level}: mdadm has to assemble it"))
+        elif not active:
+            found.append((name, None, "Linux software RAID1 without a member in use"))
+        else:
+            best = max(active, key=lambda part: part.events)
+            found.append((name, best.view, ""))
+    return tuple(found)
+
+
+def _checksum(raw: bytes) -> int:
+    """Return md's sum of 32-bit words, the one of itself left out."""
+    data = raw[:216] + bytes(4) + raw[220:]
+    whole = len(data) // 4
+    total: int = sum(struct.unpack_from(f"<{whole}I", data))
+    if len(data) % 4:
+        total += struct.unpack_from("<H", data, whole * 4)[0]
+    return (total & 0xFFFF_FFFF) + (total >> 32) & 0xFFFF_FFFF

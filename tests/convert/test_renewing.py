@@ -112,11 +112,17 @@ def test_settings_that_are_an_identity() -> None:
         Extra("vmx", "vc.uuid", old),
         Extra("vmx", "ethernet0.generatedAddress", "00:0c:29:00:00:01"),
         Extra("vmx", "tools.syncTime", "TRUE"),
+        Extra("pve", "net0", "virtio=00:0C:29:00:00:01,bridge=vmbr0"),
+        Extra("vbox", "Machine/Hardware/Network", '<Adapter MACAddress="000C29000001"/>'),
     )  # fmt: skip
-    appliance = Appliance("x", (Machine("vm", "x", Cpu(), Memory(1), extras=extras),))
+    nics = (Nic("n", mac="00:0c:29:00:00:01"),)
+    appliance = Appliance("x", (Machine("vm", "x", Cpu(), Memory(1), nics=nics, extras=extras),))
     (new,) = renew(appliance, draw(appliance, PLATFORMS[0]), None).machines
     text = {e.where: e.text for e in new.extras}
     assert old not in "".join(text.values())
+    mac = (new.nics[0].mac or "").upper()
+    assert text.pop("net0") == f"virtio={mac},bridge=vmbr0"
+    assert mac.replace(":", "") in text.pop("Machine/Hardware/Network").upper()
     assert text["smbios1"] == "sku=x"
     assert "serial" not in text["/domain/sysinfo"]
     assert "sku" in text["/domain/sysinfo"]

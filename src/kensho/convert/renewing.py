@@ -78,23 +78,42 @@ def renew(appliance: Appliance, drawn: dict[str, Renewed], carries: Carries | No
     machines = tuple(
         _renewed(m, drawn[m.id], carries) if m.id in drawn else m for m in appliance.machines
     )
-    return msgspec.structs.replace(appliance, machines=machines)
+    old: dict[str, str] = {}
+    for machine in appliance.machines:
+        if machine.id in drawn:
+            old |= _old_and_new(machine, drawn[machine.id])
+    extras = tuple(_swap_all(extra, old) for extra in appliance.extras)
+    return msgspec.structs.replace(appliance, machines=machines, extras=extras)
+
+
+def _old_and_new(machine: Machine, new: Renewed) -> dict[str, str]:
+    """Return what a machine's identity is renewed to, by what it was."""
+    old = {nic.mac: new.macs[nic.id] for nic in machine.nics if nic.mac and nic.id in new.macs}
+    return old | ({machine.uuid: new.uuid} if machine.uuid is not None else {})
 
 
 def _renewed(machine: Machine, new: Renewed, carries: Carries | None) -> Machine:
     def address(nic: Nic) -> str | None:
         return new.macs.get(nic.id) if carries is None or carries.mac else None
 
+    old = _old_and_new(machine, new)
     return msgspec.structs.replace(
         machine,
         uuid=new.uuid if carries is None or carries.uuid else None,
         nics=tuple(msgspec.structs.replace(nic, mac=address(nic)) for nic in machine.nics),
         extras=tuple(
-            _with_new_parts(extra, new)
+            _with_new_parts(_swap_all(extra, old), new)
             for extra in machine.extras
             if not _is(_GONE, extra.dialect, extra.where)
         ),
     )
+
+
+def _swap_all(extra: Extra, old: dict[str, str]) -> Extra:
+    text = extra.text
+    for was, now in old.items():
+        text = _swapped(text, was, now)
+    return msgspec.structs.replace(extra, text=text)
 
 
 def _with_new_parts(extra: Extra, new: Renewed) -> Extra:
@@ -104,6 +123,16 @@ def _with_new_parts(extra: Extra, new: Renewed) -> Extra:
     if extra.where == _PARTS_OF.get(extra.dialect):
         text = _PARTS[extra.dialect].sub("", text).lstrip(",")
     return msgspec.structs.replace(extra, text=text)
+
+
+def _swapped(text: str, was: str, now: str) -> str:
+    """Return a setting with an address or UUID renewed, however the vendor spells it."""
+    for mark in (":", "-", ""):
+        pattern = mark.join(re.escape(part) for part in re.split("[:-]", was))
+        word = mark.join(re.split("[:-]", now))
+        for spelt, put in ((pattern.upper(), word.upper()), (pattern, word)):
+            text = re.sub(spelt, put, text, flags=re.IGNORECASE if spelt is pattern else 0)
+    return text
 
 
 def _is(table: dict[str, re.Pattern[str]], dialect: str, where: str) -> bool:

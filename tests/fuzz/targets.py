@@ -332,6 +332,26 @@ def _vma(data):
         walk(VmaDisk(file, archive.device(name), clusters))
 
 
+def _guest_files(data):
+    """Volumes and files of a guest: whatever is found is read, up to a limit."""
+    from kensho.guest.files.base import Kind as FileKind
+    from kensho.guest.files.open import open_files
+    from kensho.guest.files.tree import GuestFiles
+    from kensho.guest.volumes.scan import scan
+
+    with contextlib.closing(open_disk(_file(data, "raw")[1], format="raw")) as disk:
+        for volume in scan([disk]).volumes:
+            if volume.view is None:
+                continue
+            with contextlib.suppress(KenshoError):
+                for found in itertools.islice(GuestFiles(open_files(volume)).walk(), 200):
+                    with contextlib.suppress(KenshoError):
+                        found.xattrs()
+                        pieces = found.data() if found.stat.kind is FileKind.FILE else ()
+                        for _, piece in itertools.islice(pieces, 8):
+                            assert len(piece) <= MIB, "a piece larger than agreed"
+
+
 def _lzop(data):
     from kensho.storage.lzop import begin_lzop
 
@@ -393,6 +413,7 @@ TARGETS = {
     "vmsd": Target(_vmsd, seeds.vmsd_seeds, packed=False),
     "box": Target(_box, seeds.box_seeds, packed=False),
     "vma": Target(_vma, seeds.vma_seeds, packed=True),
+    "volumes": Target(_guest_files, seeds.guest_files_seeds, packed=True),
     "lzop": Target(_lzop, seeds.lzop_seeds, packed=False),
     "gzip": Target(_gzip, seeds.gzip_seeds, packed=False),
     "manifest": Target(_manifest, seeds.manifest_seeds, packed=False),

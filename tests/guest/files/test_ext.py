@@ -4,6 +4,7 @@ import os
 import random
 import re
 import stat
+import struct
 import subprocess
 from pathlib import Path
 
@@ -207,6 +208,16 @@ def test_damage_is_an_error_and_nothing_else(layout: str, tree: Path, tmp_path: 
         except KenshoError:
             refused += 1
     assert refused
+
+
+def test_clusters_smaller_than_blocks(plain: Path, tmp_path: Path) -> None:
+    """Found by fuzzing: a shift by a negative number."""
+    data = bytearray(plain.read_bytes())
+    data[1024 + 0x18 : 1024 + 0x20] = struct.pack("<II", 2, 0)
+    data[1024 + 0x64 : 1024 + 0x68] = struct.pack("<I", 0x200)
+    (tmp_path / "fs.img").write_bytes(data)
+    with pytest.raises(CorruptError, match="makes no sense"):
+        files_of(tmp_path / "fs.img")
 
 
 def test_a_truncated_image(plain: Path, tmp_path: Path) -> None:

@@ -136,12 +136,16 @@ def read_superblock(view: Readable) -> Superblock:
         seed=seed,
         backup_groups=struct.unpack_from("<II", raw, 0x24C),
         journal_inode=struct.unpack_from("<I", raw, 0xE0)[0],
-        cluster=1 << min(struct.unpack_from("<I", raw, 0x1C)[0] - log_block, 24)
-        if ro_compat & _BIGALLOC
-        else 1,
+        cluster=_cluster(raw, log_block) if ro_compat & _BIGALLOC else 1,
     )
     _check(found, log_block, view)
     return found
+
+
+def _cluster(raw: bytes, log_block: int) -> int:
+    """Return the blocks of a cluster; more than there can be for what makes no sense."""
+    (log_cluster,) = struct.unpack_from("<I", raw, 0x1C)
+    return 1 << (log_cluster - log_block if log_block <= log_cluster < log_block + 24 else 24)
 
 
 def _check(sb: Superblock, log_block: int, view: Readable) -> None:

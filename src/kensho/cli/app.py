@@ -27,6 +27,10 @@ VERBS = {
         "kensho.cli.check:check",
         "Tell whether a guest starts elsewhere, without a start.",
     ),
+    "adapt": (
+        "kensho.cli.adapt:adapt",
+        "Give a Linux guest the drivers it needs elsewhere, on an overlay.",
+    ),
     "convert": ("kensho.cli.convert:convert", "Convert a machine, or run a plan."),
     "validate": ("kensho.cli.validate:validate", "Check an OVF package, and who will take it."),
     "fix": ("kensho.cli.fix:fix", "Mend an OVF package, for some targets too."),

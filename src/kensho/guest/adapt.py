@@ -1,0 +1,189 @@
+"""Linux guests made to start on other platforms: planned on their files, carried out on an overlay.
+
+What is done today: the drivers of the wanted controllers go into every kernel's initramfs, and the
+guest's own maker of the initramfs is told to keep them. Nothing of the guest is run.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from kensho.disks.base import DiskReader
+from kensho.disks.overlay import create_overlay, open_overlay
+from kensho.guest.edit.disk import Piece
+from kensho.guest.edit.ext import edit_ext
+from kensho.guest.edit.patch import pieces
+from kensho.guest.edit.plan import FileEdit
+from kensho.guest.inspect.systems import Opened, System, find_systems
+from kensho.guest.linux.adapt.drivers import enlarge
+from kensho.guest.linux.adapt.persist import persist
+from kensho.guest.linux.kernels import Found, find_kernels, load_initramfs, load_kernel
+from kensho.guest.volumes.scan import Volume, scan
+from kensho.model.errors import KenshoError, UnsupportedError
+from kensho.model.finding import Finding, Severity
+from kensho.model.machine import ControllerModel
+
+_PIECE = 1 << 20
+_EDITED = frozenset({"ext2", "ext3", "ext4"})
+
+
+class KernelPlan(msgspec.Struct, frozen=True):
+    """What becomes of one kernel: modules added to its initramfs, controllers it cannot drive."""
+
+    root: str
+    version: str
+    initramfs: str
+    added: tuple[str, ...] = ()
+    missing: tuple[ControllerModel, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeEdits:
+    """Edits of one volume's files; paths are those within it."""
+
+    volume: Volume
+    edits: tuple[FileEdit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptPlan:
+    """All that will be done to the disks of a machine."""
+
+    kernels: tuple[KernelPlan, ...]
+    volumes: tuple[VolumeEdits, ...]
+    findings: tuple[Finding, ...]
+
+
+def plan_adaptation(disks: Sequence[DiskReader], models: Sequence[ControllerModel]) -> AdaptPlan:
+    """Plan the guest on these disks, which belong to one machine, for these controllers.
+
+    What cannot be done is a finding. UnsupportedError when there is no Linux kernel, or when the
+    files that have to be changed are on a file system that is not edited.
+    """
+    opened = Opened(scan(disks))
+    opened.open_all()
+    kernels: list[KernelPlan] = []
+    findings: list[Finding] = []
+    edits: dict[str, dict[str, FileEdit]] = {}
+    for system in find_systems(opened):
+        for found in find_kernels(system.files):
+            if found.modules and found.initramfs:
+                plan, changes, told = _kernel(system, found, models)
+                kernels += plan
+                findings += told
+                for edit in changes:
+                    volume, path = _place(opened, system, edit.path)
+                    changed = msgspec.structs.replace(edit, path=path)
+                    edits.setdefault(volume.id, {})[path] = changed
+    if not kernels and not findings:
+        raise UnsupportedError(
+            "no Linux kernel with an initramfs was found",
+            hint="kensho inspect --deep shows what is there",
+        )
+    by_id = {volume.id: volume for volume in opened.volumes.volumes}
+    volumes = tuple(VolumeEdits(by_id[k], tuple(paths.values())) for k, paths in edits.items())
+    return AdaptPlan(tuple(kernels), volumes, tuple(findings))
+
+
+def _kernel(
+    system: System, found: Found, models: Sequence[ControllerModel]
+) -> tuple[list[KernelPlan], list[FileEdit], list[Finding]]:
+    root = system.volume.id
+    try:
+        initramfs = load_initramfs(system.files, found)
+        kernel = load_kernel(system.files, found, initramfs)
+        result = enlarge(system.files, kernel, found.modules, found.initramfs, initramfs, models)
+    except KenshoError as error:
+        finding = Finding(
+            "KF-640",
+            Severity.ERROR,
+            f"kernel {found.version} cannot be adapted: {error}",
+            root,
+            "left as it is",
+        )
+        return [], [], [finding]
+    edits = [result.edit] if result.edit else []
+    edits += persist(system.files, initramfs.maker, kernel.index, models)
+    findings = []
+    if result.missing:
+        findings.append(
+            Finding(
+                "KF-641",
+                Severity.WARNING,
+                f"kernel {found.version} has no driver for "
+                + ", ".join(model.value for model in result.missing),
+                root,
+                "give the machine another controller there, or the guest another kernel",
+            )
+        )
+    if not initramfs.maker:
+        findings.append(
+            Finding(
+                "KF-642",
+                Severity.WARNING,
+                f"it is not known what makes the initramfs of kernel {found.version}",
+                root,
+                "its next update may leave the drivers out again",
+            )
+        )
+    plan = KernelPlan(root, found.version, found.initramfs, result.added, result.missing)
+    return [plan], edits, findings
+
+
+def _place(opened: Opened, system: System, path: str) -> tuple[Volume, str]:
+    """Return the volume a file is on and its path there; UnsupportedError where it is not edited."""
+    files, within = system.files.mount_of(path)
+    for volume in opened.volumes.volumes:
+        if opened.systems.get(volume.id) is files:
+            if volume.content.kind not in _EDITED or volume.view is None:
+                raise UnsupportedError(
+                    f"{path} is on {volume.content.kind}, which is not edited",
+                    path=volume.id,
+                    hint="edited are " + ", ".join(sorted(_EDITED)),
+                )
+            return volume, within
+    raise UnsupportedError(f"{path} is on no volume of these disks", path=system.volume.id)
+
+
+def carry_out(plan: AdaptPlan, folder: Path) -> Iterator[Piece]:
+    """Carry the edits out in ``folder``; yield what changes on the disks, disk by disk.
+
+    The disks are only read, and all of a volume's edits are done or none is: what the back end
+    raises (`kensho.guest.edit.ext`) leaves nothing that counts.
+    """
+    for number, volume in enumerate(plan.volumes):
+        if volume.volume.view is None:
+            continue
+        work = folder / f"volume{number}"
+        work.mkdir()
+        yield from pieces(edit_ext(volume.volume.view, volume.edits, work))
+
+
+def write_overlay(plan: AdaptPlan, disk: DiskReader, backing: tuple[str, str], path: Path) -> None:
+    """Carry the plan for one disk out and write what changes to a QCOW2 over it.
+
+    ``backing`` is the disk's name and format as the overlay is to record them. The file is there whole
+    or not at all.
+    """
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".adapt-") as folder:
+        pending = Path(folder) / "overlay"
+        changes = list(carry_out(plan, Path(folder)))
+        create_overlay(pending, disk.virtual_size, *backing)
+        with closing(open_overlay(pending, disk)) as overlay:
+            for piece in changes:
+                with piece.file.open("rb") as file:
+                    file.seek(piece.at)
+                    for at in range(0, piece.length, _PIECE):
+                        overlay.write_at(
+                            piece.start + at, file.read(min(_PIECE, piece.length - at))
+                        )
+        with pending.open("rb") as file:
+            os.fsync(file.fileno())
+        pending.replace(path)

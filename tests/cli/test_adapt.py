@@ -1,0 +1,124 @@
+"""`kensho adapt`: a whole Linux guest, from its disk to an overlay that other tools read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from kensho.disks import open_disk
+from kensho.guest.linux.initramfs.codecs import pack
+from kensho.guest.linux.initramfs.cpio import write_archive
+from kensho.guest.linux.modules.index import read_index
+from kensho.storage import FileSource
+from tests.cli.conftest import Kensho
+from tests.guest.images_of import MIB, ext, partitioned, put, tool
+from tests.guest.linux.trees import INDEX, MODULES, debian_base
+
+VERSION = MODULES.rpartition("/")[2]
+BOOT = 40 * MIB
+
+
+def guest_tree(root: Path, *, boot: bool) -> Path:
+    """Make a Debian's tree; with its own /boot when ``boot``."""
+    modules = root / "root" / MODULES
+    modules.mkdir(parents=True)
+    (root / "root/lib").symlink_to("usr/lib")
+    index = read_index(INDEX)
+    for path in index.files.values():
+        (modules / path).parent.mkdir(parents=True, exist_ok=True)
+        (modules / path).write_bytes(b"\x7fELF " + path.encode())
+    for name, text in INDEX.items():
+        (modules / name).write_text(text)
+    (root / "root/etc/initramfs-tools").mkdir(parents=True)
+    (root / "root/etc/os-release").write_text("ID=debian\nVERSION_ID=12\n")
+    (root / "root/etc/initramfs-tools/modules").write_text("# own\n")
+    (root / "root/boot").mkdir()
+    (root / "boot").mkdir()
+    if boot:
+        (root / "root/etc/fstab").write_text("LABEL=bootfs /boot ext2 defaults 0 2\n")
+    folder = root / ("boot" if boot else "root/boot")
+    base = debian_base(*(f for f in index.files.values() if "virtio" in f))
+    (folder / f"initrd.img-{VERSION}").write_bytes(pack(write_archive(base), "gzip"))
+    (folder / f"vmlinuz-{VERSION}").write_bytes(b"kernel")
+    return root
+
+
+@pytest.fixture(params=[False, True], ids=["one volume", "its own /boot"])
+def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    tree = guest_tree(tmp_path / "tree", boot=request.param)
+    path = tmp_path / "guest.img"
+    partitioned(path, "label: gpt\nstart=2048, size=16384\nstart=18432, size=65536\n", 48 * MIB)
+    boot = ext(tmp_path / "boot.ext", tree / "boot", "-t", "ext2", "-L", "bootfs", size=8 * MIB)
+    root = ext(tmp_path / "root.ext", tree / "root", "-t", "ext4", size=32 * MIB)
+    put(path, MIB, boot)
+    put(path, 9 * MIB, root)
+    return path
+
+
+def verdicts(path: Path, kensho: Kensho) -> dict[str, bool]:
+    _, out, _ = kensho("check", path, "--for", "vmware,kvm,aws", "--json")
+    return {v["target"]: v["starts"] for v in json.loads(out)["verdicts"]}
+
+
+def test_a_guest_starts_elsewhere_on_an_overlay(disk: Path, tmp_path: Path, kensho: Kensho) -> None:
+    before = hashlib.sha256(disk.read_bytes()).digest()
+    assert verdicts(disk, kensho) == {"vmware": False, "kvm": False, "aws": True}
+    overlay = tmp_path / "adapted.qcow2"
+    code, out, err = kensho("adapt", disk, "--for", "vmware,kvm", "-o", overlay, "--json")
+    assert code == 0, err
+    told = json.loads(out)
+    assert told["output"] == str(overlay)
+    assert {edit["path"].rpartition("/")[2] for edit in told["edits"]} == {
+        f"initrd.img-{VERSION}", "modules",
+    }  # fmt: skip
+    assert "KF-641" in {finding["code"] for finding in told["findings"]}
+    assert verdicts(overlay, kensho) == {"vmware": True, "kvm": True, "aws": True}
+    assert hashlib.sha256(disk.read_bytes()).digest() == before
+    # Without the overlay everything is as it was; a second time nothing is to be done.
+    _, out, _ = kensho("adapt", overlay, "--for", "vmware,kvm", "--dry-run", "--json")
+    assert json.loads(out)["edits"] == []
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name.startswith(".")) == []
+
+
+def test_the_overlay_is_a_disk_to_qemu_and_its_volumes_are_clean(
+    disk: Path, tmp_path: Path, kensho: Kensho
+) -> None:
+    overlay = tmp_path / "adapted.qcow2"
+    code, out, err = kensho("adapt", disk, "-o", overlay)
+    assert code == 0, err
+    assert f"initrd.img-{VERSION}" in out
+    subprocess.run([tool("qemu-img"), "check", "-q", overlay], check=True)
+    raw = tmp_path / "whole.img"
+    subprocess.run([tool("qemu-img"), "convert", "-O", "raw", overlay, raw], check=True)
+    data = raw.read_bytes()
+    for start, size in ((MIB, 8 * MIB), (9 * MIB, 32 * MIB)):
+        volume = tmp_path / "volume.ext"
+        volume.write_bytes(data[start : start + size])
+        subprocess.run([tool("e2fsck"), "-fn", volume], check=True, capture_output=True)
+    reader = open_disk(FileSource(raw))
+    assert reader.virtual_size == 48 * MIB
+
+
+def test_nothing_is_written_over_or_without_being_asked(
+    disk: Path, tmp_path: Path, kensho: Kensho
+) -> None:
+    overlay = tmp_path / "adapted.qcow2"
+    code, _, err = kensho("adapt", disk)
+    assert code == 2
+    assert "--dry-run" in err
+    assert kensho("adapt", disk, "-o", overlay, "--dry-run")[0] == 0
+    assert not overlay.exists()
+    overlay.write_bytes(b"mine")
+    assert kensho("adapt", disk, "-o", overlay)[0] == 2
+    assert overlay.read_bytes() == b"mine"
+
+
+def test_a_disk_without_a_linux(tmp_path: Path, kensho: Kensho) -> None:
+    path = ext(tmp_path / "empty.img", None, size=8 * MIB)
+    code, _, err = kensho("adapt", path, "--dry-run")
+    assert code == 12
+    assert "no Linux kernel" in err

@@ -40,6 +40,8 @@ KINDS = {
     "ext4-bigalloc": ("-t", "ext4", "-O", "bigalloc"),
     "ext3": ("-t", "ext3"),
     "ext2": ("-t", "ext2", "-b", "1024"),
+    "ext4-orphan-file": ("-t", "ext4", "-O", "orphan_file,^metadata_csum"),
+    "ext4-project": ("-t", "ext4", "-O", "quota,project"),
 }
 
 
@@ -166,6 +168,53 @@ def test_a_journal_with_changes_is_replayed_first(tmp_path: Path, tree: Path) ->
     files = GuestFiles(open_files(scan([after]).volumes[0]))
     assert files.read("/large").startswith(b"written to the journal alone")
     assert files.read("/small") == b"other\n"
+
+
+def test_blocks_that_the_journal_takes_and_frees(tmp_path: Path, tree: Path) -> None:
+    late = os.urandom(777_777)
+    (tmp_path / "late").write_bytes(late)
+    source = disk_with(tmp_path / "disk.img", tree, "-t", "ext4", "-b", "1024")
+    old = partition(source.read_bytes(), tmp_path / "inner.ext")
+    new = tmp_path / "new.ext"
+    new.write_bytes(old.read_bytes())
+    run("debugfs", "-w", "-f", "-", new, stdin=f"rm large\nwrite {tmp_path / 'late'} late\n")
+    content = {int(n) for n in run("debugfs", "-R", "blocks /late", new).split()}
+    # A file's bytes are in their place, and what says that they are its bytes is in the journal alone.
+    before, after = bytearray(old.read_bytes()), new.read_bytes()
+    script = ["jo -c"]
+    for number in range(2, len(after) // 1024):
+        place = slice(number * 1024, number * 1024 + 1024)
+        if number in content:
+            before[place] = after[place]
+        elif before[place] != after[place]:
+            (tmp_path / f"block{number}").write_bytes(after[place])
+            script.append(f"jw -b {number} {tmp_path / f'block{number}'}")
+    old.write_bytes(before)
+    run("debugfs", "-w", "-f", "-", old, stdin="\n".join([*script, "jc", ""]))
+    put(source, MIB, old)
+    edits = (FileEdit("/fresh", BIG, "where others were"), FileEdit("/dir/fresh", b"new", "small"))
+    disk = patched(source, edits, tmp_path / "work")
+    run("e2fsck", "-fn", partition(whole(disk), tmp_path / "after.ext"))
+    files = GuestFiles(open_files(scan([disk]).volumes[0]))
+    assert files.read("/late") == late
+    assert files.read("/fresh") == BIG
+    assert not files.exists("/large")
+
+
+def test_nothing_is_made_to_delete_what_is_not_there(tmp_path: Path, tree: Path) -> None:
+    source = disk_with(tmp_path / "disk.img", tree)
+    disk = patched(source, (FileEdit("/not/there", None, "gone"),), tmp_path / "work")
+    assert not GuestFiles(open_files(scan([disk]).volumes[0])).exists("/not")
+
+
+def test_a_name_is_no_number_of_an_inode(tmp_path: Path, tree: Path) -> None:
+    source = disk_with(tmp_path / "disk.img", tree)
+    before = GuestFiles(open_files(scan([open_disk(FileSource(source))]).volumes[0]))
+    name = f"/<{before.stat('/large').node}>"
+    disk = patched(source, (FileEdit(name, b"new", "odd", mode=0o600),), tmp_path / "work")
+    after = GuestFiles(open_files(scan([disk]).volumes[0]))
+    assert after.stat("/large").mode == before.stat("/large").mode
+    assert (after.read(name), after.stat(name).mode) == (b"new", 0o600)
 
 
 def test_a_full_file_system_is_left_as_it_is(tmp_path: Path) -> None:

@@ -85,13 +85,14 @@ def edit_ext(view: View, edits: Sequence[FileEdit], folder: Path) -> Patch:
     if sb.needs_recovery:
         _check(image, "-p", {0, 1}, view.name, now)
     _check(image, "-n", {0}, view.name, now)
+    used = _blocks_in_use(image, view)  # not those on the disk: the journal may free and take some
     script = list(_script(tree, edits, folder))
     _debugfs(image, script, view.name, now)
     # debugfs leaves the block of a deleted file's attributes behind, and quotas as they were.
     _check(image, "-y", {0, 1}, view.name, now)
     _check(image, "-n", {0}, view.name, now)
     _with_old_times(view, image)
-    patch = Patch(view, image, tuple(_differences(view, image, blocks)))
+    patch = Patch(view, image, tuple(_differences(view, image, blocks, used)))
     _read_back(Patched(patch), edits)
     return patch
 
@@ -118,14 +119,16 @@ def _script(tree: GuestFiles, edits: Iterable[FileEdit], folder: Path) -> Iterab
         for word in (above, name):
             if word and not _PLAIN.fullmatch(word):
                 raise UnsupportedError("a name that debugfs cannot be told", path=edit.path)
+        old = tree.stat(path) if tree.exists(path) else None
+        if old is None and edit.content is None:
+            continue
         yield from _folders(tree, above, made)
         yield f'cd "{above or "/"}"'
-        old = tree.stat(path) if tree.exists(path) else None
         if old is not None and (old.kind is not Kind.FILE or old.links > 1):
             raise UnsupportedError("is no plain file, or has several names", path=edit.path)
         attributes = _attributes(tree, path) if old is not None else {}
         if old is not None:
-            yield f'rm "{name}"'
+            yield f'rm "{path}"'
         if edit.content is None:
             continue
         content = folder / f"new{number}"
@@ -134,13 +137,13 @@ def _script(tree: GuestFiles, edits: Iterable[FileEdit], folder: Path) -> Iterab
         mode, uid, gid = (
             (edit.mode, edit.uid, edit.gid) if old is None else (old.mode, old.uid, old.gid)
         )
-        yield f'sif "{name}" mode 0{0o100000 | mode:o}'
-        yield f'sif "{name}" uid {uid}'
-        yield f'sif "{name}" gid {gid}'
+        yield f'sif "{path}" mode 0{0o100000 | mode:o}'
+        yield f'sif "{path}" uid {uid}'
+        yield f'sif "{path}" gid {gid}'
         for count, (key, value) in enumerate(attributes.items()):
             kept = folder / f"new{number}.{count}"
             kept.write_bytes(value)
-            yield f'ea_set -f "{kept}" "{name}" {key}'
+            yield f'ea_set -f "{kept}" "{path}" {key}'
 
 
 def _attributes(tree: GuestFiles, path: str) -> dict[str, bytes]:
@@ -206,19 +209,25 @@ def _debugfs(image: Path, script: list[str], name: str, now: str) -> None:
         raise CorruptError(f"debugfs: {' '.join(said)[:300]}", path=name)
 
 
+def _blocks_in_use(image: Path, view: View) -> BlocksInUse:
+    with image.open("rb") as file:
+        now = _File(file.fileno(), view.name, view.size)
+        return BlocksInUse.of(now, read_superblock(now))
+
+
 def _differences(
-    view: View, image: Path, metadata: Iterable[tuple[int, int]]
+    view: View, image: Path, metadata: Iterable[tuple[int, int]], used: BlocksInUse
 ) -> Iterable[tuple[int, int]]:
     """Yield the runs of blocks that are not on the disk as they are in the image.
 
-    A block counts when it was put into the image, when it was free before and is in use now, or when
-    it is one of inodes that were never used before. All others are holes of the image and stand for nothing, whatever is read there: what a sparse file keeps is
-    pages, and a page may be larger than a block.
+    A block counts when it was put into the image, when it was free before the edits (``used``) and is
+    in use now, or when it is one of inodes that were never used before. All others are holes of the
+    image and stand for nothing, whatever is read there: what a sparse file keeps is pages, and a page
+    may be larger than a block.
     """
     with image.open("rb") as file:
         after = _File(file.fileno(), view.name, view.size)
-        before, now = read_superblock(view), read_superblock(after)
-        used, in_use = BlocksInUse(view, before), BlocksInUse(after, now)
+        before, in_use = read_superblock(view), _blocks_in_use(image, view)
         known = {block for first, count in metadata for block in range(first, first + count)}
         tables = inode_tables(view, before)
         size, start, last = before.block, -1, -1

@@ -19,12 +19,19 @@ from pathlib import Path
 
 from kensho.guest.files.ext.inode import FLAG_EA_INODE, FLAG_EXTENTS, FLAG_INLINE, read_inode, runs
 from kensho.guest.files.ext.journal import Replayed
-from kensho.guest.files.ext.superblock import BIT64, EXTENTS, MMP, SUPERBLOCK, Superblock
+from kensho.guest.files.ext.superblock import (
+    BIT64,
+    EXTENTS,
+    META_BG,
+    MMP,
+    SUPERBLOCK,
+    Superblock,
+)
 from kensho.guest.volumes.view import Readable
 
 _INODE_UNINIT, _BLOCK_UNINIT = 1, 2
 _GROUP_CHECKSUMS = 0x10 | 0x400  # of ro_compat: only then are the groups' flags valid
-_RESERVED_GDT_AT, _MMP_AT, _ORPHAN_FILE_AT = 0xCE, 0x168, 0x26C
+_RESERVED_GDT_AT, _MMP_AT, _PROJECT_QUOTA_AT, _ORPHAN_FILE_AT = 0xCE, 0x168, 0x26C, 0x280
 _ORPHAN_FILE = 0x1000  # of compat
 _QUOTA = 0x100  # of ro_compat
 _QUOTA_INODES = (3, 4)
@@ -86,7 +93,7 @@ def metadata_blocks(
     if sb.compat & _ORPHAN_FILE:
         whole.add(struct.unpack_from("<I", raw, _ORPHAN_FILE_AT)[0])
     if sb.ro_compat & _QUOTA:
-        whole |= set(_QUOTA_INODES)
+        whole |= {*_QUOTA_INODES, struct.unpack_from("<I", raw, _PROJECT_QUOTA_AT)[0]}
     if sb.needs_recovery:
         whole.add(sb.journal_inode)
     per_block = sb.block // sb.descriptor_size
@@ -96,8 +103,18 @@ def metadata_blocks(
     for group in range(sb.groups):
         if sb.group_has_super(group):
             recorder.add(sb.first_block + group * sb.blocks_per_group, 1 + tables)
+        if sb.incompat & META_BG:  # copies of descriptors, in the second and last of some groups
+            recorder.add(sb.first_block + group * sb.blocks_per_group, 2)
         _add_group(recorder, sb, group, whole)
-    return _runs_of(block for block in recorder.seen if block < sb.blocks)
+    return _runs_of(block for block in _clusters(recorder.seen, sb) if block < sb.blocks)
+
+
+def _clusters(blocks: set[int], sb: Superblock) -> set[int]:
+    """Return all blocks of the clusters: one that is freed whole may be used again whole."""
+    if sb.cluster == 1:
+        return blocks
+    firsts = {block // sb.cluster * sb.cluster for block in blocks}
+    return {block for first in firsts for block in range(first, min(first + sb.cluster, sb.blocks))}
 
 
 def _group(view: Readable, sb: Superblock, number: int) -> _Group:
@@ -144,25 +161,33 @@ def inode_tables(view: Readable, sb: Superblock) -> frozenset[int]:
 
 @dataclass(slots=True)
 class BlocksInUse:
-    """Which blocks of a file system its bitmaps say are in use; looked up group by group."""
+    """Which blocks of a file system its bitmaps said were in use when they were read."""
 
-    view: Readable
     sb: Superblock
-    bitmaps: dict[int, bytes] = field(default_factory=dict)
+    bitmaps: tuple[bytes, ...]  #: of each group; empty where none was ever written
+
+    @classmethod
+    def of(cls, view: Readable, sb: Superblock) -> BlocksInUse:
+        """Read all bitmaps."""
+        groups = (_group(view, sb, number) for number in range(sb.groups))
+        return cls(
+            sb,
+            tuple(
+                view.read(group.block_bitmap * sb.block, sb.block)
+                if group.blocks_in_use_told
+                else b""
+                for group in groups
+            ),
+        )
 
     def __contains__(self, block: int) -> bool:
         """Tell whether a block is in use, by the bit of its cluster."""
         group, within = divmod(block - self.sb.first_block, self.sb.blocks_per_group)
         if group < 0:
             return True
-        if group not in self.bitmaps:
-            found = _group(self.view, self.sb, group)
-            size, place = self.sb.block, found.block_bitmap * self.sb.block
-            self.bitmaps[group] = (
-                self.view.read(place, size) if found.blocks_in_use_told else bytes(size)
-            )
         bit = within // self.sb.cluster
-        return bool(self.bitmaps[group][bit >> 3] >> (bit & 7) & 1)
+        bitmap = self.bitmaps[group]
+        return bool(bitmap and bitmap[bit >> 3] >> (bit & 7) & 1)
 
 
 def _add_inode(
@@ -193,9 +218,7 @@ def _add_inode(
         return
     for position, physical, count in runs(recorder, sb, inode):
         if contents:
-            # Whole clusters: a folder may grow within one that is in use already.
-            start = physical // sb.cluster * sb.cluster
-            recorder.add(start, -(-(physical + count - start) // sb.cluster) * sb.cluster)
+            recorder.add(physical, count)
         elif journal and position == 0:
             recorder.add(physical, 1)
 

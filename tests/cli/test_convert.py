@@ -421,6 +421,15 @@ def test_a_conversion_that_a_closed_pipe_stopped_is_no_success(disk: Path, tmp_p
     assert not (tmp_path / "out").exists()
 
 
+def test_a_table_whose_reader_has_gone_ends_as_documented() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "kensho.cli", "platforms"]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
 def test_output_that_cannot_say_every_character(disk: Path, tmp_path: Path) -> None:
     source = tmp_path / "naïve 猫.img"
     source.hardlink_to(disk)

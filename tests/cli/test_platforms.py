@@ -38,6 +38,7 @@ def test_one_platform_is_shown_with_versions_choices_and_words(kensho: Kensho) -
     code, out, _ = kensho("platforms", "vmware")
     assert code == 0
     assert "vmx-21" in out
+    assert "vsphere" in out
     assert "windows-xp" in out
     assert "vlance" in out
     told = json.loads(kensho("platforms", "proxmox", "--json")[1])

@@ -12,8 +12,11 @@ from kensho.appliances.sniff import (
     is_hyperv,
     is_kubevirt,
     is_note,
+    is_oci,
     is_pve,
+    is_saved,
     is_surely_disk,
+    is_xen,
 )
 from kensho.model.errors import KenshoError, LocatorError
 from kensho.model.origin import SUFFIX
@@ -21,16 +24,23 @@ from kensho.storage import ByteSource, FileSource
 
 _DESCRIPTORS = frozenset({".ovf", ".vmx", ".vbox"})
 _RAW = frozenset({".img", ".raw", ".dd"})
+#: One file with everything in it: an appliance of its own, even beside a disk image.
+_WHOLE = frozenset({".ova", ".box", ".xva", ".vma"})
+_PACKED = frozenset({".zst", ".gz", ".lzo"})
+#: Images that kensho wrote hold the machine, too; the manifest beside one only names it.
+_CONTAINER_DISK = ".oci.tar"
 _LISTED = 10
 _VMDK_TEXT = b"# Disk DescriptorFile"
 _TEXT_LIMIT = 64 * 1024
 
 
 def descriptor_in(folder: Path) -> Path:
-    """Return the only descriptor, else libvirt domain, OVA, note, else disk image in a folder.
+    """Return the only machine's file in a folder; a disk image where there is nothing else.
 
-    A descriptor is an OVF, VMX or .vbox file, or a configuration of Hyper-V here or in the folders
-    of its export.
+    Files are looked for in this order: OVF, VMX, .vbox; XenServer's metadata; a configuration of
+    Hyper-V here or in the folders of its export; libvirt domain, container disk, KubeVirt manifest;
+    one file with everything (OVA, Vagrant box, XVA, VMA); configuration of Proxmox VE, of xl; facts
+    of a physical machine; kensho's note.
 
     LocatorError, listing the candidates, when there are several, or none.
     """
@@ -41,10 +51,13 @@ def descriptor_in(folder: Path) -> Path:
         _by_suffix(files, _DESCRIPTORS),
         [f for f in files if f.name == "ova.xml"],
         _hyperv(folder),
-        _domains(files),
-        _manifests(files),
-        _by_suffix(files, {".ova", ".box"}),
+        _recognised(_by_suffix(files, {".xml"}), is_domain),
+        _recognised([f for f in files if f.name.endswith(_CONTAINER_DISK)], is_oci),
+        _recognised(_by_suffix(files, {".yaml", ".yml", ".json"}), is_kubevirt),
+        [f for f in files if _is_whole(f.name)],
         _recognised(_by_suffix(files, {".conf"}), is_pve),
+        _recognised(_by_suffix(files, {".cfg", ".xl", ".hvm", ".conf"}), is_xen),
+        _recognised(_by_suffix(files, {".json"}), is_saved),
         _recognised([f for f in files if f.name.endswith(SUFFIX)], is_note),
         _disks(files),
     ):
@@ -59,15 +72,23 @@ def descriptor_in(folder: Path) -> Path:
                 hint=f"name one of them, such as {wanted[0]}",
             )
     raise LocatorError(
-        "no OVF, VMX, .vbox, Hyper-V configuration, libvirt domain, OVA or disk image is in this folder",
+        "no machine's file of a kind known here and no disk image is in this folder",
         path=folder,
-        hint="name the folder that holds the machine's files, or the file itself",
+        hint="name the folder that holds the machine's files (OVF, VMX, .vbox, Hyper-V's, libvirt's,"
+        " Xen's, Proxmox VE's, KubeVirt's, an OVA, XVA, VMA or box), or the file itself",
     )
 
 
 def _by_suffix(files: list[Path], suffixes: frozenset[str] | set[str]) -> list[Path]:
     # A folder is searched by name; what is found is then recognised by its content.
     return [f for f in files if f.suffix.lower() in suffixes and not f.name.startswith("._")]
+
+
+def _is_whole(name: str) -> bool:
+    suffixes = [s.lower() for s in Path(name).suffixes]
+    if suffixes and suffixes[-1] in _PACKED:
+        suffixes.pop()
+    return bool(suffixes) and suffixes[-1] in _WHOLE and not name.startswith("._")
 
 
 def _hyperv(folder: Path) -> list[Path]:
@@ -86,26 +107,6 @@ def _recognised(files: list[Path], is_one: Callable[[ByteSource], bool]) -> list
     for file in files:
         with contextlib.suppress(KenshoError), FileSource(file) as source:
             if is_one(source):
-                found.append(file)
-    return found
-
-
-def _domains(files: list[Path]) -> list[Path]:
-    """Return the XML files that describe a libvirt domain."""
-    found = []
-    for file in _by_suffix(files, {".xml"}):
-        with contextlib.suppress(KenshoError), FileSource(file) as source:
-            if is_domain(source):
-                found.append(file)
-    return found
-
-
-def _manifests(files: list[Path]) -> list[Path]:
-    """Return the YAML and JSON files with machines of KubeVirt."""
-    found = []
-    for file in _by_suffix(files, {".yaml", ".yml", ".json"}):
-        with contextlib.suppress(KenshoError), FileSource(file) as source:
-            if is_kubevirt(source):
                 found.append(file)
     return found
 

@@ -18,7 +18,6 @@ from kensho.appliances.note import with_note
 from kensho.appliances.origin import Origin, find_origin
 from kensho.appliances.package import Package
 from kensho.appliances.physical.locator import is_local
-from kensho.appliances.physical.saved import is_saved
 from kensho.appliances.sniff import (
     is_disk,
     is_domain,
@@ -28,6 +27,7 @@ from kensho.appliances.sniff import (
     is_oci,
     is_ova_xml,
     is_pve,
+    is_saved,
     is_surely_disk,
     is_tar,
     is_vbox,
@@ -182,8 +182,8 @@ def _recognise(source: ByteSource) -> Source:
     raise UnsupportedError(
         "is a text file of no kind known here",
         path=source.name,
-        hint="kensho reads OVA, OVF, VMX, .vbox, Hyper-V, libvirt, Xen and Proxmox files, and disk"
-        " images",
+        hint="kensho reads OVA, OVF, VMX, .vbox, XVA, VMA, Vagrant boxes, configurations of Hyper-V,"
+        " libvirt, Xen, Proxmox VE and KubeVirt, and disk images",
     )
 
 

@@ -27,6 +27,7 @@ _VMX_OWN = frozenset({b"config.version", b"virtualhw.version"})
 _XEN_KEYS = frozenset(
     {b"memory", b"maxmem", b"disk", b"vif", b"builder", b"kernel", b"vcpus", b"type", b"bootloader"}
 )
+_SAVED = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"kind"\s*:\s*"local"')
 _ASSIGNED = re.compile(rb"""^[ \t]*([a-z_]+)[ \t]*=[ \t]*["'\[0-9]""", re.MULTILINE)
 #: A Kubernetes object of KubeVirt's, in YAML or JSON.
 _KUBEVIRT = re.compile(rb"""["']?apiVersion["']?[ \t]*:[ \t]*["']?kubevirt\.io/""")
@@ -200,3 +201,8 @@ def _octal(digits: bytes) -> int:
 def is_note(source: ByteSource) -> bool:
     """Tell whether the file is a note of kensho's on where a machine came from."""
     return _NOTE.match(source.read_at(0, min(256, source.size))) is not None
+
+
+def is_saved(source: ByteSource) -> bool:
+    """Tell whether the file is what ``inspect local: --json`` prints of a physical machine."""
+    return _SAVED.match(source.read_at(0, min(256, source.size))) is not None

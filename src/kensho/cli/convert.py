@@ -59,8 +59,9 @@ def convert(
     Parameters
     ----------
     source
-        OVA, OVF, VMX, .vbox, libvirt, Xen, Proxmox or KubeVirt file, a folder with one, a disk image, local:
-        for this machine, or a plan: a path, a URL, ARCHIVE#MEMBER, or - for an OVA from a pipe.
+        OVA, OVF, VMX, .vbox, XVA, VMA, Vagrant box, file of Hyper-V, libvirt, Xen, Proxmox VE or
+        KubeVirt, a folder with one, a disk image, local: for this machine, or a plan: a path, a
+        URL, ARCHIVE#MEMBER, or - for an OVA from a pipe.
     to
         Target platform; `kensho platforms` lists them. Not needed with a plan.
     output

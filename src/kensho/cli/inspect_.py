@@ -36,9 +36,9 @@ def inspect(
     Parameters
     ----------
     source
-        OVA, OVF, VMX, .vbox, libvirt, Xen, Proxmox or KubeVirt file, a folder with one, a disk image, or
-        local: for this machine; a path, a URL, ARCHIVE#MEMBER, or - for standard input, of which only the descriptor
-        is read.
+        OVA, OVF, VMX, .vbox, XVA, VMA, Vagrant box, file of Hyper-V, libvirt, Xen, Proxmox VE or
+        KubeVirt, a folder with one, a disk image, or local: for this machine; a path, a URL,
+        ARCHIVE#MEMBER, or - for standard input, of which only the descriptor is read.
     configuration
         Deployment option to read, where a package has several; its default otherwise. Of a
         VirtualBox, VMware or XenServer machine, a snapshot by name or id; its current state otherwise.

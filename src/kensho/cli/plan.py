@@ -33,9 +33,9 @@ def plan(
     Parameters
     ----------
     source
-        OVA, OVF, VMX, .vbox, libvirt, Xen, Proxmox or KubeVirt file, a folder with one, a disk image, or
-        local: for this machine; a path, a URL or ARCHIVE#MEMBER, or - for an OVA from a pipe, of
-        which no disk is read.
+        OVA, OVF, VMX, .vbox, XVA, VMA, Vagrant box, file of Hyper-V, libvirt, Xen, Proxmox VE or
+        KubeVirt, a folder with one, a disk image, or local: for this machine; a path, a URL or
+        ARCHIVE#MEMBER, or - for an OVA from a pipe, of which no disk is read.
     to
         Target platform; `kensho platforms` lists them.
     output

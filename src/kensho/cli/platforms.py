@@ -53,7 +53,8 @@ def _list_all() -> None:
 
 def _show(platform: Platform) -> None:
     out = console()
-    out.print(f"[bold]{platform.title}[/] (--to {platform.name})\n")
+    also = f"; also {', '.join(platform.aliases)}" if platform.aliases else ""
+    out.print(f"[bold]{platform.title}[/] (--to {platform.name}{also})\n")
     limits = table("Limits", "--to-version", "products", "CPUs>", "memory>", "NICs>", "lacks")
     for version in platform.versions:
         lacks = [m.value for m in version.lacks]

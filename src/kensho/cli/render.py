@@ -33,7 +33,12 @@ def console() -> Any:
     """Return a rich console on standard output; honours NO_COLOR, wide when not a terminal."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    class Plain(Console):
+        def on_broken_pipe(self) -> None:
+            # rich would end the program with 1; `kensho.cli.exits` knows better.
+            raise BrokenPipeError
+
+    return Plain(width=None if sys.stdout.isatty() else 120, highlight=False)
 
 
 def table(title: str, *columns: str) -> Any:

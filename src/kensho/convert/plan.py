@@ -323,7 +323,7 @@ def _look_at_images(
                 Finding(
                     "KF-305",
                     Severity.BLOCKED,
-                    f"{type(error).__name__}: {error}",
+                    str(error),
                     subject=filename or image_id,
                     action=error.hint or "the disk cannot be read; nothing is converted",
                 )

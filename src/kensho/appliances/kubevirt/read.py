@@ -288,7 +288,7 @@ def _open(volume: Any, store: Store, found: Found, machine: str) -> tuple[str | 
             Finding(
                 "KF-509",
                 Severity.WARNING,
-                f"the volume {volume.name!r} ({volume.kind}) is in the cluster; no file of its name"
+                f"the volume {volume.name or name!r} ({volume.kind}) is in the cluster; no file of its name"
                 " is beside the manifest",
                 subject=machine,
                 action=f"put it there as {name}: virtctl vmexport download, or skopeo for an image",

@@ -7,7 +7,6 @@ beside ``web01.json``), or as ``href`` in the file names them after an edit.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
@@ -22,21 +21,14 @@ from kensho.model.appliance import Appliance, File
 from kensho.model.errors import CorruptError, UnsafePathError, UnsupportedError
 from kensho.model.finding import Finding, Severity
 from kensho.model.selection import Selection
-from kensho.storage import ByteSource
 
 _MAX = 16 << 20
-_HEAD = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"kind"\s*:\s*"local"')
 _SUFFIXES = (".img", ".raw", ".dd", ".bin", ".qcow2", ".vmdk", ".vhdx", ".vhd", ".vdi", "")
 
 
 class _Inspected(msgspec.Struct, frozen=True):
     kind: str
     appliance: Appliance
-
-
-def is_saved(source: ByteSource) -> bool:
-    """Tell whether the file is what ``inspect local: --json`` prints."""
-    return _HEAD.match(source.read_at(0, min(256, source.size))) is not None
 
 
 def open_saved(origin: Origin, _selection: Selection) -> Package:

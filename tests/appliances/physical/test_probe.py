@@ -230,3 +230,30 @@ def test_this_very_machine() -> None:
     assert facts.cpus == os.cpu_count()
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     assert pages <= facts.memory <= pages * 1.25 + GIB
+
+
+def test_all_disks_of_a_btrfs_are_in_use(tmp_path: Path) -> None:
+    machine = Hardware(tmp_path).usual()
+    machine.disk("sda", below=SATA, driver="ahci")
+    machine.disk("sdb", below=SATA.replace("ata1", "ata2"), driver="ahci")
+    for part in ("sda1", "sdb1"):
+        machine.put(f"sys/fs/btrfs/0b1f8d2e/devices/{part}", "")
+    machine.mount("sda1", "/data", "btrfs")  # all that mountinfo names
+    package = open_local("local:", tmp_path)
+    blocked = {f.subject for f in package.findings if f.code == "KF-520"}
+    assert blocked == {"sda", "sdb"}
+
+
+def test_sectors_of_4096_bytes_are_said(tmp_path: Path) -> None:
+    machine = Hardware(tmp_path).usual()
+    machine.disk("sda", below=SATA, driver="ahci", queue__logical_block_size="4096\n")
+    package = open_local("local:", tmp_path)
+    assert "KF-534" in {f.code for f in package.findings}
+
+
+def test_one_number_on_disks_of_different_sizes_is_no_path(tmp_path: Path) -> None:
+    machine = Hardware(tmp_path).usual()
+    machine.disk("sda", below=SATA, driver="ahci", wwid="t10.ATA x\n")
+    other = SATA.replace("ata1", "ata2")
+    machine.disk("sdb", below=other, driver="ahci", wwid="t10.ATA x\n", size=16 << 20)
+    assert len(open_local("local:", tmp_path).appliance.images) == 2

@@ -123,15 +123,25 @@ def _mounts(tree: Tree) -> tuple[Mount, ...]:
             continue
         # btrfs has a number of its own; then the name of the device has to do
         name = numbers.get(fields[2]) or _named(tree, _plain(rest[1]))
-        if name:
-            # the file system's own state: a place may be read-only while another one is not
-            writable = "rw" in rest[2].split(",")
-            found.append(Mount(name, _plain(fields[4]), rest[0], writable))
+        # the file system's own state: a place may be read-only while another one is not
+        writable = "rw" in rest[2].split(",")
+        devices = _btrfs(tree, name) if rest[0] == "btrfs" else (name,)
+        place = _plain(fields[4])
+        found.extend(Mount(device, place, rest[0], writable) for device in devices if device)
     for line in tree.data("proc/swaps").decode("utf-8", "replace").splitlines()[1:]:
         words = line.split()
         if len(words) > 1 and words[1] == "partition" and (name := _named(tree, words[0])):
             found.append(Mount(name, "swap", "swap", writable=True))
     return tuple(found)
+
+
+def _btrfs(tree: Tree, name: str) -> tuple[str, ...]:
+    """Return all devices of a btrfs, of which a mount names but one."""
+    for label in tree.names("sys/fs/btrfs"):
+        devices = tree.names(f"sys/fs/btrfs/{label}/devices")
+        if name in devices:
+            return devices
+    return (name,)
 
 
 def _named(tree: Tree, path: str) -> str:

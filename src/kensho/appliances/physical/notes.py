@@ -9,6 +9,7 @@ from kensho.appliances.physical.facts import BlockDevice, Facts
 from kensho.appliances.physical.machine import ADAPTERS, CONTROLLERS, RAID
 from kensho.model.finding import Finding, Severity
 
+_SECTOR = 512  #: bytes, as virtual disks have them
 _RAW_RIGHTS = "run kensho as root, or give the user the group that owns the device (disk)"
 _NO_RIGHTS = {
     "product_uuid": "the machine's UUID",
@@ -93,6 +94,14 @@ def about_disks(disks: tuple[BlockDevice, ...], facts: Facts) -> Iterator[Findin
                 f"volumes of it are also on {', '.join(others)}",
                 disk.name,
                 "choose all disks of a RAID or volume group, or they do not start",
+            )
+        if disk.sector != _SECTOR:
+            yield _warning(
+                "KF-534",
+                f"has sectors of {disk.sector} bytes, and its partition table counts in them",
+                disk.name,
+                "the copy starts only where its disk has such sectors, too; most targets have "
+                f"{_SECTOR}, and there the table has to be made anew",
             )
         if disk.driver == "nvme":
             yield _note(

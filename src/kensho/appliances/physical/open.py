@@ -79,12 +79,13 @@ def choose(facts: Facts, wish: Local, root: Path) -> tuple[BlockDevice, ...]:
     if wish.disks:
         return tuple(dict.fromkeys(_named(facts, path, root) for path in wish.disks))
     # One path is enough of a disk that is there several times.
-    seen: set[str] = set()
+    seen: set[tuple[str, int]] = set()  # with the size, as some makers number all disks alike
     found = []
     for disk in facts.disks:
-        if not disk.hardware or disk.usb or disk.removable or (disk.wwid and disk.wwid in seen):
+        key = (disk.wwid, disk.size)
+        if not disk.hardware or disk.usb or disk.removable or (disk.wwid and key in seen):
             continue
-        seen.add(disk.wwid)
+        seen.add(key)
         found.append(disk)
     if not found:
         raise LocatorError(

@@ -213,3 +213,20 @@ def test_a_version_never_gets_what_it_lacks(
         assert version.secure_boot or not result.firmware.secure_boot
         assert {d.id for d in result.disks} == {d.id for d in source.disks}
         assert result.hardware_versions == (version.name,)
+
+
+def test_cd_drives_are_where_firmware_and_version_have_them() -> None:
+    # VMware's virtual hardware had no SATA before version 10; no CD drive goes to SCSI there.
+    platform = at(find_platform("vmware"), "vmx-08")
+    source = machine(controller=ControllerModel.PVSCSI)
+    for devices in Devices:
+        policy = choose_policy(source, platform, devices)
+        result = map_machine(source, platform, platform.forms[0], policy)
+        assert model_of(result, "cd0") is ControllerModel.IDE
+    # Hyper-V's generation 1 takes CD drives on IDE alone: its disks make room.
+    drives = (*machine(disks=1).disks, *(Cdrom(f"cd{n}", "c0", n) for n in range(1, 4)))
+    full = msgspec.structs.replace(source, drives=drives)
+    assert {model_of(mapped(full, "hyperv"), f"cd{n}") for n in (1, 2, 3)} == {ControllerModel.IDE}
+    more = msgspec.structs.replace(source, drives=(*drives, Cdrom("cd4", "c0", 4)))
+    with pytest.raises(UnsupportedError, match="cd4"):
+        mapped(more, "hyperv")

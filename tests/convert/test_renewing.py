@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from kensho.convert.plan import Request, make_plan, read_plan, write_plan
@@ -128,3 +130,76 @@ def test_settings_that_are_an_identity() -> None:
     assert "sku" in text["/domain/sysinfo"]
     assert text["vmgenid"] in text["/domain/genid"]
     assert set(text) == {"/domain/genid", "/domain/sysinfo", "vmgenid", "smbios1", "tools.syncTime"}
+
+
+OLD_UUID = "564d1234-5678-9abc-def0-1234567890ab"
+
+
+@pytest.mark.parametrize(
+    ("dialect", "where", "text", "kept"),
+    [
+        ("vmx", "serialNumber", "OLD", None),
+        ("vmx", "smbios.assetTag", "OLD", None),
+        ("vmx", "vmci0.id", "OLD", None),
+        ("vmx", "scsi0.sasWWID", "OLD", None),
+        ("vmx", "machine.id", OLD_UUID.upper(), ""),
+        ("vmx", "x", "56 4d 12 34 56 78 9a bc-de f0 12 34 56 78 90 ab", ""),
+        ("hyperv", "configuration/_x_/bios_serial_number", "OLD", None),
+        ("hyperv", "configuration/_x_/chassis/asset_tag", "OLD", None),
+        ("xen", "ms_vm_genid", '"11111111-2222-3333-4444-555555555555"', '"'),
+        ("pve", "net1", "e1000=00:50:56:01:02:03,firewall=1", ",firewall=1"),
+        ("libvirt", "/domain/sysinfo[1]", "<entry name='serial'>OLD</entry><a/>", "<a/>"),
+        ("libvirt", "/domain/metadata/x", f"<x id='{OLD_UUID}'/>", "<x id='"),
+        ("vmxf", "x.vmxf", '<a/><VCId type="string">OLD</VCId>', "<a/>"),
+        (
+            "vbox",
+            "Machine/ExtraData",
+            '<E><ExtraDataItem name="V/efi/0/Config/DmiBoardSerial" value="OLD"/><b/></E>',
+            "<E><b/></E>",
+        ),
+        (
+            "vbox",
+            "Machine/Hardware/GuestProperties",
+            '<GuestProperty name="/VirtualBox/GuestInfo/Net/0/MAC" value="080027AAAAAA"/><x/>',
+            "<x/>",
+        ),
+        ("vbox", "Machine/Hardware/Network", '<A MACAddress="080027AAAAAA" slot="3"/>', 'slot="3"'),
+    ],
+)  # fmt: skip
+def test_nothing_of_the_old_identity_is_left(
+    dialect: str, where: str, text: str, kept: str | None
+) -> None:
+    nics = (Nic("n", mac="00:50:56:01:02:03"),)
+    machine = Machine("vm", "x", Cpu(), Memory(1), uuid=OLD_UUID, nics=nics)
+    machine = msgspec.structs.replace(machine, extras=(Extra(dialect, where, text),))
+    appliance = Appliance("x", (machine,))
+    (new,) = renew(appliance, draw(appliance, PLATFORMS[0]), None).machines
+    if kept is None:
+        assert new.extras == ()
+        return
+    (extra,) = new.extras
+    assert kept in extra.text
+    plain = re.sub("[-: ]", "", extra.text).lower()
+    for old in ("OLD", OLD_UUID, "00:50:56:01:02:03", "08:00:27:aa:aa:aa", "11111111"):
+        assert re.sub("[-:]", "", old).lower() not in plain
+
+
+def test_an_adapter_the_way_had_no_place_for_gets_an_address_too(
+    source: Path, tmp_path: Path
+) -> None:
+    go(source, "kvm", tmp_path / "1")
+    note = tmp_path / "1" / "Web-Server-01.kensho.json"
+    domain = tmp_path / "1" / "Web-Server-01.xml"
+    # As if libvirt had had room for one adapter alone.
+    text = domain.read_text()
+    second = text.rindex("<interface"), text.rindex("</interface>") + len("</interface>")
+    domain.write_text(text[: second[0]] + text[second[1] :])
+    told = json.loads(note.read_text())
+    del told["origin"]["written"]["machines"][0]["nics"][1]
+    note.write_text(json.dumps(told))
+    go(domain, "ova", tmp_path / "2", machine_identity=IdentityPolicy.NEW)
+    go(tmp_path / "2" / "Web-Server-01.ova", "vmware", tmp_path / "3", "vmx")
+    home = only(tmp_path / "3" / "Web-Server-01.vmx")
+    assert len(home.nics) == 2
+    assert len(identity(home)) == 3
+    assert not identity(home) & OLD

@@ -7,6 +7,8 @@ choices.
 
 from __future__ import annotations
 
+import contextlib
+
 import msgspec
 
 from kensho.model.errors import UnsupportedError
@@ -32,11 +34,26 @@ def place_drives(
     firmware: Firmware,
 ) -> tuple[tuple[Controller, ...], tuple[Drive, ...]]:
     """Return the controllers in use and the drives on them; UnsupportedError when they do not fit."""
+    if policy.drives[firmware].disk is not ControllerModel.IDE:
+        # Where CD drives have no other place than IDE's, disks make room only if they have to.
+        with contextlib.suppress(UnsupportedError):
+            return _placed(machine, platform, carries, policy, firmware, cds_first=False)
+    return _placed(machine, platform, carries, policy, firmware, cds_first=True)
+
+
+def _placed(
+    machine: Machine,
+    platform: Platform,
+    carries: Carries,
+    policy: DevicePolicy,
+    firmware: Firmware,
+    *,
+    cds_first: bool,
+) -> tuple[tuple[Controller, ...], tuple[Drive, ...]]:
     slots = _Slots(platform, firmware)
     boot_disk = machine.boot_disk()
     placed: list[Drive] = []
-    few = policy.drives[firmware].disk is ControllerModel.IDE
-    for drive in _in_order(machine, boot_disk, cds_first=few):
+    for drive in _in_order(machine, boot_disk, cds_first=cds_first):
         if isinstance(drive, Floppy):
             if carries.floppy:
                 placed.append(msgspec.structs.replace(drive, file=None))
@@ -50,6 +67,8 @@ def place_drives(
         source = machine.controller(drive.controller)
         for model in candidates:
             if drive is boot_disk and not _boots(platform, model, firmware):
+                continue
+            if isinstance(drive, Cdrom) and not _takes_cds(platform, model, firmware):
                 continue
             # A place means something to the guest only on the bus it was on.
             stays = source is not None and source.bus is BUS_OF[model]
@@ -140,6 +159,8 @@ def _candidates(
         wanted = choice.boot_disk
     source = machine.controller(drive.controller)
     candidates = [wanted, choice.disk, choice.cdrom]
+    if isinstance(drive, Cdrom):
+        candidates = [model for model in candidates if model in _TAKES_CDS]
     if source is not None:
         kept = _as_platform_names_it(source.model, policy)
         may_keep = kept is not None and not (is_boot and choice.boot_disk not in {None, kept})
@@ -175,6 +196,11 @@ def _as_platform_names_it(model: ControllerModel, policy: DevicePolicy) -> Contr
 def _boots(platform: Platform, model: ControllerModel, firmware: Firmware) -> bool:
     support = platform.support(model, firmware)
     return support is not None and firmware in support.boots
+
+
+def _takes_cds(platform: Platform, model: ControllerModel, firmware: Firmware) -> bool:
+    support = platform.support(model, firmware)
+    return support is not None and firmware in support.cdroms
 
 
 def _moved(drive: Disk | Cdrom, controller: str, unit: int, carries: Carries) -> Disk | Cdrom:

@@ -159,7 +159,7 @@ def make_plan(request: Request, *, out: Path | None = None, arrival: Arrival | N
         placed = _map(before, platform, form, request, name, assigned, home=returned.home)
         after = keep_nvram(package, before, placed.after, form, name)
         if request.machine_identity is IdentityPolicy.NEW:
-            drawn = draw(before, platform)
+            drawn = draw(returned.first, platform)
             after = renew(after, drawn, form.carries)
             returned = replace(returned, first=renew(returned.first, drawn, None))
         placed = replace(placed, after=after)

@@ -13,6 +13,7 @@ import re
 import secrets
 import uuid
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
@@ -25,23 +26,37 @@ _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _GENERATIONS = {
     "libvirt": re.compile(r"/domain/genid"),
     "pve": re.compile(r"vmgenid"),
+    "xen": re.compile(r"ms_vm_genid"),
     "xva": re.compile(r".*/generation_id"),
 }
 #: Settings that go: the target makes new ones, or a copy has none.
 _GONE = {
-    "vmx": re.compile(r"(?i)uuid\.location|vc\.uuid|vm\.genidx?|.*\.generatedaddress(offset)?"),
-    "xva": re.compile(r".*/(mac_seed|bios_strings/.*(serial|uuid).*)"),
-    "xen": re.compile(r"uuid"),
-    "hyperv": re.compile(r"(?i).*/(bios_serial_number|bios_guid|.*/serial_?number)"),
-}
-#: Parts of settings that go: a serial number among what else is said of the board.
-_PARTS = {
-    "libvirt": re.compile(
-        r"<entry\b[^>]*\bname=[\"'](?:serial|uuid|asset)[\"'][^>]*>[^<]*</entry>\s*"
+    "vmx": re.compile(
+        r"(?i)uuid\.location|vc\.uuid|vm\.genidx?|.*\.generatedaddress(offset)?|vmci0\.id"
+        r"|serialnumber|smbios\.assettag|.*\.(sas)?wwid"
     ),
-    "pve": re.compile(r"(?:^|,)(?:serial|uuid)=[^,]*"),
+    "xva": re.compile(r".*/(mac_seed|bios_strings/.*(serial|uuid|asset).*)"),
+    "xen": re.compile(r"uuid"),
+    "hyperv": re.compile(r"(?i).*(serial_?number|asset_?tag|generation_?id|global_id|/bios_guid)"),
+    "kubevirt": re.compile(r".*/firmware/serial"),
 }
-_PARTS_OF = {"libvirt": "/domain/sysinfo", "pve": "smbios1"}
+#: Parts of settings that go: the setting, and the part.
+_PARTS = {
+    "libvirt": (
+        re.compile(r"/domain/sysinfo(\[[0-9]+\])?"),
+        re.compile(r"<entry\b[^>]*\bname=[\"'](?:serial|uuid|asset)[\"'][^>]*>[^<]*</entry>\s*"),
+    ),
+    "pve": (re.compile(r"smbios1"), re.compile(r"(?:^|,)(?:serial|uuid)=[^,]*")),
+    "vbox": (
+        re.compile(r"Machine/(ExtraData|Hardware/(GuestProperties|Network))"),
+        re.compile(
+            r"<(?:\w+:)?ExtraDataItem\b[^>]*/Dmi[A-Za-z]*(?:Serial|Uuid|AssetTag)[\"'][^>]*/>\s*"
+            r"|<(?:\w+:)?GuestProperty\b[^>]*[\"']/VirtualBox/GuestInfo/Net/[^>]*/>\s*"
+            r"| MACAddress=[\"'][^\"']*[\"']"
+        ),
+    ),
+    "vmxf": (re.compile(r".*"), re.compile(r"<VCId\b[^>]*>[^<]*</VCId>\s*")),
+}
 
 
 class IdentityPolicy(enum.StrEnum):
@@ -58,19 +73,26 @@ class Renewed:
     uuid: str
     generation: str
     macs: dict[str, str]
+    old: dict[str, str]  #: what stood for the machine, without separators, and what does now
 
 
 def draw(appliance: Appliance, platform: Platform) -> dict[str, Renewed]:
-    """Draw an identity for every machine, by its id; no two are alike."""
+    """Draw an identity for every machine, by its id; no two are alike.
+
+    ``appliance`` has all that the machines ever had: adapters that the way had no place for, too.
+    """
     taken: set[str] = set()
-    return {
-        machine.id: Renewed(
-            uuid=str(uuid.uuid4()),
-            generation=str(uuid.uuid4()),
-            macs={nic.id: _address(platform.static_macs, taken) for nic in machine.nics},
-        )
-        for machine in appliance.machines
-    }
+    return {machine.id: _drawn(machine, platform, taken) for machine in appliance.machines}
+
+
+def _drawn(machine: Machine, platform: Platform, taken: set[str]) -> Renewed:
+    new = str(uuid.uuid4())
+    macs = {nic.id: _address(platform.static_macs, taken) for nic in machine.nics}
+    old = {machine.uuid: new} if machine.uuid else {}  # in front: an address may be its end
+    old |= {nic.mac: macs[nic.id] for nic in machine.nics if nic.mac}
+    plain = {_plain(word): word_now for word, word_now in old.items()}
+    known = {w: n for w, n in plain.items() if w.strip("0") and len(w) == len(_plain(n))}
+    return Renewed(new, str(uuid.uuid4()), macs, known)
 
 
 def renew(appliance: Appliance, drawn: dict[str, Renewed], carries: Carries | None) -> Appliance:
@@ -78,61 +100,61 @@ def renew(appliance: Appliance, drawn: dict[str, Renewed], carries: Carries | No
     machines = tuple(
         _renewed(m, drawn[m.id], carries) if m.id in drawn else m for m in appliance.machines
     )
-    old: dict[str, str] = {}
-    for machine in appliance.machines:
-        if machine.id in drawn:
-            old |= _old_and_new(machine, drawn[machine.id])
-    extras = tuple(_swap_all(extra, old) for extra in appliance.extras)
+    extras = tuple(
+        msgspec.structs.replace(extra, text=_with_new_words(extra.text, *drawn.values()))
+        for extra in appliance.extras
+    )
     return msgspec.structs.replace(appliance, machines=machines, extras=extras)
-
-
-def _old_and_new(machine: Machine, new: Renewed) -> dict[str, str]:
-    """Return what a machine's identity is renewed to, by what it was."""
-    old = {nic.mac: new.macs[nic.id] for nic in machine.nics if nic.mac and nic.id in new.macs}
-    return old | ({machine.uuid: new.uuid} if machine.uuid is not None else {})
 
 
 def _renewed(machine: Machine, new: Renewed, carries: Carries | None) -> Machine:
     def address(nic: Nic) -> str | None:
         return new.macs.get(nic.id) if carries is None or carries.mac else None
 
-    old = _old_and_new(machine, new)
     return msgspec.structs.replace(
         machine,
         uuid=new.uuid if carries is None or carries.uuid else None,
         nics=tuple(msgspec.structs.replace(nic, mac=address(nic)) for nic in machine.nics),
         extras=tuple(
-            _with_new_parts(_swap_all(extra, old), new)
+            _with_new_parts(extra, new)
             for extra in machine.extras
             if not _is(_GONE, extra.dialect, extra.where)
         ),
     )
 
 
-def _swap_all(extra: Extra, old: dict[str, str]) -> Extra:
-    text = extra.text
-    for was, now in old.items():
-        text = _swapped(text, was, now)
-    return msgspec.structs.replace(extra, text=text)
-
-
 def _with_new_parts(extra: Extra, new: Renewed) -> Extra:
     text = extra.text
     if _is(_GENERATIONS, extra.dialect, extra.where):
         text = _UUID.sub(new.generation, text)
-    if extra.where == _PARTS_OF.get(extra.dialect):
-        text = _PARTS[extra.dialect].sub("", text).lstrip(",")
-    return msgspec.structs.replace(extra, text=text)
+    setting, part = _PARTS.get(extra.dialect, (None, None))
+    if setting is not None and part is not None and setting.fullmatch(extra.where):
+        text = part.sub("", text).lstrip(",")
+    return msgspec.structs.replace(extra, text=_with_new_words(text, new))
 
 
-def _swapped(text: str, was: str, now: str) -> str:
-    """Return a setting with an address or UUID renewed, however the vendor spells it."""
-    for mark in (":", "-", ""):
-        pattern = mark.join(re.escape(part) for part in re.split("[:-]", was))
-        word = mark.join(re.split("[:-]", now))
-        for spelt, put in ((pattern.upper(), word.upper()), (pattern, word)):
-            text = re.sub(spelt, put, text, flags=re.IGNORECASE if spelt is pattern else 0)
+def _with_new_words(text: str, *machines: Renewed) -> str:
+    """Return a text in which machines go by their new UUIDs and addresses.
+
+    However they are spelt: with colons, hyphens, VMware's blanks, or nothing between the digits.
+    """
+    for old, now in (pair for new in machines for pair in new.old.items()):
+        pairs = (old[i : i + 2] for i in range(0, len(old), 2))
+        spelt = r"(?<![0-9A-Fa-f])" + "[-: ]?".join(pairs) + r"(?![0-9A-Fa-f])"
+        text = re.sub(spelt, partial(_spelt_like, now), text, flags=re.IGNORECASE)
     return text
+
+
+def _spelt_like(new: str, found: re.Match[str]) -> str:
+    """Return ``new`` with the separators and the case of what was found."""
+    old, digits = found[0], iter(_plain(new))
+    text = "".join(next(digits) if char.isalnum() else char for char in old)
+    return text.upper() if old.upper() == old != old.lower() else text
+
+
+def _plain(word: str) -> str:
+    """Return a UUID or an address without separators, in lower case."""
+    return re.sub(r"[-: ]", "", word).lower()
 
 
 def _is(table: dict[str, re.Pattern[str]], dialect: str, where: str) -> bool:

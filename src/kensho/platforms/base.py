@@ -75,8 +75,9 @@ class ControllerSupport(msgspec.Struct, frozen=True):
     """A storage controller the platform has.
 
     ``units`` drives fit on each of ``most`` controllers; ``reserved`` units are the
-    controller's own. ``boots`` lists the firmware that can boot from it and ``firmware``
-    the one under which it exists at all.
+    controller's own. ``boots`` lists the firmware that can boot from it, ``firmware``
+    the one under which it exists at all, and ``cdroms`` the one under which it takes CD drives, if
+    it is of a kind that does.
     """
 
     model: ControllerModel
@@ -85,6 +86,7 @@ class ControllerSupport(msgspec.Struct, frozen=True):
     reserved: tuple[int, ...] = ()
     boots: tuple[Firmware, ...] = (Firmware.BIOS, Firmware.UEFI)
     firmware: tuple[Firmware, ...] = (Firmware.BIOS, Firmware.UEFI)
+    cdroms: tuple[Firmware, ...] = (Firmware.BIOS, Firmware.UEFI)
 
 
 class Form(msgspec.Struct, frozen=True, kw_only=True):

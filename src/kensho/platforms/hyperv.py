@@ -41,7 +41,10 @@ POWERSHELL = Vocabulary(
 
 CONTROLLERS = (
     ControllerSupport(C.IDE, units=2, most=2, firmware=(Firmware.BIOS,)),
-    ControllerSupport(C.HYPERV_SCSI, units=64, most=4, boots=(Firmware.UEFI,)),
+    # Of a generation 1 machine it takes disks alone.
+    ControllerSupport(
+        C.HYPERV_SCSI, units=64, most=4, boots=(Firmware.UEFI,), cdroms=(Firmware.UEFI,)
+    ),
 )
 
 DRIVES = {

@@ -82,6 +82,18 @@ def one(**changes: object) -> Appliance:
         (appliance(machine()), "kvm", "KF-320", Severity.WARNING),
         (one(drives=(Cdrom("cd", "ide", 0, file="iso"),)), "kvm", "KF-326", Severity.NOTE),
         (appliance(machine()), "kvm", "KF-330", Severity.WARNING),
+        (appliance(machine()), "xenserver", "KF-330", Severity.WARNING),
+        (
+            one(
+                drives=(
+                    Disk("d", "web01-image0", "c0", boot_order=1),
+                    Cdrom("cd", "ide", 0, "f", boot_order=2),
+                )
+            ),
+            "ova",
+            "KF-435",
+            Severity.NOTE,
+        ),
         (appliance(machine()), "ova", "KF-333", Severity.NOTE),
         (appliance(machine()), "proxmox", "KF-334", Severity.NOTE),
         (one(cpu=Cpu(count=5000)), "kvm", "KF-340", Severity.WARNING),

@@ -50,7 +50,6 @@ class Carries(msgspec.Struct, frozen=True, kw_only=True):
     mac: bool = False
     vlan: bool = False
     network_names: bool = False
-    nic_models: bool = True
     disconnected_nics: bool = True
     secure_boot: bool = False
     tpm: bool = False

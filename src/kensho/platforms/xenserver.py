@@ -47,7 +47,6 @@ CARRIES = Carries(
     uuid=True,
     mac=True,
     network_names=True,
-    nic_models=False,
     secure_boot=True,
     disk_modes=frozenset({"read_only", "shared"}),
     boot_order=True,

@@ -24,7 +24,7 @@ def check(journey: Journey) -> Iterator[Finding]:
                 f"left out: {left}",
             )
         for nic in before.nics:
-            if nic.id in new and carries.nic_models:
+            if nic.id in new:
                 yield from _model(before, nic, new[nic.id])
         if any(n.mac for n in before.nics) and not carries.mac and not journey.renewed:
             yield note(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,6 +14,7 @@ from kensho.model.appliance import Appliance, StartItem
 from kensho.model.finding import Finding, Severity
 from kensho.model.machine import (
     Cdrom,
+    Controller,
     ControllerModel,
     Cpu,
     Disk,
@@ -20,6 +22,7 @@ from kensho.model.machine import (
     Extra,
     Firmware,
     FirmwareSettings,
+    GuestOs,
     Memory,
     Nic,
     NicModel,
@@ -245,3 +248,43 @@ def test_xen_shows_four_drives_to_a_guest_without_drivers() -> None:
         assert "KF-486" not in findings(with_disks(4, "win2k22"), target)
         assert "KF-486" not in findings(with_disks(5, "debian12"), target)
         assert "KF-360" not in findings(with_disks(2, "win2k22"), target)
+
+
+def test_an_order_among_disks_is_none_where_kinds_are_tried() -> None:
+    drives = (
+        Disk("a", "web01-image0", "c0", 0, boot_order=2),
+        Disk("b", "web01-image1", "c0", 1, boot_order=1),
+    )
+    source = one(drives=drives, controllers=(Controller("c0", ControllerModel.XEN_VBD),))
+    assert "tries the first disk, a" in findings(source, "xenserver")["KF-431"].message
+    assert not {"KF-431", "KF-435"} & set(findings(source, "kvm"))
+    swapped = (*(msgspec.structs.replace(d, boot_order=3 - (d.boot_order or 0)) for d in drives),)
+    said = findings(one(drives=swapped, controllers=source.machines[0].controllers), "xenserver")
+    assert "KF-431" not in said
+    assert said["KF-435"].severity is Severity.NOTE
+
+
+@pytest.mark.parametrize(
+    ("target", "model", "code", "told", "mode"),
+    [
+        ("proxmox", ControllerModel.AHCI, "KF-325", True, {"read_only": True}),
+        ("proxmox", ControllerModel.VIRTIO_SCSI, "KF-325", False, {"read_only": True}),
+        ("proxmox", ControllerModel.VIRTIO_BLK, "KF-325", True, {"solid_state": True}),
+        ("kvm", ControllerModel.VIRTIO_BLK, "KF-325", True, {"solid_state": True}),
+        ("kvm", ControllerModel.AHCI, "KF-325", False, {"solid_state": True}),
+        ("kubevirt", ControllerModel.VIRTIO_BLK, "KF-417", True, {"cache": "unsafe"}),
+        ("kubevirt", ControllerModel.VIRTIO_BLK, "KF-417", False, {"cache": "none"}),
+    ],
+)
+def test_modes_that_not_every_disk_can_have(
+    target: str, model: ControllerModel, code: str, told: bool, mode: dict[str, Any]
+) -> None:
+    disk = Disk("d", "web01-image0", "c0", **mode)
+    source = one(guest=GuestOs("win2k22"), drives=(disk,), controllers=(Controller("c0", model),))
+    assert (code in findings(source, target)) is told
+
+
+def test_the_most_memory_there_may_be_is_said_or_told() -> None:
+    source = one(memory=Memory(GIB, minimum=GIB // 2, limit=2 * GIB))
+    assert "KF-347" in findings(source, "xen")
+    assert "KF-347" not in findings(source, "hyperv")

@@ -88,11 +88,10 @@ def map_machine(machine: Machine, platform: Platform, form: Form, policy: Device
     policy = msgspec.structs.replace(policy, keep_nics=policy.keep_nics - lacks)
     nics = tuple(_map_nic(nic, carries, policy) for nic in machine.nics[: platform.most_nics])
     memory = _round_memory(machine.memory, platform.memory_step)
-    placed = msgspec.structs.replace(machine, drives=drives, memory=memory)
+    placed = msgspec.structs.replace(machine, controllers=controllers, drives=drives, memory=memory)
     return msgspec.structs.replace(
         keep_facts(placed, carries),
         firmware=firmware,
-        controllers=controllers,
         nics=nics,
         serial_ports=machine.serial_ports[: carries.serial_ports],
         usb=machine.usb if carries.usb else (),

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from kensho.model.machine import Disk, Machine
+from kensho.model.machine import Controller, Disk, Machine
 from kensho.platforms.base import Carries
 
 #: Fields of a disk that not every form can say, with what stands for nothing.
@@ -50,11 +50,16 @@ def keep_facts(machine: Machine, carries: Carries) -> Machine:
             memory,
             hot_add=memory.hot_add and carries.memory_hot_add,
             reservation=memory.reservation if carries.reservations else None,
-            limit=memory.limit if carries.reservations or dynamic else None,
+            limit=memory.limit
+            if carries.reservations or (dynamic and carries.most_memory)
+            else None,
             minimum=memory.minimum if dynamic else None,
             huge_pages=False,
         ),
-        drives=tuple(_disk(d, carries) if isinstance(d, Disk) else d for d in machine.drives),
+        drives=tuple(
+            _disk(d, machine.controller(d.controller), carries) if isinstance(d, Disk) else d
+            for d in machine.drives
+        ),
         video=video if carries.video else None,
         clock=machine.clock if carries.clock else None,
         host_devices=(),
@@ -64,6 +69,11 @@ def keep_facts(machine: Machine, carries: Carries) -> Machine:
     )
 
 
-def _disk(disk: Disk, carries: Carries) -> Disk:
+def _disk(disk: Disk, controller: Controller | None, carries: Carries) -> Disk:
     gone = {k: v for k, v in DISK_MODES.items() if k not in carries.disk_modes}
+    for mode, buses in carries.modes_on.items():
+        if controller is None or controller.bus not in buses:
+            gone[mode] = DISK_MODES[mode]
+    if disk.cache not in carries.caches:
+        gone["cache"] = ""
     return msgspec.structs.replace(disk, **gone)

@@ -13,10 +13,13 @@ from collections.abc import Mapping
 import msgspec
 
 from kensho.model.guest_os import Generation
-from kensho.model.machine import ControllerModel, Firmware, NicModel
+from kensho.model.machine import Bus, ControllerModel, Firmware, NicModel
 from kensho.model.units import MIB
 from kensho.platforms.versions import Version
 from kensho.platforms.words import Vocabulary
+
+#: How a host caches a disk, in QEMU's words, which are the neutral model's, too.
+CACHES = frozenset({"none", "writethrough", "writeback", "directsync", "unsafe"})
 
 
 class DiskFormat(msgspec.Struct, frozen=True):
@@ -55,17 +58,22 @@ class Carries(msgspec.Struct, frozen=True, kw_only=True):
     tpm: bool = False
     cores_per_socket: bool = True
     boot_order: bool = False
+    #: Under this firmware the order is one of kinds of device: of disks the first is tried.
+    boot_by_kind: tuple[Firmware, ...] = ()
     nvram: str = ""  #: whose variable stores its firmware reads: ``vmware``, ``edk2``, ``edk2-4m``
     cpu_hot_add: bool = False
     memory_hot_add: bool = False
     nested_virtualization: bool = False
     reservations: bool = False  #: reservation and limit of processors and memory
-    dynamic_memory: bool = False  #: what a balloon may leave, and the most there may be
+    dynamic_memory: bool = False  #: what a balloon may leave
+    most_memory: bool = False  #: with that, the most there may be
     any_name: bool = True  #: False where a machine's name has to be one for DNS
     video_3d: bool = False
     clock: bool = False  #: what the hardware clock shows
     #: Which of `kensho.convert.mapping_facts.DISK_MODES` are written.
     disk_modes: frozenset[str] = frozenset()
+    modes_on: Mapping[str, frozenset[Bus]] = {}  #: those that disks on some buses alone have
+    caches: frozenset[str] = CACHES  #: the ways of caching it has a word for
     extras: frozenset[str] = frozenset()  #: dialects whose extras are written back
     origin: bool = False  #: the file itself has room for the note of where the machine came from
 

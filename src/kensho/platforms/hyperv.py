@@ -82,7 +82,9 @@ CARRIES = Carries(
     tpm=True,
     nested_virtualization=True,
     dynamic_memory=True,
+    most_memory=True,
     boot_order=True,
+    boot_by_kind=(Firmware.BIOS,),
     vlan=True,
     cores_per_socket=False,
 )
@@ -97,7 +99,9 @@ EXPORTED = Carries(
     network_names=True,
     secure_boot=True,
     boot_order=True,
+    boot_by_kind=(Firmware.BIOS, Firmware.UEFI),
     dynamic_memory=True,
+    most_memory=True,
     cores_per_socket=False,
     extras=frozenset({"hyperv"}),
 )

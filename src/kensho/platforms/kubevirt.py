@@ -56,6 +56,7 @@ CARRIES = Carries(
     tpm=True,
     boot_order=True,
     disk_modes=frozenset({"read_only", "shared", "cache"}),
+    caches=frozenset({"none", "writethrough", "writeback"}),
     extras=frozenset({"kubevirt"}),
 )
 _DISK = DiskFormat("qcow2", "uncompressed", "qcow2")

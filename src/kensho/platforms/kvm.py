@@ -9,8 +9,8 @@ the LSI 53C895A, not the 53C1030 that VMware means by that word, so it is not of
 from __future__ import annotations
 
 from kensho.model.guest_os import Generation
+from kensho.model.machine import Bus, Firmware, NicModel, SerialKind
 from kensho.model.machine import ControllerModel as C
-from kensho.model.machine import Firmware, NicModel, SerialKind
 from kensho.model.units import TIB
 from kensho.platforms.base import (
     Carries,
@@ -176,6 +176,7 @@ CARRIES = Carries(
     nested_virtualization=True,
     clock=True,
     disk_modes=frozenset({"read_only", "shared", "solid_state", "cache", "iops", "bandwidth"}),
+    modes_on={"solid_state": frozenset({Bus.SCSI, Bus.SATA, Bus.IDE})},
 )
 
 #: A box: processors, memory, one bus, one adapter, firmware; its first disk is the boot disk.

@@ -9,8 +9,8 @@ from __future__ import annotations
 import msgspec
 
 from kensho.model.guest_os import Generation
+from kensho.model.machine import Bus, Firmware, NicModel
 from kensho.model.machine import ControllerModel as C
-from kensho.model.machine import Firmware, NicModel
 from kensho.model.units import TIB
 from kensho.platforms.base import (
     Carries,
@@ -111,6 +111,10 @@ CARRIES = Carries(
     boot_order=True,
     clock=True,
     disk_modes=frozenset({"read_only", "solid_state", "cache", "iops", "bandwidth"}),
+    modes_on={
+        "read_only": frozenset({Bus.SCSI, Bus.VIRTIO}),
+        "solid_state": frozenset({Bus.SCSI, Bus.SATA, Bus.IDE}),
+    },
     vlan=True,
     any_name=False,
 )

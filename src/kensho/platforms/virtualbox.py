@@ -161,6 +161,7 @@ SETTINGS = Carries(
     mac=True,
     tpm=True,
     boot_order=True,
+    boot_by_kind=(Firmware.BIOS, Firmware.UEFI),
     cdrom_image=True,
     cores_per_socket=False,
     cpu_hot_add=True,

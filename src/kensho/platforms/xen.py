@@ -13,7 +13,7 @@ import msgspec
 
 from kensho.model.guest_os import Generation
 from kensho.model.machine import ControllerModel as C
-from kensho.model.machine import NicModel
+from kensho.model.machine import Firmware, NicModel
 from kensho.model.units import TIB
 from kensho.platforms.base import (
     Carries,
@@ -73,6 +73,7 @@ CARRIES = Carries(
     disconnected_nics=False,
     cores_per_socket=False,
     boot_order=True,
+    boot_by_kind=(Firmware.BIOS, Firmware.UEFI),
     nested_virtualization=True,
     dynamic_memory=True,
     clock=True,

@@ -9,7 +9,7 @@ drivers take over.
 from __future__ import annotations
 
 from kensho.model.machine import ControllerModel as C
-from kensho.model.machine import NicModel
+from kensho.model.machine import Firmware, NicModel
 from kensho.model.units import GIB, MIB
 from kensho.platforms.base import (
     Carries,
@@ -50,9 +50,11 @@ CARRIES = Carries(
     secure_boot=True,
     disk_modes=frozenset({"read_only", "shared"}),
     boot_order=True,
+    boot_by_kind=(Firmware.BIOS, Firmware.UEFI),
     video=True,
     nested_virtualization=True,
     dynamic_memory=True,
+    most_memory=True,
     extras=frozenset({"xva"}),
     origin=True,
 )

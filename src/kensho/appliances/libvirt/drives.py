@@ -26,6 +26,7 @@ from kensho.model.machine import (
     Drive,
     Floppy,
 )
+from kensho.platforms.base import CACHES
 from kensho.platforms.kvm import LIBVIRT
 from kensho.platforms.words import meaning
 
@@ -157,7 +158,7 @@ def _read_drive(storage: Storage, element: etree._Element, rank: int | None) -> 
             nonpersistent=element.find("transient") is not None,
             shared=element.find("shareable") is not None,
             solid_state=value(element, "target", "rotation_rate") == "1",
-            cache=cache if (cache := value(element, "driver", "cache")) in words.CACHES else "",
+            cache=cache if (cache := value(element, "driver", "cache")) in CACHES else "",
             iops=_limit(element, "total_iops_sec"),
             bandwidth=_limit(element, "total_bytes_sec"),
             encrypted=element.find("encryption") is not None

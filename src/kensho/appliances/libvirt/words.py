@@ -20,8 +20,6 @@ PER_CONTROLLER = {"ide": 4, "sata": 6, "scsi": 7, "fdc": 2}
 WIDE_SCSI, WIDE_SCSI_OWN = 15, 7  #: on VMware's hosts, and the unit that the controller itself has
 USB_DEFAULT = "uhci"  #: piix3-uhci, on every x86 board
 
-#: How a host caches a disk, in QEMU's words, which are the neutral model's, too.
-CACHES = frozenset({"none", "writethrough", "writeback", "directsync", "unsafe"})
 #: What a disk's driver calls a format, as kensho does.
 FORMATS = {"vpc": "vhd", "parallels": "hdd", "aio": "raw"}
 

@@ -18,7 +18,6 @@ from lxml import etree
 
 from kensho.appliances.libvirt.extras import add_extras
 from kensho.appliances.libvirt.platform import add_clock, add_features, add_firmware
-from kensho.appliances.libvirt.words import CACHES
 from kensho.appliances.mapped import (
     boot_ranks,
     controller_of,
@@ -40,6 +39,7 @@ from kensho.model.machine import (
     Machine,
     NicModel,
 )
+from kensho.platforms.base import CACHES
 from kensho.platforms.kvm import LIBVIRT
 from kensho.platforms.words import controller_word, word_for
 

@@ -34,11 +34,11 @@ from kensho.model.machine import (
     Nic,
 )
 from kensho.model.units import GIB, MIB
+from kensho.platforms.base import CACHES
 from kensho.platforms.proxmox import QM
 from kensho.platforms.words import controller_word, word_for
 
 _KEYS = {"virtio": 16, "scsi": 31, "sata": 6, "ide": 4}  #: drives there can be of each
-_CACHES = frozenset({"none", "writethrough", "writeback", "directsync", "unsafe"})
 #: What the configuration file assumes.
 _VMID, STORAGE, _BRIDGE, _ISO_STORAGE = 100, "local-lvm", "vmbr0", "local"
 _MADE_BY_KENSHO = (
@@ -133,7 +133,7 @@ def _drive_lines(
             lines.append(DriveLine(key, None, "media=cdrom", file.href if file else "", made))
             continue
         options = ["discard=on"]
-        if drive.cache in _CACHES:
+        if drive.cache in CACHES:
             options.append(f"cache={drive.cache}")
         if drive.iops:
             options.append(f"iops={drive.iops}")

@@ -25,7 +25,7 @@ def check(journey: Journey) -> Iterator[Finding]:
 
 
 def _names(before: Machine, after: Machine) -> Iterator[Finding]:
-    old, new = _order(before), _order(after)
+    old, new = disks_in_order(before), disks_in_order(after)
     if [d for d in old if d in new] != [d for d in new if d in old]:
         yield warning(
             "KF-413",
@@ -45,7 +45,7 @@ def _names(before: Machine, after: Machine) -> Iterator[Finding]:
         )
 
 
-def _order(machine: Machine) -> dict[str, str]:
+def disks_in_order(machine: Machine) -> dict[str, str]:
     """Return the disks as a guest counts them, with the names a Linux gives them."""
     places = []
     for disk in machine.disks:

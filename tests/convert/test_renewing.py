@@ -163,7 +163,12 @@ OLD_UUID = "564d1234-5678-9abc-def0-1234567890ab"
             '<GuestProperty name="/VirtualBox/GuestInfo/Net/0/MAC" value="080027AAAAAA"/><x/>',
             "<x/>",
         ),
-        ("vbox", "Machine/Hardware/Network", '<A MACAddress="080027AAAAAA" slot="3"/>', 'slot="3"'),
+        (
+            "vbox",
+            "Machine/Hardware/Network",
+            '<Adapter slot="3" enabled="false" MACAddress="080027AAAAAA" type="x"/>',
+            'enabled="false" type="x"',
+        ),
     ],
 )  # fmt: skip
 def test_nothing_of_the_old_identity_is_left(

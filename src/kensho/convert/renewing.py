@@ -52,7 +52,8 @@ _PARTS = {
         re.compile(
             r"<(?:\w+:)?ExtraDataItem\b[^>]*/Dmi[A-Za-z]*(?:Serial|Uuid|AssetTag)[\"'][^>]*/>\s*"
             r"|<(?:\w+:)?GuestProperty\b[^>]*[\"']/VirtualBox/GuestInfo/Net/[^>]*/>\s*"
-            r"| MACAddress=[\"'][^\"']*[\"']"
+            # Of an adapter that is switched off: those that are on have new ones.
+            r"|(?P<kept><(?:\w+:)?Adapter\b(?=[^>]*\benabled=.false)[^>]*?) MACAddress=.[0-9A-Fa-f]*."
         ),
     ),
     "vmxf": (re.compile(r".*"), re.compile(r"<VCId\b[^>]*>[^<]*</VCId>\s*")),
@@ -129,7 +130,7 @@ def _with_new_parts(extra: Extra, new: Renewed) -> Extra:
         text = _UUID.sub(new.generation, text)
     setting, part = _PARTS.get(extra.dialect, (None, None))
     if setting is not None and part is not None and setting.fullmatch(extra.where):
-        text = part.sub("", text).lstrip(",")
+        text = part.sub(lambda found: found.groupdict().get("kept") or "", text).lstrip(",")
     return msgspec.structs.replace(extra, text=_with_new_words(text, new))
 
 

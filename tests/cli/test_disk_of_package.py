@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 sys.path.append(str(Path(__file__).parent.parent / "appliances"))
+import vma_samples as v
 import xva_samples as s
 
 from tests.cli.conftest import Kensho
@@ -29,3 +31,20 @@ def test_a_disk_of_an_xva(kensho: Kensho, as_json: AsJson, tmp_path: Path) -> No
     assert "kensho inspect" in errors
     code, _, errors = kensho("disk", "info", f"{path}#Ref:7")
     assert (code, "no member" in errors) == (1, True)
+
+
+def test_a_disk_of_a_vma_packed_or_not(kensho: Kensho, as_json: AsJson, tmp_path: Path) -> None:
+    content = bytes(range(256)) * 256
+    plain = tmp_path / "web.vma"
+    plain.write_bytes(v.archive(content))
+    packed = tmp_path / "web.vma.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    raw = tmp_path / "raw.img"
+    raw.write_bytes(content)
+    for path in (plain, packed):
+        about = as_json("inspect", path)["appliance"]["images"][0]["id"]
+        assert kensho("disk", "compare", f"{path}#{about}", raw, "-q")[0] == 0
+        # The archive itself is no disk, whatever its first bytes are.
+        assert kensho("disk", "info", path)[0] == 12
+        code, _, errors = kensho("disk", "info", f"{path}#no-such")
+        assert (code, about in errors) == (1, True)

@@ -66,3 +66,15 @@ def test_a_pipe() -> None:
         capture_output=True,
     )
     assert (refused.returncode, b"without its disks" in refused.stderr) == (12, True)
+
+
+def test_what_has_one_state_offers_no_choice(kensho: Kensho, tmp_path: Path) -> None:
+    """Asked for a snapshot, the current state is not given instead."""
+    domain = tmp_path / "web.xml"
+    domain.write_text("<domain type='kvm'><name>web</name><memory>1</memory></domain>")
+    image = tmp_path / "web.img"
+    image.write_bytes(bytes(1 << 20))
+    for source in (domain, image, "local:"):
+        assert kensho("inspect", source)[0] == 0
+        code, _, err = kensho("inspect", source, "--configuration", "before-update")
+        assert (code, "before-update" in err) == (2, True)

@@ -40,7 +40,7 @@ from kensho.appliances.sniff import (
 from kensho.appliances.vagrant.recognise import is_box
 from kensho.appliances.whole_packed import unpacked
 from kensho.disks.gcp import is_gcp_image
-from kensho.model.errors import CorruptError, UnsupportedError
+from kensho.model.errors import CorruptError, UnsupportedError, UsageError
 from kensho.model.selection import Selection
 from kensho.storage import ByteSource
 from kensho.storage.locator import is_pipe
@@ -48,12 +48,16 @@ from kensho.storage.locator import is_pipe
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One kind: ``matches`` looks at the file, ``reader`` is the ``module:function`` to open it."""
+    """One kind: ``matches`` looks at the file, ``reader`` is the ``module:function`` to open it.
+
+    ``one_state`` is for readers that look at no `Selection.configuration`: there is nothing to choose.
+    """
 
     name: str
     title: str
     matches: Callable[[ByteSource], bool]
     reader: str
+    one_state: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,11 @@ class Refused:
 
 #: The one kind that is recognised through gzip, whose bound is in the archive's own header.
 _GCP = Source(
-    "gcp", "Google Cloud image", is_gcp_image, "kensho.appliances.clouds.gcp_image:open_gcp"
+    "gcp",
+    "Google Cloud image",
+    is_gcp_image,
+    "kensho.appliances.clouds.gcp_image:open_gcp",
+    one_state=True,
 )
 
 #: Asked in this order; only the last one could mistake another's file for its own.
@@ -75,28 +83,59 @@ SOURCES: tuple[Source, ...] = (
     _GCP,
     Source("xva", "XenServer or XCP-ng export", is_xva, "kensho.appliances.xva.open:open_xva"),
     Source("vagrant", "Vagrant box", is_box, "kensho.appliances.vagrant.open:open_box"),
-    Source("oci", "container disk image", is_oci, "kensho.appliances.oci.open:open_image"),
+    Source(
+        "oci",
+        "container disk image",
+        is_oci,
+        "kensho.appliances.oci.open:open_image",
+        one_state=True,
+    ),
     Source("ova", "OVF package in a tar archive", is_tar, "kensho.appliances.ova.read:open_ova"),
     Source("vma", "Proxmox VE backup", is_vma, "kensho.appliances.proxmox.vma_open:open_vma"),
-    Source("libvirt", "libvirt domain", is_domain, "kensho.appliances.libvirt.open:open_domain"),
+    Source(
+        "libvirt",
+        "libvirt domain",
+        is_domain,
+        "kensho.appliances.libvirt.open:open_domain",
+        one_state=True,
+    ),
     Source("vbox", "VirtualBox settings", is_vbox, "kensho.appliances.virtualbox.open:open_vbox"),
     Source("xva", "XenServer metadata", is_ova_xml, "kensho.appliances.xva.open:open_metadata"),
     Source(
         "hyperv", "Hyper-V configuration", is_hyperv, "kensho.appliances.hyperv.open:open_hyperv"
     ),
     Source("ovf", "OVF descriptor", is_xml, "kensho.appliances.ovf.open:open_ovf"),
-    Source("facts", "facts of a machine", is_saved, "kensho.appliances.physical.saved:open_saved"),
-    Source("note", "note of kensho's", is_note, "kensho.appliances.note:open_note"),
+    Source(
+        "facts",
+        "facts of a machine",
+        is_saved,
+        "kensho.appliances.physical.saved:open_saved",
+        one_state=True,
+    ),
+    Source("note", "note of kensho's", is_note, "kensho.appliances.note:open_note", one_state=True),
     Source("vmx", "VMware configuration file", is_vmx, "kensho.appliances.vmx.open:open_vmx"),
     Source("pve", "Proxmox VE configuration", is_pve, "kensho.appliances.proxmox.open:open_conf"),
-    Source("xen", "Xen configuration file", is_xen, "kensho.appliances.xen.read:open_xen"),
+    Source(
+        "xen",
+        "Xen configuration file",
+        is_xen,
+        "kensho.appliances.xen.read:open_xen",
+        one_state=True,
+    ),
     Source(
         "kubevirt",
         "KubeVirt manifest",
         is_kubevirt,
         "kensho.appliances.kubevirt.open:open_manifest",
+        one_state=True,
     ),
-    Source("disk", "disk image alone", is_disk, "kensho.appliances.image.open:open_single_disk"),
+    Source(
+        "disk",
+        "disk image alone",
+        is_disk,
+        "kensho.appliances.image.open:open_single_disk",
+        one_state=True,
+    ),
 )
 
 #: A file named like this that has no mark of any kind is damaged, not a raw disk image.
@@ -145,6 +184,7 @@ def open_package(
     if is_local(os.fspath(locator)):
         from kensho.appliances.physical.open import open_local
 
+        _refuse_choice(selection, "machine itself", os.fspath(locator))
         return open_local(os.fspath(locator))
     origin = find_origin(locator)
     with closing(origin.open()) as source:
@@ -153,7 +193,20 @@ def open_package(
         else:
             origin, head = unpacked(origin, source) or (origin, source)
             kind = _recognise(head)
+    if kind.one_state:
+        _refuse_choice(selection, kind.title, origin.path)
     return with_note(_load(kind.reader)(origin, selection), origin)
+
+
+def _refuse_choice(selection: Selection, title: str, path: str) -> None:
+    """Raise UsageError when a snapshot or configuration is wanted of what has one state."""
+    if selection.configuration is not None:
+        raise UsageError(
+            f"a {title} has one state; there is no {selection.configuration!r} to choose",
+            path=path,
+            hint="leave --configuration out; kensho reads snapshots of VirtualBox, VMware and"
+            " XenServer",
+        )
 
 
 def _recognise(source: ByteSource) -> Source:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import platform
 import shutil
 import sys
@@ -23,14 +24,24 @@ class Check(msgspec.Struct, frozen=True):
     remedy: str = ""
 
 
+_SLOWER = "optional: the standard library is used, slower"
+#: module, distribution, what for, what to do without it.
 LIBRARIES = (
-    ("isal", "fast compression"),
-    ("deflate", "fastest decompression, smallest output"),
-    ("zstandard", "QCOW2 compressed with zstd"),
-    ("google_crc32c", "VHDX"),
-    ("cryptography", "signatures and encryption of OVF packages"),
+    ("isal", "isal", "fast compression", _SLOWER),
+    ("deflate", "deflate", "fastest decompression, smallest output", _SLOWER),
+    ("zstandard", "zstandard", "QCOW2, VMA, boxes and initramfs packed with zstd", ""),
+    ("lz4", "lz4", "initramfs packed with LZ4", ""),
+    ("lzallright", "lzallright", "Proxmox VE's backups packed with lzop", ""),
+    ("google_crc32c", "google-crc32c", "VHDX, file systems of guests", ""),
+    ("xxhash", "xxhash", "checksums in XVA", ""),
+    ("blake3", "blake3", "roots of disks' contents", ""),
+    ("yaml", "PyYAML", "KubeVirt, kensho pack", ""),
+    ("cryptography", "cryptography", "signatures and encryption of OVF packages", ""),
+    ("obstore", "obstore", "optional: object stores", "pip install 'kensho-vm[objects]'"),
 )
 PROGRAMS = (
+    ("debugfs", "kensho adapt: files of ext2, ext3 and ext4", "e2fsprogs"),
+    ("e2fsck", "kensho adapt: the check before and after", "e2fsprogs"),
     ("qemu-img", "the demo's and the tests' second opinion", "qemu-utils"),
     ("qemu-system-x86_64", "booting a result", "qemu-system-x86"),
     ("virt-xml-validate", "checking libvirt XML", "libvirt-clients"),
@@ -41,12 +52,13 @@ PROGRAMS = (
 def doctor(*, json: Json = False) -> None:
     """Show which optional parts are there, what each is for, and how to get it.
 
-    Converting needs none of the programs: kensho reads and writes every format itself.
+    Converting needs none of the programs: kensho reads and writes every format itself. The
+    guest's files are changed with e2fsprogs.
     """
     checks = (
         Check("kensho", __version__, "this program"),
         Check("Python", platform.python_version(), sys.executable),
-        *(_library(name, use) for name, use in LIBRARIES),
+        *(_library(*row) for row in LIBRARIES),
         *(_program(name, use, package) for name, use, package in PROGRAMS),
     )
     if json:
@@ -63,15 +75,18 @@ def doctor(*, json: Json = False) -> None:
     console().print(rows)
 
 
-def _library(name: str, use: str) -> Check:
+def _library(module: str, distribution: str, use: str, remedy: str) -> Check:
     from importlib.metadata import PackageNotFoundError, version
 
+    remedy = remedy or f"pip install {distribution}"
     try:
-        importlib.import_module(name)
-        return Check(name, version(name.replace("_", "-")), use)
+        importlib.import_module(module)
+        return Check(module, version(distribution), use, "")
     except (ImportError, PackageNotFoundError):
-        return Check(name, "", use, "optional: the standard library is used, slower")
+        return Check(module, "", use, remedy)
 
 
 def _program(name: str, use: str, package: str) -> Check:
-    return Check(name, shutil.which(name) or "", use, f"apt-get install {package}")
+    # Those of an administrator are often not on a user's path, and are found all the same.
+    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+    return Check(name, shutil.which(name, path=path) or "", use, f"apt-get install {package}")

@@ -102,7 +102,7 @@ def select_machine(appliance: Appliance, machine: str | None) -> Appliance:
                 images=tuple(i for i in appliance.images if i.id in used),
                 start_order=(),
             )
-    known = ", ".join(m.id for m in appliance.machines)
+    known = ", ".join(m.name or m.id for m in appliance.machines)
     raise UsageError(f"there is no machine {machine!r}", hint=f"machines: {known}")
 
 

@@ -117,7 +117,7 @@ def refuse_packages(source: ByteSource) -> None:
     if not _MAYBE_PACKAGE.match(head) or any(c.confidence >= 90 for c in detect(source)):
         return
     from kensho.appliances.registry import REFUSED
-    from kensho.appliances.sniff import is_tar, is_xml, is_xva
+    from kensho.appliances.sniff import is_tar, is_vma, is_xml, is_xva
 
     if head.startswith(b"\x1f\x8b") and source.name.lower().endswith((".tar.gz", ".tgz")):
         raise UnsupportedError(
@@ -128,13 +128,17 @@ def refuse_packages(source: ByteSource) -> None:
     for refused in REFUSED:
         if head.startswith(refused.magic):
             raise UnsupportedError(f"is {refused.title}", path=source.name, hint=refused.hint)
-    if is_xva(source):
-        raise UnsupportedError(
-            "is an export of a machine (XVA), not a disk",
-            path=source.name,
-            hint="name the disk in it by its id, as `kensho inspect --json` has it: "
-            f"{source.name}#Ref:12",
-        )
+    for is_one, what, example in (
+        (is_xva, "an export of a machine (XVA)", "Ref:12"),
+        (is_vma, "a backup of Proxmox VE (VMA)", "disk-scsi0"),
+    ):
+        if is_one(source):
+            raise UnsupportedError(
+                f"is {what}, not a disk",
+                path=source.name,
+                hint="name the disk in it by its id, as `kensho inspect --json` has it: "
+                f"{source.name}#{example}",
+            )
     if is_tar(source):
         raise UnsupportedError(
             "is an archive, not a disk", path=source.name, hint=_members_hint(source)

@@ -1,0 +1,25 @@
+"""``kensho doctor`` knows every library that is installed along, and the programs that verbs run."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kensho.cli.doctor import LIBRARIES
+
+ROOT = Path(__file__).parents[2]
+#: Without these nothing of kensho runs, doctor neither.
+NEEDED = {"msgspec", "lxml", "cyclopts", "rich"}
+
+
+def test_every_dependency_is_listed(as_json: Callable[..., Any]) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["objects"]]
+    names = {re.split(r"[>=<]", line)[0] for line in wanted}
+    assert names - NEEDED == {distribution.lower() for _, distribution, *_ in LIBRARIES}
+    found = {row["name"]: row for row in as_json("doctor")}
+    assert all(found[module]["found"] for module, *_ in LIBRARIES)
+    assert {"debugfs", "e2fsck"} <= found.keys()

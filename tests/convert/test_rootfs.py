@@ -157,6 +157,20 @@ def test_a_disk_without_linux_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_windows_is_no_linux(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / "Windows/System32/config").mkdir(parents=True)
+    (tree / "Windows/System32/config/SOFTWARE").write_bytes(b"regf")
+    plan = plan_for(ext(tmp_path / "web.img", tree, size=8 * MIB), tmp_path / "out")
+    assert "KF-513" in {f.code for f in plan.findings}
+
+
+def test_a_file_system_in_use_is_said(guest: tuple[Path, Path], tmp_path: Path) -> None:
+    run("debugfs", "-w", "-R", "feature needs_recovery", guest[0])
+    plan = plan_for(guest[0], tmp_path / "out")
+    assert any(f.code == "KF-601" and "unmounted" in f.message for f in plan.findings)
+
+
 def test_damage_after_writing_is_seen(guest: tuple[Path, Path], tmp_path: Path) -> None:
     path = convert(guest[0], tmp_path / "out")
     data = bytearray(path.read_bytes())

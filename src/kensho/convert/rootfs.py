@@ -21,6 +21,7 @@ from kensho.guest.rootfs.image import processor, settings
 from kensho.guest.rootfs.layer import write_layer
 from kensho.guest.rootfs.select import survey
 from kensho.guest.volumes.scan import scan
+from kensho.guest.windows.installed import windows_folder
 from kensho.model.appliance import Appliance
 from kensho.model.errors import KenshoError, UnsupportedError, VerificationError
 from kensho.model.finding import Finding
@@ -59,6 +60,14 @@ def look_for_root(package: Package, appliance: Appliance) -> Iterator[Finding]:
                     name,
                     "the directory in the image is as it is without it",
                 )
+            for files in (system.files.root, *system.files.mounts.values()):
+                for odd in files.warnings:
+                    yield warning(
+                        "KF-601",
+                        f"{system.volume.id}: a file system {odd}",
+                        name,
+                        "shut the guest down properly, or start it once, then copy its disks again",
+                    )
             found = survey(system.files)
     except KenshoError as error:
         yield blocked("KF-513", error.message, name, error.hint)
@@ -136,7 +145,7 @@ def _system(openers: Sequence[Opener]) -> Iterator[System]:
     with ExitStack() as stack:
         opened = Opened(scan([stack.enter_context(opener()) for opener in openers]))
         opened.open_all()
-        found = list(find_systems(opened))
+        found = [s for s in find_systems(opened) if not windows_folder(s.files)]
         if len(found) != 1:
             why = "; ".join(f"{v}: {p}" for v, p in sorted(opened.problems.items())[:5])
             raise UnsupportedError(

@@ -54,6 +54,10 @@ def fill(path: Path, tree: Path, place: Path) -> None:
         acl = bytes.fromhex("02000000 01000700ffffffff 0200060000000000 04000500ffffffff"
                             "10000700ffffffff 20000400ffffffff")  # fmt: skip
         os.symlink("./" * 300 + "small", place / "far")  # noqa: PTH211 - Path would tidy it
+        os.symlink("./" * 508 + "small", place / "farther")  # noqa: PTH211 - two blocks of 1 KiB
+        (place / "tiny").touch()
+        for n in range(3):  # not in the inode any more, and the last of them ends the leaf
+            os.setxattr(place / "tiny", f"user.{n}", b"" if n < 2 else b"v" * 450)
         (place / "acl").touch()
         os.setxattr(place / "acl", "system.posix_acl_access", acl)
         for n in range(3000):
@@ -99,6 +103,8 @@ def test_every_file_of_a_tree(layout: str, tree: Path, tmp_path: Path) -> None:
     assert len(files.names("/many")) == 3600
     assert files.readlink("/far") == "./" * 300 + "small"
     assert files.read("/far") == b"hello\n"
+    assert files.readlink("/farther") == "./" * 508 + "small"
+    assert files.xattrs("/tiny") == {"user.0": b"", "user.1": b"", "user.2": b"v" * 450}
     pieces = files.read("/pieces")
     for n in range(400):
         assert pieces[n * 16384 : n * 16384 + 4096] == b"%04d" % n * 1024

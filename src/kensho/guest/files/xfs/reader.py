@@ -15,6 +15,7 @@ from kensho.guest.volumes.view import View
 from kensho.model.errors import CorruptError, LimitError, UnsupportedError
 
 _MAX_LINK = 1024
+_MAX_LINK_EXTENT = 1 << 17  #: bytes; a link and its head in the largest blocks
 _KEPT = 4096  #: inodes
 
 
@@ -89,14 +90,16 @@ class Xfs:
 
     def _remote_link(self, inode: Inode, node: int) -> bytes:
         text = b""
-        for _, piece in self._pieces(inode.data, node):
-            for at in range(0, len(piece), self._sb.block):
-                block = piece[at : at + self._sb.block]
-                if self._sb.v5:
-                    check(self._view, block, 12, "symbolic link")
-                    (length,) = struct.unpack_from(">I", block, 8)
-                    block = block[56 : 56 + length] if block[:4] == b"XSLM" else b""
-                text += block
+        for _, place, count in runs(self._view, self._sb, inode.data, node):
+            # an extent has one head, however many blocks it is of
+            if count * self._sb.block > _MAX_LINK_EXTENT:
+                raise LimitError("a symbolic link of too many blocks", path=self._view.name)
+            piece = self._view.read(place, count * self._sb.block)
+            if self._sb.v5:
+                check(self._view, piece, 12, "symbolic link")
+                (length,) = struct.unpack_from(">I", piece, 8)
+                piece = piece[56 : 56 + length] if piece[:4] == b"XSLM" else b""
+            text += piece
         return text
 
     def xattrs(self, node: int) -> Mapping[str, bytes]:

@@ -68,7 +68,7 @@ def _leaf(view: Readable, sb: Superblock, raw: bytes, read: Blocks) -> Iterator[
         raise CorruptError("a leaf of attributes makes no sense", path=view.name)
     for at in range(head, head + count * 8, 8):
         place, flags = struct.unpack_from(">HB", raw, at + 4)
-        if place + 9 > len(raw):
+        if place + (3 if flags & _LOCAL else 9) > len(raw):
             raise CorruptError("an attribute is nowhere", path=view.name)
         if flags & _LOCAL:
             size, length = struct.unpack_from(">HB", raw, place)

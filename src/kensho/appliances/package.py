@@ -40,7 +40,8 @@ class Package:
     ``open_sibling`` opens a file by its name beside the descriptor, for disks made of
     several files, and ``beside``, where files lie in several folders, returns the same for the folder
     of a file by its id. ``manifest`` maps file names to what they should hash to, None when
-    the package has none. ``close`` frees everything opened through the package. ``arrival`` is
+    the package has none; with ``vouches_for_all`` those are archives that all files of the appliance
+    are in. ``close`` frees everything opened through the package. ``arrival`` is
     not None for a package that comes once, through a pipe: then its disks are opened there.
     ``open_image`` opens a disk image by its id where the disks are no files of their own but blocks
     of an archive, or their format is not to be guessed; None where they are files.
@@ -60,6 +61,7 @@ class Package:
     arrival: Arrival | None = None
     open_image: Callable[[str], DiskReader] | None = None
     changing: bool = False
+    vouches_for_all: bool = False
 
 
 class PlacedDisk(msgspec.Struct, frozen=True):

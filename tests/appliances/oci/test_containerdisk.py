@@ -15,7 +15,13 @@ from kensho.appliances import open_package
 from kensho.appliances.package import Document
 from kensho.convert.plan import Request, make_plan
 from kensho.convert.run import run_plan
-from kensho.model.errors import KenshoError, PackageError, TruncatedError, UnsupportedError
+from kensho.model.errors import (
+    KenshoError,
+    ManifestMismatchError,
+    PackageError,
+    TruncatedError,
+    UnsupportedError,
+)
 from kensho.model.units import MIB
 
 needs_skopeo = pytest.mark.skipif(shutil.which("skopeo") is None, reason="needs skopeo")
@@ -278,3 +284,32 @@ def test_a_blob_cut_off_is_seen(tmp_path):
     largest.write_bytes(largest.read_bytes()[:-512])
     with pytest.raises(TruncatedError):
         open_package(folder)
+
+
+@pytest.mark.parametrize("kind", ["oci-archive", "docker-archive"])
+def test_a_flipped_bit_in_a_disk_is_found(made, tmp_path, kind):
+    path = made
+    if kind == "docker-archive":
+        if shutil.which("skopeo") is None:
+            pytest.skip("needs skopeo")
+        path = tmp_path / "docker.tar"
+        command = ["skopeo", "copy", "-q", f"oci-archive:{made}", f"{kind}:{path}"]
+        subprocess.run(command, check=True)
+    data = bytearray(path.read_bytes())
+    request = Request(str(path), "xen")
+    plan = make_plan(request, out=tmp_path / "sound")
+    assert not {f.code for f in plan.findings} & {"KF-211", "KF-212"}
+    assert run_plan(plan, tmp_path / "sound").check == "ok"
+    data[data.index(b"first" * 8) + 7] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ManifestMismatchError, match="SHA256"):
+        run_plan(make_plan(request, out=tmp_path / "out"), tmp_path / "out")
+    assert not list(tmp_path.glob("out/*.img"))
+
+
+def test_a_changed_manifest_is_found(made):
+    data = bytearray(made.read_bytes())
+    data[data.index(b'"diff_ids"') + 20] ^= 1
+    made.write_bytes(data)
+    with pytest.raises(ManifestMismatchError, match="SHA256"):
+        open_package(made)

@@ -1,21 +1,30 @@
 """Read images: OCI layouts (folder or tar) and the archives of ``docker save``.
 
 Specifications: OCI image-spec (image-layout.md, manifest.md) and Docker's image spec v1.2
-(manifest.json). Every JSON is bounded; blobs are taken by their digest's name, nothing is run.
+(manifest.json). Every JSON is bounded; blobs are taken by their digest's name, nothing is run. Digests
+are checked: an OCI layout's JSON as it is read, layers by the package's manifest.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from kensho.appliances.kubevirt.values import mapping, objects, text
+from kensho.appliances.package import Digest
 from kensho.appliances.packed import unpack_limit
 from kensho.appliances.store import Store, read_text_file
-from kensho.model.errors import CorruptError, LimitError, TruncatedError, UnsupportedError
+from kensho.model.errors import (
+    CorruptError,
+    LimitError,
+    ManifestMismatchError,
+    TruncatedError,
+    UnsupportedError,
+)
 from kensho.storage import ByteSource
 from kensho.storage.gzip import MAGIC, GzipSource
 
@@ -24,14 +33,21 @@ _MOST_LAYERS = 500
 _MOST_INDEXES = 4
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _ZSTD = b"\x28\xb5\x2f\xfd"
+_BLOBS = "blobs/sha256/"
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image: its configuration and the names of its layers in the store, lowest first."""
+    """An image: its configuration and the names of its layers in the store, lowest first.
+
+    ``manifest`` is what the layers hash to, by name: as they are stored, or what is in them
+    when they are ``unpacked``, as Docker has it.
+    """
 
     config: dict[str, Any]
     layers: tuple[str, ...]
+    manifest: Mapping[str, tuple[Digest, ...]]
+    unpacked: bool
 
 
 def read_image(store: Store) -> Image:
@@ -49,7 +65,13 @@ def read_image(store: Store) -> Image:
         )
     names = entries[0].get("Layers")
     layers = tuple(map(text, names)) if isinstance(names, list) else ()
-    return Image(mapping(_json(store, text(entries[0].get("Config")))), _checked(layers, store))
+    config = mapping(_json(store, text(entries[0].get("Config"))))
+    named = mapping(config, "rootfs").get("diff_ids")
+    said = tuple(map(text, named)) if isinstance(named, list) else ()
+    if len(said) != len(layers) or not all(map(_DIGEST.fullmatch, said)):
+        raise CorruptError("not a digest for each layer", path=store.path, field="diff_ids")
+    layers = _checked(layers, store)
+    return Image(config, layers, _manifest(dict(zip(layers, said, strict=True))), unpacked=True)
 
 
 def open_layer(store: Store, name: str) -> ByteSource:
@@ -75,7 +97,8 @@ def _oci(store: Store) -> Image:
         if "manifests" not in manifest:
             config = mapping(_json(store, _blob(mapping(manifest, "config"), store)))
             layers = tuple(_blob(layer, store) for layer in objects(manifest.get("layers")))
-            return Image(config, _checked(layers, store))
+            said = {name: f"sha256:{_digest_of(name)}" for name in _checked(layers, store)}
+            return Image(config, layers, _manifest(said), unpacked=False)
         entries = objects(manifest.get("manifests"))
     raise LimitError("indexes in indexes without end", path=store.path, field="index.json")
 
@@ -95,11 +118,11 @@ def _chosen(entries: list[dict[str, Any]], path: str) -> dict[str, Any]:
 
 
 def _blob(entry: dict[str, Any], store: Store) -> str:
-    """Return the name of a blob that is there and as large as is said; it is not hashed."""
+    """Return the name of a blob that is there and as large as is said; it is not hashed yet."""
     digest = text(entry.get("digest"))
     if _DIGEST.fullmatch(digest) is None:
         raise UnsupportedError(f"not a SHA-256 digest: {digest[:80]!r}", path=store.path)
-    name = digest.replace("sha256:", "blobs/sha256/")
+    name = digest.replace("sha256:", _BLOBS)
     size, said = store.size_of(name), entry.get("size")
     if size is not None and isinstance(said, int) and size != said:
         raise TruncatedError(
@@ -114,9 +137,27 @@ def _checked(layers: tuple[str, ...], store: Store) -> tuple[str, ...]:
     return layers
 
 
+def _manifest(said: Mapping[str, str]) -> dict[str, tuple[Digest, ...]]:
+    return {name: (Digest("sha256", d.removeprefix("sha256:")),) for name, d in said.items()}
+
+
+def _digest_of(name: str) -> str:
+    """Return the SHA-256 that a blob's name is, in hexadecimal; empty for other names."""
+    return name.removeprefix(_BLOBS) if name.startswith(_BLOBS) else ""
+
+
 def _json(store: Store, name: str) -> object:
+    data = read_text_file(store, name, _MOST_JSON)
+    said, found = _digest_of(name), hashlib.sha256(data).hexdigest()
+    if said not in {"", found}:
+        raise ManifestMismatchError(
+            f"SHA256 of {name} is {found}",
+            path=store.path,
+            field=name,
+            hint="the image is damaged: fetch it again",
+        )
     try:
-        return _load(read_text_file(store, name, _MOST_JSON))
+        return _load(data)
     except (ValueError, RecursionError):
         raise CorruptError("not JSON", path=store.path, field=name) from None
 

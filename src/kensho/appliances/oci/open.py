@@ -12,7 +12,7 @@ from kensho.appliances.image.open import open_disk_in
 from kensho.appliances.kubevirt.open import open_documents
 from kensho.appliances.kubevirt.values import mapping, text
 from kensho.appliances.oci.containerdisk import LABEL, NOTE
-from kensho.appliances.oci.layout import open_layer, read_image
+from kensho.appliances.oci.layout import Image, open_layer, read_image
 from kensho.appliances.origin import Origin
 from kensho.appliances.package import Package
 from kensho.appliances.store import Store, missing, tar_store
@@ -62,8 +62,10 @@ def open_image(origin: Origin, _selection: Selection) -> Package:
                 found, more = try_origin(lambda: note, path=origin.path)
                 appliance = msgspec.structs.replace(appliance, origin=found)
                 findings = [*findings, *more]
-            return assemble(KIND, origin.path, appliance, store, findings)
-        return open_disk_in(store, origin, _only(disks, origin.path), "oci")
+            package = assemble(KIND, origin.path, appliance, store, findings)
+        else:
+            package = open_disk_in(store, origin, _only(disks, origin.path), "oci")
+        return _vouched(package, image, outer)
     except BaseException:
         _close(outer, opened)
         raise
@@ -75,6 +77,19 @@ def _members(layer: ByteSource) -> list[TarMember]:
         for m in read_members(layer, skip_links=True)
         if m.type == "file" and m.name.startswith(_FOLDER)
     ]
+
+
+def _vouched(package: Package, image: Image, outer: Store) -> Package:
+    """Return the package with the digests of its layers, which are opened by their names."""
+
+    def open_sibling(name: str) -> ByteSource:
+        if name not in image.manifest:
+            return package.open_sibling(name)
+        return open_layer(outer, name) if image.unpacked else outer.open(name)
+
+    return dataclasses.replace(
+        package, manifest=image.manifest, open_sibling=open_sibling, vouches_for_all=True
+    )
 
 
 def _only(disks: dict[str, tuple[ByteSource, TarMember]], path: str) -> str:

@@ -158,7 +158,7 @@ def weaknesses(package: Package, unchecked: Collection[str]) -> Iterable[Finding
 
 def _not_covered(package: Package) -> Iterable[Finding]:
     """Yield a finding for each file of the package that the manifest does not vouch for."""
-    if package.manifest is None:
+    if package.manifest is None or package.vouches_for_all:
         return
     named = {plain_name(spelled) for name in package.manifest for spelled in (name, unquote(name))}
     for file in package.appliance.files:

@@ -48,3 +48,8 @@ def test_a_disk_of_a_vma_packed_or_not(kensho: Kensho, as_json: AsJson, tmp_path
         assert kensho("disk", "info", path)[0] == 12
         code, _, errors = kensho("disk", "info", f"{path}#no-such")
         assert (code, about in errors) == (1, True)
+
+
+def test_what_lzop_packed_is_no_raw_disk(kensho: Kensho, tmp_path: Path) -> None:
+    (tmp_path / "a.vma.lzo").write_bytes(b"\x89LZO\0\r\n\x1a\n" + bytes(600))
+    assert kensho("disk", "info", tmp_path / "a.vma.lzo")[0] == 12

@@ -23,7 +23,7 @@ from kensho.storage.locator import ArchiveMember, open_source, sibling_opener
 from kensho.storage.pipe import PipeReader
 
 #: Text, an archive, compressed or a byte order mark, by the first byte; boot code has other ones.
-_MAYBE_PACKAGE = re.compile(rb"[\t\n\r -~]|\x1f\x8b|\xfd7z|\xef\xbb|\xff\xfe|\xfe\xff")
+_MAYBE_PACKAGE = re.compile(rb"[\t\n\r -~]|\x1f\x8b|\xfd7z|\x89LZO|\xef\xbb|\xff\xfe|\xfe\xff")
 
 Locator: TypeAlias = flags.Locator
 FormatOption = Annotated[

@@ -309,6 +309,10 @@ def _long(files):
     files.append(("Ref:21/00000009", b"x"))
 
 
+def _unchecked(files):
+    del files[4]
+
+
 def _far(files):
     files.append(("Ref:21/999999999999", b"x"))
 
@@ -319,6 +323,7 @@ def _far(files):
         (_moved, CorruptError, "Ref:20"),
         (_twice, CorruptError, "Ref:20"),
         (_stray, CorruptError, "Ref:20"),
+        (_unchecked, CorruptError, "Ref:20"),
         (_cut, TruncatedError, "Ref:21"),
         (_long, CorruptError, "Ref:21"),
         (_far, CorruptError, "Ref:21"),

@@ -89,6 +89,13 @@ class BlockIndex:
         if self.problem is not None:
             raise self.problem
         self._flush(0, 0)
+        if 0 < self.unchecked < self.total:
+            raise CorruptError(
+                f"{self.unchecked} of {self.total} blocks of {self.ref} have no checksum",
+                path=path,
+                hint="exporters write one behind each block or none at all: the archive is damaged,"
+                " export the machine again",
+            )
         if self._position != virtual_size:
             kind = TruncatedError if self._position < virtual_size else CorruptError
             raise kind(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import os
+import random
 import tarfile
 from pathlib import Path
 
@@ -81,7 +83,7 @@ def test_tar_without_ustar_mark(tmp_path: Path) -> None:
         (b"<VirtualBox><Global/></VirtualBox>", "VirtualBox"),
         (b"<configuration/>", "some program"),
         (b"<html/>", "<html>"),
-        (b"\x1f\x8b\x08\x00", "gzip"),
+        (gzip.compress(b"\xeb\0" * 600), "gzip"),
         (b"BZh91AY", "bzip2"),
         (b"PK\x03\x04", "zip"),
         (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
@@ -436,3 +438,19 @@ def test_a_disk_that_is_neither_required_nor_there_is_left_out(tmp_path: Path) -
     package = open_package(package_folder(tmp_path / "c", text, {**files, "extra.vmdk": DISK}))
     assert [d.required for d in package.appliance.machines[0].disks] == [True, False]
     package.close()
+
+
+@pytest.mark.parametrize("head", [b"\x1f\x8b\x08\x00", b"\x28\xb5\x2f\xfd", b"\x89LZO\0\r\n\x1a\n"])
+def test_what_is_packed_and_cut_off_is_damaged(tmp_path: Path, head: bytes) -> None:
+    (tmp_path / "a.vma.x").write_bytes(head)
+    with pytest.raises(TruncatedError) as caught:
+        open_package(tmp_path / "a.vma.x")
+    assert "unpack it first" not in caught.value.hint
+
+
+def test_what_is_packed_and_damaged_is_said_to_be(tmp_path: Path) -> None:
+    data = bytearray(gzip.compress(random.Random(1).randbytes(2000)))
+    data[10:30] = b"\xff" * 20
+    (tmp_path / "a.ova.gz").write_bytes(data)
+    with pytest.raises(CorruptError, match="gzip data are damaged"):
+        open_package(tmp_path / "a.ova.gz")

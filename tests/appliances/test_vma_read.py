@@ -114,6 +114,32 @@ def test_clusters_come_in_any_order_and_packed(tmp_path, suffix):
     package.close()
 
 
+@pytest.mark.parametrize(
+    ("suffix", "before"),
+    [
+        (".zst", b"\x50\x2a\x4d\x18\x04\0\0\0\x10\0\0\0"),  # as pzstd has it
+        (".zst", zstandard.compress(b"")),
+        (".gz", gzip.compress(b"")),
+    ],
+)
+def test_what_may_stand_before_the_data(tmp_path, suffix, before):
+    path = placed(tmp_path, before + PACKED[suffix](archive(CONTENT)), f"a.vma{suffix}")
+    package = open_package(path)
+    assert package.kind == "vma"
+    assert read_all(package.open_image(package.appliance.images[0].id)) == CONTENT
+    package.close()
+
+
+def test_a_window_beyond_what_is_read_is_no_damage(tmp_path):
+    large = zstandard.ZstdCompressionParameters(window_log=28)
+    packer = zstandard.ZstdCompressor(compression_params=large).compressobj(size=1 << 29)
+    data = packer.compress(archive(CONTENT)) + packer.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+    path = placed(tmp_path, data, "a.vma.zst")
+    with pytest.raises(UnsupportedError, match="window") as caught:
+        open_package(path)
+    assert "--long" in caught.value.hint
+
+
 @pytest.mark.skipif(shutil.which("lzop") is None, reason="needs lzop")
 def test_what_lzop_packs_is_read(tmp_path):
     path = placed(tmp_path, archive(CONTENT), "a.vma")
@@ -203,6 +229,15 @@ def test_a_temporary_folder_without_room_is_said(tmp_path, monkeypatch):
     with pytest.raises(KenshoError, match="cannot be unpacked") as error:
         package.open_image(package.appliance.images[0].id)
     assert "TMPDIR" in error.value.hint
+    package.close()
+
+
+def test_a_small_backup_needs_little_room(tmp_path, monkeypatch):
+    path = placed(tmp_path, zstandard.compress(archive(CONTENT)), "a.vma.zst")
+    usage = shutil._ntuple_diskusage(1 << 30, 0, 8 << 20)
+    monkeypatch.setattr("shutil.disk_usage", lambda _folder: usage)
+    package = open_package(path)
+    assert read_all(package.open_image(package.appliance.images[0].id)) == CONTENT
     package.close()
 
 

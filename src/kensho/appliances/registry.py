@@ -42,7 +42,7 @@ from kensho.appliances.whole_packed import unpacked
 from kensho.disks.gcp import is_gcp_image
 from kensho.model.errors import CorruptError, UnsupportedError, UsageError
 from kensho.model.selection import Selection
-from kensho.storage import ByteSource
+from kensho.storage import ByteSource, unzstd
 from kensho.storage.locator import is_pipe
 
 
@@ -64,7 +64,7 @@ class Source:
 class Refused:
     """Something recognised by its first bytes that is not read."""
 
-    magic: bytes
+    magic: bytes | tuple[bytes, ...]
     title: str
     hint: str
 
@@ -152,7 +152,7 @@ REFUSED: tuple[Refused, ...] = (
     Refused(b"\x1f\x8b", "compressed with gzip", "unpack it first: gunzip, or tar -xzf"),
     Refused(b"BZh", "compressed with bzip2", "unpack it first: bunzip2"),
     Refused(b"\xfd7zXZ\0", "compressed with xz", "unpack it first: unxz"),
-    Refused(b"\x28\xb5\x2f\xfd", "compressed with zstd", "unpack it first: unzstd"),
+    Refused(unzstd.MAGICS, "compressed with zstd", "unpack it first: unzstd"),
     Refused(b"\x89LZO", "compressed with lzop", "unpack it first: lzop -d"),
     Refused(b"PK\x03\x04", "a zip archive", "unpack it and name the machine's file in it"),
     Refused(b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it and name the machine's file"),

@@ -17,7 +17,7 @@ from kensho.appliances.origin import Origin
 from kensho.appliances.packed import unpack_limit
 from kensho.appliances.sniff import is_tar, is_vma, is_xml
 from kensho.appliances.store import Store
-from kensho.model.errors import KenshoError
+from kensho.model.errors import CorruptError, TruncatedError
 from kensho.storage import ByteSource, MemorySource, gzip, lzop, unzstd
 from kensho.storage.gzip import GzipSource
 from kensho.storage.spooled import SpooledSource, Unpack
@@ -27,27 +27,32 @@ _HEAD = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Packing:
-    """A compression: its mark, its suffixes, what the first bytes are, and how all is opened."""
+    """A compression: its marks, its suffixes, what the first bytes are, and how all is opened.
 
-    magic: bytes
+    ``head`` raises FormatError kinds when they cannot be unpacked.
+    """
+
+    magics: tuple[bytes, ...]
     suffixes: frozenset[str]
     head: Callable[[ByteSource], bytes]
     open: Callable[[ByteSource], ByteSource]
 
 
 def _gzip_head(source: ByteSource) -> bytes:
-    data = source.read_at(0, min(_HEAD, source.size))
-    try:
-        return zlib.decompressobj(31).decompress(data, _HEAD)
-    except zlib.error:
-        return b""
+    left = source.read_at(0, min(_HEAD, source.size))
+    made = b""
+    while left.startswith(gzip.MAGIC) and len(made) < _HEAD:  # a member may be empty, or small
+        member = zlib.decompressobj(31)
+        try:
+            made += member.decompress(left, _HEAD - len(made))
+        except zlib.error as error:
+            raise CorruptError(f"the gzip data are damaged: {error}", path=source.name) from None
+        left = member.unused_data
+    return made
 
 
 def _head(begin: Callable[[ByteSource], Unpack], source: ByteSource) -> bytes:
-    try:
-        return begin(source)(_HEAD)[:_HEAD]
-    except KenshoError:
-        return b""
+    return begin(source)(_HEAD)[:_HEAD]
 
 
 def _spooled(begin: Callable[[ByteSource], Unpack], source: ByteSource) -> ByteSource:
@@ -56,19 +61,19 @@ def _spooled(begin: Callable[[ByteSource], Unpack], source: ByteSource) -> ByteS
 
 PACKINGS = (
     Packing(
-        gzip.MAGIC,
+        (gzip.MAGIC,),
         frozenset({".gz", ".tgz"}),
         _gzip_head,
         lambda packed: GzipSource(packed, unpack_limit(packed.size, None)),
     ),
     Packing(
-        unzstd.MAGIC,
+        unzstd.MAGICS,
         frozenset({".zst", ".tzst"}),
         partial(_head, unzstd.begin_zstd),
         partial(_spooled, unzstd.begin_zstd),
     ),
     Packing(
-        lzop.MAGIC,
+        (lzop.MAGIC,),
         frozenset({".lzo", ".tzo"}),
         partial(_head, lzop.begin_lzop),
         partial(_spooled, lzop.begin_lzop),
@@ -79,13 +84,21 @@ PACKINGS = (
 def unpacked(origin: Origin, source: ByteSource) -> tuple[Origin, ByteSource] | None:
     """Return what is in a compressed file, and its first bytes.
 
-    None unless it is compressed and a tar archive, XML or a VMA is in it.
+    None unless it is compressed and a tar archive, XML or a VMA is in it. CorruptError,
+    TruncatedError when it is damaged where it begins, and what the compressions raise.
     """
     start = source.read_at(0, min(16, source.size))
-    packing = next((p for p in PACKINGS if start.startswith(p.magic)), None)
+    packing = next((p for p in PACKINGS if start.startswith(p.magics)), None)
     if packing is None:
         return None
-    head = MemorySource(packing.head(source), source.name)
+    data = packing.head(source)
+    if not data:
+        raise TruncatedError(
+            "nothing can be unpacked of it",
+            path=source.name,
+            hint="it is empty, or cut off: fetch it again",
+        )
+    head = MemorySource(data, source.name)
     if not (is_tar(head) or is_xml(head) or is_vma(head)):
         return None
     stem = PurePosixPath(origin.name)

@@ -128,7 +128,7 @@ class SpooledSource:
             done = looked = 0
             while part := unpack(_STEP):
                 if done >= looked:
-                    self._demand_room(folder)
+                    self._demand_room(folder, self._limit - done)
                     looked = done + _LOOK
                 done += self._write(fd, part, done, folder)
                 self._check_limit(done)
@@ -156,8 +156,9 @@ class SpooledSource:
                 " unpack it yourself and name the result",
             )
 
-    def _demand_room(self, folder: str) -> None:
-        if shutil.disk_usage(folder).free < _LOOK + _LEAVE:
+    def _demand_room(self, folder: str, most: int) -> None:
+        """NoSpaceError unless there is room for ``most`` more bytes, or for long enough."""
+        if shutil.disk_usage(folder).free < min(most, _LOOK + _LEAVE):
             raise self._no_room(folder, "too little is free")
 
     def _no_room(self, folder: str, why: str) -> NoSpaceError:

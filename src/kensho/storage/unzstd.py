@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from kensho.model.errors import CorruptError
+from kensho.model.errors import CorruptError, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,13 +12,16 @@ if TYPE_CHECKING:
     from kensho.storage.base import ByteSource
 
 MAGIC = b"\x28\xb5\x2f\xfd"
+#: What a file can begin with: a frame, or one to be skipped, as pzstd writes before each.
+MAGICS = (MAGIC, *(bytes([first]) + b"\x2a\x4d\x18" for first in range(0x50, 0x60)))
 _WINDOW = 1 << 27  # what zstd itself accepts unless told otherwise
 
 
 def begin_zstd(source: ByteSource) -> Callable[[int], bytes]:
     """Return a function that gives the next bytes, at most so many; nothing at the end.
 
-    It raises CorruptError for damaged data. An early end is an end: what is inside has to tell.
+    It raises CorruptError for damaged data, UnsupportedError for a window of more than 128 MiB. An
+    early end is an end: what is inside has to tell.
     """
     import zstandard
 
@@ -31,6 +34,12 @@ def begin_zstd(source: ByteSource) -> Callable[[int], bytes]:
         try:
             return reader.read(length)
         except zstandard.ZstdError as error:
+            if "too much memory" in str(error):
+                raise UnsupportedError(
+                    f"packed with a window of more than {_WINDOW} bytes",
+                    path=source.name,
+                    hint="unpack it first: unzstd --long=31",
+                ) from None
             raise CorruptError(
                 f"the Zstandard data are damaged: {error}", path=source.name
             ) from None

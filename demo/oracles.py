@@ -2,7 +2,8 @@
 
 qemu-img compares every disk with the source's and checks the formats that have a
 check; virt-xml-validate reads libvirt's XML; tar lists an OVA's members and the
-manifest's digests are computed anew; an XVA's blocks are joined and compared.
+manifest's digests are computed anew; an XVA's blocks are joined and compared; tar unpacks Google's
+images; skopeo reads OCI images.
 """
 
 from __future__ import annotations
@@ -52,15 +53,20 @@ def check_result(folder: Path, result: dict, sources: dict[str, str | None]) -> 
                 checks += _check_ova(path, disks, sources)
             case ".xva":
                 checks += _check_xva(path, disks, sources)
-            case ".xml":
+            case ".xml" if b"<domain" in path.read_bytes()[:4096]:
                 checks.append(_run("virt-xml-validate", path.name, path, "domain"))
             case ".sh":
                 checks.append(_run("bash", f"syntax of {path.name}", "-n", path))
+            case ".gz":
+                checks += _check_packed(path, disks, sources)
+            case ".tar" if path.name.endswith(".oci.tar"):
+                image = f"oci-archive:{path}"
+                checks.append(_run("skopeo", f"reads {path.name}", "inspect", "--raw", image))
     for disk in disks:
         path = folder / disk["filename"]
         if path.is_file() and path.suffix.lower() in DISK_SUFFIXES:
             checks += _check_disk(view(path), path.name, sources.get(disk["image"]))
-    if not any(check.name == "same content" for check in checks):
+    if disks and not any(check.name == "same content" for check in checks):
         checks.append(Check("same content", "no disk of the result was compared", ok=False))
     return checks
 
@@ -101,6 +107,17 @@ def _compare(target: str, name: str, source: str | None) -> Check:
     if done.returncode == 0:
         return Check("same content", name, ok=True)
     return Check("same content", f"{name}: {(done.stdout + done.stderr).strip()[-500:]}", ok=False)
+
+
+def _check_packed(path: Path, disks: list[dict], sources: dict[str, str | None]) -> list[Check]:
+    """Unpack an image of Google's with tar and compare what is in it."""
+    with tempfile.TemporaryDirectory(prefix=".gcp-", dir=path.parent) as folder:
+        checks = [_run("tar", f"unpacks {path.name}", "-xSzf", path, "-C", folder)]
+        raw = Path(folder) / "disk.raw"
+        made = [disk["image"] for disk in disks if disk["filename"] == path.name]
+        if raw.is_file() and made:
+            checks.append(_compare(view(raw), path.name, sources.get(made[0])))
+    return checks
 
 
 # --- OVA ---------------------------------------------------------------------------------------

@@ -33,10 +33,19 @@ TARGETS = (
     Target("vmware"),
     Target("vmware", "vmx"),
     Target("virtualbox"),
+    Target("virtualbox", "vbox"),
     Target("kvm"),
     Target("proxmox"),
     Target("hyperv"),
+    Target("hyperv", "export"),
     Target("xenserver"),
+    Target("xen"),
+    Target("kubevirt"),
+    Target("aws"),
+    Target("azure"),
+    Target("gcp"),
+    Target("openstack"),
+    Target("oci-rootfs"),
 )
 BOOT_TARGET = Target("kvm")
 

@@ -55,9 +55,11 @@ VMX = Rules(
         ),
         Row(r"serial[0-9]+\.(pipe|network|vspc)\..*|monitor\.debug.*|vmx\..*", Fate.HARM),
         Row(r"isolation\..*", Fate.HARM, r"(?i)^\s*(false|0|no|off)\s*$"),
+        Row(r"answer\..*", Fate.HARM),
         Row(
             r"(.*\.)?(filename|clientdevice|vnet|bsdname|redo|sharedbus)|filesearchpath", Fate.HOST
         ),
+        Row(r"nvram|(.*\.)?(directory|tmpdirectory|redologdir)", Fate.HOST),
         Row(
             r"workingdir|extendedconfigfile|migrate\..*|checkpoint\..*|replay\..*|log\..*",
             Fate.HOST,
@@ -206,7 +208,11 @@ HYPERV = Rules(
 XEN = Rules(
     (
         Row(r"vif/[0-9]+", Fate.HARM, r"script"),
-        Row(r"pv/bootloader", Fate.HARM, r"^(?![\"'](/[\w./-]*/)?pygrub[\"']$)"),
+        Row(
+            r"pv/bootloader",
+            Fate.HARM,
+            r"^(?![\"'](/usr/(lib|libexec|local/lib)/xen[\w.-]*/bin/|/usr/bin/)?pygrub[\"']$)",
+        ),
         Row(r"pv/bootloader_args|device_model.*|.*script.*|bios_path_override", Fate.HARM),
         Row(r"vnc.*|spice.*|sdl.*|channel|console|p9|gfx_passthru|rdm.*|dtdev", Fate.HARM),
         Row(r"iomem|ioports|irqs|usbdev|usbctrl|vscsi|pvcalls|driver_domain", Fate.HARM),
@@ -227,15 +233,29 @@ XVA = Rules(
         Row(r"vm/other_config/(pci|.*usb.*)|vm/platform/(.*pci.*|vgpu.*|igd.*)", Fate.HARM),
         Row(r"vm/(platform|other_config)/(hvm_serial|parallel|.*args.*|usb_path)", Fate.HARM),
         Row(r"vm/pv_bootloader", Fate.HARM, r"^(?!(pygrub|eliloader)$)"),
+        Row(r"vm/pv_bootloader_args", Fate.HARM, r"[^\s]"),
         Row(r"vm/ha_.*|vm/vcpus_params/(mask|affinity)|appliance/.*", Fate.HOST),
     ),
     Fate.BACK,
     "set them with `xe vm-param-set`",
 )
 
+#: JSON pointers into a VirtualMachine; texts are JSON.
+KUBEVIRT = Rules(
+    (
+        Row(r".*/annotations(/.*)?", Fate.HARM, r"hookSidecars"),
+        Row(r".*hooks\.kubevirt\.io.*", Fate.HARM),
+        Row(r".*", Fate.HARM, r"hooks\.kubevirt\.io|\"(hostDisk|serviceAccount\w*)\"\s*:"),
+        Row(r".*/(hostdevices|gpus|filesystems)(/.*)?|.*/serviceaccount\w*", Fate.HARM),
+        Row(r".*", Fate.HARM, r"\"(hostDevices|gpus|filesystems)\"\s*:"),
+    ),
+    Fate.BACK,
+    "use kubectl edit vm NAME",
+)
+
 RULES: dict[str, Rules] = {
     "vmx": VMX, "vmw": VMW, "pve": PVE, "libvirt": LIBVIRT, "vbox": VBOX, "hyperv": HYPERV,
-    "xen": XEN, "xva": XVA,
+    "xen": XEN, "xva": XVA, "kubevirt": KUBEVIRT,
 }  # fmt: skip
 
 

@@ -27,6 +27,8 @@ def merge_extras(configuration: Key, extras: Iterable[Extra]) -> Key:
             continue
         with contextlib.suppress(KenshoError):  # an extra that somebody edited
             root, _ = parse_xml(extra.text.encode(), path=extra.where)
+            if str(root.tag).casefold() != parts[-1].casefold():
+                continue
             configuration = _placed(configuration, parts, from_xml(root, extra.where), top=True)
     return configuration
 

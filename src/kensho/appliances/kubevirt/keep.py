@@ -12,6 +12,7 @@ from typing import Any
 
 from kensho.appliances.kubevirt.values import text
 from kensho.model.machine import Extra
+from kensho.platforms.extras import Fate, fate_of
 
 DIALECT = "kubevirt"
 _MOST_TEXT = 256 * 1024
@@ -52,7 +53,8 @@ def put_back(document: dict[str, Any], extras: Iterable[Extra]) -> None:
             value = json.loads(extra.text)
         except ValueError:
             continue
-        if keys:
+        plain = Extra(DIALECT, pointer(*keys), json.dumps(value, ensure_ascii=False))
+        if keys and fate_of(plain) is Fate.BACK:
             _put(document, keys, value)
 
 

@@ -16,6 +16,7 @@ from kensho.model.errors import KenshoError
 from kensho.model.machine import Machine
 from kensho.platforms.extras import Fate, fate_of
 
+_ENTROPY = ("/dev/random", "/dev/urandom", "/dev/hwrng")
 _MOST = 1 << 20  #: characters of one element
 _VIRTUALIZATION = ("vmx", "svm")
 #: Features of QEMU/KVM; others in an old domain are Xen's or a container's.
@@ -34,6 +35,8 @@ def add_extras(root: etree._Element, machine: Machine) -> None:
             element, _ = parse_xml(extra.text.encode(errors="replace"), path=extra.where)
         except KenshoError:
             continue
+        if not _is_harmless(extra.where, element):
+            continue
         _without_indentation(element)
         if "/metadata/" in extra.where:
             _add_metadata(root, element)
@@ -43,6 +46,36 @@ def add_extras(root: etree._Element, machine: Machine) -> None:
             _PARTS.get(str(element.tag), _replace)(root, element, machine)
     # Each piece declares what was in scope where it came from.
     etree.cleanup_namespaces(root, keep_ns_prefixes=[p for p in root.nsmap if p])
+
+
+def _is_harmless(where: str, element: etree._Element) -> bool:
+    """Tell whether an element is what its place says, and reaches for nothing of the host.
+
+    The rules of `kensho.platforms.extras` read text, which a note that somebody made can spell in
+    more ways than they know; this looks at what libvirt would see.
+    """
+    name = where.rpartition("/")[2].partition("[")[0]
+    if "/metadata/" in where:
+        return True
+    if element.tag != name:
+        return False
+    match name:
+        case "sysinfo":
+            kinds = {element.get("type")}
+            return kinds == {"smbios"} and not any(e.get("file") for e in element.iter())
+        case "channel":
+            return element.get("type") == "unix"
+        case "vsock":
+            return all(e.get("auto") == "yes" for e in element.findall("cid"))
+        case "rng":
+            return all(_is_entropy(e) for e in element.findall("backend"))
+    return True
+
+
+def _is_entropy(backend: etree._Element) -> bool:
+    text = "".join(str(part) for part in backend.itertext()).strip()
+    random = backend.get("model") == "random" and text in {"", *_ENTROPY}
+    return random or (backend.get("model") == "builtin" and not text)
 
 
 def _without_indentation(element: etree._Element) -> None:
@@ -126,7 +159,7 @@ def _add_device(root: etree._Element, element: etree._Element, machine: Machine)
     devices = root.find("devices")
     if devices is None:
         return
-    for name in ("address", "alias", "source"):
+    for name in ("address", "alias", "source", "log"):
         for child in element.findall(name):
             element.remove(child)
     tag = str(element.tag)

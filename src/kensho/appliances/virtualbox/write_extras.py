@@ -13,6 +13,7 @@ from kensho.appliances.virtualbox.write_devices import add, tag
 from kensho.appliances.xmlsafe import parse_xml
 from kensho.model.errors import KenshoError
 from kensho.model.machine import Extra
+from kensho.platforms.extras import Fate, fate_of
 
 _VBOX = "vbox"
 
@@ -26,6 +27,10 @@ def kept_elements(extras: Iterable[Extra]) -> dict[str, etree._Element]:
         try:
             element, _ = parse_xml(extra.text.encode(errors="replace"), path=extra.where)
         except KenshoError:  # a note that somebody edited
+            continue
+        # A note can spell a name in ways that only a parser sees through.
+        plain = Extra(_VBOX, extra.where, etree.tostring(element, encoding="unicode"))
+        if fate_of(plain) in {Fate.HARM, Fate.HOST}:
             continue
         if etree.QName(element).localname == extra.where.rpartition("/")[2]:
             for part in element.iter(etree.Element):  # old settings are in another namespace

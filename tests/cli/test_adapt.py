@@ -122,3 +122,14 @@ def test_a_disk_without_a_linux(tmp_path: Path, kensho: Kensho) -> None:
     code, _, err = kensho("adapt", path, "--dry-run")
     assert code == 12
     assert "no Linux kernel" in err
+
+
+def test_a_guest_none_of_whose_kernels_can_be_adapted(tmp_path: Path, kensho: Kensho) -> None:
+    tree = guest_tree(tmp_path / "tree", boot=False)
+    (tree / f"root/boot/initrd.img-{VERSION}").write_bytes(b"no initramfs")
+    path = ext(tmp_path / "guest.img", tree / "root", "-t", "ext4", size=32 * MIB)
+    code, out, err = kensho("adapt", path, "-o", tmp_path / "adapted.qcow2")
+    assert code == 12
+    assert VERSION in err
+    assert "nothing has to change" not in out
+    assert not (tmp_path / "adapted.qcow2").exists()

@@ -87,6 +87,10 @@ def plan_adaptation(disks: Sequence[DiskReader], models: Sequence[ControllerMode
             "no Linux kernel with an initramfs was found",
             hint="kensho inspect --deep shows what is there",
         )
+    if not kernels:
+        raise UnsupportedError(
+            f"no kernel can be adapted: {findings[0].message}", path=findings[0].subject
+        )
     by_id = {volume.id: volume for volume in opened.volumes.volumes}
     volumes = tuple(VolumeEdits(by_id[k], tuple(paths.values())) for k, paths in edits.items())
     return AdaptPlan(tuple(kernels), volumes, tuple(findings))

@@ -40,6 +40,10 @@ def with_overlay(data: bytes, base: Initramfs, files: Mapping[str, bytes]) -> by
     if not entries:
         return data
     archive = pack(write_archive(list(entries.values())), base.codec)
+    if base.codec == "lz4":
+        # Linux before 5.14 takes zeros behind lz4 for a block of it, and unpacks no more after that.
+        last = base.segments[-1]
+        return data[: last.offset + last.size] + archive
     return data + bytes(-len(data) % _ALIGNMENT) + archive
 
 

@@ -17,6 +17,7 @@ from kensho.convert.run import run_plan
 from kensho.convert.source import opened
 from kensho.model.errors import PlanBlockedError, VerificationError
 from kensho.model.finding import Severity
+from tests import any_to_any as matrix
 from tests.guest.images_of import MIB, ext, make_tree, run
 
 CAPABILITY = bytes.fromhex("0100000200040000000000000000000000000000")  # cap_net_bind_service+ep
@@ -145,6 +146,11 @@ def test_what_is_lost_is_said(guest: tuple[Path, Path], tmp_path: Path) -> None:
     for words in ("below /boot", "below /dev", "attributes security.selinux"):
         assert any(code == "KF-515" and words in text for code, text in messages), words
     assert not [f for f in plan.findings if f.code in {"KF-320", "KF-330", "KF-361"}]
+
+
+def test_what_is_said_of_devices_is_said_once(tmp_path: Path) -> None:
+    plan = make_plan(Request(str(matrix.seed(tmp_path / "source", "uefi")), "oci-rootfs"))
+    assert {f.code for f in plan.findings} <= {"KF-512", "KF-513", "KF-375"}
 
 
 def test_a_disk_without_linux_is_refused(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 BLOCK = 512
 _MAX_EXTRA = 1 << 20  # a long name or pax header is a few hundred bytes in practice
 _LINKS = frozenset({b"1", b"2"})
+_WITHOUT_DATA = frozenset({b"1", b"2", b"3", b"4", b"5", b"6"})  #: whatever their size says
 _CHECKSUM = slice(148, 156)
 _OCTAL = b"01234567"
 _CONTROL = re.compile(r"[\x00-\x1f]")
@@ -78,12 +79,14 @@ def iterate_members(
     distinct: bool = True,
     sparse: bool = False,
     skip_links: bool = False,
+    below: str = "",
 ) -> Iterator[TarMember]:
     """Yield the members of an archive in their order, reading from front to back.
 
     ``distinct`` False: names may repeat, and none is remembered, for archives of millions.
     ``sparse``: GNU's sparse members are for callers that open members with `open_member`; they
     are an UnsupportedError otherwise. ``skip_links`` leaves links out instead of refusing them.
+    ``below`` (``folder/``) passes over all that is not in this folder, whatever it is called.
 
     CorruptError for a bad header, TruncatedError when a member's data are not all
     there, UnsafePathError for links, devices and names that lead elsewhere,
@@ -115,6 +118,11 @@ def iterate_members(
             position = data  # whatever its size says, nothing follows a link
             continue
         size = _pax_size(extra, size, source.name, position)
+        other = below and not _raw_name(header, extra).lstrip("./").startswith(below)
+        if other and kind != b"S":  # whose map may go on behind the header
+            extra = {}
+            position = data + (0 if kind in _WITHOUT_DATA else _padded(size))
+            continue
         member = _sparse_member(source, header, extra, data, size) if sparse else None
         member = member or _member(header, extra, data, size, source.name, position)
         extra = {}
@@ -244,12 +252,7 @@ def _member(
     header: bytes, extra: dict[str, str], data: int, size: int, path: str, position: int
 ) -> TarMember:
     kind = header[156:157]
-    raw = extra.get("path")
-    if raw is None:
-        raw = _text(header[:100])
-        # GNU tar (b"ustar  \0") keeps times where POSIX keeps the prefix.
-        if header[257:263] == b"ustar\0" and header[345]:
-            raw = f"{_text(header[345:500])}/{raw}"
+    raw = _raw_name(header, extra)
     if kind in {b"1", b"2", b"3", b"4", b"6"}:
         raise UnsafePathError(
             f"member {raw!r} is a link or a device", path=path, offset=position, field="typeflag"
@@ -262,6 +265,16 @@ def _member(
             f"member {raw!r} has type {kind!r}", path=path, offset=position, field="typeflag"
         )
     return TarMember(_safe(raw, path, position), data, size, mtime=_mtime(header))
+
+
+def _raw_name(header: bytes, extra: dict[str, str]) -> str:
+    if "path" in extra:
+        return extra["path"]
+    name = _text(header[:100])
+    # GNU tar (b"ustar  \0") keeps times where POSIX keeps the prefix.
+    if header[257:263] == b"ustar\0" and header[345]:
+        return f"{_text(header[345:500])}/{name}"
+    return name
 
 
 def _mtime(header: bytes) -> int:

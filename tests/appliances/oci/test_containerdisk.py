@@ -20,6 +20,7 @@ from kensho.model.errors import (
     ManifestMismatchError,
     PackageError,
     TruncatedError,
+    UnsafePathError,
     UnsupportedError,
 )
 from kensho.model.units import MIB
@@ -244,10 +245,36 @@ def test_anybodys_image_with_one_disk(tmp_path, packed):
         package.close()
 
 
+def test_a_disk_in_an_image_built_on_a_system(tmp_path):
+    """What else is in the layer has names, kinds and numbers that no package has."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name in ("usr/lib/a\\x2db.slice", "etc//x", "../y", "c:d"):
+            info = tarfile.TarInfo(name)
+            info.size = 3
+            archive.addfile(info, io.BytesIO(b"abc"))
+        for kind in (tarfile.CHRTYPE, tarfile.FIFOTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE):
+            info = tarfile.TarInfo("dev/x")
+            info.type = kind
+            archive.addfile(info)
+        for number in range(10_001):
+            archive.addfile(tarfile.TarInfo(f"srv/{number}"))
+        info = tarfile.TarInfo("./disk/vm.img")
+        info.size = len(RAW)
+        archive.addfile(info, io.BytesIO(RAW))
+    package = open_package(layout(tmp_path / "l", [out.getvalue()]))
+    try:
+        assert [f.href for f in package.appliance.files] == ["vm.img"]
+        assert package.open_file(package.appliance.files[0].id).read_at(0, MIB) == RAW
+    finally:
+        package.close()
+
+
 @pytest.mark.parametrize(
     ("layers", "options", "error"),
     [
         ([layer({"x": b"x"})], {}, PackageError),
+        ([layer({"disk/../a": RAW})], {}, UnsafePathError),
         ([layer({"disk/a": RAW, "disk/b": RAW})], {}, UnsupportedError),
         ([b"\x28\xb5\x2f\xfd" + bytes(600)], {}, UnsupportedError),
         ([layer({"disk/a": RAW})], {"index": {"schemaVersion": 2, "manifests": []}}, KenshoError),

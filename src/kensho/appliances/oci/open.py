@@ -21,10 +21,12 @@ from kensho.model.errors import PackageError, UnsupportedError
 from kensho.model.origin import try_origin
 from kensho.model.selection import Selection
 from kensho.storage import ByteSource, TarMember, WindowSource, read_members
+from kensho.storage.tar import iterate_members
 
 #: Of images that kensho wrote: the form they were written as.
 KIND = "containerdisk"
 _FOLDER = "disk/"
+_MOST_FILES = 1_000_000
 
 
 def open_image(origin: Origin, _selection: Selection) -> Package:
@@ -72,9 +74,10 @@ def open_image(origin: Origin, _selection: Selection) -> Package:
 
 
 def _members(layer: ByteSource) -> list[TarMember]:
+    # An image may be built on a whole system's: many files, devices, names with backslashes.
     return [
         m
-        for m in read_members(layer, skip_links=True)
+        for m in iterate_members(layer, limit=_MOST_FILES, skip_links=True, below=_FOLDER)
         if m.type == "file" and m.name.startswith(_FOLDER)
     ]
 

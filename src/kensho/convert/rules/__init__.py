@@ -34,6 +34,7 @@ from kensho.convert.rules import (
 )
 from kensho.convert.rules.journey import ImageFacts, Journey
 from kensho.model.finding import Finding
+from kensho.platforms import IMAGES
 
 Rule = Callable[[Journey], Iterator[Finding]]
 
@@ -61,11 +62,21 @@ RULES: tuple[Rule, ...] = (
     vagrant.check,
     space.check,
 )
+#: Those about an image of files: no device of the machine is in it, which KF-512 says once.
+RULES_OF_IMAGES: tuple[Rule, ...] = (
+    machines.check,
+    disks.check,
+    deployment.check,
+    licences.check,
+    extras.check,
+    space.check,
+)
 
 
 def check_all(journey: Journey) -> tuple[Finding, ...]:
     """Run every rule and return what they found, in the order of the table."""
-    return tuple(finding for rule in RULES for finding in rule(journey))
+    rules = RULES_OF_IMAGES if journey.platform in IMAGES else RULES
+    return tuple(finding for rule in rules for finding in rule(journey))
 
 
 __all__ = ["RULES", "ImageFacts", "Journey", "check_all"]

@@ -15,7 +15,6 @@ from kensho.model.finding import Finding
 from kensho.model.guest_os import Generation
 from kensho.model.machine import ControllerModel as C
 from kensho.model.machine import Floppy, Machine, NicModel
-from kensho.platforms import IMAGES
 
 _PARAVIRTUAL: frozenset[C | NicModel] = frozenset(
     {C.VIRTIO_SCSI, C.VIRTIO_BLK, C.PVSCSI, C.XEN_VBD}
@@ -50,8 +49,6 @@ def _far_drives(machine: Machine) -> list[str]:
 
 def check(journey: Journey) -> Iterator[Finding]:
     """Find devices that need a driver the guest may not have."""
-    if journey.platform in IMAGES:  # nothing drives devices there
-        return
     for before, after in journey.machines():
         row = guest_os.get(after.guest.id)
         new: set[C | NicModel] = {c.model for c in after.controllers}

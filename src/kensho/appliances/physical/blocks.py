@@ -115,7 +115,7 @@ def _mounts(tree: Tree) -> tuple[Mount, ...]:
     numbers = {
         tree.text(f"sys/class/block/{name}/dev"): name for name in tree.names("sys/class/block")
     }
-    found = []
+    found: list[Mount] = []
     for line in tree.data("proc/self/mountinfo").decode("utf-8", "replace").splitlines():
         left, _, right = line.partition(" - ")
         fields, rest = left.split(), right.split()

@@ -34,7 +34,7 @@ from kensho.storage.locator import is_pipe
 from kensho.storage.pipe import ForwardBytes, PipeReader
 
 if TYPE_CHECKING:
-    from kensho.convert.plan import DiskStep
+    from kensho.convert.steps import DiskStep
 
 #: The locator of a source that is read once.
 PIPE = "-"

@@ -30,6 +30,7 @@ from kensho.convert.returning import Returned, at_home, home_policy, take_note, 
 from kensho.convert.rootfs import look_for_root
 from kensho.convert.rules import ImageFacts, Journey, check_all
 from kensho.convert.source import Identity, identify, opened, opened_image, select_machine
+from kensho.convert.steps import DiskStep
 from kensho.disks import DiskReader
 from kensho.model import guest_os
 from kensho.model.appliance import Appliance, Provenance
@@ -55,22 +56,6 @@ PLAN_VERSION = 1
 #: Names in the folder a result is made in that are not the result's; see `workspace`.
 LOCK, JOURNAL = "lock", "journal.json"
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-
-class DiskStep(msgspec.Struct, frozen=True):
-    """One disk to move: from an image of the source to a file (or member) of the result.
-
-    Sizes in bytes; ``virtual_size`` is the new disk's, ``data_size`` what the source's allocation says has to be read.
-    """
-
-    image: str
-    source: str
-    source_format: str
-    virtual_size: int
-    data_size: int
-    filename: str
-    format: str
-    subformat: str
 
 
 class Request(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -23,11 +23,12 @@ from kensho.convert.deployment.attach import Way
 from kensho.convert.deployment.settings import Setting, resolve
 from kensho.convert.events import Listener, Message, Moved, Step, ignore
 from kensho.convert.noting import note_name, noted, read_back, rehearse
-from kensho.convert.plan import DiskStep, Plan, check_runnable, with_values
+from kensho.convert.plan import Plan, check_runnable, with_values
 from kensho.convert.renewing import IdentityPolicy
 from kensho.convert.report import render_html, report_names
 from kensho.convert.result import Output, Result
 from kensho.convert.source import check_digests, identify, opened, opened_image
+from kensho.convert.steps import DiskStep
 from kensho.convert.verify import verify_container, verify_folder
 from kensho.convert.workspace import Workspace, plan_digest, workspace
 from kensho.disks import DiskReader, DiskWriter, content_root, create_disk, open_disk

@@ -14,7 +14,7 @@ from lxml import etree
 
 from kensho.appliances.libvirt import words
 from kensho.appliances.libvirt.notes import Notes, text_of, value
-from kensho.appliances.libvirt.sources import image_of, medium_of
+from kensho.appliances.libvirt.sources import Storage, image_of, medium_of
 from kensho.appliances.names import unique
 from kensho.model.appliance import DiskImage, File
 from kensho.model.finding import Severity
@@ -44,26 +44,11 @@ class Drives(msgspec.Struct, frozen=True):
     files: tuple[File, ...]
 
 
-class Storage:
-    """What was found so far; ``models`` is what the controllers are said to be."""
-
-    def __init__(self, notes: Notes, devices: etree._Element, kind: str) -> None:
-        self.notes = notes
-        self.kind = kind
-        self.models = _models(devices)
-        self.controllers: dict[str, Controller] = {}
-        self.drives: list[Drive] = []
-        self.images: dict[str, DiskImage] = {}
-        self.files: dict[str, File] = {}
-        self.taken: set[tuple[str, int]] = set()
-        self.names: set[str] = set()
-
-
 def read_drives(
     devices: etree._Element, kind: str, notes: Notes, ranks: dict[etree._Element, int]
 ) -> Drives:
     """Read the storage of a domain of type ``kind``; ``ranks`` is the boot order by element."""
-    storage = Storage(notes, devices, kind)
+    storage = Storage(notes, kind, _models(devices))
     for element in devices.findall("disk"):
         _read_drive(storage, element, ranks.get(element))
     for bus, index in sorted(storage.models):

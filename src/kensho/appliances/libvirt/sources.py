@@ -10,20 +10,32 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import TYPE_CHECKING
 
 from lxml import etree
 
 from kensho.appliances.libvirt import words
-from kensho.appliances.libvirt.notes import value
+from kensho.appliances.libvirt.notes import Notes, value
 from kensho.appliances.paths import is_web_address
 from kensho.model.appliance import DiskImage, File
 from kensho.model.finding import Severity
-
-if TYPE_CHECKING:
-    from kensho.appliances.libvirt.drives import Storage
+from kensho.model.machine import Controller, Drive
 
 _MOST_BELOW = 64
+
+
+class Storage:
+    """What was found so far; ``models`` is what the controllers are said to be."""
+
+    def __init__(self, notes: Notes, kind: str, models: dict[tuple[str, int], str]) -> None:
+        self.notes = notes
+        self.kind = kind
+        self.models = models
+        self.controllers: dict[str, Controller] = {}
+        self.drives: list[Drive] = []
+        self.images: dict[str, DiskImage] = {}
+        self.files: dict[str, File] = {}
+        self.taken: set[tuple[str, int]] = set()
+        self.names: set[str] = set()
 
 
 def image_of(storage: Storage, element: etree._Element, name: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import msgspec
 
@@ -28,13 +28,21 @@ from kensho.model.machine import (
     NicModel,
 )
 
-if TYPE_CHECKING:
-    from kensho.appliances.xva.read import Place
-
 _CONTROLLER = "xen"
 _MOST_UNITS = 4096
 _DEVICE = re.compile(r"(?:xvd|hd|sd)([a-z]{1,2})")
 Images = dict[str, tuple[DiskImage, File]]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a disk's content is: a name for the model and the format, empty to look at it."""
+
+    href: str
+    format: str
+
+
+Locate = Callable[[Row], Place]
 
 
 def read_drives(
@@ -43,7 +51,7 @@ def read_drives(
     order: str,
     notes: Notes,
     images: Images,
-    locate: Callable[[Row], Place],
+    locate: Locate,
 ) -> tuple[tuple[Controller, ...], tuple[Drive, ...], list[Extra]]:
     """Return the controller, the drives by their number, and what is kept of their records.
 
@@ -151,7 +159,7 @@ def _once(drives: Sequence[Drive], rank: int | None, kind: type[Disk | Cdrom]) -
     return None if any(isinstance(drive, kind) for drive in drives) else rank
 
 
-def _image(vdi: Row, notes: Notes, images: Images, locate: Callable[[Row], Place]) -> str:
+def _image(vdi: Row, notes: Notes, images: Images, locate: Locate) -> str:
     if vdi.ref not in images:
         size = vdi.number("virtual_size", MAX_SIZE)
         if not size:

@@ -19,10 +19,11 @@ from kensho.appliances.store import Store, read_text_file, tar_store
 from kensho.appliances.xmlsafe import MAX_XML, parse_xml
 from kensho.appliances.xva.archive import METADATA, scan
 from kensho.appliances.xva.blocks import BlockIndex
+from kensho.appliances.xva.devices import Locate, Place
 from kensho.appliances.xva.disk import XvaDisk
 from kensho.appliances.xva.legacy import has_chunks, open_chunks, read_appliance
 from kensho.appliances.xva.objects import Row, read_objects
-from kensho.appliances.xva.read import Locate, Place, read_machines
+from kensho.appliances.xva.read import read_machines
 from kensho.disks.base import DiskReader
 from kensho.model.appliance import Appliance
 from kensho.model.errors import PackageError, UnsupportedError

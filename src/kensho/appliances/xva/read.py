@@ -7,11 +7,9 @@ XAPI's ocaml/xapi/export.ml: an export holds the machine, its snapshots and what
 from __future__ import annotations
 
 import uuid as uuids
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from kensho.appliances.ovf.elements import Notes
-from kensho.appliances.xva.devices import read_drives, read_nics
+from kensho.appliances.xva.devices import Locate, read_drives, read_nics
 from kensho.appliances.xva.kept import kept_of
 from kensho.appliances.xva.note import NOTE, read_note
 from kensho.appliances.xva.objects import NULL, Objects, Row, whole
@@ -37,17 +35,6 @@ _MOST_CPUS = 4096
 _MOST_MEMORY = 1 << 50
 _DEFAULT_MEMORY = 512 * MIB
 _LISTED = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a disk's content is: a name for the model and the format, empty to look at it."""
-
-    href: str
-    format: str
-
-
-Locate = Callable[[Row], Place]
 
 
 def read_machines(

@@ -24,6 +24,7 @@ from kensho.model.machine import (
     Nic,
     NicModel,
 )
+from kensho.model.secrets import HIDDEN
 from kensho.platforms.base import Carries, DevicePolicy, Form, Platform
 from kensho.platforms.extras import Fate, fate_of
 
@@ -108,7 +109,11 @@ def map_machine(machine: Machine, platform: Platform, form: Form, policy: Device
 
 def written_back(extras: tuple[Extra, ...], carries: Carries) -> tuple[Extra, ...]:
     """Return the vendor's own settings that a target of the same vendor gets again."""
-    return tuple(e for e in extras if e.dialect in carries.extras and fate_of(e) is Fate.BACK)
+    return tuple(
+        e
+        for e in extras
+        if e.dialect in carries.extras and fate_of(e) is Fate.BACK and HIDDEN not in e.text
+    )
 
 
 def _map_nic(nic: Nic, carries: Carries, policy: DevicePolicy) -> Nic:

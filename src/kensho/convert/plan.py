@@ -46,6 +46,7 @@ from kensho.model.errors import (
 from kensho.model.extent import Kind
 from kensho.model.finding import Finding, Severity, at_least
 from kensho.model.machine import Firmware, GuestOs, Machine
+from kensho.model.secrets import hide_all
 from kensho.model.selection import Selection
 from kensho.model.units import MIB
 from kensho.platforms import Form, Platform, find_form, find_platform
@@ -53,6 +54,7 @@ from kensho.platforms.chosen import at, in_form
 from kensho.platforms.oci_rootfs import FORMAT as FILES
 
 PLAN_VERSION = 1
+_LISTED = 10
 #: Names in the folder a result is made in that are not the result's; see `workspace`.
 LOCK, JOURNAL = "lock", "journal.json"
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -132,6 +134,7 @@ def make_plan(request: Request, *, out: Path | None = None, arrival: Arrival | N
         chosen = select_machine(whole, request.machine)
         if not request.origin:
             chosen = msgspec.structs.replace(chosen, origin=None)
+        chosen, secrets = hide_all(chosen)
         returned = take_note(chosen, package.kind, platform)
         if returned.home and not _fits(returned, platform, form):
             returned = without_note(chosen, package.kind)
@@ -175,11 +178,31 @@ def make_plan(request: Request, *, out: Path | None = None, arrival: Arrival | N
             disks=disks,
             devices=placed.rows,
             findings=_unique(
-                (*package.findings, *returned.findings, *problems, *check_all(journey))
+                (
+                    *package.findings,
+                    *returned.findings,
+                    *problems,
+                    *_left_out(chosen, secrets),
+                    *check_all(journey),
+                )
             ),
             bytes_to_read=sum(step.data_size for step in disks),
             space_needed=journey.space_needed,
             environments=placed.environments,
+        )
+
+
+def _left_out(source: Appliance, secrets: tuple[str, ...]) -> Iterator[Finding]:
+    """Say which settings had passwords in them."""
+    if secrets:
+        more = f" and {len(secrets) - _LISTED} more" if len(secrets) > _LISTED else ""
+        places = ", ".join(place[:80] for place in secrets[:_LISTED])
+        yield Finding(
+            "KF-458",
+            Severity.NOTE,
+            f"passwords among the source's settings are left out: {places}{more}",
+            source.name,
+            "they are in no plan, report, note or result; set them again there",
         )
 
 

@@ -16,6 +16,7 @@ from kensho.model.errors import CorruptError, KenshoError, LimitError, Unsupport
 from kensho.model.finding import Finding, Severity
 from kensho.model.machine import Product, Property
 from kensho.model.property_values import value_type
+from kensho.model.secrets import hide_all
 
 SUFFIX = ".kensho.json"  #: of the note beside a result; in front of it the result's stem
 VERSION = 1
@@ -106,6 +107,7 @@ def _travelling(appliance: Appliance) -> Appliance:
             for p in products
         )
 
+    appliance, _ = hide_all(appliance)
     machines = tuple(
         msgspec.structs.replace(m, products=without(m.products)) for m in appliance.machines
     )

@@ -9,11 +9,13 @@ from pathlib import Path
 #: Records its arguments and answers with the first reply whose words are all among them.
 _TOOL = r"""#!/bin/bash
 { printf '%s\0' "${0##*/}" "$@" END-OF-CALL; } >> "$CALLS"
+[[ " $* " == *" - "* ]] && cat > "$CALLS.stdin"
 while IFS=$'\t' read -r words reply; do
   for word in $words; do
     for given in "$@"; do [[ $given == "$word" ]] && continue 2; done
     continue 2
   done
+  [[ $reply == FAIL ]] && exit 1
   printf '%s\n' "$reply"
   break
 done < "$REPLIES"
@@ -31,7 +33,9 @@ def run_script(
 ) -> list[list[str]]:
     """Return the calls the script made; the first document is the script.
 
-    ``replies`` maps words that a call has to have to the line it prints.
+    What a call with an argument ``-`` was piped is in ``calls.stdin`` of the folder.
+
+    ``replies`` maps words that a call has to have to the line it prints; FAIL makes it fail.
     """
     bin_folder = folder / "bin"
     bin_folder.mkdir()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 
@@ -50,3 +51,18 @@ def test_missing_files_stop_a_script(tmp_path) -> None:
     assert made.returncode == 1
     assert "missing beside this script" in made.stderr
     assert not list(tmp_path.rglob("pwned"))
+
+
+@needs_bash
+def test_the_folder_is_the_scripts_own_whatever_cdpath_is(tmp_path) -> None:
+    for folder in ("elsewhere/sub", "here/sub"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "here/sub/s.sh").write_text(demand_files([]) + 'printf %s "$HERE"\n')
+    made = subprocess.run(
+        ["bash", "sub/s.sh"],
+        cwd=tmp_path / "here",
+        env={**os.environ, "CDPATH": str(tmp_path / "elsewhere")},
+        capture_output=True,
+        text=True,
+    )
+    assert made.stdout == str(tmp_path / "here/sub")

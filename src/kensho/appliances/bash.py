@@ -28,7 +28,8 @@ def comment(text: str) -> str:
 
 def demand_files(names: list[str]) -> str:
     """Return lines that stop the script unless the files are beside it; it sets ``HERE``."""
-    lines = 'HERE=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)\n'
+    # A CDPATH in the environment would take `cd` elsewhere, and make it print where.
+    lines = 'HERE=$(CDPATH="" cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)\n'
     if names:
         lines += (
             f"for file in {words(names)}; do\n"

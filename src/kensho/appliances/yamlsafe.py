@@ -78,6 +78,11 @@ def plain(text: str) -> object:
     return value if isinstance(value, str | int | float | bool) else text
 
 
+def whole_characters(text: str) -> str:
+    r"""Return a text with U+FFFD for half characters (``\ud800``), which no file can hold."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 def _loader(data: bytes, tags: Mapping[str, Constructor]) -> Any:
     class Loader(yaml.SafeLoader):
         """Of one stream: constructors are registered by class."""
@@ -98,13 +103,14 @@ def _loader(data: bytes, tags: Mapping[str, Constructor]) -> Any:
         return result
 
     Loader.add_constructor("tag:yaml.org,2002:map", mapping)
+    Loader.add_constructor("tag:yaml.org,2002:str", lambda _, node: whole_characters(node.value))
     for tag, make in tags.items():
         Loader.add_constructor(tag, _tagged(make))
     return Loader(data)
 
 
 def _tagged(make: Constructor) -> Callable[[Any, Any], object]:
-    return lambda _, node: make(str(node.value))
+    return lambda _, node: make(whole_characters(str(node.value)))
 
 
 def _fault(problem: str, node: Any) -> yaml.YAMLError:

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 import pytest
-from mapped_machines import HOSTILE
+from mapped_machines import HOSTILE, with_machine
 from stand_in import option, run_script
 
 from kensho.appliances.clouds.aws import device_name, render_import, render_register
@@ -123,3 +123,37 @@ def test_the_aws_cli_knows_every_field(tmp_path, cloud_machine, operation):
             text=True,
         )
         assert (result.returncode == 0) is accepted, result.stderr
+
+
+def test_a_refused_snapshot_stops_the_script(tmp_path, cloud_machine):
+    # Within $(…) bash forgets set -e: it went on without a task, and waited for nothing for ever.
+    appliance, disks = cloud_machine("aws", "register-image")
+    with pytest.raises(AssertionError):
+        run_script(
+            render_register(appliance, disks),
+            tmp_path,
+            ["a-bucket"],
+            tools=["aws"],
+            files=files_of(disks),
+            replies=REPLIES | {"import-snapshot": "FAIL"},
+        )
+    assert b"describe-import-snapshot-tasks" not in (tmp_path / "calls").read_bytes()
+
+
+@pytest.mark.parametrize("render", [render_import, render_register])
+def test_a_name_like_a_place_of_the_request_stays(tmp_path, cloud_machine, render):
+    appliance, disks = cloud_machine("aws", "register-image")
+    name = '"S3Bucket": "@BUCKET@" @BUCKET@ "SnapshotId": "@SNAPSHOT1@" @SNAPSHOT1@'
+    appliance = with_machine(appliance, name=name)
+    calls = run_script(
+        render(appliance, disks),
+        tmp_path,
+        ["a-bucket"],
+        tools=["aws"],
+        files=files_of(disks),
+        replies=REPLIES,
+    )
+    (request,) = [c for c in calls if c[2] in {"import-image", "register-image"}]
+    text = option(request, "--cli-input-json")
+    assert json.loads(text)["Description"] == name
+    assert text.count("@") == name.count("@")

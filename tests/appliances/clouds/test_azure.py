@@ -85,6 +85,8 @@ def test_no_text_of_the_machine_is_an_expression(cloud_machine):
     assert not found & {"[concat('x')]", "[y]"}
 
 
-@pytest.mark.parametrize(("text", "written"), [("a", "a"), ("[a]", "[[a]"), ("", "")])
+@pytest.mark.parametrize(
+    ("text", "written"), [("a", "a"), ("[a]", "[[a]"), ("[a] b", "[a] b"), ("", "")]
+)
 def test_literals(text, written):
     assert literal(text) == written

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from mapped_machines import HOSTILE
+from mapped_machines import HOSTILE, with_machine
 from stand_in import option, run_script
 
 from kensho.appliances.clouds.gcp import render
@@ -57,3 +57,13 @@ def test_hostile_text_stays_one_argument(tmp_path, cloud_machine):
     calls = run(tmp_path, appliance, disks, "$(touch pwned)")
     assert option(calls[-1], "--description") == one_line(HOSTILE)
     assert "--network-interface=network=$(touch pwned)" in calls[-1]
+
+
+def test_a_name_with_commas_is_one_value_of_the_metadata(tmp_path, cloud_machine):
+    appliance, disks = cloud_machine("gcp")
+    name = "a,kensho-other=b!,c^"
+    calls = run(tmp_path, with_machine(appliance, name=name), disks)
+    # `gcloud topic escaping`: ^X^ at the beginning, and X parts the members.
+    _, mark, text = option(calls[-1], "--metadata").split("^", 2)
+    assert mark
+    assert text.split(mark) == [f"kensho-name={name}"]

@@ -19,14 +19,14 @@ REPLIES = {
 }
 
 
-def run(tmp_path, appliance, disks):
+def run(tmp_path, appliance, disks, replies=REPLIES):
     return run_script(
         render(appliance, disks),
         tmp_path,
         ["m1.large", "front", "back"],
         tools=["openstack"],
         files=[d.filename for d in disks.values()],
-        replies=REPLIES,
+        replies=replies,
     )
 
 
@@ -89,3 +89,12 @@ def test_what_openstack_cannot_say_is_refused():
 )
 def test_distributions(guest, distro):
     assert distro_of(guest) == distro
+
+
+@pytest.mark.parametrize("step", ["image create", "volume create", "port create"])
+def test_what_fails_stops_the_script(tmp_path, cloud_machine, step):
+    # Within $(…) bash forgets set -e: it went on without the id, and waited for nothing for ever.
+    appliance, disks = cloud_machine("openstack")
+    with pytest.raises(AssertionError):
+        run(tmp_path, appliance, disks, REPLIES | {step: "FAIL"})
+    assert b"server" not in (tmp_path / "calls").read_bytes().split(b"\0")

@@ -250,3 +250,19 @@ def test_no_ide(tmp_path):
     machine = read(write(tmp_path, text)).appliance.machines[0]
     plain = next(d for d in machine.disks if d.id == "plain")
     assert machine.controller(plain.controller).model is ControllerModel.AHCI
+
+
+def test_half_characters_of_yaml_are_no_crash(tmp_path):
+    raw(tmp_path / "a.img")
+    text = """
+apiVersion: kubevirt.io/v1
+kind: VirtualMachine
+metadata: {name: "a\\ud800", annotations: {description: "x\\udfff"}}
+spec:
+  template:
+    spec:
+      domain: {devices: {disks: [{name: a, disk: {bus: virtio}}]}}
+      volumes: [{name: a, dataVolume: {name: a}}]
+"""
+    run_plan(make_plan(Request(str(write(tmp_path, text)), "kubevirt")), tmp_path / "out")
+    assert b"uFFFD" in (tmp_path / "out" / "a.yaml").read_bytes()

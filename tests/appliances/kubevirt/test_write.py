@@ -9,7 +9,7 @@ from clouds_words import strings_of
 from mapped_machines import HOSTILE, disk_machine, placed, with_machine
 from stand_in import run_script
 
-from kensho.appliances.kubevirt.write import render
+from kensho.appliances.kubevirt.write import render, to_yaml
 from kensho.model.errors import UnsupportedError
 from kensho.model.machine import ControllerModel, Extra, Firmware, NicModel
 
@@ -197,3 +197,16 @@ def test_only_fields_of_the_api_are_written(firmware):
     for nic in spec["domain"]["devices"]["interfaces"]:
         assert set(nic) <= {"name", "model", "macAddress", "bootOrder", "bridge", "masquerade"}
     assert spec["domain"]["devices"]["sound"] == {"name": "sound", "model": "ich9"}
+
+
+@pytest.mark.parametrize("text", ["1e3", "0o14", "y", "N", "12:30:45", "~", "on", "a: b", "- x"])
+def test_a_text_is_a_text_to_kubectl(text):
+    # Go's YAML takes other bare words for numbers and switches than PyYAML does.
+    data = to_yaml([{text: text}])
+    assert yaml.safe_load(data) == {text: text}
+    tokens = [t for t in yaml.scan(data) if isinstance(t, yaml.ScalarToken)]
+    assert [(t.value, t.plain) for t in tokens] == [(text, False)] * 2
+
+
+def test_half_characters_do_not_come_into_a_manifest():
+    assert list(yaml.safe_load_all(to_yaml([{"a\ud800": "\udfff"}]))) == [{"a\ufffd": "\ufffd"}]

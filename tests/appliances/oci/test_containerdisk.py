@@ -199,6 +199,38 @@ def test_the_script_pushes_and_applies(made, tmp_path):
     assert volumes[1]["containerDisk"] == {"image": "@IMAGE@", "path": "/disk/web-disk2.qcow2"}
 
 
+def test_only_the_image_is_put_into_the_manifest(source, tmp_path):
+    notes = "image: \"@IMAGE@\", image: '@IMAGE@' and @IMAGE@"
+    said = MANIFEST.replace(
+        "{name: web}", f"{{name: web, annotations: {json.dumps({'description': notes})}}}"
+    )
+    source.write_text(said)
+    run_plan(make_plan(Request(str(source), "kubevirt", form="containerdisk")), tmp_path / "out")
+    names = ("web-kubevirt.sh", "web.yaml")
+    documents = [Document(n, (tmp_path / "out" / n).read_bytes()) for n in names]
+    (tmp_path / "run").mkdir()
+    run_script(
+        documents,
+        tmp_path / "run",
+        ["example.org/web:1"],
+        tools=["skopeo", "kubectl"],
+        files=["web.oci.tar"],
+    )
+    applied = yaml.safe_load((tmp_path / "run" / "calls.stdin").read_bytes())
+    assert applied["metadata"]["annotations"]["description"] == notes
+    volumes = applied["spec"]["template"]["spec"]["volumes"]
+    assert {v["containerDisk"]["image"] for v in volumes} == {"example.org/web:1"}
+
+
+def test_half_characters_in_a_label_are_no_crash(tmp_path):
+    said = MANIFEST.replace("{name: web}", '{name: "\ud800"}')
+    config = {"config": {"Labels": {"kensho.kubevirt.manifest": said}}}
+    layout(tmp_path / "image", [], config)
+    package = open_package(tmp_path / "image")
+    package.close()
+    assert package.appliance.machines[0].name == "\ufffd"
+
+
 def layout(folder, layers, config=None, index=None):
     """Write a layout folder of given layers."""
     (folder / "blobs/sha256").mkdir(parents=True)

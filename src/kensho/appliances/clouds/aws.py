@@ -38,6 +38,12 @@ if ! aws iam get-role --role-name vmimport >/dev/null; then
   echo "the role vmimport is missing; the beginning of this script says where it is explained" >&2
   exit 1
 fi
+
+# Puts a value where a request has a key with a stand-in for it, and nowhere else.
+fill() {
+  local place="\\"$1\\": \\"$2\\"" value="\\"$1\\": \\"$3\\""
+  request=${request//"$place"/"$value"}
+}
 """
 
 _WAIT_IMAGE = """
@@ -59,16 +65,17 @@ image=$(aws ec2 describe-import-image-tasks --import-task-ids "$task" \\
 """
 
 _SNAPSHOT = """
-# Prints the id of the snapshot made by a request.
+# Prints the id of the snapshot made by a request; bash forgets set -e where it is called.
 import_snapshot() {
   local request task status
-  request=$(<"$1")
-  task=$(aws ec2 import-snapshot --cli-input-json "${request//@BUCKET@/$BUCKET}" \\
-    --query ImportTaskId --output text)
+  request=$(<"$1") || return
+  fill S3Bucket @BUCKET@ "$BUCKET"
+  task=$(aws ec2 import-snapshot --cli-input-json "$request" \\
+    --query ImportTaskId --output text) || return
   echo "waiting for $task" >&2
   while :; do
     status=$(aws ec2 describe-import-snapshot-tasks --import-task-ids "$task" \\
-      --query 'ImportSnapshotTasks[0].SnapshotTaskDetail.Status' --output text)
+      --query 'ImportSnapshotTasks[0].SnapshotTaskDetail.Status' --output text) || return
     case $status in
       completed) break ;;
       deleting | deleted | error)
@@ -109,7 +116,8 @@ def render_import(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tupl
     text = _head(job, "imports this machine into Amazon EC2", [request]) + _upload(job)
     text += (
         f'\nrequest=$(<"$HERE"/{quoted(request)})\n'
-        'task=$(aws ec2 import-image --cli-input-json "${request//@BUCKET@/$BUCKET}" \\\n'
+        'fill S3Bucket @BUCKET@ "$BUCKET"\n'
+        'task=$(aws ec2 import-image --cli-input-json "$request" \\\n'
         "  --query ImportTaskId --output text)\n"
     )
     text += _WAIT_IMAGE + _end(job)
@@ -147,7 +155,7 @@ def render_register(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tu
         text += (
             f'snapshot=$(import_snapshot "$HERE"/{quoted(name)})\n'
             "[[ $snapshot =~ ^snap-[0-9a-f]+$ ]]\n"
-            f"request=${{request//@SNAPSHOT{number}@/$snapshot}}\n"
+            f'fill SnapshotId @SNAPSHOT{number}@ "$snapshot"\n'
         )
     text += (
         'image=$(aws ec2 register-image --cli-input-json "$request" \\\n'

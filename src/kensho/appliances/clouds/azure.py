@@ -60,9 +60,10 @@ def render(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tuple[Docum
 def literal(text: str) -> str:
     """Return a text as a template's string that Azure takes word for word.
 
-    A string that begins with ``[`` is an expression unless there are two of them.
+    One that begins with ``[`` and ends with ``]`` is an expression unless it begins with two of
+    them; any other is taken as it is, both of them too.
     """
-    return f"[{text}" if text.startswith("[") else text
+    return f"[{text}" if text.startswith("[") and text.endswith("]") else text
 
 
 def _trusted(job: Job) -> bool:

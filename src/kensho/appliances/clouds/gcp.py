@@ -86,6 +86,14 @@ def _image(job: Job, number: int, disk: PlacedDisk) -> str:
     return text
 
 
+def _metadata(key: str, value: str) -> str:
+    """Return a dictionary for gcloud; one with a comma says first what parts its members instead."""
+    if "," not in value:
+        return f"{key}={value}"
+    mark = next(c for c in map(chr, range(0x21, 0x10000)) if c not in f"^{key}={value}")
+    return f"^{mark}^{key}={value}"
+
+
 def _instance(job: Job) -> str:
     firmware = job.machine.firmware
     arguments = [
@@ -93,7 +101,7 @@ def _instance(job: Job) -> str:
         f"--machine-type={shape_of(job, gcp.PLATFORM).name}",
         '"${networks[@]}"',
         f"--description={quoted(job.about or job.title)}",
-        f"--metadata=kensho-name={quoted(job.title.replace(',', ' '))}",
+        f"--metadata={quoted(_metadata('kensho-name', job.title))}",
     ]
     if job.disks:
         arguments.append(f"--image={quoted(job.disk_label(1))}")

@@ -31,15 +31,16 @@ The OpenStack client has to be set up (clouds.yaml or the OS_ variables)."""
 
 _VOLUME = """
 # Prints the id of a volume made of an image file: its name, the file, GiB, options of image create.
+# Bash forgets set -e where it is called.
 make_volume() {
   local name=$1 file=$2 size=$3 image volume status
   shift 3
   image=$(openstack image create --disk-format qcow2 --container-format bare \\
-    --file "$HERE/$file" "$@" --format value --column id -- "$name")
+    --file "$HERE/$file" "$@" --format value --column id -- "$name") || return
   volume=$(openstack volume create --image "$image" --size "$size" \\
-    --format value --column id -- "$name")
+    --format value --column id -- "$name") || return
   while :; do
-    status=$(openstack volume show --format value --column status -- "$volume")
+    status=$(openstack volume show --format value --column status -- "$volume") || return
     case $status in
       available) break ;;
       error*)

@@ -8,6 +8,7 @@ http or registry source needs a server the cluster reaches.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,7 @@ from kensho.appliances.mapped import (
 )
 from kensho.appliances.names import dns_label, file_stem, unique
 from kensho.appliances.package import Document, PlacedDisk
+from kensho.appliances.yamlsafe import whole_characters
 from kensho.model.appliance import Appliance
 from kensho.model.machine import Disk, Firmware, Machine, Nic
 from kensho.platforms.kubevirt import WORDS
@@ -32,6 +34,8 @@ from kensho.platforms.words import controller_word, word_for
 
 #: Where a DataVolume says which file its disk comes from; read back by the reader.
 FILE_NOTE = "kensho/file"
+#: Words that are text in every YAML; PyYAML itself quotes ``yes``, ``null`` and the like.
+_BARE = re.compile(r"[A-Za-z][A-Za-z0-9./_-]*[A-Za-z0-9]", re.ASCII)
 NOTES, OS_NOTE = "description", "vm.kubevirt.io/os"
 
 _SCRIPT = """\
@@ -70,11 +74,33 @@ def render(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tuple[Docum
 
 
 def to_yaml(documents: list[dict[str, Any]]) -> bytes:
-    """Return documents as one YAML file, ASCII only."""
-    text: str = yaml.safe_dump_all(
-        documents, sort_keys=False, explicit_start=True, width=100, allow_unicode=False
+    """Return documents as one YAML file, ASCII only, the same in YAML 1.1 and 1.2.
+
+    PyYAML would leave bare what others take for something else: to kubectl ``1e3`` is a number,
+    ``y`` a switch. So only plain words are bare.
+    """
+    text: str = yaml.dump_all(
+        documents,
+        Dumper=_Dumper,
+        sort_keys=False,
+        explicit_start=True,
+        width=100,
+        allow_unicode=False,
     )
     return text.encode()
+
+
+class _Dumper(yaml.SafeDumper):
+    """Of manifests."""
+
+
+def _scalar(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    style = None if _BARE.fullmatch(text) else '"'
+    tag = "tag:yaml.org,2002:str"
+    return dumper.represent_scalar(tag, whole_characters(text), style=style)
+
+
+_Dumper.add_representer(str, _scalar)
 
 
 def manifest(machine: Machine, label: str, sources: Mapping[str, dict[str, Any]]) -> dict[str, Any]:

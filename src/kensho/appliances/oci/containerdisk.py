@@ -89,7 +89,9 @@ def render(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tuple[Docum
     text += (
         f'\nskopeo copy "oci-archive:$HERE/"{quoted(archive)} "docker://$IMAGE"\n'
         f'manifest=$(<"$HERE"/{quoted(f"{stem}.yaml")})\n'
-        f'kubectl apply --filename - <<<"${{manifest//{IMAGE}/$IMAGE}}"\n'
+        # With its quotes it is the value of that key: within other texts, quotes are escaped.
+        f'place=\'image: "{IMAGE}"\' value="image: \\"$IMAGE\\""\n'
+        'kubectl apply --filename - <<<"${manifest//"$place"/$value}"\n'
         f'echo "the machine is ready: virtctl start {value["metadata"]["name"]}"\n'
     )
     return (

@@ -16,7 +16,7 @@ from kensho.appliances.oci.layout import Image, open_layer, read_image
 from kensho.appliances.origin import Origin
 from kensho.appliances.package import Package
 from kensho.appliances.store import Store, missing, tar_store
-from kensho.appliances.yamlsafe import load_all
+from kensho.appliances.yamlsafe import load_all, whole_characters
 from kensho.model.errors import PackageError, UnsupportedError
 from kensho.model.origin import try_origin
 from kensho.model.selection import Selection
@@ -58,7 +58,7 @@ def open_image(origin: Origin, _selection: Selection) -> Package:
         labels = mapping(image.config, "config", "Labels")
         manifest, note = text(labels.get(LABEL)), text(labels.get(NOTE))
         if manifest:
-            documents = load_all(manifest.encode(), origin.path)
+            documents = load_all(whole_characters(manifest).encode(), origin.path)
             appliance, findings = open_documents(documents, store, origin.path, origin.stem)
             if note:
                 found, more = try_origin(lambda: note, path=origin.path)

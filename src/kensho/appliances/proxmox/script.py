@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
-from kensho.appliances.bash import demand_files, quoted
+from kensho.appliances.bash import demand_files, demand_tools, quoted
 from kensho.appliances.package import PlacedDisk
 from kensho.model.machine import Firmware, Machine
 
@@ -48,10 +48,10 @@ _HEAD = """\
 # BRIDGE   where the network adapters are plugged in; vmbr0 when left out
 set -euo pipefail
 
+{files}{tools}
 VMID=${{1:-$(pvesh get /cluster/nextid)}}
 STORAGE=${{2:-local-lvm}}
 BRIDGE=${{3:-vmbr0}}
-{files}
 if [[ $HERE == *,* ]]; then
   echo "qm cannot read files from a folder with a comma in its name: $HERE" >&2
   exit 1
@@ -78,7 +78,7 @@ def import_script(
     files = [line.placed.filename for line in drives if line.placed is not None]
     files += [line.inserted for line in drives if line.inserted]
     files += [variables] if variables else []
-    head = _HEAD.format(script=name, files=demand_files(files))
+    head = _HEAD.format(script=name, tools=demand_tools(["qm"]), files=demand_files(files))
     arguments = [f"--{key} {_argument(key, value)}" for key, value in options.items()]
     if machine.annotation.strip():
         arguments.append(f"--description {quoted(machine.annotation)}")

@@ -9,17 +9,20 @@
 # BRIDGE   where the network adapters are plugged in; vmbr0 when left out
 set -euo pipefail
 
-VMID=${1:-$(pvesh get /cluster/nextid)}
-STORAGE=${2:-local-lvm}
-BRIDGE=${3:-vmbr0}
-HERE=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+HERE=$(CDPATH="" cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 for file in web01-disk1.qcow2 web01-disk2.qcow2; do
   if [[ ! -f $HERE/$file ]]; then
     echo "missing beside this script: $file" >&2
     exit 1
   fi
 done
+for tool in qm; do
+  command -v "$tool" >/dev/null || { echo "$tool is not installed" >&2; exit 1; }
+done
 
+VMID=${1:-$(pvesh get /cluster/nextid)}
+STORAGE=${2:-local-lvm}
+BRIDGE=${3:-vmbr0}
 if [[ $HERE == *,* ]]; then
   echo "qm cannot read files from a folder with a comma in its name: $HERE" >&2
   exit 1

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from kensho.guest.edit.ext import edit_ext
+from kensho.guest.edit.plan import FileEdit
 from kensho.guest.files.tree import GuestFiles
-from tests.guest.images_of import MIB, ext, files_of, run, tool
+from kensho.model.errors import UnsupportedError
+from tests.guest.images_of import MIB, ext, files_of, run, tool, volumes_of
 
 FEATURES = {
     "none": "^metadata_csum,^64bit",
@@ -115,3 +118,27 @@ def test_a_copy_of_a_mounted_file_system(tree: Path, tmp_path: Path) -> None:
     files = GuestFiles(fs)
     for n in range(50):
         assert files.read(f"/made-{n}/file") == b"%d" % n * 100
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root")
+def test_fast_commits_are_not_passed_over_in_silence(tree: Path, tmp_path: Path) -> None:
+    path = ext(tmp_path / "fs.img", tree, "-t", "ext4", "-O", "fast_commit", size=64 * MIB)
+    place = tmp_path / "mounted"
+    place.mkdir()
+    if subprocess.run(["mount", "-o", "loop", path, place], capture_output=True).returncode:
+        pytest.skip("cannot mount here")
+    copy = tmp_path / "copy.img"
+    try:
+        os.sync()
+        with (place / "late").open("wb") as file:
+            os.fsync(file.fileno())
+        shutil.copy(path, copy)
+    finally:
+        subprocess.run(["umount", place], check=True)
+    fs = files_of(copy)
+    assert GuestFiles(fs).exists("/late") or "last changes are not seen" in fs.warnings[0]
+    (volume,) = volumes_of(copy).volumes
+    assert volume.view is not None
+    if not GuestFiles(fs).exists("/late"):
+        with pytest.raises(UnsupportedError, match="fast commits"):
+            edit_ext(volume.view, (FileEdit("/x", b"x", "new"),), tmp_path)

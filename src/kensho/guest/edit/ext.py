@@ -17,6 +17,7 @@ from pathlib import Path
 from kensho.guest.edit.ext_image import BlocksInUse, inode_tables, metadata_blocks, write_image
 from kensho.guest.edit.plan import FileEdit
 from kensho.guest.files.base import FileSystem, Kind
+from kensho.guest.files.ext.journal import Replayed
 from kensho.guest.files.ext.reader import Ext, open_ext
 from kensho.guest.files.ext.superblock import SIZE, SUPERBLOCK, crc32c, read_superblock
 from kensho.guest.files.tree import GuestFiles
@@ -77,6 +78,11 @@ def edit_ext(view: View, edits: Sequence[FileEdit], folder: Path) -> Patch:
     files = open_ext(view)
     image = folder / "ext.img"
     sb = read_superblock(view)  # as it is on the disk: e2fsck replays the journal itself
+    if sb.needs_recovery and not (isinstance(files.view, Replayed) and files.view.whole):
+        raise UnsupportedError(
+            "; ".join(files.warnings), path=view.name,
+            hint="start the guest once and shut it down properly, then copy its disk again",
+        )  # fmt: skip
     tree = GuestFiles(files)
     old = frozenset(tree.stat(edit.path).node for edit in edits if tree.exists(edit.path))
     blocks = metadata_blocks(files.view, sb, old)

@@ -22,6 +22,7 @@ _BIT64, _ASYNC, _CSUM_V2, _CSUM_V3, _FAST = 0x2, 0x4, 0x8, 0x10, 0x20
 _KNOWN = 0x1 | _BIT64 | _ASYNC | _CSUM_V2 | _CSUM_V3 | _FAST
 _ESCAPED, _SAME_UUID, _LAST = 0x1, 0x2, 0x8
 _FAST_BLOCKS = 256
+_FAST_HEAD = 9
 _MAX_BLOCKS = 1 << 24
 
 
@@ -59,7 +60,17 @@ class _Tag:
 class Replayed:
     """A volume as it is when its journal is replayed; fits where a `View` does."""
 
-    def __init__(self, view: Readable, block: int, changed: Mapping[int, tuple[int, bool]]) -> None:
+    def __init__(
+        self,
+        view: Readable,
+        block: int,
+        changed: Mapping[int, tuple[int, bool]],
+        *,
+        whole: bool = True,
+    ) -> None:
+        self.whole = (
+            whole  #: False when there are fast commits behind the journal's, which are not replayed
+        )
         self.name = view.name
         self.size = view.size
         self._view = view
@@ -100,12 +111,14 @@ def replay(view: Readable, sb: Superblock, journal: Inode) -> Replayed:
     """
     log = _open(view, sb, journal)
     changed: dict[int, tuple[int, bool]] = {}
+    following = log.sequence
     if log.start:
         transactions = list(_committed(log))
         revoked: dict[int, int] = {}
         for sequence, _, gone in transactions:
             revoked |= dict.fromkeys(gone, sequence)  # ascending, so the last one stays
         for sequence, tags, _ in transactions:
+            following = (sequence + 1) & 0xFFFF_FFFF
             for tag in tags:
                 if tag.block >= sb.blocks:
                     raise CorruptError("the journal changes what is not there", path=view.name)
@@ -114,7 +127,18 @@ def replay(view: Readable, sb: Superblock, journal: Inode) -> Replayed:
                     changed[tag.block] = (log.blocks[tag.place], tag.escaped)
                 else:
                     changed.pop(tag.block, None)
-    return Replayed(view, sb.block, changed)
+    return Replayed(view, sb.block, changed, whole=not _fast_commits(log, following))
+
+
+def _fast_commits(log: _Log, following: int) -> bool:
+    """Tell whether the area of fast commits has some of the transaction that was being made.
+
+    They begin with a head (ext4_fc_head, little endian) that names it; older ones are left there.
+    """
+    if not log.features & _FAST or log.last + 1 >= len(log.blocks):
+        return False
+    tag, _, _, transaction = struct.unpack_from("<HHII", log.read(log.last + 1))
+    return bool(tag == _FAST_HEAD and transaction == following)
 
 
 def _open(view: Readable, sb: Superblock, journal: Inode) -> _Log:

@@ -55,13 +55,18 @@ class Ext:
             if not self._sb.journal_inode:
                 raise UnsupportedError("the journal is on another device", path=view.name)
             journal = read_inode(view, self._sb, self._sb.journal_inode)
-            self._view = replay(view, self._sb, journal)
+            self._view = replayed = replay(view, self._sb, journal)
             self._sb = read_superblock(self._view)
         except FormatError as error:
             self._view = view
             return (
                 "was not unmounted cleanly, and its journal cannot be replayed"
                 f" ({error.message}): it is read as it stands"
+            )
+        if not replayed.whole:
+            return (
+                "was not unmounted cleanly; its journal is replayed in memory, but for fast commits:"
+                " the last changes are not seen"
             )
         return "was not unmounted cleanly; its journal is replayed in memory"
 

@@ -104,6 +104,10 @@ def test_empty_and_damaged_files(tmp_path: Path) -> None:
     (tmp_path / "a.ova").write_bytes(os.urandom(4096))
     with pytest.raises((CorruptError, UnsupportedError)):
         open_package(tmp_path / "a.ova")
+    for name in ("a.vma.zst", "a.vma.gz", "a.ova.gz", "a.vmrs"):
+        (tmp_path / name).write_bytes(b"\xff" * 4096)
+        with pytest.raises(CorruptError, match="holds nothing of that kind"):
+            open_package(tmp_path / name)
     (tmp_path / "a.ovf").write_bytes(OVF[:-20])
     with pytest.raises(CorruptError, match="not well-formed"):
         open_package(tmp_path / "a.ovf")

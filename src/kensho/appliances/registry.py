@@ -38,7 +38,7 @@ from kensho.appliances.sniff import (
     is_xva,
 )
 from kensho.appliances.vagrant.recognise import is_box
-from kensho.appliances.whole_packed import unpacked
+from kensho.appliances.whole_packed import PACKINGS, unpacked
 from kensho.disks.gcp import is_gcp_image
 from kensho.model.errors import CorruptError, UnsupportedError, UsageError
 from kensho.model.selection import Selection
@@ -140,7 +140,8 @@ SOURCES: tuple[Source, ...] = (
 
 #: A file named like this that has no mark of any kind is damaged, not a raw disk image.
 _MACHINE_SUFFIXES = frozenset(
-    {".ova", ".ovf", ".vmx", ".vbox", ".xva", ".vma", ".vmcx", ".mf", ".cert", ".xml", ".box"}
+    {".ova", ".ovf", ".vmx", ".vbox", ".xva", ".vma", ".vmcx", ".vmrs", ".mf", ".cert", ".xml"}
+    | {".box"}
 )
 
 REFUSED: tuple[Refused, ...] = (
@@ -241,7 +242,11 @@ def _recognise(source: ByteSource) -> Source:
 
 
 def _suffix(name: str) -> str:
-    return Path(name).suffix.lower()
+    """Return what a file is called as, in lower case; a compression's suffix tells nothing."""
+    path = Path(name)
+    packed = path.suffix.lower() in {s for packing in PACKINGS for s in packing.suffixes}
+    inner = Path(path.stem).suffix.lower() if packed else ""
+    return inner if inner in _MACHINE_SUFFIXES else path.suffix.lower()
 
 
 def _load(target: str) -> Callable[[Origin, Selection], Package]:

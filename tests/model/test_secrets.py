@@ -20,6 +20,7 @@ SECRET = "s3cr3tPW"
     ("where", "text"),
     [
         ("cipassword", SECRET),
+        ("guestinfo.ovfEnv", f'<Property oe:key="admin" oe:value="{SECRET}"/>'),
         ("vncpasswd", f'"{SECRET}"'),
         ("remotedisplay.vnc.key", SECRET),
         ("RemoteDisplay.vnc.password", SECRET),

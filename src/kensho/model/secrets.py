@@ -15,7 +15,8 @@ from kensho.model.machine import Extra
 
 HIDDEN = "(password-left-out)"  #: a setting with this in it is no setting any more
 _WORD = r"(?:passw(?:or)?d|passphrase)"
-_PLACE = re.compile(rf"(?i).*(?:{_WORD}[^/.]*|vnc\.key)")
+#: The last has the values of all OVF properties, whichever of them is a password.
+_PLACE = re.compile(rf"(?i).*(?:{_WORD}[^/.]*|vnc\.key|guestinfo\.ovfenv)")
 _VALUE = r"(\"[^\"]*\"|'[^']*'|[^\s,<>\"'\\]+)"
 #: ``passwd="x"``, ``password=x``, ``"password": "x"``, ``password: x``, and VirtualBox's properties.
 _IN_TEXT = re.compile(

@@ -18,7 +18,7 @@ import msgspec
 from kensho.disks.base import DiskReader
 from kensho.disks.overlay import create_overlay, open_overlay
 from kensho.guest.edit.disk import Piece
-from kensho.guest.edit.ext import edit_ext
+from kensho.guest.edit.ext import edit_ext, refuse_copied
 from kensho.guest.edit.patch import pieces
 from kensho.guest.edit.plan import FileEdit
 from kensho.guest.inspect.systems import Opened, System, find_systems
@@ -152,6 +152,7 @@ def _place(opened: Opened, system: System, path: str) -> tuple[Volume, str]:
                     path=volume.id,
                     hint="edited are " + ", ".join(sorted(_EDITED)),
                 )
+            refuse_copied(volume.view)
             return volume, within
     raise UnsupportedError(f"{path} is on no volume of these disks", path=system.volume.id)
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from tests.guest.images_of import MIB, ext, make_tree, partitioned, put, run, tool
+from tests.guest.lvm_disks import group_text, physical_volume
+from tests.guest.volumes.test_md import member
 
 from kensho.disks import DiskReader, open_disk
 from kensho.guest.edit.disk import PatchedDisk
@@ -248,3 +250,33 @@ def test_a_damaged_file_system_is_refused(tmp_path: Path, tree: Path) -> None:
     put(source, MIB, inner)
     with pytest.raises(CorruptError):
         patched(source, EDITS, tmp_path / "work")
+
+
+def test_a_mirror_is_not_changed_on_one_side(tmp_path: Path, tree: Path) -> None:
+    content = ext(tmp_path / "fs.img", tree, "-t", "ext4").read_bytes()
+    disk = open_disk(FileSource(member(tmp_path / "one.img", content)))
+    *_, volume = scan([disk]).volumes
+    assert volume.view is not None
+    assert GuestFiles(open_files(volume)).read("/small") == b"hello\n"
+    with pytest.raises(UnsupportedError, match="mirror"):
+        edit_ext(volume.view, EDITS, tmp_path)
+
+
+@pytest.mark.parametrize("snapshot", [False, True])
+def test_what_a_snapshot_is_of_is_not_changed(tmp_path: Path, snapshot: bool) -> None:
+    text = group_text([["root"]], [(0, 6, ["pv0", 0])])
+    kept = 'snapshot0 {\nsegment1 {\nstart_extent = 0\nextent_count = 6\ntype = "snapshot"\n'
+    kept += 'origin = "root"\ncow_store = "kept"\n}\n}\n'
+    if snapshot:
+        text = text.replace("logical_volumes {\n", "logical_volumes {\n" + kept)
+    disk = physical_volume("0" * 32, text, 8 * MIB)
+    inner = ext(tmp_path / "fs.img", None, "-t", "ext4", size=6 * MIB)
+    disk[MIB : 7 * MIB] = inner.read_bytes()
+    (tmp_path / "pv.img").write_bytes(disk)
+    *_, volume = scan([open_disk(FileSource(tmp_path / "pv.img"))]).volumes
+    assert volume.view is not None
+    if snapshot:
+        with pytest.raises(UnsupportedError, match="snapshot"):
+            edit_ext(volume.view, (FileEdit("/x", b"x", "new"),), tmp_path)
+    else:
+        assert edit_ext(volume.view, (FileEdit("/x", b"x", "new"),), tmp_path).runs

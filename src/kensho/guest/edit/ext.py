@@ -75,6 +75,7 @@ def edit_ext(view: View, edits: Sequence[FileEdit], folder: Path) -> Patch:
     file system is full, CorruptError when it is damaged before or after, UnsupportedError for what
     cannot be done to a file.
     """
+    refuse_copied(view)
     files = open_ext(view)
     image = folder / "ext.img"
     sb = read_superblock(view)  # as it is on the disk: e2fsck replays the journal itself
@@ -101,6 +102,16 @@ def edit_ext(view: View, edits: Sequence[FileEdit], folder: Path) -> Patch:
     patch = Patch(view, image, tuple(_differences(view, image, blocks, used)))
     _read_back(Patched(patch), edits)
     return patch
+
+
+def refuse_copied(view: View) -> None:
+    """Raise UnsupportedError for a volume that must not be changed in one place alone."""
+    if view.copied:
+        raise UnsupportedError(
+            "is one side of a mirror, or has a snapshot: changed here alone the two would differ",
+            path=view.name,
+            hint="take the mirror or the snapshot away in the guest first",
+        )
 
 
 def _with_old_times(view: View, image: Path) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kensho.guest.volumes.lvm_text import Section, Value, parse_lvm_text
 from kensho.guest.volumes.view import CachedDisk, Segment, View
@@ -166,6 +166,9 @@ def _group(name: str, section: Section, pvs: Sequence[PhysicalVolume], path: str
 
 
 def _volumes(group: _Group) -> Iterator[LogicalVolume]:
+    # A snapshot shows what its origin has, but for what was kept of it before it was changed.
+    parts = (segment for lv in group.lvs.values() for _, segment in _segments(lv))
+    origins = {str(part["origin"]) for part in parts if "origin" in part}
     for name, lv in group.lvs.items():
         status = lv.get("status")
         if not isinstance(status, list) or "VISIBLE" not in status:
@@ -174,11 +177,19 @@ def _volumes(group: _Group) -> Iterator[LogicalVolume]:
         size = extents * group.extent
         identity = str(lv.get("id", ""))
         try:
-            view = View(list(_map(group, name, 0)), f"{group.name}/{name}")
+            mapped = _map(group, name, 0)
+            view = View(
+                list(map(_copied, mapped) if name in origins else mapped), f"{group.name}/{name}"
+            )
         except (UnsupportedError, CorruptError, LimitError) as error:
             yield LogicalVolume(group.name, name, size, None, error.message, identity)
             continue
         yield LogicalVolume(group.name, name, size, view, uuid=identity)
+
+
+def _copied(segment: Segment) -> Segment:
+    legs = tuple((disk.as_copied(), place) for disk, place in segment.legs)
+    return replace(segment, legs=legs)
 
 
 def _map(group: _Group, name: str, depth: int) -> Iterator[Segment]:
@@ -197,7 +208,7 @@ def _map(group: _Group, name: str, depth: int) -> Iterator[Segment]:
         if kind == "striped":
             yield _striped(group, segment, start, length, name)
         elif kind in {"mirror", "raid1"} and len(segments) == 1:
-            yield from _map(group, _first_leg(segment, kind), depth + 1)
+            yield from map(_copied, _map(group, _first_leg(segment, kind), depth + 1))
         else:
             raise UnsupportedError(f"LVM: a {kind[:30]!r} segment is not mapped", field=name)
 

@@ -67,7 +67,7 @@ def _member(volume: View, raw: bytes, place: int) -> Member:
     name = raw[32:64].partition(b"\0")[0].decode("utf-8", "replace").rpartition(":")[2]
     disk, first = volume.whole()
     array = raw[16:32].hex()
-    view = part_of(disk, first + start * _SECTOR, size * _SECTOR, f"md/{name or array}")
+    view = part_of(disk.as_copied(), first + start * _SECTOR, size * _SECTOR, f"md/{name or array}")
     active = role < _SPARE and not features & (_RECOVERING | _RESHAPING)
     return Member(volume.name, array, name or array, level, events, active, view)
 

@@ -7,6 +7,7 @@ format below is.
 from __future__ import annotations
 
 import bisect
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,14 +18,25 @@ from kensho.storage import BlockCache
 
 
 class CachedDisk:
-    """A disk to be read from in small pieces. The reader stays the caller's."""
+    """A disk to be read from in small pieces. The reader stays the caller's.
 
-    __slots__ = ("_cache", "name", "size")
+    ``copied`` tells of one reached through a mirror or below a snapshot: its bytes count elsewhere,
+    too, so that a change here alone would tear the two apart.
+    """
+
+    __slots__ = ("_cache", "copied", "name", "size")
 
     def __init__(self, disk: DiskReader, name: str) -> None:
         self.name = name
         self.size = disk.virtual_size
+        self.copied = False
         self._cache = BlockCache(self.size, disk.read_into)
+
+    def as_copied(self) -> CachedDisk:
+        """Return the same disk, marked."""
+        marked = copy.copy(self)
+        marked.copied = True
+        return marked
 
     def read(self, offset: int, length: int) -> bytes:
         """Return exactly ``length`` bytes; TruncatedError when they are not on the disk."""
@@ -104,6 +116,11 @@ class View:
             yield disk, place, run
             offset += run
             length -= run
+
+    @property
+    def copied(self) -> bool:
+        """Tell whether some of it counts elsewhere, too: see `CachedDisk`."""
+        return any(disk.copied for segment in self._segments for disk, _ in segment.legs)
 
     def whole(self) -> tuple[CachedDisk, int]:
         """Return the disk that all of it lies on in one piece, and the first byte there."""

@@ -235,3 +235,13 @@ def test_a_cloud_init_drive_is_made_anew(tmp_path):
     config = documents(appliance)[1].data.decode()
     assert "ide0: local-lvm:vm-100-cloudinit,media=cdrom\n" in config
     assert f"sshkeys: {quote(keys)}\n" in config
+
+
+@pytest.mark.parametrize(("vlan", "tagged"), [(1, True), (4094, True), (4095, False), (0, False)])
+def test_tags_that_proxmox_takes(vlan, tagged):
+    appliance = disk_machine()
+    nics = (msgspec.structs.replace(appliance.machines[0].nics[0], vlan=vlan),)
+    _script, config = documents(with_machine(appliance, nics=nics))
+    (line,) = [x for x in config.data.decode().splitlines() if x.startswith("net0")]
+    assert (f",tag={vlan}" in line) is tagged
+    assert ("tag" in line) is tagged

@@ -131,3 +131,15 @@ def test_only_what_is_there_is_said(source: Path, tmp_path: Path) -> None:
     plan = go(source, "kvm", tmp_path / "1")
     assert "KF-454" not in codes(plan)
     assert only(source).extras
+
+
+def test_a_property_is_said_once(source: Path, tmp_path: Path) -> None:
+    # Proxmox VE: "duplicate key in comma-separated list property"; nothing was imported.
+    conf = CONF.replace("iothread=1", "iops=100,mbps=3.5,iops_rd=7,iothread=1")
+    source.write_text(conf)
+    go(source, "proxmox", tmp_path / "home")
+    options = _options((tmp_path / "home" / "web.conf").read_text())
+    for key in ("scsi0", "scsi1", "net0", "net1", "smbios1"):
+        names = [part.partition("=")[0] for part in options[key].split(",")]
+        assert len(names) == len(set(names)), options[key]
+    assert ",cache=writeback,iops=100,mbps=3.5,iops_rd=7,iothread=1," in options["scsi0"]

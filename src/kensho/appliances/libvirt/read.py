@@ -161,7 +161,7 @@ def _named(root: etree._Element, nics: tuple[Nic, ...]) -> tuple[Nic, ...]:
             named.append(nic)
             continue
         vlan = element.get("vlan") or ""
-        is_vlan = vlan.isascii() and vlan.isdigit() and len(vlan) <= 4
+        is_vlan = vlan.isascii() and vlan.isdigit() and len(vlan) <= 4 and int(vlan) <= 4095
         named.append(
             msgspec.structs.replace(
                 nic,

@@ -7,7 +7,7 @@ the device is taken: caches, limits, queues; never where something is.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from kensho.appliances.proxmox.conf import properties
 from kensho.model.machine import Machine
@@ -61,9 +61,14 @@ def with_options(options: Mapping[str, str], machine: Machine) -> dict[str, str]
     return {key: value for key, value in result.items() if value}
 
 
-def with_drive_parts(options: Iterable[str], key: str, machine: Machine) -> list[str]:
-    """Return a disk's options with those it had at the same place before."""
-    return [*options, *_parts(of_dialect(machine).get(key, ""), _OF_DRIVES, "file")]
+def with_drive_parts(options: list[str], key: str, machine: Machine) -> list[str]:
+    """Return a disk's options with those it had at the same place before.
+
+    What is said already has the word: Proxmox VE refuses a property that is there twice.
+    """
+    said = {option.partition("=")[0] for option in options}
+    had = _parts(of_dialect(machine).get(key, ""), _OF_DRIVES, "file")
+    return [*options, *(part for part in had if part.partition("=")[0] not in said)]
 
 
 def had_volume(machine: Machine, key: str) -> str:

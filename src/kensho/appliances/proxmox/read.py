@@ -189,7 +189,9 @@ def _nics(
             connected=words.get("link_down") != "1",
             boot_order=order.get(key),
             vendor_model=model,
-            vlan=int(tag) if re.fullmatch(r"[0-9]{1,4}", tag, re.ASCII) and int(tag) else None,
+            vlan=int(tag)
+            if re.fullmatch(r"[0-9]{1,4}", tag, re.ASCII) and 0 < int(tag) < 4095
+            else None,
         )
 
 

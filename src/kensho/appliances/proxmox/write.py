@@ -39,6 +39,7 @@ from kensho.platforms.proxmox import QM
 from kensho.platforms.words import controller_word, word_for
 
 _KEYS = {"virtio": 16, "scsi": 31, "sata": 6, "ide": 4}  #: drives there can be of each
+_VLANS = range(1, 4095)  #: VMware's 4095, all of them, is what an adapter without a tag has
 #: What the configuration file assumes.
 _VMID, STORAGE, _BRIDGE, _ISO_STORAGE = 100, "local-lvm", "vmbr0", "local"
 _MADE_BY_KENSHO = (
@@ -184,7 +185,7 @@ def _nic(nic: Nic, more: str) -> tuple[str, str, str]:
         r"[0-9a-fA-F][02468aceACE](:[0-9a-fA-F]{2}){5}", nic.mac
     ):
         model += f"={nic.mac.upper()}"
-    tail = more + (f",tag={nic.vlan}" if nic.vlan else "")
+    tail = more + (f",tag={nic.vlan}" if nic.vlan in _VLANS else "")
     if nic.target_network and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", nic.target_network):
         raise UnsupportedError(f"not the name of a bridge: {nic.target_network!r}", field=nic.id)
     return f"{model},bridge=", nic.target_network, tail + ("" if nic.connected else ",link_down=1")

@@ -157,3 +157,23 @@ def test_a_name_like_a_place_of_the_request_stays(tmp_path, cloud_machine, rende
     text = option(request, "--cli-input-json")
     assert json.loads(text)["Description"] == name
     assert text.count("@") == name.count("@")
+
+
+@pytest.mark.parametrize("render", [render_import, render_register])
+def test_descriptions_are_ascii_and_the_tag_has_the_name(tmp_path, cloud_machine, render):
+    # EC2: "Character sets beyond ASCII are not supported", after hours of import.
+    appliance, disks = cloud_machine("aws", "register-image")
+    name = "Caf\u00e9 \u2014 \u65e5\u672c"
+    calls = run_script(
+        render(with_machine(appliance, name=name), disks),
+        tmp_path,
+        ["a-bucket"],
+        tools=["aws"],
+        files=files_of(disks),
+        replies=REPLIES,
+    )
+    requests = [json.loads(option(c, "--cli-input-json")) for c in calls if "--cli-input-json" in c]
+    assert requests[-1]["Description"] == "Cafe ? ??"
+    assert all(json.dumps(r, ensure_ascii=False).isascii() for r in requests)
+    (tags,) = [call for call in calls if call[2] == "create-tags"]
+    assert json.loads(option(tags, "--tags"))[0]["Value"] == name

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from mapped_machines import HOSTILE, disk_machine, placed
+from mapped_machines import HOSTILE, disk_machine, placed, with_machine
 from stand_in import option, run_script
 
 from kensho.appliances.clouds.openstack import distro_of, render
@@ -98,3 +98,9 @@ def test_what_fails_stops_the_script(tmp_path, cloud_machine, step):
     with pytest.raises(AssertionError):
         run(tmp_path, appliance, disks, REPLIES | {step: "FAIL"})
     assert b"server" not in (tmp_path / "calls").read_bytes().split(b"\0")
+
+
+def test_a_name_has_nothing_that_does_not_print(tmp_path, cloud_machine):
+    appliance, disks = cloud_machine("openstack")
+    appliance = with_machine(appliance, name="\ufeffa\u2028b\u202ec\x85d \u00e9")
+    assert run(tmp_path, appliance, disks)[-1][-1] == "a b c d \u00e9"

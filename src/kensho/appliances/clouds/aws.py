@@ -8,6 +8,7 @@ Guide, "Device names for volumes". Disks are stream-optimized VMDK, the smallest
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Mapping
 
 from kensho.appliances.bash import quoted
@@ -107,7 +108,7 @@ def render_import(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tupl
         for disk in job.disks
     ]
     value = {
-        "Description": job.title,
+        "Description": _plain(job.title),
         "Architecture": "x86_64",
         "BootMode": _boot_mode(job),
         "RoleName": "vmimport",
@@ -164,6 +165,12 @@ def render_register(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tu
     return script(f"{job.stem}-aws.sh", text + _end(job)), *documents
 
 
+def _plain(text: str) -> str:
+    """Return a text in ASCII, all that EC2 takes in descriptions; the tag has it as it is."""
+    letters = (c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return "".join(c if c.isascii() else "?" for c in letters)[:250]
+
+
 def device_name(number: int) -> str:
     """Return the device name of data disk ``number``, from 0, as EC2 recommends them."""
     if number < 11:  # f … p
@@ -175,7 +182,7 @@ def _register(job: Job) -> dict[str, object]:
     names = [_ROOT, *map(device_name, range(len(job.disks) - 1))]
     value: dict[str, object] = {
         "Name": f"{job.stem} (kensho)"[:_MOST_NAME],
-        "Description": job.title,
+        "Description": _plain(job.title),
         "Architecture": "x86_64",
         "VirtualizationType": "hvm",
         "EnaSupport": True,

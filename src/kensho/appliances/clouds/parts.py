@@ -15,8 +15,6 @@ from kensho.model.appliance import Appliance
 from kensho.model.machine import Machine
 from kensho.platforms.base import Platform, Shape
 
-_PLAIN_CONTROLS = dict.fromkeys(range(32), " ") | {127: " "}
-
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -58,9 +56,12 @@ def job_of(appliance: Appliance, disks: Mapping[str, PlacedDisk], platform: str)
 
 
 def one_line(text: str, most: int = 250) -> str:
-    """Return a text without control characters, cut: clouds take no more in names and tags."""
+    """Return a text cut, with blanks for what does not print: clouds take no more in names and tags.
+
+    Nova refuses other separators and format characters, such as U+2028 and U+FEFF, in names.
+    """
     text = text.encode(errors="replace").decode()
-    return " ".join(text.translate(_PLAIN_CONTROLS).split())[:most]
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:most].rstrip()
 
 
 def shape_of(job: Job, platform: Platform) -> Shape:

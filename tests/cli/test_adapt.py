@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -133,3 +134,16 @@ def test_a_guest_none_of_whose_kernels_can_be_adapted(tmp_path: Path, kensho: Ke
     assert VERSION in err
     assert "nothing has to change" not in out
     assert not (tmp_path / "adapted.qcow2").exists()
+
+
+def test_a_kernel_without_an_initramfs_has_not_the_latest_ones(
+    tmp_path: Path, kensho: Kensho
+) -> None:
+    root = guest_tree(tmp_path / "tree", boot=False) / "root"
+    shutil.copytree(root / MODULES, root / MODULES.replace(VERSION, "4.0-old"))
+    (root / "boot/vmlinuz-4.0-old").write_bytes(b"kernel")
+    (root / "boot/initrd.img").symlink_to(f"initrd.img-{VERSION}")
+    path = ext(tmp_path / "guest.img", root, "-t", "ext4", size=32 * MIB)
+    code, out, err = kensho("adapt", path, "-o", tmp_path / "adapted.qcow2", "--json")
+    assert code == 0, err
+    assert [kernel["version"] for kernel in json.loads(out)["kernels"]] == [VERSION]

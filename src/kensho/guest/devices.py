@@ -104,6 +104,7 @@ NICS: dict[NicModel, Device] = {
     ),
     NicModel.E1000E: Device((Pci(0x8086, 0x10D3, _ETHERNET),), ("e1000e",)),
     NicModel.VMXNET3: Device((Pci(0x15AD, 0x07B0, _ETHERNET),), ("vmxnet3",)),
+    NicModel.ENA: Device((Pci(0x1D0F, 0xEC20, _ETHERNET),), ("ena",)),
     NicModel.PCNET: Device((Pci(0x1022, 0x2000, _ETHERNET),), ("pcnet32",)),
     # Revision 20h, which is QEMU's, is the C+ that has a driver of its own.
     NicModel.RTL8139: Device((Pci(0x10EC, 0x8139, _ETHERNET),), ("8139cp",)),

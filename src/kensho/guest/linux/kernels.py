@@ -77,14 +77,16 @@ def _images(files: GuestFiles) -> Iterator[tuple[str, str]]:
 
 
 def _initramfs(files: GuestFiles, path: str, name: str, version: str) -> str:
-    folder = path.rpartition("/")[0]
+    folder, _, file = path.rpartition("/")
     short = name.partition("-")[2]
-    for pattern in _INITRAMFS:
+    # A name without a version is that of a kernel without one; beside others it is a link to the latest.
+    alone = "-" not in file
+    for pattern in _INITRAMFS if alone else _INITRAMFS[:-1]:
         for word in dict.fromkeys((version, short, f"linux-{short}", name)):
             candidate = f"{folder}/{pattern.format(v=word)}"
             if files.exists(candidate):
                 return candidate
-    for other in ("initrd", "initramfs"):
+    for other in ("initrd", "initramfs") if alone else ():
         if files.exists(f"{folder}/{other}"):
             return f"{folder}/{other}"
     return ""

@@ -121,3 +121,13 @@ def test_another_archive_is_not_taken_for_one(tmp_path):
     subprocess.run(["tar", "-czf", "x.tar.gz", "disk.txt"], cwd=tmp_path, check=True)
     with pytest.raises(PackageError):
         open_package(tmp_path / "x.tar.gz")
+
+
+@pytest.mark.skipif(shutil.which("qemu-img") is None, reason="needs qemu-img")
+def test_what_the_guest_wrote_is_no_format(tmp_path):
+    command = ["qemu-img", "create", "-q", "-f", "qcow2", tmp_path / "disk.raw", "9M"]
+    subprocess.run(command, check=True)
+    content = (tmp_path / "disk.raw").read_bytes()
+    with tarfile.open(tmp_path / "image.tar.gz", "w:gz", format=tarfile.GNU_FORMAT) as archive:
+        archive.add(tmp_path / "disk.raw", "disk.raw")
+    assert bytes_of(tmp_path / "image.tar.gz") == content

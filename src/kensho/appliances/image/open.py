@@ -40,11 +40,20 @@ def open_single_disk(origin: Origin, _selection: Selection) -> Package:
     return open_disk_in(origin.beside(), origin, origin.name, "disk")
 
 
-def open_disk_in(store: Store, origin: Origin, name: str, kind: str) -> Package:
-    """Open the disk image ``name`` of a store, which belongs to the package then."""
+def open_disk_in(
+    store: Store,
+    origin: Origin,
+    name: str,
+    kind: str,
+    format: str | None = None,  # noqa: A002
+) -> Package:
+    """Open the disk image ``name`` of a store, which belongs to the package then.
+
+    ``format`` is what it is, where that is not to be guessed.
+    """
     try:
         source = store.open(name)
-        reader = open_disk(source, sibling=store.open)
+        reader = open_disk(source, sibling=store.open, format=format)
         try:
             firmware = firmware_of(reader)
             findings = (

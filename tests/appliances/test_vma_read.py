@@ -232,6 +232,18 @@ def test_a_temporary_folder_without_room_is_said(tmp_path, monkeypatch):
     package.close()
 
 
+def test_a_disk_of_one_pattern_is_no_bomb(tmp_path, monkeypatch):
+    """What kensho writes it reads, however small it packs: the header says how much there is."""
+    monkeypatch.setattr("kensho.appliances.packed.GIB", 1 << 20)
+    content = b"\xff" * (8 << 20)
+    for suffix in (".zst", ".gz"):
+        path = placed(tmp_path, PACKED[suffix](archive(content)), f"a.vma{suffix}")
+        assert path.stat().st_size < len(content) // 256
+        package = open_package(path)
+        assert read_all(package.open_image(package.appliance.images[0].id)) == content
+        package.close()
+
+
 def test_a_small_backup_needs_little_room(tmp_path, monkeypatch):
     path = placed(tmp_path, zstandard.compress(archive(CONTENT)), "a.vma.zst")
     usage = shutil._ntuple_diskusage(1 << 30, 0, 8 << 20)

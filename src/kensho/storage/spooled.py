@@ -69,8 +69,11 @@ class SpooledSource:
         return getattr(self._packed, "stamp", "")
 
     def bound(self, limit: int) -> None:
-        """Allow no more than ``limit`` bytes: what the beginning says that there are."""
-        self._limit = min(self._limit, limit)
+        """Allow ``limit`` bytes, what the beginning says that there are, however small they pack.
+
+        A disk of one pattern packs ten thousand times; free space is looked at on the way.
+        """
+        self._limit = limit
 
     def peek(self, length: int) -> bytes:
         """Return the first bytes, fewer when there are fewer; at most 4 MiB stay in memory."""

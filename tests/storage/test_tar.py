@@ -209,3 +209,14 @@ def test_maps_of_sparse_members_that_cannot_be(records, error):
         read_members(MemorySource(made.getvalue()), sparse=True)
     with pytest.raises(UnsupportedError):
         read_members(MemorySource(made.getvalue()))
+
+
+def test_a_contiguous_file_can_be_sparse_too():
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        info = tarfile.TarInfo("a")
+        info.size, info.type = 4, tarfile.CONTTYPE
+        info.pax_headers = {"GNU.sparse.map": "2,4", "GNU.sparse.size": "9"}
+        archive.addfile(info, io.BytesIO(b"1234"))
+    (member,) = read_members(MemorySource(made.getvalue()), sparse=True)
+    assert (member.size, member.pieces) == (9, ((2, 4),))

@@ -160,7 +160,7 @@ def _sparse_member(
     kind, position = header[156:157], data - BLOCK
     if kind == b"S":
         parts = map_of_header(source, header, size, position)
-    elif kind in {b"\0", b"0"} and (found := map_of_records(source, extra, data, size)):
+    elif kind in {b"\0", b"0", b"7"} and (found := map_of_records(source, extra, data, size)):
         parts = found
     else:
         return None

@@ -118,6 +118,16 @@ def test_a_kept_plan_runs_later(
     assert as_json("convert", kept, "-o", tmp_path / "out")["check"] == "ok"
 
 
+def test_a_plan_takes_the_place_of_no_other_file(kensho: Kensho, disk: Path) -> None:
+    content = disk.read_bytes()
+    code, _, err = kensho("plan", disk, "--to", "kvm", "-o", disk)
+    assert (code, "is no plan" in err) == (2, True)
+    assert disk.read_bytes() == content
+    kept = disk.with_suffix(".plan")
+    for _ in range(2):
+        assert kensho("plan", disk, "--to", "kvm", "-o", kept)[0] == 0
+
+
 def test_a_plan_of_a_source_that_changed_is_refused(
     kensho: Kensho, disk: Path, tmp_path: Path
 ) -> None:

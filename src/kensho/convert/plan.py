@@ -223,8 +223,18 @@ def check_runnable(plan: Plan) -> None:
 
 
 def write_plan(plan: Plan, path: Path) -> None:
-    """Write a plan as JSON."""
+    """Write a plan as JSON, in the place of an earlier one but of nothing else.
+
+    UsageError when there is another file, which may be the machine itself, LocatorError when the
+    place cannot be written to.
+    """
     try:
+        if path.is_file() and path.stat().st_size and not looks_like_plan(path):
+            raise UsageError(
+                "is there already and is no plan",
+                path=path,
+                hint="-o of plan is the file to keep it in; --into is the folder of the result",
+            )
         path.write_bytes(msgspec.json.format(msgspec.json.encode(plan), indent=2) + b"\n")
     except OSError as error:
         raise LocatorError(f"cannot be written: {error.strerror}", path=path) from None

@@ -82,13 +82,27 @@ def test_the_script_applies_and_uploads(tmp_path):
         tools=["kubectl", "virtctl"],
         files=["web01-disk1.qcow2", "web01-disk2.qcow2"],
     )
-    apply, *uploads = calls
+    apply, *rest = calls
+    uploads = [call for call in rest if call[0] == "virtctl"]
     assert apply[:2] == ["kubectl", "apply"]
     assert [u[1:5] for u in uploads] == [
         ["image-upload", "dv", "web01-disk1", "--no-create"],
         ["image-upload", "dv", "web01-disk2", "--no-create"],
     ]
     assert all(u[-1] == "--insecure" for u in uploads)
+
+
+def test_a_second_run_uploads_what_is_missing(tmp_path):
+    # virtctl refuses a volume that is filled: the script never came to the second disk.
+    calls = run_script(
+        documents(machine()),
+        tmp_path,
+        [],
+        tools=["kubectl", "virtctl"],
+        files=["web01-disk1.qcow2", "web01-disk2.qcow2"],
+        replies={"get web01-disk1": "Succeeded", "get web01-disk2": "UploadReady"},
+    )
+    assert [call[3] for call in calls if call[0] == "virtctl"] == ["web01-disk2"]
 
 
 def test_hostile_text_stays_text(tmp_path):

@@ -51,6 +51,22 @@ set -euo pipefail
 """
 
 
+_UPLOAD = """
+# Uploads a disk unless an earlier run did; virtctl takes none for a volume that has one.
+upload() {
+  local volume=$1 file=$2 phase
+  shift 2
+  phase=$(kubectl get datavolume "$volume" --output 'jsonpath={.status.phase}')
+  if [[ $phase == Succeeded ]]; then
+    echo "$volume is uploaded already"
+  else
+    virtctl image-upload dv "$volume" --no-create --image-path "$HERE/$file" "$@"
+  fi
+}
+
+"""
+
+
 def render(appliance: Appliance, disks: Mapping[str, PlacedDisk]) -> tuple[Document, ...]:
     """Return ``NAME.yaml`` and ``NAME-kubevirt.sh``.
 
@@ -239,9 +255,7 @@ def _script(name: str, stem: str, label: str, files: list[tuple[str, str]]) -> s
     text = _SCRIPT.format(script=name) + demand_tools(["kubectl", "virtctl"])
     text += demand_files([f"{stem}.yaml", *(file for _, file in files)])
     text += f'\nkubectl apply --filename "$HERE"/{quoted(f"{stem}.yaml")}\n'
+    text += _UPLOAD
     for volume, file in files:
-        text += (
-            f"virtctl image-upload dv {quoted(volume)} --no-create"
-            f' --image-path "$HERE"/{quoted(file)} "$@"\n'
-        )
+        text += f'upload {quoted(volume)} {quoted(file)} "$@"\n'
     return text + f'echo "the machine is ready: virtctl start {label}"\n'

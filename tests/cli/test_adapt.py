@@ -76,7 +76,7 @@ def test_a_guest_starts_elsewhere_on_an_overlay(disk: Path, tmp_path: Path, kens
     assert {edit["path"].rpartition("/")[2] for edit in told["edits"]} == {
         f"initrd.img-{VERSION}", "modules",
     }  # fmt: skip
-    assert "KF-641" in {finding["code"] for finding in told["findings"]}
+    assert "KF-841" in {finding["code"] for finding in told["findings"]}
     assert verdicts(overlay, kensho) == {"vmware": True, "kvm": True, "aws": True}
     assert hashlib.sha256(disk.read_bytes()).digest() == before
     # Without the overlay everything is as it was; a second time nothing is to be done.

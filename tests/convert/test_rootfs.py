@@ -174,7 +174,7 @@ def test_windows_is_no_linux(tmp_path: Path) -> None:
 def test_a_file_system_in_use_is_said(guest: tuple[Path, Path], tmp_path: Path) -> None:
     run("debugfs", "-w", "-R", "feature needs_recovery", guest[0])
     plan = plan_for(guest[0], tmp_path / "out")
-    assert any(f.code == "KF-601" and "unmounted" in f.message for f in plan.findings)
+    assert any(f.code == "KF-801" and "unmounted" in f.message for f in plan.findings)
 
 
 def test_damage_after_writing_is_seen(guest: tuple[Path, Path], tmp_path: Path) -> None:

@@ -214,11 +214,13 @@ def test_start_order_is_not_lost_in_silence() -> None:
 
 def test_every_code_is_documented() -> None:
     root = Path(__file__).parents[2]
-    documented = {
+    rows = [
         code
         for name in ("docs/findings.md", "docs/validation.md")
         for code in re.findall(r"^\| (KF-\d+) ", (root / name).read_text(), re.MULTILINE)
-    }
+    ]
+    documented = set(rows)
+    assert len(documented) == len(rows), "a code has one meaning"
     used = {
         code
         for path in (root / "src").rglob("*.py")

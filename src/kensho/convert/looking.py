@@ -28,7 +28,7 @@ def look_into(package: Package) -> Iterator[tuple[str, GuestReport]]:
                 except KenshoError as error:
                     problems.append(
                         Finding(
-                            "KF-602",
+                            "KF-802",
                             Severity.WARNING,
                             f"the disk is not looked into: {error.message}",
                             disk.id,

@@ -63,7 +63,7 @@ def look_for_root(package: Package, appliance: Appliance) -> Iterator[Finding]:
             for files in (system.files.root, *system.files.mounts.values()):
                 for odd in files.warnings:
                     yield warning(
-                        "KF-601",
+                        "KF-801",
                         f"{system.volume.id}: a file system {odd}",
                         name,
                         "shut the guest down properly, or start it once, then copy its disks again",

@@ -106,7 +106,7 @@ def _kernel(
         result = enlarge(system.files, kernel, found.modules, found.initramfs, initramfs, models)
     except KenshoError as error:
         finding = Finding(
-            "KF-640",
+            "KF-840",
             Severity.ERROR,
             f"kernel {found.version} cannot be adapted: {error}",
             root,
@@ -119,7 +119,7 @@ def _kernel(
     if result.missing:
         findings.append(
             Finding(
-                "KF-641",
+                "KF-841",
                 Severity.WARNING,
                 f"kernel {found.version} has no driver for "
                 + ", ".join(model.value for model in result.missing),
@@ -130,7 +130,7 @@ def _kernel(
     if not initramfs.maker:
         findings.append(
             Finding(
-                "KF-642",
+                "KF-842",
                 Severity.WARNING,
                 f"it is not known what makes the initramfs of kernel {found.version}",
                 root,

@@ -52,8 +52,8 @@ def test_windows_11(tmp_path: Path) -> None:
     assert "storahci" not in facts.boot_drivers
     assert "atapi" in facts.boot_drivers
     codes = {f.code for f in report.findings}
-    assert {"KF-609", "KF-611"} <= codes
-    assert "KF-606" not in codes
+    assert {"KF-809", "KF-811"} <= codes
+    assert "KF-806" not in codes
 
 
 def test_check(tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
@@ -92,7 +92,7 @@ def test_versions(
     path = windows(tmp_path, system=system.dump(), software=software.dump())
     report = inspect_disks([disk_of(path)])
     assert report.systems[0].guest.id == row
-    assert "KF-611" not in {f.code for f in report.findings}
+    assert "KF-811" not in {f.code for f in report.findings}
 
 
 def test_a_damaged_registry(tmp_path: Path) -> None:
@@ -101,4 +101,4 @@ def test_a_damaged_registry(tmp_path: Path) -> None:
     report = inspect_disks([disk_of(path)])
     assert report.systems[0].windows is not None
     assert report.systems[0].windows.problem
-    assert "KF-612" in {f.code for f in report.findings}
+    assert "KF-812" in {f.code for f in report.findings}

@@ -19,13 +19,13 @@ def notes_of(
     yield from _about_volumes(opened)
     if not facts:
         yield _finding(
-            "KF-603", Severity.WARNING, "no system was found on these disks", "",
+            "KF-803", Severity.WARNING, "no system was found on these disks", "",
             "its root may be on a file system that is not read, encrypted, or on another disk",
         )  # fmt: skip
     elif len(facts) > 1:
         names = ", ".join(f"{f.guest.description or f.guest.id} on {f.root}" for f in facts)
         yield _finding(
-            "KF-604", Severity.NOTE, f"several systems: {names}", "",
+            "KF-804", Severity.NOTE, f"several systems: {names}", "",
             "each one's kernels are looked at",
         )  # fmt: skip
     for system, told in zip(systems, facts, strict=True):
@@ -35,19 +35,19 @@ def notes_of(
 def _about_volumes(opened: Opened) -> Iterator[Finding]:
     for problem in opened.volumes.problems:
         yield _finding(
-            "KF-602", Severity.WARNING, problem, "", "the rest of the disks is read; repair a copy"
+            "KF-802", Severity.WARNING, problem, "", "the rest of the disks is read; repair a copy"
         )
     for volume in opened.volumes.volumes:
         reason = opened.problems.get(volume.id)
         if reason and volume.content.kind not in _FINE:
             yield _finding(
-                "KF-600", Severity.WARNING, f"its files are not read: {reason}", volume.id,
+                "KF-800", Severity.WARNING, f"its files are not read: {reason}", volume.id,
                 "what is on it is left as it is",
             )  # fmt: skip
         fs = opened.systems.get(volume.id)
         for warning in fs.warnings if fs else ():
             yield _finding(
-                "KF-601", Severity.WARNING, warning, volume.id,
+                "KF-801", Severity.WARNING, warning, volume.id,
                 "shut the guest down properly, or start it once, then copy its disks again",
             )  # fmt: skip
 
@@ -55,14 +55,14 @@ def _about_volumes(opened: Opened) -> Iterator[Finding]:
 def _about_system(system: System, told: SystemFacts) -> Iterator[Finding]:
     for line, why in system.missing:
         yield _finding(
-            "KF-610", Severity.WARNING, f"{line.place} ({line.device}) is not seen: {why}",
+            "KF-810", Severity.WARNING, f"{line.place} ({line.device}) is not seen: {why}",
             told.root, "what is below it is not looked at; give all disks of the machine",
         )  # fmt: skip
     moving = [line for line, _ in system.fstab if line.moves]
     if moving:
         names = ", ".join(f"{line.device} for {line.place}" for line in moving[:5])
         yield _finding(
-            "KF-605", Severity.WARNING,
+            "KF-805", Severity.WARNING,
             f"fstab names devices that are called otherwise on another controller: {names}",
             told.root, "use UUIDs: blkid shows them",
         )  # fmt: skip
@@ -70,26 +70,26 @@ def _about_system(system: System, told: SystemFacts) -> Iterator[Finding]:
         yield from _about_windows(told, told.windows)
     elif not told.kernels:
         yield _finding(
-            "KF-606", Severity.WARNING, "no kernel was found", told.root,
+            "KF-806", Severity.WARNING, "no kernel was found", told.root,
             "/boot may be on a volume that is not read, or the kernel is the host's",
         )  # fmt: skip
     for kernel in told.kernels:
         if kernel.problem:
             yield _finding(
-                "KF-607", Severity.WARNING,
+                "KF-807", Severity.WARNING,
                 f"the initramfs of {kernel.version} is not read: {kernel.problem}", told.root,
                 "nothing can be said of what that kernel starts from",
             )  # fmt: skip
     if told.tools:
         yield _finding(
-            "KF-608", Severity.NOTE, f"tools of hypervisors: {', '.join(told.tools)}", told.root,
+            "KF-808", Severity.NOTE, f"tools of hypervisors: {', '.join(told.tools)}", told.root,
             "those of the old platform can be removed after the move",
         )  # fmt: skip
     named = [n for n in told.networks if n.style in _BY_NAME and n.names]
     if named:
         words = ", ".join(f"{' '.join(n.names)} ({n.style})" for n in named)
         yield _finding(
-            "KF-609", Severity.NOTE, f"network settings are tied to adapters' names: {words}",
+            "KF-809", Severity.NOTE, f"network settings are tied to adapters' names: {words}",
             told.root, "names may change with the adapter; check them after the first start",
         )  # fmt: skip
 
@@ -97,17 +97,17 @@ def _about_system(system: System, told: SystemFacts) -> Iterator[Finding]:
 def _about_windows(told: SystemFacts, windows: WindowsFacts) -> Iterator[Finding]:
     if windows.problem:
         yield _finding(
-            "KF-612", Severity.WARNING, f"the registry is not read: {windows.problem}", told.root,
+            "KF-812", Severity.WARNING, f"the registry is not read: {windows.problem}", told.root,
             "start Windows once and shut it down, then copy its disks again",
         )  # fmt: skip
     if windows.hibernated:
         yield _finding(
-            "KF-611", Severity.WARNING, "Windows is hibernated, or was shut down by Fast Startup",
+            "KF-811", Severity.WARNING, "Windows is hibernated, or was shut down by Fast Startup",
             told.root, "shut it down fully: shutdown /s /t 0, after powercfg /h off",
         )  # fmt: skip
     if windows.static_addresses:
         yield _finding(
-            "KF-609", Severity.NOTE,
+            "KF-809", Severity.NOTE,
             f"{windows.static_addresses} adapter(s) have a static address", told.root,
             "Windows ties them to the adapter: a new one gets its address from DHCP",
         )  # fmt: skip

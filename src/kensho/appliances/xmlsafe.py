@@ -16,6 +16,7 @@ from lxml import etree
 from kensho.model.errors import CorruptError, LimitError
 from kensho.model.finding import Finding, Severity
 
+_LONGEST = 300  #: characters of a fault, which may quote a name of any length
 MAX_XML = 32 * 1024 * 1024  #: the largest real descriptors are below 1 MiB
 _DECLARED = re.compile(rb"""^\s*<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
 #: libxml2's words for prefixes never declared and for namespaces that are no URIs.
@@ -89,7 +90,9 @@ def _parse(
         return etree.fromstring(data, parser), []
     except (etree.XMLSyntaxError, ValueError, LookupError) as error:
         log = list(parser.error_log)  # the error's own log also holds earlier documents' faults
-        faults = [f"line {e.line}: {e.message}" for e in log if e.level_name != "WARNING"]
+        faults = [
+            f"line {e.line}: {e.message[:_LONGEST]}" for e in log if e.level_name != "WARNING"
+        ]
         if any("Excessive depth" in fault or "huge" in fault for fault in faults):
             raise LimitError(faults[0], path=path) from None
         if not log or not all(any(f in e.type_name for f in _NAMESPACE_FAULTS) for e in log):

@@ -18,6 +18,8 @@ MAX_DOCUMENT = 1024 * 1024
 _MAX_NODES = 100_000
 _MAX_DEPTH = 32
 _MAX_DOCUMENTS = 1000
+_MAX_COMPOSED = 2 * _MAX_NODES  #: keys among them, before aliases are followed
+_MAX_DIGITS = 64
 
 #: Makes a value of a scalar with a tag of one's own.
 Constructor = Callable[[str], object]
@@ -36,7 +38,7 @@ def load_all(
     loader = None
     found: list[object] = []
     try:
-        loader = _loader(data, tags or {})
+        loader = _loader(data, tags or {}, path)
         while loader.check_data():
             value = loader.get_data()
             bound(value, path)
@@ -46,7 +48,7 @@ def load_all(
                 raise LimitError(f"more than {_MAX_DOCUMENTS} documents", path=path)
     except yaml.YAMLError as error:
         raise CorruptError(f"not YAML: {_words(error)}", path=path) from None
-    except (RecursionError, ValueError, UnicodeDecodeError) as error:
+    except (RecursionError, ValueError, OverflowError) as error:
         raise CorruptError(f"not YAML: {type(error).__name__}", path=path) from None
     finally:
         if loader is not None:
@@ -72,8 +74,8 @@ def bound(value: object, path: object) -> None:
 def plain(text: str) -> object:
     """Return a text as YAML reads it: a number, a switch or a text."""
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
+        value = yaml.load(text, _Numbers)  # noqa: S506 - a safe loader
+    except (yaml.YAMLError, ValueError, RecursionError):
         return text
     return value if isinstance(value, str | int | float | bool) else text
 
@@ -83,9 +85,34 @@ def whole_characters(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def _loader(data: bytes, tags: Mapping[str, Constructor]) -> Any:
-    class Loader(yaml.SafeLoader):
+class _Numbers(yaml.SafeLoader):
+    """The safe loader, for which a number has at most 64 characters: YAML's base 60 has no end."""
+
+
+def _short(make: Callable[[Any, Any], object]) -> Callable[[Any, Any], object]:
+    def construct(loader: Any, node: Any) -> object:
+        if len(node.value) > _MAX_DIGITS:
+            raise _fault(f"a number of {len(node.value)} characters", node)
+        return make(loader, node)
+
+    return construct
+
+
+_Numbers.add_constructor("tag:yaml.org,2002:int", _short(yaml.SafeLoader.construct_yaml_int))
+_Numbers.add_constructor("tag:yaml.org,2002:float", _short(yaml.SafeLoader.construct_yaml_float))
+
+
+def _loader(data: bytes, tags: Mapping[str, Constructor], path: object) -> Any:
+    class Loader(_Numbers):
         """Of one stream: constructors are registered by class."""
+
+        composed = 0
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            self.composed += 1
+            if self.composed > _MAX_COMPOSED:
+                raise LimitError(f"more than {_MAX_COMPOSED} keys and values", path=path)
+            return super().compose_node(parent, index)
 
     def mapping(loader: Loader, node: yaml.MappingNode) -> dict[Any, Any]:
         own = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]

@@ -15,6 +15,7 @@ from lxml import etree
 from kensho.appliances.libvirt import words
 from kensho.appliances.libvirt.notes import Notes, text_of, value
 from kensho.appliances.libvirt.sources import Storage, image_of, medium_of
+from kensho.appliances.limits import check_drives
 from kensho.appliances.names import unique
 from kensho.model.appliance import DiskImage, File
 from kensho.model.finding import Severity
@@ -49,7 +50,9 @@ def read_drives(
 ) -> Drives:
     """Read the storage of a domain of type ``kind``; ``ranks`` is the boot order by element."""
     storage = Storage(notes, kind, _models(devices))
-    for element in devices.findall("disk"):
+    disks = devices.findall("disk")
+    check_drives(len(disks), notes.path)
+    for element in disks:
         _read_drive(storage, element, ranks.get(element))
     for bus, index in sorted(storage.models):
         # A controller without drives is kept where the model has it; IDE's come with the board.

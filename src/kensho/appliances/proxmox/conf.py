@@ -15,7 +15,7 @@ from urllib.parse import unquote_to_bytes
 from kensho.model.finding import Finding, Severity
 
 MAX_CONF = 1024 * 1024  #: Proxmox VE's own cluster file system takes no larger file
-_LINE = re.compile(r"([a-z][a-z_-]*[0-9]*):\s*(.*?)\s*", re.ASCII)
+_LINE = re.compile(r"([a-z][a-z_-]*[0-9]*):(.*)", re.ASCII)
 _SECTION = re.compile(r"\[([A-Za-z][A-Za-z0-9_:.-]*)\]\s*", re.ASCII)
 _DRIVE = re.compile(r"(?:ide|sata|scsi|virtio)[0-9]{1,2}", re.ASCII)
 _SURE = frozenset({"scsihw", "smbios1", "vmgenid", "ostype", "net0", "bootdisk", "boot", "bios"})
@@ -36,7 +36,7 @@ def looks_like_conf(head: bytes) -> bool:
     if b"\0" in head:
         return False
     keys = set()
-    for line in head.decode(errors="replace").splitlines():
+    for line in _lines(head):
         if not line.strip() or line.startswith("#"):
             continue
         if _SECTION.fullmatch(line):
@@ -61,7 +61,7 @@ def parse_conf(data: bytes, *, path: str) -> tuple[Conf, tuple[Finding, ...]]:
             conf.sections[section] = "\n".join(kept)
         kept.clear()
 
-    for number, line in enumerate(data.decode(errors="replace").splitlines(), 1):
+    for number, line in enumerate(_lines(data), 1):
         if opening := _SECTION.fullmatch(line):
             finish()
             section = opening[1]
@@ -71,11 +71,11 @@ def parse_conf(data: bytes, *, path: str) -> tuple[Conf, tuple[Finding, ...]]:
             conf.description.append(_decoded(line[1:]))
         elif match := _LINE.fullmatch(line):
             if match[1] == "description":
-                conf.description += _decoded(match[2]).split("\n")
+                conf.description += _decoded(match[2].strip()).split("\n")
             else:
                 if match[1] in conf.options:
                     findings.append(_fault(path, number, f"{match[1]} is there twice", "last"))
-                conf.options[match[1]] = match[2]
+                conf.options[match[1]] = match[2].strip()
         elif line.strip():
             findings.append(_fault(path, number, "no option", ""))
     finish()
@@ -92,6 +92,11 @@ def properties(text: str, first: str) -> dict[str, str]:
         elif part.strip():
             found.setdefault(first, part.strip())
     return found
+
+
+def _lines(data: bytes) -> list[str]:
+    """Return the lines; to Proxmox VE no other character than a line feed ends one."""
+    return [line.removesuffix("\r") for line in data.decode(errors="replace").split("\n")]
 
 
 def _fault(path: str, number: int, what: str, counts: str) -> Finding:

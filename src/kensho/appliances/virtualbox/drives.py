@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import msgspec
 from lxml import etree
 
-from kensho.appliances.ovf.elements import Notes, attribute, child, children, is_true
+from kensho.appliances.limits import check_drives
+from kensho.appliances.ovf.elements import Notes, attribute, child, children, is_true, local
 from kensho.appliances.virtualbox.media import Media, plain_uuid
 from kensho.model.finding import Severity
 from kensho.model.machine import (
@@ -29,6 +30,7 @@ from kensho.platforms.virtualbox import VBOX
 from kensho.platforms.words import meaning
 
 _MOST_PORTS = 256
+_ATTACHED = frozenset({"AttachedDevice", "HardDiskAttachment"})
 #: Where VirtualBox's firmware looks for a hard disk first.
 _BUS_RANK = (Bus.IDE, Bus.SATA, Bus.SCSI, Bus.NVME)
 
@@ -65,6 +67,9 @@ def read_drives(
     stored = child(hardware, "StorageControllers")
     if stored is None:
         stored = child(state, "StorageControllers")
+    places = (stored, child(state, "HardDiskAttachments"))
+    found = (e for place in places if place is not None for e in place.iter())
+    check_drives(sum(local(e) in _ATTACHED for e in found), notes.path)
     if stored is None:
         _read_old_disks(reading, state, hardware)
     for element in children(stored, "StorageController"):

@@ -25,13 +25,14 @@ def with_boot_order(machine: Machine, keys: Keys) -> Machine:
     if not words and keys.peek("bios.hddorder"):
         words = ["hdd"]
     order: list[str] = []
+    adapters = {nic.id for nic in machine.nics}
     for word in words:
         if word in _DISKS:
             order += disks or [d.id for d in machine.disks[:1]]
         elif word in _CDROMS:
             order += cdroms or [d.id for d in machine.cdroms[:1]]
-        else:
-            order += [n.id for n in machine.nics if n.id == word]
+        elif word in adapters:
+            order.append(word)
     ranks = {device: rank for rank, device in enumerate(dict.fromkeys(order), 1)}
     change = msgspec.structs.replace
     return change(
@@ -47,13 +48,14 @@ def with_boot_order(machine: Machine, keys: Keys) -> Machine:
 
 
 def _words(keys: Keys, key: str) -> list[str]:
-    """Return a list's words; the keys stay among the extras, which have all of their text."""
+    """Return a list's words, each once; the keys stay among the extras, which have all of their text."""
     text = keys.peek(key).lower().removeprefix("allow:")
-    return [word for part in text.split(",") if (word := part.strip())]
+    return list(dict.fromkeys(word for part in text.split(",") if (word := part.strip())))
 
 
 def _listed(keys: Keys, key: str, there: list[str]) -> list[str]:
-    return [word for word in _words(keys, key) if word in there]
+    known = set(there)
+    return [word for word in _words(keys, key) if word in known]
 
 
 def boot_entries(

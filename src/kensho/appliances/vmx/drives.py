@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from kensho.appliances.limits import check_drives
 from kensho.appliances.vmx.keys import Keys
 from kensho.model.appliance import DiskImage, File
 from kensho.model.finding import Severity
@@ -68,6 +69,8 @@ class _Reading:
 def read_drives(keys: Keys, locate: Callable[[str], tuple[str, bool]]) -> Drives:
     """Read the storage; ``locate`` maps a file name to (relative name, whether it is there)."""
     reading = _Reading(keys, locate)
+    places = [f"{bus}{number}" for bus in _BUSES for number in keys.numbers(bus)]
+    check_drives(sum(len(keys.units(place)) for place in places), keys.path)
     for bus in _BUSES:
         for number in keys.numbers(bus):
             _read_controller(reading, bus, number)

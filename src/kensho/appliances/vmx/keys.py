@@ -17,7 +17,7 @@ class Keys:
     def __init__(self, dictionary: Dictionary, path: str) -> None:
         self.findings: list[Finding] = []
         self._dictionary = dictionary
-        self._path = path
+        self.path = path
         self._taken: set[str] = set()
         self._units: dict[str, set[int]] = {}
         for key in dictionary.values:
@@ -28,7 +28,7 @@ class Keys:
         self, code: str, severity: Severity, message: str, *, subject: str = "", action: str = ""
     ) -> None:
         """Add a finding, by default about the file."""
-        self.findings.append(Finding(code, severity, message, subject or self._path, action))
+        self.findings.append(Finding(code, severity, message, subject or self.path, action))
 
     def peek(self, key: str) -> str:
         """Return a value, its key being left to somebody else."""

@@ -109,7 +109,7 @@ def _decode(data: bytes, path: str, findings: list[Finding]) -> tuple[str, str]:
     name = match[1].decode().lower() if match else "utf-8"
     try:
         encoding = codecs.lookup(_ENCODINGS.get(name, name)).name
-        if encoding.replace("_", "-") not in _NOT_TEXT:
+        if encoding.replace("_", "-") not in _NOT_TEXT and _is_ascii_below(encoding):
             return data.decode(encoding), encoding
     except (LookupError, UnicodeError):
         pass
@@ -128,6 +128,11 @@ def _decode(data: bytes, path: str, findings: list[Finding]) -> tuple[str, str]:
             )
         )
     return text, encoding
+
+
+def _is_ascii_below(encoding: str) -> bool:
+    """Tell whether ASCII is itself in it: the file's own keys, which said so, are."""
+    return b".encoding".decode(encoding) == ".encoding"
 
 
 def _unescape(value: str, encoding: str) -> str:

@@ -34,6 +34,7 @@ _DEFAULT_MEMORY = 32 * MIB  #: what VMware takes where memsize is missing
 _MOST_CPUS = 4096
 _MOST_MEMORY_MIB = 1 << 31
 _MHZ = 1_000_000
+_DIGITS = 4  #: of the version of the virtual hardware
 _MOST_SHARE = 1 << 40
 _NAME_ESCAPE = re.compile(r"%(25|2f|5c)", re.IGNORECASE)
 _HEX = re.compile(r"[0-9a-f]{32}")
@@ -190,7 +191,8 @@ def _uuid(keys: Keys) -> str | None:
 
 def _hardware_version(keys: Keys) -> tuple[str, ...]:
     version = keys.take("virtualhw.version")
-    return (f"vmx-{int(version):02d}",) if version.isascii() and version.isdigit() else ()
+    is_number = version.isascii() and version.isdigit() and len(version) <= _DIGITS
+    return (f"vmx-{int(version):02d}",) if is_number else ()
 
 
 def _extras(keys: Keys) -> tuple[Extra, ...]:

@@ -32,16 +32,13 @@ class DiskSpec(msgspec.Struct, frozen=True):
 def parse_disk(text: str) -> DiskSpec:
     """Return what a disk's text says; what it does not say is empty."""
     said = {"format": "", "vdev": "", "access": "", "devtype": "", "target": ""}
-    rest, place = text.strip(), 0
+    words, place = text.strip().split(","), 0
     first = True
-    while rest or first:
-        key, mark, _ = rest.partition("=")
-        if mark and key.strip().lower() == "target":
-            said["target"] = rest.partition("=")[2].strip()
-            break
-        word, _, rest = rest.partition(",")
-        word, rest = word.strip(), rest.lstrip()
+    for number, word in enumerate(map(str.strip, words)):
         key, mark, value = word.partition("=")
+        if mark and key.strip().lower() == "target":
+            said["target"] = ",".join(words[number:]).partition("=")[2].strip()
+            break
         if mark and key.strip().lower() in _KEYS:
             said[key.strip().lower()] = value.strip()
         elif first:

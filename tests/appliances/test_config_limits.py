@@ -12,6 +12,7 @@ from kensho.appliances.proxmox.conf import looks_like_conf, parse_conf
 from kensho.appliances.vmx.parse import read_dictionary
 from kensho.appliances.xen.disks import parse_disk
 from kensho.appliances.yamlsafe import load_all, plain
+from kensho.convert.plan import Request, make_plan
 from kensho.model.errors import CorruptError, LimitError
 
 VMX = 'config.version = "8"\nmemsize = "64"\n'
@@ -105,3 +106,11 @@ def test_a_fault_in_a_name_of_any_length(tmp_path: Path) -> None:
         opened(tmp_path, "a.xml", f"<domain type='kvm'><{'a' * 5000}></domain>")
     assert "line 1" in str(caught.value)
     assert len(str(caught.value)) < 1000
+
+
+def test_a_file_name_of_any_length(tmp_path: Path) -> None:
+    text = VMX + f'scsi0:0.present = "TRUE"\nscsi0:0.fileName = "{"a" * 5000}.vmdk"\n'
+    path = tmp_path / "a.vmx"
+    path.write_text(text)
+    plan = make_plan(Request(source=str(path), target="kvm"))
+    assert "KF-201" in {f.code for f in plan.findings}

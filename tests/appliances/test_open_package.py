@@ -458,3 +458,34 @@ def test_what_is_packed_and_damaged_is_said_to_be(tmp_path: Path) -> None:
     (tmp_path / "a.ova.gz").write_bytes(data)
     with pytest.raises(CorruptError, match="gzip data are damaged"):
         open_package(tmp_path / "a.ova.gz")
+
+
+MANIFEST = (
+    "apiVersion: kubevirt.io/v1\nkind: VirtualMachine\nmetadata: {name: a}\nspec:\n  template:\n"
+    "    spec: {domain: {devices: {}, memory: {guest: 1Gi}}}\n"
+)
+
+
+def test_a_manifest_with_a_dictionary_inside(tmp_path: Path) -> None:
+    inside = '  note: |\n    displayName = "a"\n    guestOS = "b"\n'
+    (tmp_path / "a.yaml").write_text(MANIFEST + inside)
+    assert open_package(tmp_path / "a.yaml").kind == "kubevirt"
+
+
+def test_a_vmx_with_a_manifest_inside(tmp_path: Path) -> None:
+    note = b'annotation = "' + MANIFEST.replace("\n", "|0A").encode() + b'"\n'
+    (tmp_path / "a.vmx").write_bytes(VMX + note)
+    assert open_package(tmp_path / "a.vmx").kind == "vmx"
+
+
+@pytest.mark.parametrize("name", ["a.cfg", "a.conf", "a.yaml", "a.json"])
+def test_a_text_with_a_zero_is_no_disk(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b'memory = 512\nvcpus = 1\nname = "a\0"\n' + bytes(512))
+    with pytest.raises(UnsupportedError, match="describes no machine"):
+        open_package(tmp_path / name)
+
+
+def test_a_manifest_of_ovf_is_told_apart_from_damage(tmp_path: Path) -> None:
+    (tmp_path / "a.mf").write_bytes(b"SHA256(a.ovf)= 00\n")
+    with pytest.raises(UnsupportedError, match="lies beside a descriptor"):
+        open_package(tmp_path / "a.mf")

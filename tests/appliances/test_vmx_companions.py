@@ -214,7 +214,8 @@ def test_disks_that_are_not_in_their_files(kind: str, extent: str, more: str, wo
 def test_raw_disks_passed_through_drives_and_shared_disks(tmp_path: Path) -> None:
     package = opened(
         tmp_path,
-        BASE + 'scsi0:0.fileName = "a.vmdk"\nscsi0:0.deviceType = "rawDisk"\n'
+        BASE + 'scsi0:0.present = "TRUE"\nscsi0:2.present = "TRUE"\n'
+        'scsi0:0.fileName = "a.vmdk"\nscsi0:0.deviceType = "rawDisk"\n'
         'scsi0:1.fileName = "/vmfs/devices/cdrom/mpx.vmhba32:C0:T0:L0"\n'
         'scsi0:1.present = "TRUE"\nscsi0:1.deviceType = "scsi-passthru"\n'
         'scsi0:2.fileName = "b.vmdk"\nscsi0:2.sharing = "multi-writer"\n'

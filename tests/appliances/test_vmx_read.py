@@ -180,7 +180,10 @@ def test_absolute_disk_names_are_looked_up_beside(tmp_path: Path, name: str) -> 
 
 
 def test_absolute_disk_name_that_is_nowhere(tmp_path: Path) -> None:
-    text = BASE + 'memsize = "64"\nide0:0.fileName = "/vmfs/volumes/x/a.vmdk"\n'
+    text = (
+        BASE
+        + 'memsize = "64"\nide0:0.present = "TRUE"\nide0:0.fileName = "/vmfs/volumes/x/a.vmdk"\n'
+    )
     package = opened(tmp_path, text)
     assert codes(package.findings) == {"KF-143", "KF-201"}
     with pytest.raises(PackageError):
@@ -256,3 +259,10 @@ def test_any_bytes_are_a_dictionary(data: bytes) -> None:
     dictionary, _ = read_dictionary(data, path="a.vmx")
     for value in dictionary.values.values():
         value.encode()
+
+
+def test_a_drive_that_is_not_said_to_be_present(tmp_path: Path) -> None:
+    (tmp_path / "a.vmx").write_text(BASE + 'scsi0:0.fileName = "a.vmdk"\n')
+    package = open_package(tmp_path / "a.vmx")
+    assert [d.id for d in package.appliance.machines[0].disks] == ["scsi0:0"]
+    assert "KF-151" in codes(package.findings)

@@ -113,6 +113,13 @@ SOURCES: tuple[Source, ...] = (
         one_state=True,
     ),
     Source("note", "note of kensho's", is_note, "kensho.appliances.note:open_note", one_state=True),
+    Source(
+        "kubevirt",
+        "KubeVirt manifest",
+        is_kubevirt,
+        "kensho.appliances.kubevirt.open:open_manifest",
+        one_state=True,
+    ),
     Source("vmx", "VMware configuration file", is_vmx, "kensho.appliances.vmx.open:open_vmx"),
     Source("pve", "Proxmox VE configuration", is_pve, "kensho.appliances.proxmox.open:open_conf"),
     Source(
@@ -120,13 +127,6 @@ SOURCES: tuple[Source, ...] = (
         "Xen configuration file",
         is_xen,
         "kensho.appliances.xen.read:open_xen",
-        one_state=True,
-    ),
-    Source(
-        "kubevirt",
-        "KubeVirt manifest",
-        is_kubevirt,
-        "kensho.appliances.kubevirt.open:open_manifest",
         one_state=True,
     ),
     Source(
@@ -140,9 +140,12 @@ SOURCES: tuple[Source, ...] = (
 
 #: A file named like this that has no mark of any kind is damaged, not a raw disk image.
 _MACHINE_SUFFIXES = frozenset(
-    {".ova", ".ovf", ".vmx", ".vbox", ".xva", ".vma", ".vmcx", ".vmrs", ".mf", ".cert", ".xml"}
-    | {".box"}
+    {".ova", ".ovf", ".vmx", ".vbox", ".xva", ".vma", ".vmcx", ".vmrs", ".xml", ".box"}
 )
+#: Nor is a file with a zero in it that has the name of a text.
+_TEXT_SUFFIXES = frozenset({".cfg", ".conf", ".json", ".yaml", ".yml"})
+#: What lies beside an OVF descriptor and is none.
+_BESIDE = frozenset({".mf", ".cert"})
 
 REFUSED: tuple[Refused, ...] = (
     Refused(
@@ -221,20 +224,29 @@ def _recognise(source: ByteSource) -> Source:
     for refused in REFUSED:
         if head.startswith(refused.magic):
             raise UnsupportedError(f"is {refused.title}", path=source.name, hint=refused.hint)
-    damaged = _suffix(source.name) in _MACHINE_SUFFIXES
+    suffix = _suffix(source.name)
+    no_disk = suffix in _MACHINE_SUFFIXES | _TEXT_SUFFIXES | _BESIDE
     for kind in SOURCES:
         if kind.matches(source) and not (
-            damaged and kind.name == "disk" and not is_surely_disk(source)
+            no_disk and kind.name == "disk" and not is_surely_disk(source)
         ):
             return kind
-    if damaged:
+    if suffix in _BESIDE:
+        raise UnsupportedError(
+            f"is named {suffix}, as what lies beside a descriptor",
+            path=source.name,
+            hint="name the .ovf beside it; `kensho verify` checks its manifest and certificate",
+        )
+    if suffix in _MACHINE_SUFFIXES:
         raise CorruptError(
-            f"is named {_suffix(source.name)} and holds nothing of that kind",
+            f"is named {suffix} and holds nothing of that kind",
             path=source.name,
             hint="the file is damaged or encrypted; fetch it again",
         )
     raise UnsupportedError(
-        "is a text file of no kind known here",
+        "is a text file of no kind known here"
+        if suffix not in _TEXT_SUFFIXES
+        else f"is named {suffix} and describes no machine in a way known here",
         path=source.name,
         hint="kensho reads OVA, OVF, VMX, .vbox, XVA, VMA, Vagrant boxes, configurations of Hyper-V,"
         " libvirt, Xen, Proxmox VE and KubeVirt, and disk images",

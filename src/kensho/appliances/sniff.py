@@ -30,8 +30,12 @@ _XEN_KEYS = frozenset(
 _SAVED = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"kind"\s*:\s*"local"')
 _ASSIGNED = re.compile(rb"""^[ \t]*([a-z_]+)[ \t]*=[ \t]*["'\[0-9]""", re.MULTILINE)
 #: A Kubernetes object of KubeVirt's, in YAML or JSON.
-_KUBEVIRT = re.compile(rb"""["']?apiVersion["']?[ \t]*:[ \t]*["']?kubevirt\.io/""")
-_VIRTUAL_MACHINE = re.compile(rb"""["']?kind["']?[ \t]*:[ \t]*["']?VirtualMachine""")
+_KUBEVIRT = re.compile(
+    rb"""^[ \t-]*(?:\{.*)?["']?apiVersion["']?[ \t]*:[ \t]*["']?kubevirt\.io/""", re.MULTILINE
+)
+_VIRTUAL_MACHINE = re.compile(
+    rb"""^[ \t-]*(?:\{.*)?["']?kind["']?[ \t]*:[ \t]*["']?VirtualMachine""", re.MULTILINE
+)
 #: What an archive of images has: an OCI layout's mark, or the list of ``docker save``.
 _OF_IMAGES = frozenset({"oci-layout", "manifest.json"})
 _MOST_MEMBERS = 1000

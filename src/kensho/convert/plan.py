@@ -490,9 +490,16 @@ def _identities(
         folder = main if main.is_dir() else main.parent
         for image in appliance.images:
             file = appliance.file(image.file)
-            if file is not None and (folder / file.href).is_file():
+            if file is not None and _is_file(folder / file.href):
                 paths.append(folder / file.href)
     return tuple(identify(path) for path in dict.fromkeys(paths) if path.is_file())
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file system has
+        return False
 
 
 def _unique(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:

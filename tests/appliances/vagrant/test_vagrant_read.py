@@ -56,6 +56,7 @@ VMX = b"""config.version = "8"
 virtualHW.version = "19"
 displayName = "Desktop"
 memsize = "768"
+scsi0:0.present = "TRUE"
 scsi0:0.fileName = "d.vmdk"
 """
 

@@ -106,6 +106,14 @@ def _read_drive(reading: _Reading, controller: str, unit: int) -> Drive | None:
     drive = f"{controller}:{unit}"
     if not keys.take_true(f"{drive}.present", default=bool(keys.take(f"{drive}.filename"))):
         return None
+    if not keys.peek(f"{drive}.present").strip():
+        keys.note(
+            "KF-151",
+            Severity.WARNING,
+            f"{drive} has a file and is not said to be present: VMware leaves it out",
+            subject=drive,
+            action="read all the same; delete its lines if it should not be there",
+        )
     kind = keys.take(f"{drive}.devicetype").lower()
     name = keys.take(f"{drive}.filename").strip()
     mode = keys.take(f"{drive}.mode").lower()

@@ -143,3 +143,22 @@ def test_a_property_is_said_once(source: Path, tmp_path: Path) -> None:
         names = [part.partition("=")[0] for part in options[key].split(",")]
         assert len(names) == len(set(names)), options[key]
     assert ",cache=writeback,iops=100,mbps=3.5,iops_rd=7,iothread=1," in options["scsi0"]
+
+
+def test_an_option_is_said_once_and_as_it_is_now(source: Path, tmp_path: Path) -> None:
+    # Proxmox VE refuses a property string with a key twice.
+    text = source.read_text().replace(
+        "cache=writeback", "cache=writeback,iops=100,mbps=2,mbps_rd=1"
+    )
+    source.write_text(text)
+    go(source, "proxmox", tmp_path / "1")
+    conf = tmp_path / "1" / "web.conf"
+    first = conf.read_text()
+    conf.write_text(first.replace("cache=writeback", "cache=none"))
+    go(conf, "proxmox", tmp_path / "2")
+    second = (tmp_path / "2" / "web.conf").read_text()
+    for written, cache in ((first, "writeback"), (second, "none")):
+        options = _options(written)["scsi0"].split(",")
+        names = [option.partition("=")[0] for option in options[1:]]
+        assert len(set(names)) == len(names), options
+        assert {f"cache={cache}", "iops=100", "mbps=2", "mbps_rd=1", "iothread=1"} <= set(options)

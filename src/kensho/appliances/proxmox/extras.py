@@ -17,9 +17,10 @@ _KEY = re.compile(r"[a-z][a-z_-]*[0-9]*", re.ASCII)
 _VALUE = re.compile(r"[\x20-\x7e]{1,4096}")
 _PART = re.compile(r"[\x20-\x2b\x2d-\x7e]{1,512}")  #: no comma: it would begin another part
 _DEVICE = re.compile(r"(?:ide|sata|scsi|virtio|net|serial|efidisk|tpmstate|unused)[0-9]+", re.ASCII)
+#: Nothing that the model has: where it is gone from there, somebody took it away.
 _OF_DRIVES = re.compile(
-    r"aio|backup|cache|detect_zeroes|iothread|queues|replicate|rerror|werror|serial|wwn|vendor"
-    r"|product|(?:iops|mbps|bps)(?:_rd|_wr)?(?:_max)?(?:_length)?",
+    r"aio|backup|detect_zeroes|iothread|queues|replicate|rerror|werror|serial|wwn|vendor"
+    r"|product|(?!iops$|mbps$)(?:iops|mbps|bps)(?:_rd|_wr)?(?:_max)?(?:_length)?",
     re.ASCII,
 )
 _OF_NICS = re.compile(r"firewall|mtu|queues|rate|trunks", re.ASCII)

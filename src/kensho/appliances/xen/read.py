@@ -18,6 +18,9 @@ from kensho.model.errors import LimitError
 from kensho.model.finding import Finding, Severity
 from kensho.model.machine import Extra
 from kensho.model.selection import Selection
+from kensho.platforms.kvm import LIBVIRT
+from kensho.platforms.words import meaning, word_for
+from kensho.platforms.xen import XL
 
 _MOST_CONFIG = 1 << 20
 _VIF_KEYS = frozenset({"mac", "bridge", "model", "type", "vifname"})
@@ -234,8 +237,10 @@ def _display(devices: etree._Element, config: _Config, *, is_hvm: bool) -> None:
             model.set("vram", str(int(memory) * 1024))
     if sound := config.text("soundhw").split(",")[0].strip():
         _set(etree.SubElement(devices, "sound"), "model", "hda" if sound == "all" else sound)
-    if config.flag("usb") or config.texts("usbdevice"):
-        etree.SubElement(devices, "controller", type="usb", model="piix3-uhci")
+    version = meaning(XL.usb, config.text("usbversion").strip())
+    if version is not None or config.flag("usb") or config.texts("usbdevice"):
+        word = word_for(LIBVIRT.usb, version or "uhci") or "piix3-uhci"
+        etree.SubElement(devices, "controller", type="usb", model=word)
 
 
 def _add(parent: etree._Element, tag: str, text: str, **attributes: str) -> None:

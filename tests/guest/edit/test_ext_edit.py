@@ -280,3 +280,22 @@ def test_what_a_snapshot_is_of_is_not_changed(tmp_path: Path, snapshot: bool) ->
             edit_ext(volume.view, (FileEdit("/x", b"x", "new"),), tmp_path)
     else:
         assert edit_ext(volume.view, (FileEdit("/x", b"x", "new"),), tmp_path).runs
+
+
+@pytest.mark.parametrize("path", ["/dir/new", "/dir/deep/more/new"])
+def test_nothing_is_written_where_names_are_encrypted(
+    tmp_path: Path, tree: Path, path: str
+) -> None:
+    source = disk_with(tmp_path / "disk.img", tree, "-t", "ext4", "-O", "encrypt")
+    inner = partition(source.read_bytes(), tmp_path / "inner.ext")
+    run("debugfs", "-w", "-R", "sif /dir flags 0x80800", inner)
+    put(source, MIB, inner)
+    with pytest.raises(UnsupportedError, match="encrypted"):
+        patched(source, (FileEdit(path, b"x", "new"),), tmp_path / "work")
+
+
+def test_a_link_that_leads_nowhere_is_not_replaced(tmp_path: Path, tree: Path) -> None:
+    (tree / "dangling").symlink_to("not/there")
+    source = disk_with(tmp_path / "disk.img", tree)
+    with pytest.raises(UnsupportedError, match="nowhere"):
+        patched(source, (FileEdit("/dangling", b"x", "new"),), tmp_path / "work")

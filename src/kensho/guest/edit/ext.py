@@ -22,7 +22,13 @@ from kensho.guest.files.ext.reader import Ext, open_ext
 from kensho.guest.files.ext.superblock import SIZE, SUPERBLOCK, crc32c, read_superblock
 from kensho.guest.files.tree import GuestFiles
 from kensho.guest.volumes.view import Readable, View
-from kensho.model.errors import CorruptError, NoSpaceError, ToolMissingError, UnsupportedError
+from kensho.model.errors import (
+    CorruptError,
+    NoSpaceError,
+    NotFoundError,
+    ToolMissingError,
+    UnsupportedError,
+)
 
 _PATH = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
 _SECONDS = 600
@@ -85,7 +91,7 @@ def edit_ext(view: View, edits: Sequence[FileEdit], folder: Path) -> Patch:
             hint="start the guest once and shut it down properly, then copy its disk again",
         )  # fmt: skip
     tree = GuestFiles(files)
-    old = frozenset(tree.stat(edit.path).node for edit in edits if tree.exists(edit.path))
+    old = frozenset(tree.stat(edit.path).node for edit in edits if _there(tree, edit.path))
     blocks = metadata_blocks(files.view, sb, old)
     write_image(view, sb, blocks, image)
     now = str(int.from_bytes(view.read(SUPERBLOCK + _WRITTEN_AT, 4), "little"))
@@ -131,12 +137,12 @@ def _with_old_times(view: View, image: Path) -> None:
 def _script(tree: GuestFiles, edits: Iterable[FileEdit], folder: Path) -> Iterable[str]:
     made: set[str] = set()
     for number, edit in enumerate(edits):
-        path = tree.real(edit.path) if tree.exists(edit.path) else edit.path
+        path = tree.real(edit.path) if _there(tree, edit.path) else edit.path
         above, _, name = path.rpartition("/")
         for word in (above, name):
             if word and not _PLAIN.fullmatch(word):
                 raise UnsupportedError("a name that debugfs cannot be told", path=edit.path)
-        old = tree.stat(path) if tree.exists(path) else None
+        old = tree.stat(path) if _there(tree, path) else None
         if old is None and edit.content is None:
             continue
         yield from _folders(tree, above, made)
@@ -163,6 +169,19 @@ def _script(tree: GuestFiles, edits: Iterable[FileEdit], folder: Path) -> Iterab
             yield f'ea_set -f "{kept}" "{path}" {key}'
 
 
+def _there(tree: GuestFiles, path: str) -> bool:
+    """Tell whether there is such a file. What cannot be looked into is no place to write to."""
+    try:
+        tree.stat(path)
+    except NotFoundError:
+        try:
+            tree.stat(path, follow=False)
+        except NotFoundError:
+            return False
+        raise UnsupportedError("is a link that leads nowhere", path=path) from None
+    return True
+
+
 def _attributes(tree: GuestFiles, path: str) -> dict[str, bytes]:
     found = dict(sorted(tree.xattrs(path).items()))
     for key in found:
@@ -177,7 +196,7 @@ def _folders(tree: GuestFiles, path: str, made: set[str]) -> Iterable[str]:
     parts = [part for part in path.split("/") if part]
     for count in range(len(parts)):
         folder = "/" + "/".join(parts[: count + 1])
-        if folder not in made and not tree.exists(folder):
+        if folder not in made and not _there(tree, folder):
             made.add(folder)
             yield f'cd "{folder.rpartition("/")[0] or "/"}"'
             yield f'mkdir "{parts[count]}"'

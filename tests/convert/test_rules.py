@@ -290,3 +290,28 @@ def test_the_most_memory_there_may_be_is_said_or_told() -> None:
     source = one(memory=Memory(GIB, minimum=GIB // 2, limit=2 * GIB))
     assert "KF-347" in findings(source, "xen")
     assert "KF-347" not in findings(source, "hyperv")
+
+
+@pytest.mark.parametrize(
+    ("target", "most"),
+    [
+        ("proxmox", 8192),
+        ("kubevirt", 65536),
+        ("aws", 250),
+        ("azure", 250),
+        ("gcp", 250),
+        ("openstack", 250),
+    ],
+)
+def test_notes_longer_than_the_target_takes_are_cut_and_said(target: str, most: int) -> None:
+    # Proxmox VE refuses such a description, and clouds got the beginning without a word.
+    platform = find_platform(target)
+    for text, whole in (("n" * most, True), ("\u00e9" * most, False)):
+        source = one(annotation=text)
+        m = source.machines[0]
+        policy = choose_policy(m, platform, Devices.AUTO)
+        written = map_machine(m, platform, platform.forms[0], policy).annotation
+        assert (written == text) is whole
+        assert text.startswith(written)
+        assert len(written.encode()) == most
+        assert ("KF-371" in findings(source, target)) is not whole

@@ -99,12 +99,22 @@ def map_machine(machine: Machine, platform: Platform, form: Form, policy: Device
         sound=machine.sound if carries.sound else None,
         products=machine.products if carries.products else (),
         eulas=machine.eulas if carries.eulas else (),
-        annotation=machine.annotation if carries.annotation else "",
+        annotation=_notes(machine.annotation, carries),
         uuid=machine.uuid if carries.uuid and is_uuid(machine.uuid) else None,
         others=(),
         extras=written_back(machine.extras, carries),
         hardware_versions=(platform.version,) if platform.version else (),
     )
+
+
+def _notes(text: str, carries: Carries) -> str:
+    """Return as much of the notes as the target takes."""
+    if not carries.annotation or not carries.most_annotation:
+        return text if carries.annotation else ""
+    data = text.encode(errors="replace")
+    if len(data) <= carries.most_annotation:
+        return text
+    return data[: carries.most_annotation].decode(errors="ignore")
 
 
 def written_back(extras: tuple[Extra, ...], carries: Carries) -> tuple[Extra, ...]:

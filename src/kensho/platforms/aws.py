@@ -56,7 +56,13 @@ SHAPES = tuple(
     )
 )
 
-CARRIES = Carries(cdrom=False, cores_per_socket=False, disconnected_nics=False, annotation=True)
+CARRIES = Carries(
+    cdrom=False,
+    cores_per_socket=False,
+    disconnected_nics=False,
+    annotation=True,
+    most_annotation=250,
+)
 _DISK = DiskFormat("vmdk", "streamOptimized", "vmdk")
 _POLICY = DevicePolicy(
     drives=same_choice(DriveChoice(disk=C.NVME, cdrom=C.NVME)),

@@ -49,6 +49,7 @@ class Carries(msgspec.Struct, frozen=True, kw_only=True):
     guestinfo: bool = False  #: the configuration has values that VMware's tools hand to the guest
     eulas: bool = False
     annotation: bool = False
+    most_annotation: int = 0  #: bytes of notes in UTF-8; 0: as many as there are
     uuid: bool = False
     mac: bool = False
     vlan: bool = False

@@ -73,6 +73,7 @@ PLATFORM = Platform(
                 cores_per_socket=False,
                 disconnected_nics=False,
                 annotation=True,
+                most_annotation=250,
                 secure_boot=True,
                 tpm=True,
             ),

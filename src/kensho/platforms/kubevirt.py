@@ -48,6 +48,7 @@ CARRIES = Carries(
     serial_ports=1,
     sound=True,
     annotation=True,
+    most_annotation=64 * 1024,  # all annotations 256 KiB, and kubectl keeps the manifest in one
     uuid=True,
     mac=True,
     network_names=False,

@@ -54,6 +54,7 @@ PLATFORM = Platform(
                 cdrom=False,
                 disconnected_nics=False,
                 annotation=True,
+                most_annotation=250,
                 mac=True,
                 secure_boot=True,
                 tpm=True,

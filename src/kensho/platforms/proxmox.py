@@ -104,6 +104,7 @@ CARRIES = Carries(
     serial_ports=4,
     video=True,
     annotation=True,
+    most_annotation=8192,  # PVE::QemuServer: a longer description is refused
     uuid=True,
     mac=True,
     secure_boot=True,

@@ -79,7 +79,10 @@ def test_hostile_text_stays_one_argument(tmp_path, cloud_machine, render):
         replies=REPLIES,
     )
     (tags,) = [call for call in calls if call[2] == "create-tags"]
-    assert json.loads(option(tags, "--tags")) == [{"Key": "Name", "Value": one_line(HOSTILE)}]
+    assert json.loads(option(tags, "--tags")) == [
+        {"Key": "Name", "Value": one_line(HOSTILE)},
+        {"Key": "Notes", "Value": one_line(HOSTILE)},
+    ]
 
 
 def test_what_is_no_bucket_stops_the_script(tmp_path, cloud_machine):

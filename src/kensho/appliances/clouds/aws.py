@@ -225,7 +225,10 @@ def _upload(job: Job) -> str:
 
 
 def _end(job: Job) -> str:
-    tags = json.dumps([{"Key": "Name", "Value": job.title}])
+    tags = json.dumps(
+        [{"Key": "Name", "Value": job.title}]
+        + ([{"Key": "Notes", "Value": job.about}] if job.about else [])
+    )
     shape = shape_of(job, aws.PLATFORM)
     return (
         f'aws ec2 create-tags --resources "$image" --tags {quoted(tags)}\n'

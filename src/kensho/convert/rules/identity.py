@@ -29,6 +29,14 @@ def check(journey: Journey) -> Iterator[Finding]:
         yield from _version(journey, before, after)
         if before.annotation and not after.annotation:
             yield note("KF-371", "the notes are not carried over", before.name, "in the report")
+        elif before.annotation != after.annotation:
+            size = len(after.annotation.encode(errors="replace"))
+            yield note(
+                "KF-371",
+                f"only the first {size} bytes of the notes are carried over",
+                before.name,
+                "the rest is in the report",
+            )
 
 
 def _renewed(before: Machine, after: Machine) -> Finding:

@@ -39,7 +39,6 @@ class Snapshots(msgspec.Struct, frozen=True):
 
     all: tuple[Snapshot, ...] = ()
     current: str = ""
-    needs_consolidation: bool = False
 
     def listed(self) -> str:
         """Return the names, the current one marked, for a message."""
@@ -58,7 +57,6 @@ def read_vmsd(values: Dictionary) -> Snapshots:
     return Snapshots(
         tuple(_snapshot(values, number, disks.get(number, [])) for number in numbers),
         values.get("snapshot.current").strip(),
-        values.is_true("snapshot.needconsolidate"),
     )
 
 

@@ -11,7 +11,7 @@ from kensho.guest.files.ext import inode as inodes
 from kensho.guest.files.ext import xattr
 from kensho.guest.files.ext.inode import Inode, read_inode, runs
 from kensho.guest.files.ext.journal import replay
-from kensho.guest.files.ext.superblock import Superblock, read_superblock
+from kensho.guest.files.ext.superblock import read_superblock
 from kensho.guest.volumes.view import Readable
 from kensho.model.errors import CorruptError, FormatError, LimitError, UnsupportedError
 
@@ -38,11 +38,6 @@ class Ext:
         self._inode = functools.lru_cache(_KEPT)(self._read_inode)
         if self._inode(_ROOT).facts.kind is not Kind.DIRECTORY:
             raise CorruptError("the root is no directory", path=view.name)
-
-    @property
-    def superblock(self) -> Superblock:
-        """The superblock, as it is when the journal is replayed."""
-        return self._sb
 
     @property
     def view(self) -> Readable:

@@ -257,3 +257,15 @@ def test_one_number_on_disks_of_different_sizes_is_no_path(tmp_path: Path) -> No
     other = SATA.replace("ata1", "ata2")
     machine.disk("sdb", below=other, driver="ahci", wwid="t10.ATA x\n", size=16 << 20)
     assert len(open_local("local:", tmp_path).appliance.images) == 2
+
+
+def test_mounts_of_the_machine_count_where_there_are_others_of_our_own(tmp_path: Path) -> None:
+    machine = Hardware(tmp_path).usual()
+    machine.disk("sda", below=SATA, driver="ahci")
+    machine.mount("sda1", "/")
+    all_of_them = (tmp_path / "proc/self/mountinfo").read_text()
+    machine.put("proc/1/mountinfo", all_of_them)
+    assert open_local("local:", tmp_path).findings
+    machine.put("proc/self/mountinfo", "")
+    (finding,) = [f for f in open_local("local:", tmp_path).findings if f.code == "KF-520"]
+    assert finding.message.count("(/)") == 1

@@ -116,7 +116,10 @@ def _mounts(tree: Tree) -> tuple[Mount, ...]:
         tree.text(f"sys/class/block/{name}/dev"): name for name in tree.names("sys/class/block")
     }
     found: list[Mount] = []
-    for line in tree.data("proc/self/mountinfo").decode("utf-8", "replace").splitlines():
+    # Whoever has mounts of its own (a service, a container) does not see all the machine's; the first
+    # process does, and root may look there. That others may not is nothing to tell.
+    tables = tree.data("proc/self/mountinfo"), Tree(tree.root).data("proc/1/mountinfo")
+    for line in b"\n".join(tables).decode("utf-8", "replace").splitlines():
         left, _, right = line.partition(" - ")
         fields, rest = left.split(), right.split()
         if len(fields) < 6 or len(rest) < 3:
@@ -132,7 +135,7 @@ def _mounts(tree: Tree) -> tuple[Mount, ...]:
         words = line.split()
         if len(words) > 1 and words[1] == "partition" and (name := _named(tree, words[0])):
             found.append(Mount(name, "swap", "swap", writable=True))
-    return tuple(found)
+    return tuple(dict.fromkeys(found))
 
 
 def _btrfs(tree: Tree, name: str) -> tuple[str, ...]:

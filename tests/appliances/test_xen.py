@@ -8,6 +8,7 @@ import csv
 from pathlib import Path
 
 import pytest
+import xlutil
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from libvirt_facts import corpus_folder, machine_of
@@ -182,3 +183,37 @@ def test_the_configurations_of_the_corpus_open():
     machines = [machine_of(corpus / path) for path in paths if path.endswith(".cfg")]
     assert len(machines) > 30
     assert all(m.name.startswith("Xen") for m in machines)
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "format_", "vdev", "is_cdrom"),
+    [
+        ("format=qcow2, vdev=xvda, /a", "/a", "qcow2", "xvda", False),
+        ("vdev=xvda, access=ro, /a, qcow2", "/a", "qcow2", "xvda", False),
+        ("discard, /a, raw, xvda, rw", "/a", "raw", "xvda", False),
+        ("/a,,xvda,no-discard,rw", "/a", "raw", "xvda", False),
+        ("cdrom, /a,, hdc", "/a", "raw", "hdc", True),
+        ("qcow2:/a,hda,w", "/a", "qcow2", "hda", False),
+        ("raw:/a,hdc:cdrom,ro", "/a", "raw", "hdc", True),
+        ("vdev=hda,script=block-x,target=/a,b", "/a,b", "raw", "hda", False),
+    ],
+)
+def test_parameters_by_name_and_by_place(text, target, format_, vdev, is_cdrom):
+    spec = parse_disk(text)
+    assert (spec.target, spec.format, spec.vdev) == (target, format_, vdev)
+    assert spec.is_cdrom == is_cdrom
+    if (library := xlutil.load()) is not None:
+        theirs = xlutil.Config(library, b"a = 1\n").disk(text)
+        assert theirs.pdev_path.decode() == target
+        assert theirs.vdev.decode() == vdev
+        assert bool(theirs.is_cdrom) == is_cdrom
+        assert theirs.readwrite == (not spec.read_only and not is_cdrom)
+
+
+def test_a_number_with_a_zero_in_front_is_octal():
+    data = b"vcpus = 010\nmemory = 0x200\nmaxmem = 0\n"
+    found = parse_config(data, path="a")
+    assert [s.value for s in found.values()] == [8, 512, 0]
+    if (library := xlutil.load()) is not None:
+        theirs = xlutil.Config(library, data)
+        assert [theirs.number(key) for key in found] == [8, 512, 0]

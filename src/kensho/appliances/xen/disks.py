@@ -12,10 +12,10 @@ import msgspec
 
 _FORMATS = frozenset({"raw", "qcow", "qcow2", "vhd", "qed", "vmdk", "vdi", "aio", ""})
 _PREFIX = re.compile(r"(?:(?:phy|file|tap2?|aio|tapdisk|raw|qcow2?|vhd|qed|vmdk|vdi):)+")
-_ORDER = ("format", "vdev", "access")
-_KEYS = frozenset(
-    {"format", "vdev", "access", "devtype", "backend", "backendtype", "script", "target"}
-)
+_ORDER = ("target", "format", "vdev", "access")
+_KEYS = frozenset({*_ORDER, "devtype", "backend", "backendtype", "script"})
+#: Words that say something by themselves; only the first one is about what kensho reads.
+_FLAGS = frozenset({"cdrom", "discard", "no-discard", "direct-io-safe"})
 
 
 class DiskSpec(msgspec.Struct, frozen=True):
@@ -31,44 +31,54 @@ class DiskSpec(msgspec.Struct, frozen=True):
 
 def parse_disk(text: str) -> DiskSpec:
     """Return what a disk's text says; what it does not say is empty."""
-    said = {"format": "", "vdev": "", "access": "", "devtype": "", "target": ""}
-    words, place = text.strip().split(","), 0
-    first = True
+    said: dict[str, str] = {}
+    words = text.strip().split(",")
     for number, word in enumerate(map(str.strip, words)):
         key, mark, value = word.partition("=")
-        if mark and key.strip().lower() == "target":
-            said["target"] = ",".join(words[number:]).partition("=")[2].strip()
+        key = key.strip().lower()
+        if mark and key == "target":
+            _take_target(said, ",".join(words[number:]).partition("=")[2].strip())
             break
-        if mark and key.strip().lower() in _KEYS:
-            said[key.strip().lower()] = value.strip()
-        elif first:
-            said["target"] = word
-        elif word.lower() in {"cdrom", "devtype=cdrom"}:
-            said["devtype"] = "cdrom"
+        if mark and key in _KEYS:
+            said[key] = value.strip()
+        elif word.lower() in _FLAGS:
+            if word.lower() == "cdrom":
+                said["devtype"] = "cdrom"
         else:
-            if place == 0 and word.lower() not in _FORMATS:
-                place = 1  # xm has no format here
-            if place < len(_ORDER):
-                said[_ORDER[place]] = word
-                place += 1
-        first = False
+            _take_next(said, word)
     return _spec(said)
 
 
-def _spec(said: dict[str, str]) -> DiskSpec:
-    target, format_ = said["target"], said["format"].lower()
+def _take_next(said: dict[str, str], word: str) -> None:
+    """Take a word without a name for the first parameter that was not said yet."""
+    name = next((n for n in _ORDER if n not in said), "")
+    if name == "target":
+        _take_target(said, word)
+    elif name == "format" and word.lower() not in _FORMATS:
+        said["format"] = ""  # xm has no format here
+        _take_next(said, word)
+    elif name:
+        said[name] = word
+
+
+def _take_target(said: dict[str, str], target: str) -> None:
     prefix = _PREFIX.match(target)
     if prefix is not None:
         target = target[prefix.end() :]
         words = [w for w in prefix[0].split(":") if w in _FORMATS and w]
-        format_ = format_ or (words[-1] if words else "raw")
-    vdev, _, kind = said["vdev"].partition(":")
-    access = said["access"].lower()
+        said["format"] = said.get("format") or (words[-1] if words else "raw")
+    said["target"] = target
+
+
+def _spec(said: dict[str, str]) -> DiskSpec:
+    format_ = said.get("format", "").lower()
+    vdev, _, kind = said.get("vdev", "").partition(":")
+    access = said.get("access", "").lower()
     return DiskSpec(
-        target,
+        said.get("target", ""),
         "raw" if format_ in {"", "aio"} else format_,
         vdev,
-        "cdrom" in {kind.lower(), said["devtype"].lower()},
+        "cdrom" in {kind.lower(), said.get("devtype", "").lower()},
         access in {"r", "ro"},
         "!" in access,
     )

@@ -25,6 +25,7 @@ _TOKEN = re.compile(
     |(?P<word>[A-Za-z_][A-Za-z0-9_.]{0,80})|(?P<mark>[=\[\],])""",
     re.VERBOSE | re.DOTALL,
 )
+_OCTAL = re.compile("0[0-7]+", re.ASCII)
 _ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|([0-7]{1,3})|(.))", re.DOTALL)
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 
@@ -140,7 +141,9 @@ class _Parser:
 
 def _value(match: re.Match[str]) -> Value:
     if match["number"] is not None:
-        return int(match["number"], 16 if "x" in match["number"].lower() else 10)
+        digits = match["number"].removeprefix("-")
+        base = 16 if "x" in digits.lower() else 8 if _OCTAL.fullmatch(digits) else 10
+        return int(match["number"], base)
     if match["string"] is None:
         return match[0]
     if match["long"] is not None:

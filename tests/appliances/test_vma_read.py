@@ -26,6 +26,7 @@ from kensho.model.errors import (
     FormatError,
     KenshoError,
     LimitError,
+    NoSpaceError,
     PackageError,
     TruncatedError,
     UnsupportedError,
@@ -230,6 +231,8 @@ def test_a_temporary_folder_without_room_is_said(tmp_path, monkeypatch):
         package.open_image(package.appliance.images[0].id)
     assert "TMPDIR" in error.value.hint
     package.close()
+    with pytest.raises(NoSpaceError):  # exit code 14, not that of a disk that cannot be read
+        make_plan(Request(str(path), "xen"))
 
 
 def test_a_disk_of_one_pattern_is_no_bomb(tmp_path, monkeypatch):

@@ -38,6 +38,7 @@ from kensho.model.errors import (
     CorruptError,
     KenshoError,
     LocatorError,
+    NoSpaceError,
     PlanBlockedError,
     UnsafePathError,
     UnsupportedError,
@@ -311,6 +312,7 @@ def _look_at_images(
 ) -> tuple[dict[str, ImageFacts], list[Finding], list[Path]]:
     """Open every image in use and return its facts; what cannot be opened blocks the plan.
 
+    NoSpaceError when a packed one cannot be unpacked here.
     The paths are those of all files that make up the images: extents and backing files, too.
     """
     facts: dict[str, ImageFacts] = {}
@@ -336,6 +338,8 @@ def _look_at_images(
                     data_size=sum(e.length for e in reader.extents() if e.kind is Kind.DATA),
                     stated=image.capacity if image else None,
                 )
+        except NoSpaceError:  # of TMPDIR: nothing is wrong with the disk
+            raise
         except KenshoError as error:
             problems.append(
                 Finding(

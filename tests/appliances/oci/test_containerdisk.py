@@ -277,6 +277,14 @@ def test_anybodys_image_with_one_disk(tmp_path, packed):
         package.close()
 
 
+@pytest.mark.parametrize("whiteout", [".wh.old.img", ".wh..wh..opq"])
+def test_a_disk_that_a_later_layer_removes_is_gone(tmp_path, whiteout):
+    layers = [layer({"disk/old.img": RAW}), layer({f"disk/{whiteout}": b"", "disk/vm.img": RAW})]
+    package = open_package(layout(tmp_path / "l", layers))
+    assert [f.href for f in package.appliance.files] == ["vm.img"]
+    package.close()
+
+
 def test_a_disk_in_an_image_built_on_a_system(tmp_path):
     """What else is in the layer has names, kinds and numbers that no package has."""
     out = io.BytesIO()

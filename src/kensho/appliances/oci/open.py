@@ -26,6 +26,7 @@ from kensho.storage.tar import iterate_members
 #: Of images that kensho wrote: the form they were written as.
 KIND = "containerdisk"
 _FOLDER = "disk/"
+_WHITEOUT, _OPAQUE = ".wh.", ".wh..opq"  #: of a name, and of all
 _MOST_FILES = 1_000_000
 
 
@@ -49,11 +50,14 @@ def open_image(origin: Origin, _selection: Selection) -> Package:
     try:
         image = read_image(outer)
         disks: dict[str, tuple[ByteSource, TarMember]] = {}
-        for name in image.layers:
-            layer = open_layer(outer, name)
+        for layer_name in image.layers:
+            layer = open_layer(outer, layer_name)
             opened.append(layer)
-            for member in _members(layer):
-                disks[member.name.removeprefix(_FOLDER)] = (layer, member)
+            members = _members(layer)
+            for gone in filter(None, map(_gone, members)):  # of the layers below
+                for name in list(disks) if gone == _OPAQUE else [gone]:
+                    disks.pop(name, None)
+            disks |= {m.name.removeprefix(_FOLDER): (layer, m) for m in members if not _gone(m)}
         store = _store(outer, disks, opened)
         labels = mapping(image.config, "config", "Labels")
         manifest, note = text(labels.get(LABEL)), text(labels.get(NOTE))
@@ -80,6 +84,12 @@ def _members(layer: ByteSource) -> list[TarMember]:
         for m in iterate_members(layer, limit=_MOST_FILES, skip_links=True, below=_FOLDER)
         if m.type == "file" and m.name.startswith(_FOLDER)
     ]
+
+
+def _gone(member: TarMember) -> str:
+    """Return the disk below that a whiteout takes away (image-spec, layer.md), "" for others."""
+    name = member.name.removeprefix(_FOLDER)
+    return name.removeprefix(_WHITEOUT) if name.startswith(_WHITEOUT) else ""
 
 
 def _vouched(package: Package, image: Image, outer: Store) -> Package:

@@ -312,8 +312,8 @@ def _look_at_images(
 ) -> tuple[dict[str, ImageFacts], list[Finding], list[Path]]:
     """Open every image in use and return its facts; what cannot be opened blocks the plan.
 
-    NoSpaceError when a packed one cannot be unpacked here.
     The paths are those of all files that make up the images: extents and backing files, too.
+    NoSpaceError when a packed one cannot be unpacked here.
     """
     facts: dict[str, ImageFacts] = {}
     problems: list[Finding] = []

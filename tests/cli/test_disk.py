@@ -292,6 +292,12 @@ def test_azure_takes_a_fixed_vhd_of_whole_mib(
         assert facts["virtual-size"] == 31 * MIB
 
 
+def test_what_google_gets_of_an_odd_size_reads_back(as_json: AsJson, tmp_path: Path) -> None:
+    disk = raw_disk(tmp_path / "a.raw", size=5 * MIB + 1536)
+    as_json("disk", "convert", disk, tmp_path / "a.tar.gz", "--for", "gcp", "--verify")
+    assert as_json("disk", "compare", disk, tmp_path / "a.tar.gz#disk.raw")["identical"]
+
+
 def test_gcp_takes_a_tar_gz_with_disk_raw(as_json: AsJson, disk: Path, tmp_path: Path) -> None:
     out = tmp_path / "a.tar.gz"
     as_json("disk", "convert", disk, out, "--for", "gcp", "--verify")

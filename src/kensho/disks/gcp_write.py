@@ -13,15 +13,10 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from kensho.disks._blocks import ZEROS
-from kensho.disks.from_pipe import PipedDisk, raw_disk
-from kensho.model.errors import CorruptError
-from kensho.storage.gunzip import gunzip
 from kensho.storage.tar import BLOCK, checksum
 from kensho.storage.tar_write import pack_header
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from kensho.storage.base import ReadBuffer, StreamSink
 
 
@@ -117,27 +112,3 @@ def create_gcp(
 ) -> GcpWriter:
     """Begin a tar.gz; the size is a whole number of GiB, as Google Cloud demands."""
     return GcpWriter(sink, virtual_size, compression)
-
-
-def open_gcp(path: Path) -> PipedDisk:
-    """Open a tar.gz as this module writes it, to be read once from front to back."""
-    file = path.open("rb")
-    try:
-        stream = gunzip(file.read, str(path))
-        size = _size(stream.read(BLOCK), path)
-    except BaseException:
-        file.close()
-        raise
-    return raw_disk(stream, b"", size, more=True, close=file.close)
-
-
-def _size(header: bytes, path: Path) -> int:
-    field = header[124:136]
-    digits = field[:11]
-    if field[0] == 0x80:
-        size = int.from_bytes(field[1:], "big")
-    else:
-        size = int(digits, 8) if digits.isdigit() else 0
-    if header != tar_header(size):
-        raise CorruptError("not the header that was written", path=path, offset=0)
-    return size

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from kensho.disks.base import DiskReader, DiskWriter
     from kensho.disks.content import Keep
     from kensho.disks.copy import CopyResult
-    from kensho.storage.base import ByteSink, ByteSource
+    from kensho.storage.base import ByteSink
     from kensho.storage.pipe import PipeSink
 
 #: What can be written from front to back, and so into a pipe.
@@ -348,7 +348,11 @@ def _verify(
     on_verify: Callable[[int, int], None] | None,
 ) -> None:
     with FileSource(path) as source:
-        made = _open_made(source, path, target)
+        made = open_disk(
+            source,
+            sibling=lambda name: FileSource(partial_path(path.with_name(name))),
+            format=target.format,
+        )
         try:
             if result.content_root is not None:
                 found = content_root(made, threads=how.threads, on_bytes=on_verify)
@@ -362,18 +366,6 @@ def _verify(
                 raise VerificationError(f"what was written does not equal its source{where}")
         finally:
             made.close()
-
-
-def _open_made(source: ByteSource, path: Path, target: Target) -> DiskReader:
-    if target.format == "gcp":
-        from kensho.disks.gcp_write import open_gcp
-
-        return open_gcp(path)
-    return open_disk(
-        source,
-        sibling=lambda name: FileSource(partial_path(path.with_name(name))),
-        format=target.format,
-    )
 
 
 def _written(

@@ -26,7 +26,7 @@ from kensho.model.extent import Extent, Kind
 
 if TYPE_CHECKING:
     import array
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from kensho.model.finding import Finding
     from kensho.storage.base import ByteSource, WriteBuffer
@@ -64,7 +64,7 @@ class PipedDisk:
     ``read_into`` gives each byte once and only after ``extents`` has announced it.
     """
 
-    __slots__ = ("_close", "_feed", "_kept", "_lock", "_unit", "format", "sources", "subformat",
+    __slots__ = ("_feed", "_kept", "_lock", "_unit", "format", "sources", "subformat",
                  "virtual_size")  # fmt: skip
 
     parent = None
@@ -77,7 +77,6 @@ class PipedDisk:
         size: int,
         unit: int,
         feed: Iterator[tuple[int, bytes]],
-        close: Callable[[], None] | None = None,
     ) -> None:
         self.format = format_
         self.subformat = subformat
@@ -87,7 +86,6 @@ class PipedDisk:
         self._feed = feed
         self._kept: dict[int, bytes] = {}
         self._lock = threading.Lock()
-        self._close = close
 
     @property
     def details(self) -> Mapping[str, str | int]:
@@ -125,10 +123,8 @@ class PipedDisk:
                 part[:] = self._unpack(index, data)[: len(part)]
 
     def close(self) -> None:
-        """Forget what was kept, and close what was opened for this disk."""
+        """Forget what was kept; the pipe belongs to the caller."""
         self._kept.clear()
-        if self._close is not None:
-            self._close()
 
     def _extent(self, index: int) -> Extent:
         start = index * self._unit
@@ -168,23 +164,7 @@ def open_pipe(pipe: ForwardReader, *, size: int | None, format: str | None = Non
             path=pipe.name,
             hint="add --size BYTES, or redirect the file: kensho disk convert - DST < FILE",
         )
-    return raw_disk(pipe, bytes(head), size)
-
-
-def raw_disk(
-    pipe: ForwardReader,
-    head: bytes,
-    size: int,
-    *,
-    more: bool = False,
-    close: Callable[[], None] | None = None,
-) -> PipedDisk:
-    """Return the raw disk that begins with ``head`` and goes on in ``pipe``.
-
-    Bytes behind its ``size`` are an error unless ``more`` may follow; ``close`` is called
-    when the disk is closed.
-    """
-    return PipedDisk("raw", "sparse", size, _PIECE, _raw_pieces(pipe, head, size, more), close)
+    return PipedDisk("raw", "sparse", size, _PIECE, _raw_pieces(pipe, bytes(head), size))
 
 
 def _refuse_others(pipe: ForwardReader, head: bytes) -> None:
@@ -215,12 +195,7 @@ def _once() -> UnsupportedError:
     return UnsupportedError("a pipe is read once, from front to back", path="-")
 
 
-def _raw_pieces(
-    pipe: ForwardReader,
-    head: bytes,
-    size: int,
-    more: bool,  # noqa: FBT001
-) -> Iterator[tuple[int, bytes]]:
+def _raw_pieces(pipe: ForwardReader, head: bytes, size: int) -> Iterator[tuple[int, bytes]]:
     for index in range(-(-size // _PIECE)):
         want = min(_PIECE, size - index * _PIECE)
         buffer = bytearray(want)
@@ -234,7 +209,7 @@ def _raw_pieces(
             )
         if not buffer.startswith(ZEROS[:want]):
             yield index, bytes(buffer)
-    if not more and (head or pipe.read_up_to(bytearray(1))):
+    if head or pipe.read_up_to(bytearray(1)):
         raise CorruptError(f"there is more in the pipe than {size} bytes", path=pipe.name)
 
 

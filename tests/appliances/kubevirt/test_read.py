@@ -266,3 +266,14 @@ spec:
 """
     run_plan(make_plan(Request(str(write(tmp_path, text)), "kubevirt")), tmp_path / "out")
     assert b"uFFFD" in (tmp_path / "out" / "a.yaml").read_bytes()
+
+
+@pytest.mark.parametrize("count", ['"4"', "-1", "1.5", "999999", "true", "[2]"])
+def test_a_number_of_processors_that_is_none(tmp_path, count):
+    text = (
+        "apiVersion: kubevirt.io/v1\nkind: VirtualMachine\nmetadata: {name: a}\nspec:\n  template:\n"
+        "    spec: {domain: {devices: {}, memory: {guest: 1Gi}, cpu: {cores: %s, threads: 2}}}\n"
+    )
+    package = read(write(tmp_path, text % count))
+    assert package.appliance.machines[0].cpu.count == 2
+    assert [f.code for f in package.findings] == ["KF-112"]

@@ -100,7 +100,7 @@ def read_machine(
     return Machine(
         id=name if number_ == 1 else f"{name}-{number_}",
         name=name,
-        cpu=_cpu(domain),
+        cpu=_cpu(domain, name, found),
         memory=_memory(domain, name, found),
         firmware=_firmware(domain, devices),
         guest=_guest(text(guest_notes.get(OS_NOTE))),
@@ -134,9 +134,21 @@ def _instancetype(name: str) -> Finding:
     )
 
 
-def _cpu(domain: Mapping[str, Any]) -> Cpu:
+def _cpu(domain: Mapping[str, Any], name: str, found: Found) -> Cpu:
     cpu = mapping(domain, "cpu")
-    parts = [number(cpu.get(k), _MOST_CPUS) for k in ("sockets", "cores", "threads")]
+    parts = []
+    for key in ("sockets", "cores", "threads"):
+        parts.append(number(cpu.get(key), _MOST_CPUS))
+        if parts[-1] is None and cpu.get(key) is not None and cpu[key] != 0:
+            found.findings.append(
+                Finding(
+                    "KF-112",
+                    Severity.ERROR,
+                    f"cpu.{key} is {str(cpu[key])[:60]!r}",
+                    subject=name,
+                    action="read as if it was not there",
+                )
+            )
     if not any(parts):
         resources = mapping(domain, "resources")
         for kind in ("limits", "requests"):

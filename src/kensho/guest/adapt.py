@@ -25,6 +25,7 @@ from kensho.guest.inspect.systems import Opened, System, find_systems
 from kensho.guest.linux.adapt.drivers import enlarge
 from kensho.guest.linux.adapt.persist import persist
 from kensho.guest.linux.kernels import Found, find_kernels, load_initramfs, load_kernel
+from kensho.guest.linux.modules.index import ModuleIndex
 from kensho.guest.volumes.scan import Volume, scan
 from kensho.model.errors import KenshoError, UnsupportedError
 from kensho.model.finding import Finding, Severity
@@ -73,15 +74,16 @@ def plan_adaptation(disks: Sequence[DiskReader], models: Sequence[ControllerMode
     findings: list[Finding] = []
     edits: dict[str, dict[str, FileEdit]] = {}
     for system in find_systems(opened):
+        changes: list[FileEdit] = []
+        makers: dict[str, list[ModuleIndex]] = {}
         for found in find_kernels(system.files):
             if found.modules and found.initramfs:
-                plan, changes, told = _kernel(system, found, models)
-                kernels += plan
-                findings += told
-                for edit in changes:
-                    volume, path = _place(opened, system, edit.path)
-                    changed = msgspec.structs.replace(edit, path=path)
-                    edits.setdefault(volume.id, {})[path] = changed
+                kernels += _kernel(system, found, models, changes, makers, findings)
+        for maker, indexes in makers.items():
+            changes += persist(system.files, maker, indexes, models)
+        for edit in changes:
+            volume, path = _place(opened, system, edit.path)
+            edits.setdefault(volume.id, {})[path] = msgspec.structs.replace(edit, path=path)
     if not kernels and not findings:
         raise UnsupportedError(
             "no Linux kernel with an initramfs was found",
@@ -97,48 +99,38 @@ def plan_adaptation(disks: Sequence[DiskReader], models: Sequence[ControllerMode
 
 
 def _kernel(
-    system: System, found: Found, models: Sequence[ControllerModel]
-) -> tuple[list[KernelPlan], list[FileEdit], list[Finding]]:
+    system: System,
+    found: Found,
+    models: Sequence[ControllerModel],
+    changes: list[FileEdit],
+    makers: dict[str, list[ModuleIndex]],
+    findings: list[Finding],
+) -> list[KernelPlan]:
+    """Plan one kernel: its initramfs goes to ``changes``, its index to that of its maker."""
     root = system.volume.id
+
+    def note(code: str, severity: Severity, what: str, action: str) -> None:
+        findings.append(Finding(code, severity, f"kernel {found.version} {what}", root, action))
+
     try:
         initramfs = load_initramfs(system.files, found)
         kernel = load_kernel(system.files, found, initramfs)
         result = enlarge(system.files, kernel, found.modules, found.initramfs, initramfs, models)
     except KenshoError as error:
-        finding = Finding(
-            "KF-840",
-            Severity.ERROR,
-            f"kernel {found.version} cannot be adapted: {error}",
-            root,
-            "left as it is",
-        )
-        return [], [], [finding]
-    edits = [result.edit] if result.edit else []
-    edits += persist(system.files, initramfs.maker, kernel.index, models)
-    findings = []
+        note("KF-840", Severity.ERROR, f"cannot be adapted: {error}", "left as it is")
+        return []
+    if result.edit:
+        changes.append(result.edit)
     if result.missing:
-        findings.append(
-            Finding(
-                "KF-841",
-                Severity.WARNING,
-                f"kernel {found.version} has no driver for "
-                + ", ".join(model.value for model in result.missing),
-                root,
-                "give the machine another controller there, or the guest another kernel",
-            )
-        )
-    if not initramfs.maker:
-        findings.append(
-            Finding(
-                "KF-842",
-                Severity.WARNING,
-                f"it is not known what makes the initramfs of kernel {found.version}",
-                root,
-                "its next update may leave the drivers out again",
-            )
-        )
-    plan = KernelPlan(root, found.version, found.initramfs, result.added, result.missing)
-    return [plan], edits, findings
+        lacking = ", ".join(model.value for model in result.missing)
+        remedy = "give the machine another controller there, or the guest another kernel"
+        note("KF-841", Severity.WARNING, f"has no driver for {lacking}", remedy)
+    if initramfs.maker:
+        makers.setdefault(initramfs.maker, []).append(kernel.index)
+    else:
+        remedy = "its next update may leave the drivers out again"
+        note("KF-842", Severity.WARNING, "has an initramfs that nobody known made", remedy)
+    return [KernelPlan(root, found.version, found.initramfs, result.added, result.missing)]
 
 
 def _place(opened: Opened, system: System, path: str) -> tuple[Volume, str]:

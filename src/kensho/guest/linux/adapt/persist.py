@@ -7,7 +7,7 @@ mkinitcpio.conf(5) (``MODULES``, drop-ins), mkinitfs-bootstrap(1) and Alpine's f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from kensho.guest.devices import CONTROLLERS
 from kensho.guest.edit.plan import FileEdit
@@ -22,15 +22,21 @@ _MOST = 1 << 20
 
 
 def persist(
-    files: GuestFiles, maker: str, index: ModuleIndex, models: Iterable[ControllerModel]
+    files: GuestFiles,
+    maker: str,
+    indexes: Sequence[ModuleIndex],
+    models: Sequence[ControllerModel],
 ) -> tuple[FileEdit, ...]:
     """Return the edits that keep the drivers for ``models`` with that maker of the initramfs.
 
+    ``indexes`` are those of all kernels it makes one for: a driver that any of them has is listed.
     None for a maker that is not known. Doing it again changes nothing.
     """
-    names = _names(index, models)
+    paths: dict[str, str] = {}
+    for index in indexes:
+        paths |= {name: index.files[name] for name in _names(index, models) if name not in paths}
     plan = _MAKERS.get(maker)
-    edits = plan(files, names, index) if plan and names else ()
+    edits = plan(files, paths) if plan and paths else ()
     return tuple(edit for edit in edits if edit.content != _read(files, edit.path))
 
 
@@ -45,9 +51,7 @@ def _names(index: ModuleIndex, models: Iterable[ControllerModel]) -> tuple[str, 
     return tuple(name for name in wanted if name in index.files)
 
 
-def _initramfs_tools(
-    files: GuestFiles, names: tuple[str, ...], _: ModuleIndex
-) -> tuple[FileEdit, ...]:
+def _initramfs_tools(files: GuestFiles, names: Mapping[str, str]) -> tuple[FileEdit, ...]:
     path = "/etc/initramfs-tools/modules"
     text = _with_block((_read(files, path) or b"").decode(errors="surrogateescape"), names)
     why = "drivers listed for initramfs-tools"
@@ -62,23 +66,21 @@ def _with_block(text: str, lines: Iterable[str]) -> str:
     return text + "\n".join([_BEGIN, *lines, _END]) + "\n"
 
 
-def _dracut(_: GuestFiles, names: tuple[str, ...], __: ModuleIndex) -> tuple[FileEdit, ...]:
+def _dracut(_: GuestFiles, names: Mapping[str, str]) -> tuple[FileEdit, ...]:
     # The blanks at both ends belong there: dracut joins the values of all its files.
     text = f'{_BEGIN}\nadd_drivers+=" {" ".join(names)} "\n'
     path = "/etc/dracut.conf.d/90-kensho.conf"
     return (FileEdit(path, text.encode(), "drivers listed for dracut"),)
 
 
-def _mkinitcpio(_: GuestFiles, names: tuple[str, ...], __: ModuleIndex) -> tuple[FileEdit, ...]:
+def _mkinitcpio(_: GuestFiles, names: Mapping[str, str]) -> tuple[FileEdit, ...]:
     text = f"{_BEGIN}\nMODULES+=({' '.join(names)})\n"
     path = "/etc/mkinitcpio.conf.d/kensho.conf"
     return (FileEdit(path, text.encode(), "drivers listed for mkinitcpio"),)
 
 
-def _mkinitfs(
-    files: GuestFiles, names: tuple[str, ...], index: ModuleIndex
-) -> tuple[FileEdit, ...]:
-    paths = "".join(f"{re.sub(r'[.](gz|xz|zst)$', '', index.files[name])}*\n" for name in names)
+def _mkinitfs(files: GuestFiles, names: Mapping[str, str]) -> tuple[FileEdit, ...]:
+    paths = "".join(f"{re.sub(r'[.](gz|xz|zst)$', '', path)}*\n" for path in names.values())
     feature = FileEdit(
         "/etc/mkinitfs/features.d/kensho.modules", paths.encode(), "a feature for mkinitfs"
     )

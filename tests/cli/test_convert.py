@@ -265,6 +265,8 @@ def test_signals_end_a_run_with_their_code_and_leave_nothing_finished(
     out = tmp_path / "out"
     process = subprocess.Popen(
         [
+            # A job in the background of a shell has Ctrl-C ignored, and would hand that on.
+            *("env", "--default-signal=INT"),
             sys.executable,
             "-m",
             "kensho",

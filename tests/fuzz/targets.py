@@ -233,9 +233,10 @@ def _xva(data):
     from kensho.appliances.ovf.elements import Notes
     from kensho.appliances.xmlsafe import parse_xml
     from kensho.appliances.xva.archive import scan
+    from kensho.appliances.xva.devices import Place
     from kensho.appliances.xva.disk import XvaDisk
     from kensho.appliances.xva.objects import read_objects
-    from kensho.appliances.xva.read import Place, read_machines
+    from kensho.appliances.xva.read import read_machines
 
     source = MemorySource(data, "a.xva")
     archive = scan(source)

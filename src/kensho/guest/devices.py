@@ -48,6 +48,11 @@ class Device:
     buses: tuple[str, ...] = ()
     upper: tuple[str, ...] = ()
 
+    @property
+    def modaliases(self) -> tuple[str, ...]:
+        """What Linux looks all of its drivers up by."""
+        return (*(chip.modalias for chip in self.chips), *self.buses)
+
 
 _SCSI, _IDE, _AHCI, _NVME, _RAID, _SAS = 0x010000, 0x01018A, 0x010601, 0x010802, 0x010400, 0x010700
 _ETHERNET = 0x020000

@@ -7,6 +7,7 @@ A back end (`FileSystem`) knows nodes: numbers that stand for its files. `GuestF
 from __future__ import annotations
 
 import enum
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -25,6 +26,18 @@ class Kind(enum.StrEnum):
     CHARACTER = "character"
     FIFO = "fifo"
     SOCKET = "socket"
+
+
+#: By the type in a Unix mode (``stat.S_IFMT``).
+KINDS = {
+    stat.S_IFREG: Kind.FILE,
+    stat.S_IFDIR: Kind.DIRECTORY,
+    stat.S_IFLNK: Kind.SYMLINK,
+    stat.S_IFBLK: Kind.BLOCK,
+    stat.S_IFCHR: Kind.CHARACTER,
+    stat.S_IFIFO: Kind.FIFO,
+    stat.S_IFSOCK: Kind.SOCKET,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ def judge_nic(kernel: Kernel, model: NicModel) -> Verdict | None:
 def _judge(kernel: Kernel, name: str, device: Device, *, at_start: bool) -> Verdict:
     drivers: dict[str, None] = {}
     unknown: list[str] = []
-    for modalias in (*(chip.modalias for chip in device.chips), *device.buses):
+    for modalias in device.modaliases:
         found = _drivers(kernel.index, modalias, device)
         # Any one that is there in time will do; that it is the first one is the kernel's choice.
         best = min(found, key=lambda n: _ORDER.index(_place(kernel, n)), default=None)

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kensho.guest.files.base import Kind, Stat
+from kensho.guest.files.base import KINDS, Kind, Stat
 from kensho.guest.files.ext.superblock import BIT64, Superblock, crc32c
 from kensho.guest.volumes.view import Readable
 from kensho.model.errors import CorruptError
@@ -15,15 +15,6 @@ from kensho.model.errors import CorruptError
 FLAG_ENCRYPT, FLAG_EXTENTS, FLAG_EA_INODE, FLAG_INLINE = 0x800, 0x80000, 0x200000, 0x10000000
 _EXTENT_MAGIC, _MAX_DEPTH, _UNWRITTEN = 0xF30A, 5, 32768
 _HUGE_MTIME = 0x3
-_KINDS = {
-    stat.S_IFREG: Kind.FILE,
-    stat.S_IFDIR: Kind.DIRECTORY,
-    stat.S_IFLNK: Kind.SYMLINK,
-    stat.S_IFBLK: Kind.BLOCK,
-    stat.S_IFCHR: Kind.CHARACTER,
-    stat.S_IFIFO: Kind.FIFO,
-    stat.S_IFSOCK: Kind.SOCKET,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +71,7 @@ def _parse(view: Readable, number: int, raw: bytes, place: int) -> Inode:
     (flags,) = struct.unpack_from("<I", raw, 0x20)
     acl_low, size_high = struct.unpack_from("<II", raw, 0x68)
     acl_high, uid_high, gid_high = struct.unpack_from("<HHH", raw, 0x76)
-    kind = _KINDS.get(stat.S_IFMT(mode))
+    kind = KINDS.get(stat.S_IFMT(mode))
     if kind is None:
         raise CorruptError(
             f"inode {number} is no file of any kind", path=view.name, offset=place, field="i_mode"

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kensho.guest.files.base import Kind, Stat
+from kensho.guest.files.base import KINDS, Kind, Stat
 from kensho.guest.files.xfs.superblock import NREXT64, Superblock, check
 from kensho.guest.volumes.view import Readable
 from kensho.model.errors import CorruptError, UnsupportedError
@@ -17,15 +17,6 @@ _REALTIME = 0x1
 _FLAG2_BIGTIME, _FLAG2_NREXT64 = 0x8, 0x10
 _BIGTIME_EPOCH = (1 << 31) * 1_000_000_000
 _MAX_LEVEL = 9
-_KINDS = {
-    stat.S_IFREG: Kind.FILE,
-    stat.S_IFDIR: Kind.DIRECTORY,
-    stat.S_IFLNK: Kind.SYMLINK,
-    stat.S_IFBLK: Kind.BLOCK,
-    stat.S_IFCHR: Kind.CHARACTER,
-    stat.S_IFIFO: Kind.FIFO,
-    stat.S_IFSOCK: Kind.SOCKET,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +45,7 @@ def read_inode(view: Readable, sb: Superblock, number: int) -> Inode:
         raise CorruptError(f"there is no inode {number}", path=view.name, field="inode")
     raw = view.read(place, sb.inode_size)
     mode, version, form = struct.unpack_from(">HBB", raw, 2)
-    kind = _KINDS.get(stat.S_IFMT(mode))
+    kind = KINDS.get(stat.S_IFMT(mode))
     if raw[:2] != b"IN" or version not in {1, 2, 3} or kind is None or (version == 3) != sb.v5:
         raise CorruptError(f"inode {number} is none", path=view.name, offset=place)
     if sb.v5:

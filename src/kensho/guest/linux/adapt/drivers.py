@@ -40,15 +40,20 @@ class Enlarged:
     missing: tuple[ControllerModel, ...]
 
 
-def storage_modules(index: ModuleIndex, models: Iterable[ControllerModel]) -> tuple[str, ...]:
-    """Return the modules for these controllers with all they need, in the order of loading."""
+def storage_drivers(index: ModuleIndex, models: Iterable[ControllerModel]) -> tuple[str, ...]:
+    """Return the drivers for these controllers, those that the kernel has not among them."""
     wanted: dict[str, None] = {}
     for model in models:
         device = CONTROLLERS[model]
-        for modalias in (*(chip.modalias for chip in device.chips), *device.buses):
+        for modalias in device.modaliases:
             wanted |= dict.fromkeys(index.drivers(modalias))
         wanted |= dict.fromkeys((*device.linux, *device.upper))
-    return index.closure((*wanted, *_EXTRA))
+    return tuple(wanted)
+
+
+def storage_modules(index: ModuleIndex, models: Iterable[ControllerModel]) -> tuple[str, ...]:
+    """Return the modules for these controllers with all they need, in the order of loading."""
+    return index.closure((*storage_drivers(index, models), *_EXTRA))
 
 
 def enlarge(

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from kensho.guest.devices import CONTROLLERS
 from kensho.guest.edit.plan import FileEdit
 from kensho.guest.files.tree import GuestFiles
+from kensho.guest.linux.adapt.drivers import storage_drivers
 from kensho.guest.linux.modules.index import ModuleIndex
 from kensho.model.machine import ControllerModel
 
@@ -34,21 +34,12 @@ def persist(
     """
     paths: dict[str, str] = {}
     for index in indexes:
-        paths |= {name: index.files[name] for name in _names(index, models) if name not in paths}
+        for name in storage_drivers(index, models):
+            if name in index.files:  # what is built in needs no listing; the rest comes by itself
+                paths.setdefault(name, index.files[name])
     plan = _MAKERS.get(maker)
     edits = plan(files, paths) if plan and paths else ()
     return tuple(edit for edit in edits if edit.content != _read(files, edit.path))
-
-
-def _names(index: ModuleIndex, models: Iterable[ControllerModel]) -> tuple[str, ...]:
-    """Return the drivers that are modules of this kernel; what they need comes by itself."""
-    wanted: dict[str, None] = {}
-    for model in models:
-        device = CONTROLLERS[model]
-        for modalias in (*(chip.modalias for chip in device.chips), *device.buses):
-            wanted |= dict.fromkeys(index.drivers(modalias))
-        wanted |= dict.fromkeys((*device.linux, *device.upper))
-    return tuple(name for name in wanted if name in index.files)
 
 
 def _initramfs_tools(files: GuestFiles, names: Mapping[str, str]) -> tuple[FileEdit, ...]:

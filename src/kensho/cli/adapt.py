@@ -12,12 +12,13 @@ from kensho.cli import exits
 from kensho.cli.disk.opening import FormatOption, opened_disk
 from kensho.cli.flags import Flag, Json, Locator
 from kensho.cli.render import console, print_findings, print_json, table
+from kensho.cli.targets import chosen_platforms
 from kensho.disks.overlay.backing import backing_of
 from kensho.guest.adapt import AdaptPlan, plan_adaptation, write_overlay
 from kensho.guest.devices import CONTROLLERS
 from kensho.model.errors import LocatorError, UsageError
 from kensho.model.machine import ControllerModel
-from kensho.platforms import PLATFORMS, find_platform
+from kensho.platforms import PLATFORMS
 
 
 def adapt(
@@ -82,11 +83,8 @@ def adapt(
 
 
 def _models(targets: str) -> tuple[ControllerModel, ...]:
-    words = [word.strip() for word in targets.split(",") if word.strip()]
-    if not words:
-        raise UsageError("no target", hint="--for kvm,vmware; `kensho platforms` lists them")
-    chosen = PLATFORMS if words == ["all"] else tuple(map(find_platform, words))
-    models = dict.fromkeys(c.model for platform in chosen for c in platform.controllers)
+    platforms = chosen_platforms(targets, PLATFORMS)
+    models = dict.fromkeys(c.model for platform in platforms for c in platform.controllers)
     return tuple(model for model in models if model in CONTROLLERS)
 
 

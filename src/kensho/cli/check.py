@@ -9,11 +9,12 @@ from cyclopts import Parameter
 from kensho.cli import exits
 from kensho.cli.flags import Json, Locator
 from kensho.cli.render import console, print_json, table
+from kensho.cli.targets import chosen_platforms
 from kensho.convert.judging import DeviceVerdict, StartVerdict, judge
 from kensho.convert.mapping import Devices
 from kensho.convert.source import opened
-from kensho.model.errors import PlanBlockedError, UsageError
-from kensho.platforms import PLATFORMS, find_platform
+from kensho.model.errors import PlanBlockedError
+from kensho.platforms import PLATFORMS
 
 
 def check(
@@ -41,15 +42,8 @@ def check(
     json
         Print one JSON object: verdicts.
     """
-    words = [word.strip() for word in for_.split(",") if word.strip()]
-    if not words:
-        raise UsageError("no target", hint="--for kvm,vmware; `kensho platforms` lists them")
     everywhere = tuple(p for p in PLATFORMS if p.name != "ova" and p.controllers)
-    platforms = (
-        everywhere
-        if words == ["all"]
-        else tuple({p.name: p for p in map(find_platform, words)}.values())
-    )
+    platforms = chosen_platforms(for_, everywhere)
     with opened(source) as package:
         verdicts = tuple(judge(package, platforms, devices))
     if json:

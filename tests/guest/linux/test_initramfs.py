@@ -98,7 +98,7 @@ def test_an_overlay_is_on_top_and_leaves_the_base_alone(codec: str | None) -> No
         "lib/modules/6.1.0-9-amd64/kernel/drivers/scsi/vmw_pvscsi.ko": b"\x7fELF new",
         "conf/modules": b"virtio_blk\nvmw_pvscsi\n",
     }
-    result = with_overlay(data, base, files)
+    result = with_overlay(base, files)
     assert result.startswith(data)
     assert (len(result) - len(data)) > 0
     image = open_initramfs(result)
@@ -118,7 +118,7 @@ def test_an_overlay_is_on_top_and_leaves_the_base_alone(codec: str | None) -> No
     assert entry_ is not None
     assert bytes(entry_.data) == b"virtio_blk\nvmw_pvscsi\n"
     # The second time there is nothing to add.
-    assert with_overlay(result, image, files) == result
+    assert with_overlay(image, files) == result
 
 
 def test_a_loop_of_links_ends() -> None:
@@ -147,7 +147,7 @@ def test_nothing_is_between_archives_of_lz4() -> None:
     """Old kernels take zeros there for the size of a block, and stop."""
     base = pack(write_archive(debian_base("kernel/a.ko")), "lz4")
     for padded in (base, base + bytes(517)):
-        made = with_overlay(padded, open_initramfs(padded), {"x": b"y"})
+        made = with_overlay(open_initramfs(padded), {"x": b"y"})
         assert made[: len(base)] == base
         assert made[len(base) :][:4] == base[:4]
         assert bytes(open_initramfs(made).files["x"].data) == b"y"
@@ -169,7 +169,7 @@ def test_damage_is_a_typed_error(at: int, change: bytes) -> None:
     damaged = _WHOLE[:at] + change + _WHOLE[at + len(change) :]
     try:
         image = open_initramfs(damaged)
-        with_overlay(damaged, image, {"lib/x": b"y"})
+        with_overlay(image, {"lib/x": b"y"})
     except FormatError:
         pass
 

@@ -106,7 +106,7 @@ def test_an_overlay_turns_the_verdict() -> None:
     index = read_index(INDEX)
     wanted = index.closure(["vmw_pvscsi", "sd_mod"])
     files = {f"lib/modules/{VERSION}/{index.files[name]}": b"\x7fELF" for name in wanted}
-    image = open_initramfs(with_overlay(data, base, files))
+    image = open_initramfs(with_overlay(base, files))
     after = Kernel(VERSION, index, modules_in(image, VERSION))
     for model in (ControllerModel.PVSCSI, ControllerModel.VIRTIO_BLK):
         verdict = judge_controller(after, model)

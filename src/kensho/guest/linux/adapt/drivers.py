@@ -16,7 +16,7 @@ from kensho.guest.files.tree import GuestFiles
 from kensho.guest.linux.initramfs.image import Initramfs
 from kensho.guest.linux.initramfs.overlay import with_overlay
 from kensho.guest.linux.modules.index import ModuleIndex
-from kensho.guest.linux.verdict import Kernel, judge_controller, modules_in
+from kensho.guest.linux.verdict import Kernel, judge_controller
 from kensho.model.machine import ControllerModel
 
 _MOST_MODULE = 64 << 20
@@ -72,8 +72,7 @@ def enlarge(
     chosen = tuple(models)
     index = kernel.index
     names = storage_modules(index, chosen)
-    present = modules_in(initramfs, kernel.version)
-    added = tuple(name for name in names if name not in present)
+    added = tuple(name for name in names if name not in kernel.in_initramfs)
     missing = tuple(model for model in chosen if not _could(kernel, model))
     if not added:
         return Enlarged(None, (), missing)
@@ -87,7 +86,7 @@ def enlarge(
             content[f"{inside}/{name}"] = files.read(f"{folder}/{name}", _MOST_MODULE)
     if initramfs.maker == "initramfs-tools":
         content["conf/modules"] = _listed(initramfs, added)
-    data = with_overlay(files.read(path, 1 << 30), initramfs, content)
+    data = with_overlay(initramfs, content)
     why = f"{len(added)} modules added for {', '.join(model.value for model in chosen)}"
     return Enlarged(FileEdit(path, data, why, mode=0o600), added, missing)
 

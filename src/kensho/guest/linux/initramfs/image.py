@@ -30,8 +30,9 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Initramfs:
-    """A whole initramfs; ``files`` is what is there when all members are unpacked."""
+    """A whole initramfs: its bytes, and in ``files`` what is there when all members are unpacked."""
 
+    data: bytes
     segments: tuple[Segment, ...]
     files: dict[str, Entry]
 
@@ -113,7 +114,7 @@ def open_initramfs(data: bytes, path: str = "") -> Initramfs:
     for segment in segments:
         for entry in segment.entries:
             files[entry.name] = entry
-    return Initramfs(tuple(segments), files)
+    return Initramfs(data, tuple(segments), files)
 
 
 def _segment(view: memoryview, place: int, path: str) -> tuple[Segment, int]:

@@ -21,11 +21,11 @@ _ALIGNMENT = 512
 _FOLDER, _FILE = stat.S_IFDIR | 0o755, stat.S_IFREG | 0o644
 
 
-def with_overlay(data: bytes, base: Initramfs, files: Mapping[str, bytes]) -> bytes:
-    """Return the initramfs ``data`` (taken apart in ``base``) with ``files`` on top.
+def with_overlay(base: Initramfs, files: Mapping[str, bytes]) -> bytes:
+    """Return the bytes of an initramfs with ``files`` on top.
 
     Paths are relative to its root; links of the base in them are followed. Files that are there
-    already with the same content are left out; with none left, ``data`` comes back as it is.
+    already with the same content are left out; with none left, its bytes come back as they are.
     """
     entries: dict[str, Entry] = {}
     for path, content in sorted(files.items()):
@@ -38,13 +38,13 @@ def with_overlay(data: bytes, base: Initramfs, files: Mapping[str, bytes]) -> by
                 entries[folder] = Entry(folder, _FOLDER, memoryview(b""))
         entries[place] = Entry(place, _FILE, memoryview(content))
     if not entries:
-        return data
+        return base.data
     archive = pack(write_archive(list(entries.values())), base.codec)
     if base.codec == "lz4":
         # Linux before 5.14 takes zeros behind lz4 for a block of it, and unpacks no more after that.
         last = base.segments[-1]
-        return data[: last.offset + last.size] + archive
-    return data + bytes(-len(data) % _ALIGNMENT) + archive
+        return base.data[: last.offset + last.size] + archive
+    return base.data + bytes(-len(base.data) % _ALIGNMENT) + archive
 
 
 def _folders(path: str) -> list[str]:

@@ -8,17 +8,16 @@ label of the image, which the reader finds again.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from kensho.appliances.bash import demand_files, demand_tools, quoted
+from kensho.appliances.disk_job import write_job
 from kensho.appliances.kubevirt.write import manifest, to_yaml
 from kensho.appliances.mapped import only_machine, placed_disk
 from kensho.appliances.names import dns_label, file_stem
 from kensho.appliances.package import DiskJob, Document, PlacedDisk
-from kensho.disks import create_disk
 from kensho.model.appliance import Appliance
 from kensho.model.origin import dump_origin
 from kensho.storage.file import FileSink
@@ -131,16 +130,9 @@ def _write_disk(
     name = f"disk/{place.filename}".encode()
     member = Member(name, mode=0o440, uid=_QEMU, gid=_QEMU, mtime=time)
     sink = archive.place(member)
-    writer = create_disk(
-        place.format,
-        place.subformat,
-        sink,
-        job.virtual_size,
-        compression=compression,
-        # The same input gives the same image, so nothing in it may be random.
-        identity=hashlib.sha256(identity.encode()).digest()[:16],
+    virtual_size, data_size = write_job(
+        job, sink, place.format, place.subformat, compression=compression, identity=identity
     )
-    data_size = job.copy(writer)
     archive.placed(replace(member, size=sink.size), sink)
     archive.end_layer()
     return PlacedDisk(
@@ -148,7 +140,7 @@ def _write_disk(
         filename=place.filename,
         format=place.format,
         subformat=place.subformat,
-        virtual_size=writer.virtual_size,
+        virtual_size=virtual_size,
         file_size=sink.size,
         data_size=data_size,
     )

@@ -7,10 +7,10 @@ the end; the manifest's length is known beforehand, the descriptor ends in blank
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from functools import partial
 
+from kensho.appliances.disk_job import write_job
 from kensho.appliances.names import file_stem
 from kensho.appliances.ovf.write import (
     image_order,
@@ -23,9 +23,7 @@ from kensho.appliances.ovf.write_dialects.portable import PORTABLE
 from kensho.appliances.ovf.write_dialects.virtualbox import VIRTUALBOX
 from kensho.appliances.ovf.write_dialects.vmware import VMWARE
 from kensho.appliances.package import Container, DiskJob, PlacedDisk
-from kensho.disks import create_disk
 from kensho.model.appliance import Appliance
-from kensho.storage.base import StreamSink
 from kensho.storage.digest import HashingStream
 from kensho.storage.file import FileSink
 from kensho.storage.tar_write import TarWriter
@@ -63,8 +61,13 @@ def write_ova(
     placed = []
     for job, disk in zip(jobs, expected, strict=True):
         stream = HashingStream(tar.begin(disk.filename))
-        virtual_size, data_size = write_disk(
-            job, stream, compression, identity=f"{stem}/{job.image}"
+        virtual_size, data_size = write_job(
+            job,
+            stream,
+            _FORMAT,
+            _SUBFORMAT,
+            compression=compression,
+            identity=f"{stem}/{job.image}",
         )
         placed.append(
             PlacedDisk(
@@ -104,20 +107,3 @@ def _expected(job: DiskJob, filename: str) -> PlacedDisk:
         data_size=_MOST,
         sha256=_NO_DIGEST,
     )
-
-
-def write_disk(
-    job: DiskJob, stream: StreamSink, compression: str, *, identity: str
-) -> tuple[int, int]:
-    """Write one disk; return its size as written and the number of its bytes that are not zero."""
-    writer = create_disk(
-        _FORMAT,
-        _SUBFORMAT,
-        stream,
-        job.virtual_size,
-        compression=compression,
-        # The same input gives the same package, so nothing in it may be random.
-        identity=hashlib.sha256(identity.encode()).digest()[:16],
-    )
-    data_size = job.copy(writer)
-    return writer.virtual_size, data_size

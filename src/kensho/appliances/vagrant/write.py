@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from kensho.appliances.disk_job import write_job
 from kensho.appliances.mapped import only_machine
 from kensho.appliances.names import file_stem
-from kensho.appliances.ova.write import write_disk
 from kensho.appliances.ovf.write import render_descriptor
 from kensho.appliances.ovf.write_dialects.virtualbox import VIRTUALBOX
 from kensho.appliances.package import DiskJob, PlacedDisk
@@ -22,7 +22,6 @@ from kensho.appliances.vagrant.metadata import NAME, NOTE, BoxDisk
 from kensho.appliances.vagrant.recognise import VIRTUALBOX_OVF
 from kensho.appliances.vagrant.settings import libvirt_lines, virtualbox_lines, vmware_lines
 from kensho.appliances.vmx.write import render as render_vmx
-from kensho.disks import create_disk
 from kensho.model.appliance import Appliance
 from kensho.model.machine import Machine
 from kensho.model.origin import dump_origin
@@ -78,7 +77,14 @@ def write_virtualbox_box(
     for number, job in enumerate(jobs, start=1):
         filename = f"box-disk{number:03d}.vmdk"
         stream = tar.begin(filename)
-        sizes = write_disk(job, stream, compression, identity=f"{name}/{job.image}")
+        sizes = write_job(
+            job,
+            stream,
+            "vmdk",
+            "streamOptimized",
+            compression=compression,
+            identity=f"{name}/{job.image}",
+        )
         placed.append(_placed(job, filename, "vmdk", "streamOptimized", sizes, tar.end()))
     disks = {disk.image: disk for disk in placed}
     tar.add(VIRTUALBOX_OVF, render_descriptor(appliance, disks, VIRTUALBOX))
@@ -169,16 +175,9 @@ def _write_region(
     identity: str,
     compression: str,
 ) -> PlacedDisk:
-    writer = create_disk(
-        format_,
-        subformat,
-        tar.region(filename),
-        job.virtual_size,
-        compression=compression,
-        identity=hashlib.sha256(identity.encode()).digest()[:16],
-    )
-    data_size = job.copy(writer)
-    return _placed(job, filename, format_, subformat, (writer.virtual_size, data_size), tar.end())
+    region = tar.region(filename)
+    sizes = write_job(job, region, format_, subformat, compression=compression, identity=identity)
+    return _placed(job, filename, format_, subformat, sizes, tar.end())
 
 
 def _placed(

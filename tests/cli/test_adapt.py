@@ -147,3 +147,13 @@ def test_a_kernel_without_an_initramfs_has_not_the_latest_ones(
     code, out, err = kensho("adapt", path, "-o", tmp_path / "adapted.qcow2", "--json")
     assert code == 0, err
     assert [kernel["version"] for kernel in json.loads(out)["kernels"]] == [VERSION]
+
+
+@pytest.mark.parametrize("verb", [("check",), ("adapt", "--dry-run")])
+@pytest.mark.parametrize(("targets", "said"), [("oci-rootfs", "no machine"), (",", "no target")])
+def test_targets_that_start_no_machine(
+    disk: Path, kensho: Kensho, verb: tuple[str, ...], targets: str, said: str
+) -> None:
+    code, _, err = kensho(*verb, disk, "--for", targets)
+    assert code == 2
+    assert said in err

@@ -10,7 +10,9 @@ import pytest
 import appliance
 from kensho.cli.exits import run
 from kensho.disks import open_disk
-from kensho.guest.adapt import AdaptPlan, VolumeEdits, write_overlay
+from kensho.guest.adapt.carry_out import write_overlay
+from kensho.guest.edit.backends import edit_volume
+from kensho.guest.edit.patch import pieces
 from kensho.guest.edit.plan import FileEdit
 from kensho.guest.inspect.systems import Opened, find_systems
 from kensho.guest.linux.initramfs.codecs import pack
@@ -48,8 +50,10 @@ def narrow(source: Path, path: Path) -> Path:
         ]
         content = pack(write_archive(entries), image.codec)
         edit = FileEdit(kernel.initramfs, content, "drivers for virtio alone")
-        plan = AdaptPlan((), (VolumeEdits(system.volume, (edit,)),), ())
-        write_overlay(plan, disk, (source.name, "raw"), path)
+        work = path.with_suffix(".work")
+        work.mkdir()
+        changes = [piece for _, piece in pieces(edit_volume(system.volume, (edit,), work))]
+        write_overlay(changes, disk, (source.name, "raw"), path)
     return path
 
 

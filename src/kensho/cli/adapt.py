@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -14,10 +15,10 @@ from kensho.cli.flags import Flag, Json, Locator
 from kensho.cli.render import console, print_findings, print_json, table
 from kensho.cli.targets import chosen_platforms
 from kensho.disks.overlay.backing import backing_of
-from kensho.guest.adapt import AdaptPlan, plan_adaptation, write_overlay
-from kensho.guest.devices import CONTROLLERS
+from kensho.guest.adapt.carry_out import carry_out, write_overlay
+from kensho.guest.adapt.plan import AdaptPlan, plan_adaptation
+from kensho.guest.aims import Aims
 from kensho.model.errors import LocatorError, UsageError
-from kensho.model.machine import ControllerModel
 from kensho.platforms import PLATFORMS
 
 
@@ -53,11 +54,13 @@ def adapt(
         raise UsageError("where to?", hint="-o NAME.qcow2, or --dry-run to see what would change")
     if output is not None and os.path.lexists(output):
         raise LocatorError("is there already", path=output, hint="remove it, or name another file")
-    models = _models(for_)
+    aims = Aims(chosen_platforms(for_, PLATFORMS))
     with opened_disk(disk, format, None) as reader:
-        plan = plan_adaptation((reader,), models)
+        plan = plan_adaptation((reader,), aims)
         if output is not None and not dry_run and plan.volumes:
-            write_overlay(plan, reader, backing_of(disk, reader, output), output)
+            with tempfile.TemporaryDirectory(dir=output.parent, prefix=".adapt-") as folder:
+                pieces = [piece for _, piece in carry_out(plan, Path(folder))]
+                write_overlay(pieces, reader, backing_of(disk, reader, output), output)
     written = str(output) if output is not None and not dry_run and plan.volumes else ""
     if json:
         print_json(
@@ -80,12 +83,6 @@ def adapt(
     else:
         _show(plan, written)
     return exits.OK
-
-
-def _models(targets: str) -> tuple[ControllerModel, ...]:
-    platforms = chosen_platforms(targets, PLATFORMS)
-    models = dict.fromkeys(c.model for platform in platforms for c in platform.controllers)
-    return tuple(model for model in models if model in CONTROLLERS)
 
 
 def _show(plan: AdaptPlan, written: str) -> None:

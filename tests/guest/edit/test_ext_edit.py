@@ -70,7 +70,7 @@ def patched(path: Path, edits: tuple[FileEdit, ...], folder: Path) -> DiskReader
     (volume,) = scan([disk]).volumes
     assert volume.view is not None
     patch = edit_ext(volume.view, edits, folder)
-    return PatchedDisk(disk, pieces(patch))
+    return PatchedDisk(disk, [piece for _, piece in pieces(patch)])
 
 
 def whole(disk: DiskReader) -> bytes:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kensho.guest.edit.draft import Draft
 from kensho.guest.files.tree import GuestFiles
 from kensho.guest.linux.adapt.drivers import enlarge, storage_modules
 from kensho.guest.linux.adapt.names import names_in_rules, pinned_names, without_rules
@@ -100,10 +101,10 @@ def test_the_makers_are_told_once(guest, maker: str) -> None:
         "etc/initramfs-tools/modules": "# own\nbtrfs",
         "etc/mkinitfs/mkinitfs.conf": 'features="ata base ext4"\n',
     }
-    edits = persist(guest(**before), maker, [index], WANTED)
+    edits = persist(Draft(guest(**before), "root"), maker, [index], WANTED)
     assert edits
     after = before | {e.path[1:]: e.content.decode() for e in edits if e.content is not None}
-    assert persist(guest(**after), maker, [index], WANTED) == ()
+    assert persist(Draft(guest(**after), "root"), maker, [index], WANTED) == ()
     joined = "".join(after.values())
     for module in ("vmw_pvscsi", "ahci", "virtio_blk"):
         assert module in joined
@@ -118,7 +119,9 @@ def test_the_makers_are_told_once(guest, maker: str) -> None:
 def test_a_driver_that_only_an_older_kernel_has_is_kept_too(guest) -> None:
     texts = INDEX | {"modules.dep": "kernel/mptspi.ko:\n"}
     texts["modules.alias"] = "alias pci:v00001000d00000030sv*sd*bc*sc*i* mptspi\n"
-    (edit,) = persist(guest(), "dracut", [read_index(INDEX), read_index(texts)], WANTED)
+    (edit,) = persist(
+        Draft(guest(), "root"), "dracut", [read_index(INDEX), read_index(texts)], WANTED
+    )
     assert edit.content is not None
     assert {"mptspi", "vmw_pvscsi"} <= set(edit.content.decode().split())
 
@@ -132,7 +135,7 @@ def test_what_dracut_and_mkinitcpio_source_is_a_shells(guest, tmp_path: Path) ->
         ("dracut", 'echo "$add_drivers"'),
         ("mkinitcpio", 'echo "${MODULES[*]}"'),
     ):
-        (edit,) = persist(guest(), maker, [index], WANTED)
+        (edit,) = persist(Draft(guest(), "root"), maker, [index], WANTED)
         assert edit.content is not None
         path = tmp_path / maker
         path.write_bytes(edit.content)

@@ -1,24 +1,17 @@
-"""From a volume's patch to pieces of the disk it lies on."""
+"""From a volume's patch to pieces of the disks it lies on."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from kensho.guest.edit.disk import Piece
 from kensho.guest.edit.ext import Patch
-from kensho.model.errors import UnsupportedError
 
 
-def pieces(patch: Patch) -> tuple[Piece, ...]:
-    """Return where on the disk a patch lies. UnsupportedError for a volume over several disks."""
-    found = []
-    disks = set()
+def pieces(patch: Patch) -> Iterator[tuple[str, Piece]]:
+    """Yield where a patch lies: the disk's name (``disk1`` …), and the piece there."""
     for offset, length in patch.runs:
         at = offset
         for disk, start, run in patch.view.places(offset, length):
-            disks.add(disk.name)
-            found.append(Piece(start, run, patch.image, at))
+            yield disk.name, Piece(start, run, patch.image, at)
             at += run
-    if len(disks) > 1:
-        raise UnsupportedError(
-            f"the volume lies on several disks: {', '.join(sorted(disks))}", path=patch.view.name
-        )
-    return tuple(found)

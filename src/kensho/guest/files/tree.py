@@ -93,16 +93,16 @@ class GuestFiles:
         """Return the path without links."""
         return self._reach(path).path
 
-    def mount_of(self, path: str) -> tuple[FileSystem, str]:
-        """Return the file system that a path is in, and the path within; the last names may be new.
-
-        Links are followed on the way, and so is one at the end.
-        """
+    def settled(self, path: str) -> str:
+        """Return the path without links; the last names may be of files that are not there."""
         known, rest = path.rstrip("/"), ""
         while known and not self.exists(known):
             known, _, name = known.rpartition("/")
             rest = f"/{name}{rest}"
-        whole = (self.real(known or "/").rstrip("/") + rest) or "/"
+        return (self.real(known or "/").rstrip("/") + rest) or "/"
+
+    def mount_of(self, whole: str) -> tuple[FileSystem, str]:
+        """Return the file system that a path without links is in, and the path within."""
         mounts = (m for m in self.mounts if whole == m or whole.startswith(f"{m}/"))
         mount = max(mounts, key=len, default="")
         return self.mounts.get(mount, self.root), whole[len(mount) :] or "/"

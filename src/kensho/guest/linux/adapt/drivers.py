@@ -7,8 +7,9 @@ that its next kernel has them too, is in ``persist``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from kensho.guest.devices import CONTROLLERS
 from kensho.guest.edit.plan import FileEdit
@@ -63,8 +64,11 @@ def enlarge(
     path: str,
     initramfs: Initramfs,
     models: Iterable[ControllerModel],
+    early: Mapping[str, bytes] = MappingProxyType({}),
 ) -> Enlarged:
     """Plan the initramfs at ``path`` with the drivers for ``models`` of the modules in ``folder``.
+
+    ``early`` are other files to be in it: paths without a leading slash.
 
     Adapters' drivers are left out on purpose: names given within the initramfs would hold before
     the guest's own rules are there. Raises what reading the files raises.
@@ -74,21 +78,31 @@ def enlarge(
     names = storage_modules(index, chosen)
     added = tuple(name for name in names if name not in kernel.in_initramfs)
     missing = tuple(model for model in chosen if not _could(kernel, model))
-    if not added:
-        return Enlarged(None, (), missing)
-    inside = f"lib/modules/{kernel.version}"
     content = {
-        f"{inside}/{index.files[name]}": files.read(f"{folder}/{index.files[name]}", _MOST_MODULE)
-        for name in added
+        name: data
+        for name, data in early.items()
+        if (entry := initramfs.get(name)) is None or bytes(entry.data) != data
     }
-    for name in _INDEXES:
-        if files.exists(f"{folder}/{name}"):
-            content[f"{inside}/{name}"] = files.read(f"{folder}/{name}", _MOST_MODULE)
-    if initramfs.maker == "initramfs-tools":
-        content["conf/modules"] = _listed(initramfs, added)
+    if not added and not content:
+        return Enlarged(None, (), missing)
+    if added:
+        content |= _modules(files, kernel, folder, added)
+        if initramfs.maker == "initramfs-tools":
+            content["conf/modules"] = _listed(initramfs, added)
+    words = [f"{len(added)} modules added for {', '.join(chosen)}"] if added else []
+    words += [f"{', '.join(sorted(early))} added"] if early else []
     data = with_overlay(initramfs, content)
-    why = f"{len(added)} modules added for {', '.join(model.value for model in chosen)}"
-    return Enlarged(FileEdit(path, data, why, mode=0o600), added, missing)
+    return Enlarged(FileEdit(path, data, "; ".join(words), mode=0o600), added, missing)
+
+
+def _modules(
+    files: GuestFiles, kernel: Kernel, folder: str, names: Iterable[str]
+) -> dict[str, bytes]:
+    """Return modules and the indexes they are found by, as files of an initramfs."""
+    paths = [*(kernel.index.files[name] for name in names)]
+    paths += [name for name in _INDEXES if files.exists(f"{folder}/{name}")]
+    inside = f"lib/modules/{kernel.version}"
+    return {f"{inside}/{path}": files.read(f"{folder}/{path}", _MOST_MODULE) for path in paths}
 
 
 def _could(kernel: Kernel, model: ControllerModel) -> bool:

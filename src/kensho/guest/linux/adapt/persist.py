@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from kensho.guest.edit.draft import Draft
 from kensho.guest.edit.plan import FileEdit
-from kensho.guest.files.tree import GuestFiles
 from kensho.guest.linux.adapt.drivers import storage_drivers
 from kensho.guest.linux.modules.index import ModuleIndex
 from kensho.model.machine import ControllerModel
@@ -22,7 +22,7 @@ _MOST = 1 << 20
 
 
 def persist(
-    files: GuestFiles,
+    draft: Draft,
     maker: str,
     indexes: Sequence[ModuleIndex],
     models: Sequence[ControllerModel],
@@ -38,13 +38,13 @@ def persist(
             if name in index.files:  # what is built in needs no listing; the rest comes by itself
                 paths.setdefault(name, index.files[name])
     plan = _MAKERS.get(maker)
-    edits = plan(files, paths) if plan and paths else ()
-    return tuple(edit for edit in edits if edit.content != _read(files, edit.path))
+    edits = plan(draft, paths) if plan and paths else ()
+    return tuple(edit for edit in edits if edit.content != _read(draft, edit.path))
 
 
-def _initramfs_tools(files: GuestFiles, names: Mapping[str, str]) -> tuple[FileEdit, ...]:
+def _initramfs_tools(draft: Draft, names: Mapping[str, str]) -> tuple[FileEdit, ...]:
     path = "/etc/initramfs-tools/modules"
-    text = _with_block((_read(files, path) or b"").decode(errors="surrogateescape"), names)
+    text = _with_block((_read(draft, path) or b"").decode(errors="surrogateescape"), names)
     why = "drivers listed for initramfs-tools"
     return (FileEdit(path, text.encode(errors="surrogateescape"), why),)
 
@@ -57,26 +57,26 @@ def _with_block(text: str, lines: Iterable[str]) -> str:
     return text + "\n".join([_BEGIN, *lines, _END]) + "\n"
 
 
-def _dracut(_: GuestFiles, names: Mapping[str, str]) -> tuple[FileEdit, ...]:
-    # The blanks at both ends belong there: dracut joins the values of all its files.
+def _dracut(_: Draft, names: Mapping[str, str]) -> tuple[FileEdit, ...]:
+    # The blanks at both ends belong there: dracut joins the values of all its draft.
     text = f'{_BEGIN}\nadd_drivers+=" {" ".join(names)} "\n'
     path = "/etc/dracut.conf.d/90-kensho.conf"
     return (FileEdit(path, text.encode(), "drivers listed for dracut"),)
 
 
-def _mkinitcpio(_: GuestFiles, names: Mapping[str, str]) -> tuple[FileEdit, ...]:
+def _mkinitcpio(_: Draft, names: Mapping[str, str]) -> tuple[FileEdit, ...]:
     text = f"{_BEGIN}\nMODULES+=({' '.join(names)})\n"
     path = "/etc/mkinitcpio.conf.d/kensho.conf"
     return (FileEdit(path, text.encode(), "drivers listed for mkinitcpio"),)
 
 
-def _mkinitfs(files: GuestFiles, names: Mapping[str, str]) -> tuple[FileEdit, ...]:
+def _mkinitfs(draft: Draft, names: Mapping[str, str]) -> tuple[FileEdit, ...]:
     paths = "".join(f"{re.sub(r'[.](gz|xz|zst)$', '', path)}*\n" for path in names.values())
     feature = FileEdit(
         "/etc/mkinitfs/features.d/kensho.modules", paths.encode(), "a feature for mkinitfs"
     )
     path = "/etc/mkinitfs/mkinitfs.conf"
-    text = (_read(files, path) or b"").decode(errors="surrogateescape")
+    text = (_read(draft, path) or b"").decode(errors="surrogateescape")
     match = re.search(r'^features="([^"\n]*)"', text, re.MULTILINE)
     if match is None:
         text += f'{_BEGIN}\nfeatures="$features kensho"\n'
@@ -95,5 +95,5 @@ _MAKERS = {
 }
 
 
-def _read(files: GuestFiles, path: str) -> bytes | None:
-    return files.read(path, _MOST) if files.exists(path) else None
+def _read(draft: Draft, path: str) -> bytes | None:
+    return draft.read(path, _MOST) if draft.exists(path) else None

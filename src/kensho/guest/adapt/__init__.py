@@ -1,0 +1,1 @@
+"""A machine's guests adapted: planned over all of its disks, carried out on overlays."""

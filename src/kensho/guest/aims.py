@@ -1,0 +1,32 @@
+"""What a guest is adapted for: the targets, and what is known of the machine it runs on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kensho.guest.devices import CONTROLLERS, NICS
+from kensho.model.machine import ControllerModel, Machine, NicModel
+from kensho.platforms.base import Platform
+
+
+@dataclass(frozen=True, slots=True)
+class Aims:
+    """What is wanted. ``machine`` is the one the disks come from, where that is known."""
+
+    platforms: tuple[Platform, ...]
+    machine: Machine | None = None
+
+    @property
+    def controllers(self) -> tuple[ControllerModel, ...]:
+        """The controllers that the targets have, each once."""
+        models = dict.fromkeys(c.model for platform in self.platforms for c in platform.controllers)
+        return tuple(model for model in models if model in CONTROLLERS)
+
+    @property
+    def adapters(self) -> tuple[NicModel, ...]:
+        """The network adapters that the targets have, each once."""
+        models: dict[NicModel, None] = {}
+        for platform in self.platforms:
+            for policy in (platform.native, platform.compatible, *platform.guests.values()):
+                models |= dict.fromkeys((policy.nic, *sorted(policy.keep_nics)))
+        return tuple(model for model in models if model in NICS)

@@ -1,0 +1,69 @@
+"""Every kernel's initramfs gets the drivers it lacks, and its maker is told to keep them."""
+
+from __future__ import annotations
+
+import msgspec
+
+from kensho.guest.linux.adapt.drivers import enlarge
+from kensho.guest.linux.adapt.guest import LinuxGuest
+from kensho.guest.linux.adapt.persist import persist
+from kensho.guest.linux.kernels import Found, find_kernels, load_initramfs, load_kernel
+from kensho.guest.linux.modules.index import ModuleIndex
+from kensho.model.errors import KenshoError
+from kensho.model.finding import Severity
+from kensho.model.machine import ControllerModel
+
+
+class KernelPlan(msgspec.Struct, frozen=True):
+    """What becomes of one kernel: modules added to its initramfs, controllers it cannot drive."""
+
+    root: str
+    version: str
+    initramfs: str
+    added: tuple[str, ...] = ()
+    missing: tuple[ControllerModel, ...] = ()
+
+
+def plan_kernels(guest: LinuxGuest) -> tuple[KernelPlan, ...]:
+    """Plan the initramfs of every kernel. A kernel that cannot be adapted is a finding (KF-840)."""
+    makers: dict[str, list[ModuleIndex]] = {}
+    plans = [
+        plan
+        for found in find_kernels(guest.system.files)
+        if found.modules and found.initramfs and (plan := _kernel(guest, found, makers))
+    ]
+    for maker, indexes in makers.items():
+        guest.draft.take(*persist(guest.draft, maker, indexes, guest.aims.controllers))
+    return tuple(plans)
+
+
+def _kernel(
+    guest: LinuxGuest, found: Found, makers: dict[str, list[ModuleIndex]]
+) -> KernelPlan | None:
+    """Plan one kernel: its initramfs goes to the draft, its index to that of its maker."""
+    files, draft, name = guest.system.files, guest.draft, f"kernel {found.version}"
+    models = guest.aims.controllers
+    try:
+        initramfs = load_initramfs(files, found)
+        kernel = load_kernel(files, found, initramfs)
+        result = enlarge(
+            files, kernel, found.modules, found.initramfs, initramfs, models, draft.early
+        )
+    except KenshoError as error:
+        draft.note("KF-840", Severity.ERROR, f"{name} cannot be adapted: {error}", "left as it is")
+        return None
+    if result.edit:
+        draft.take(result.edit)
+    if result.missing:
+        lacking = ", ".join(model.value for model in result.missing)
+        remedy = "give the machine another controller there, or the guest another kernel"
+        draft.note("KF-841", Severity.WARNING, f"{name} has no driver for {lacking}", remedy)
+    if initramfs.maker:
+        makers.setdefault(initramfs.maker, []).append(kernel.index)
+    else:
+        remedy = "its next update may leave the drivers out again"
+        draft.note(
+            "KF-842", Severity.WARNING, f"{name} has an initramfs that nobody known made", remedy
+        )
+    root = guest.system.volume.id
+    return KernelPlan(root, found.version, found.initramfs, result.added, result.missing)

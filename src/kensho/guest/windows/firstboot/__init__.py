@@ -1,0 +1,1 @@
+"""Scripts that a Windows runs once, when it starts for the first time after its adaptation."""

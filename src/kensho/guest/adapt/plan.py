@@ -13,7 +13,7 @@ import msgspec
 
 from kensho.disks.base import DiskReader
 from kensho.guest.aims import Aims
-from kensho.guest.edit.backends import check_editable
+from kensho.guest.edit.backends import choose
 from kensho.guest.edit.draft import Draft
 from kensho.guest.edit.plan import FileEdit
 from kensho.guest.inspect.systems import Opened, System, find_systems
@@ -82,6 +82,6 @@ def _place(opened: Opened, system: System, path: str) -> tuple[Volume, str]:
     files, within = system.files.mount_of(path)
     for volume in opened.volumes.volumes:
         if opened.systems.get(volume.id) is files:
-            check_editable(volume)
+            choose(volume)
             return volume, within
     raise UnsupportedError(f"{path} is on no volume of these disks", path=system.volume.id)

@@ -1,46 +1,100 @@
-"""Which program changes the files of a file system: one row for each that can be edited."""
+"""Which program changes the files of a file system, in the order they are asked.
+
+First what needs neither root nor a mount: tools that work on a copy of the file system's metadata.
+Then mounts by the kernel, where the user may. Then libguestfs, which boots an appliance.
+"""
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kensho.guest.edit.ext import Patch, edit_ext, refuse_copied
+from kensho.guest.edit.ext import edit_ext
+from kensho.guest.edit.patch import Patch, refuse_copied
 from kensho.guest.edit.plan import FileEdit
 from kensho.guest.volumes.scan import Volume
 from kensho.guest.volumes.view import View
-from kensho.model.errors import UnsupportedError
+from kensho.model.errors import ToolMissingError, UnsupportedError
+
+_PATH = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
+
+
+def _nothing() -> str:
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """A way to edit; ``why`` it is the one that is used, for the user."""
+    """A way to edit the files of some kinds of file system.
 
-    edit: Callable[[View, Sequence[FileEdit], Path], Patch]
+    ``why`` says what it is and why it comes where it comes, for the user. ``tools`` are the programs
+    it runs, each with the Debian package it is in; ``available`` says what else is lacking, a right or
+    a driver of the kernel, empty when nothing is. ``edit`` carries edits of one volume out, with
+    paths within it and a folder for files of its own; the volume is only read.
+    """
+
+    name: str
+    kinds: frozenset[str]
     why: str
+    tools: tuple[tuple[str, str], ...]
+    edit: Callable[[View, Sequence[FileEdit], Path], Patch]
+    available: Callable[[], str] = _nothing
 
 
-_EXT = Backend(edit_ext, "e2fsprogs on a copy of the metadata: no root, no mount")
-BACKENDS: dict[str, Backend] = {"ext2": _EXT, "ext3": _EXT, "ext4": _EXT}
+BACKENDS: tuple[Backend, ...] = (
+    Backend(
+        "e2fsprogs",
+        frozenset({"ext2", "ext3", "ext4"}),
+        "debugfs on a copy of the metadata: no root, no mount",
+        (("debugfs", "e2fsprogs"), ("e2fsck", "e2fsprogs")),
+        edit_ext,
+    ),
+)
 
 
-def check_editable(volume: Volume) -> None:
-    """Raise UnsupportedError, saying what to do, for a volume whose files are not edited."""
-    if volume.content.kind not in BACKENDS or volume.view is None:
+def lacking(backend: Backend) -> str:
+    """Return what a back end lacks on this machine, and the remedy; empty when it can be used."""
+    for program, package in backend.tools:
+        if shutil.which(program, path=_PATH) is None:
+            return f"{program} is not installed: apt-get install {package}"
+    return backend.available()
+
+
+def choose(volume: Volume) -> Backend:
+    """Return the first back end that edits the files of a volume and has all it needs.
+
+    UnsupportedError, saying what to do, when there is none for what is on it, or it must not be
+    changed; ToolMissingError when all there are lack something.
+    """
+    kind = volume.content.kind
+    rows = [backend for backend in BACKENDS if kind in backend.kinds]
+    if not rows or volume.view is None:
+        edited = sorted(frozenset().union(*(backend.kinds for backend in BACKENDS)))
         raise UnsupportedError(
-            f"files on {volume.content.kind or 'what is no file system'} are not edited",
+            volume.refusal or f"files on {kind or 'what is no file system'} are not edited",
             path=volume.id,
-            hint="edited are " + ", ".join(sorted(BACKENDS)),
+            hint="edited are " + ", ".join(edited),
         )
     refuse_copied(volume.view)
+    found = next((backend for backend in rows if not lacking(backend)), None)
+    if found is None:
+        raise ToolMissingError(
+            f"files on {kind} cannot be edited here: "
+            + "; ".join(f"{backend.name}: {lacking(backend)}" for backend in rows),
+            path=volume.id,
+            hint="kensho doctor lists what is missing",
+        )
+    return found
 
 
 def edit_volume(volume: Volume, edits: Sequence[FileEdit], folder: Path) -> Patch:
-    """Carry out edits of one volume's files; what `check_editable` and the back end raise.
+    """Carry out edits of one volume's files; raises what `choose` and the back end raise.
 
     Paths are those within the volume. ``folder`` is for files of ours; the volume is only read.
     """
-    check_editable(volume)
+    backend = choose(volume)
     assert volume.view is not None
-    return BACKENDS[volume.content.kind].edit(volume.view, edits, folder)
+    return backend.edit(volume.view, edits, folder)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kensho.guest.edit.ext_image import BlocksInUse, inode_tables, metadata_blocks, write_image
+from kensho.guest.edit.patch import Patch, Patched, refuse_copied
 from kensho.guest.edit.plan import FileEdit
 from kensho.guest.files.base import FileSystem, Kind
 from kensho.guest.files.ext.journal import Replayed
@@ -35,43 +36,6 @@ _SECONDS = 600
 _WRITTEN_AT, _CHECKED_AT = 0x30, 0x40  #: in the superblock, seconds since 1970
 _PLAIN = re.compile(r'[^"\x00-\x1f\x7f]+')
 _BANNER = re.compile(r"^debugfs \d|^Allocated inode: \d+$")
-
-
-@dataclass(frozen=True, slots=True)
-class Patch:
-    """What changes on a volume: the bytes of ``image`` at these (offset, length), same offsets."""
-
-    view: View
-    image: Path
-    runs: tuple[tuple[int, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Patched:
-    """A volume with a patch laid over it; fits where a `View` does."""
-
-    patch: Patch
-
-    @property
-    def name(self) -> str:
-        """The volume's name."""
-        return self.patch.view.name
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return self.patch.view.size
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Return exactly ``length`` bytes, the patch's where it has them."""
-        merged = bytearray(self.patch.view.read(offset, length))
-        with self.patch.image.open("rb") as image:
-            for start, size in self.patch.runs:
-                low, high = max(start, offset), min(start + size, offset + length)
-                if low < high:
-                    image.seek(low)
-                    merged[low - offset : high - offset] = image.read(high - low)
-        return bytes(merged)
 
 
 def edit_ext(view: View, edits: Sequence[FileEdit], folder: Path) -> Patch:
@@ -108,16 +72,6 @@ def edit_ext(view: View, edits: Sequence[FileEdit], folder: Path) -> Patch:
     patch = Patch(view, image, tuple(_differences(view, image, blocks, used)))
     _read_back(Patched(patch), edits)
     return patch
-
-
-def refuse_copied(view: View) -> None:
-    """Raise UnsupportedError for a volume that must not be changed in one place alone."""
-    if view.copied:
-        raise UnsupportedError(
-            "is one side of a mirror, or has a snapshot: changed here alone the two would differ",
-            path=view.name,
-            hint="take the mirror or the snapshot away in the guest first",
-        )
 
 
 def _with_old_times(view: View, image: Path) -> None:

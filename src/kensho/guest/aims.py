@@ -11,10 +11,15 @@ from kensho.platforms.base import Platform
 
 @dataclass(frozen=True, slots=True)
 class Aims:
-    """What is wanted. ``machine`` is the one the disks come from, where that is known."""
+    """What is wanted. ``machine`` is the one the disks come from, where that is known.
+
+    ``identity`` asks for a copy that is told apart from the machine it was made of: its machine-id
+    and host keys are made anew at its first start.
+    """
 
     platforms: tuple[Platform, ...]
     machine: Machine | None = None
+    identity: bool = False
 
     @property
     def controllers(self) -> tuple[ControllerModel, ...]:

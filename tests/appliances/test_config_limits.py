@@ -11,9 +11,9 @@ from kensho.appliances import Package, open_package
 from kensho.appliances.proxmox.conf import looks_like_conf, parse_conf
 from kensho.appliances.vmx.parse import read_dictionary
 from kensho.appliances.xen.disks import parse_disk
-from kensho.appliances.yamlsafe import load_all, plain
 from kensho.convert.plan import Request, make_plan
 from kensho.model.errors import CorruptError, LimitError
+from kensho.model.yamlsafe import load_all, plain
 
 VMX = 'config.version = "8"\nmemsize = "64"\n'
 TOO_MANY = 1025

@@ -202,7 +202,7 @@ def _kubevirt(data):
     from kensho.appliances.kubevirt.write import manifest
     from kensho.appliances.sniff import is_kubevirt
     from kensho.appliances.store import Store
-    from kensho.appliances.yamlsafe import load_all
+    from kensho.model.yamlsafe import load_all
 
     is_kubevirt(MemorySource(data, "a.yaml"))
     store = Store("a.yaml", lambda _name: None, lambda _name: None, lambda: None)

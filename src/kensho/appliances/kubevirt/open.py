@@ -13,11 +13,11 @@ from kensho.appliances.kubevirt.write import FILE_NOTE
 from kensho.appliances.origin import Origin
 from kensho.appliances.package import Package
 from kensho.appliances.store import Store, read_text_file
-from kensho.appliances.yamlsafe import MAX_DOCUMENT, load_all
 from kensho.model.appliance import Appliance, Network
 from kensho.model.errors import PackageError
 from kensho.model.finding import Finding
 from kensho.model.selection import Selection
+from kensho.model.yamlsafe import MAX_DOCUMENT, load_all
 
 _MACHINES = frozenset({"VirtualMachine", "VirtualMachineInstance"})
 _VOLUMES = frozenset({"DataVolume", "PersistentVolumeClaim"})

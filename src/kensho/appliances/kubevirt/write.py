@@ -26,9 +26,9 @@ from kensho.appliances.mapped import (
 )
 from kensho.appliances.names import dns_label, file_stem, unique
 from kensho.appliances.package import Document, PlacedDisk
-from kensho.appliances.yamlsafe import whole_characters
 from kensho.model.appliance import Appliance
 from kensho.model.machine import Disk, Firmware, Machine, Nic
+from kensho.model.yamlsafe import whole_characters
 from kensho.platforms.kubevirt import WORDS
 from kensho.platforms.words import controller_word, word_for
 

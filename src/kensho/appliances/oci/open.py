@@ -16,10 +16,10 @@ from kensho.appliances.oci.layout import Image, open_layer, read_image
 from kensho.appliances.origin import Origin
 from kensho.appliances.package import Package
 from kensho.appliances.store import Store, missing, tar_store
-from kensho.appliances.yamlsafe import load_all, whole_characters
 from kensho.model.errors import PackageError, UnsupportedError
 from kensho.model.origin import try_origin
 from kensho.model.selection import Selection
+from kensho.model.yamlsafe import load_all, whole_characters
 from kensho.storage import ByteSource, TarMember, WindowSource, read_members
 from kensho.storage.tar import iterate_members
 

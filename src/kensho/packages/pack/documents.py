@@ -8,8 +8,8 @@ from typing import TypeVar
 
 import msgspec
 
-from kensho.appliances.yamlsafe import MAX_DOCUMENT, load_all, plain
 from kensho.model.errors import CorruptError, LimitError, LocatorError, UsageError
+from kensho.model.yamlsafe import MAX_DOCUMENT, load_all, plain
 
 T = TypeVar("T")
 

@@ -7,35 +7,32 @@ whole, and what came of it is read back. What differs from the disk then is the 
 from __future__ import annotations
 
 import os
-import re
-import shutil
-import subprocess
-from collections.abc import Iterable, Sequence
+import struct
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kensho.guest.edit import e2fsprogs
 from kensho.guest.edit.ext_image import BlocksInUse, inode_tables, metadata_blocks, write_image
+from kensho.guest.edit.ext_script import KEPT_FLAGS, Script, itself, old_nodes, settled
 from kensho.guest.edit.patch import Patch, Patched, refuse_copied
 from kensho.guest.edit.plan import FileEdit
-from kensho.guest.files.base import FileSystem, Kind
+from kensho.guest.files.base import Kind
+from kensho.guest.files.ext.inode import read_inode
 from kensho.guest.files.ext.journal import Replayed
 from kensho.guest.files.ext.reader import Ext, open_ext
-from kensho.guest.files.ext.superblock import SIZE, SUPERBLOCK, crc32c, read_superblock
+from kensho.guest.files.ext.superblock import SIZE, SUPERBLOCK, Superblock, crc32c, read_superblock
 from kensho.guest.files.tree import GuestFiles
 from kensho.guest.volumes.view import Readable, View
-from kensho.model.errors import (
-    CorruptError,
-    NoSpaceError,
-    NotFoundError,
-    ToolMissingError,
-    UnsupportedError,
-)
+from kensho.model.errors import CorruptError, NotFoundError, UnsupportedError
 
-_PATH = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
-_SECONDS = 600
 _WRITTEN_AT, _CHECKED_AT = 0x30, 0x40  #: in the superblock, seconds since 1970
-_PLAIN = re.compile(r'[^"\x00-\x1f\x7f]+')
-_BANNER = re.compile(r"^debugfs \d|^Allocated inode: \d+$")
+_STATE_AT, _JOURNAL_DEVICE_AT = 0x3A, 0xE4
+_ERRORS = 0x2  #: of the state: the kernel met damage
+_HAS_JOURNAL = 0x4  #: of compat
+#: What e2fsprogs 1.47 changes a file system with, of ro_compat: not read-only, not shared blocks.
+_WRITTEN = 0x7F | 0x100 | 0x200 | 0x400 | 0x2000 | 0x8000 | 0x10000
+_READ_ONLY = {0x1000: "it is marked read-only", 0x4000: "its files share blocks"}
 
 
 def edit_ext(view: View, edits: Sequence[FileEdit], folder: Path) -> Patch:
@@ -47,31 +44,65 @@ def edit_ext(view: View, edits: Sequence[FileEdit], folder: Path) -> Patch:
     """
     refuse_copied(view)
     files = open_ext(view)
-    image = folder / "ext.img"
     sb = read_superblock(view)  # as it is on the disk: e2fsck replays the journal itself
-    if sb.needs_recovery and not (isinstance(files.view, Replayed) and files.view.whole):
-        raise UnsupportedError(
-            "; ".join(files.warnings), path=view.name,
-            hint="start the guest once and shut it down properly, then copy its disk again",
-        )  # fmt: skip
-    tree = GuestFiles(files)
-    old = frozenset(tree.stat(edit.path).node for edit in edits if _there(tree, edit.path))
-    blocks = metadata_blocks(files.view, sb, old)
+    _refuse(files, sb, view)
+    image = folder / "ext.img"
+    script = Script(files, sb, folder)
+    script.add(edits)
+    blocks = metadata_blocks(files.view, sb, frozenset(old_nodes(files, edits)))
     write_image(view, sb, blocks, image)
     now = str(int.from_bytes(view.read(SUPERBLOCK + _WRITTEN_AT, 4), "little"))
     if sb.needs_recovery:
-        _check(image, "-p", {0, 1}, view.name, now)
-    _check(image, "-n", {0}, view.name, now)
+        e2fsprogs.repair(image, "-p", view.name, now)
+    e2fsprogs.check(image, view.name, now)
     used = _blocks_in_use(image, view)  # not those on the disk: the journal may free and take some
-    script = list(_script(tree, edits, folder))
-    _debugfs(image, script, view.name, now)
+    e2fsprogs.debugfs(image, script.lines, view.name, now)
+    if script.flags:
+        e2fsprogs.debugfs(image, _with_flags(image, view, script.flags), view.name, now)
     # debugfs leaves the block of a deleted file's attributes behind, and quotas as they were.
-    _check(image, "-y", {0, 1}, view.name, now)
-    _check(image, "-n", {0}, view.name, now)
+    if not e2fsprogs.is_clean(image, view.name, now):
+        e2fsprogs.repair(image, "-y", view.name, now)
+        e2fsprogs.check(image, view.name, now)
     _with_old_times(view, image)
     patch = Patch(view, image, tuple(_differences(view, image, blocks, used)))
-    _read_back(Patched(patch), edits)
+    _read_back(Patched(patch), GuestFiles(files), edits)
     return patch
+
+
+def _refuse(files: Ext, sb: Superblock, view: View) -> None:
+    """Raise for a file system that must not be changed as it is, or that e2fsprogs cannot change."""
+    start = "start the guest once and shut it down properly, then copy its disk again"
+    raw = view.read(SUPERBLOCK, SIZE)
+    if struct.unpack_from("<H", raw, _STATE_AT)[0] & _ERRORS:
+        raise CorruptError(
+            "Linux met damage in this file system, and has marked it", path=view.name,
+            hint="run e2fsck in the guest, or on a copy of its disk, and try again",
+        )  # fmt: skip
+    other = sb.ro_compat & ~_WRITTEN
+    if other:
+        why = [words for bit, words in _READ_ONLY.items() if other & bit]
+        raise UnsupportedError(
+            f"is not written to: {', '.join(why) or f'features {other:#x} are not known'}",
+            path=view.name, hint="change the files in the guest, or take the feature off (tune2fs)",
+        )  # fmt: skip
+    if sb.compat & _HAS_JOURNAL and struct.unpack_from("<I", raw, _JOURNAL_DEVICE_AT)[0]:
+        raise UnsupportedError(
+            "its journal is on another device", path=view.name,
+            hint="put the journal into the file system: tune2fs -O ^has_journal, then tune2fs -j",
+        )  # fmt: skip
+    if sb.needs_recovery and not (isinstance(files.view, Replayed) and files.view.whole):
+        raise UnsupportedError("; ".join(files.warnings), path=view.name, hint=start)
+
+
+def _with_flags(image: Path, view: View, kept: dict[str, int]) -> Iterator[str]:
+    """Yield the commands that give new files the flags of those whose place they take."""
+    with image.open("rb") as file:
+        now = _File(file.fileno(), view.name, view.size)
+        files = Ext(now)
+        tree, sb = GuestFiles(files), read_superblock(now)
+        for path, flags in kept.items():
+            inode = read_inode(now, sb, tree.stat(path).node)
+            yield f'sif "{path}" flags 0x{inode.flags & ~KEPT_FLAGS | flags:x}'
 
 
 def _with_old_times(view: View, image: Path) -> None:
@@ -86,117 +117,6 @@ def _with_old_times(view: View, image: Path) -> None:
             new[-4:] = crc32c(0xFFFF_FFFF, bytes(new[:-4])).to_bytes(4, "little")
         file.seek(SUPERBLOCK)
         file.write(new)
-
-
-def _script(tree: GuestFiles, edits: Iterable[FileEdit], folder: Path) -> Iterable[str]:
-    made: set[str] = set()
-    for number, edit in enumerate(edits):
-        path = tree.real(edit.path) if _there(tree, edit.path) else edit.path
-        above, _, name = path.rpartition("/")
-        for word in (above, name):
-            if word and not _PLAIN.fullmatch(word):
-                raise UnsupportedError("a name that debugfs cannot be told", path=edit.path)
-        old = tree.stat(path) if _there(tree, path) else None
-        if old is None and edit.content is None:
-            continue
-        yield from _folders(tree, above, made)
-        yield f'cd "{above or "/"}"'
-        if old is not None and (old.kind is not Kind.FILE or old.links > 1):
-            raise UnsupportedError("is no plain file, or has several names", path=edit.path)
-        attributes = _attributes(tree, path) if old is not None else {}
-        if old is not None:
-            yield f'rm "{path}"'
-        if edit.content is None:
-            continue
-        content = folder / f"new{number}"
-        content.write_bytes(edit.content)
-        yield f'write "{content}" "{name}"'
-        mode, uid, gid = (
-            (edit.mode, edit.uid, edit.gid) if old is None else (old.mode, old.uid, old.gid)
-        )
-        yield f'sif "{path}" mode 0{0o100000 | mode:o}'
-        yield f'sif "{path}" uid {uid}'
-        yield f'sif "{path}" gid {gid}'
-        for count, (key, value) in enumerate(attributes.items()):
-            kept = folder / f"new{number}.{count}"
-            kept.write_bytes(value)
-            yield f'ea_set -f "{kept}" "{path}" {key}'
-
-
-def _there(tree: GuestFiles, path: str) -> bool:
-    """Tell whether there is such a file. What cannot be looked into is no place to write to."""
-    try:
-        tree.stat(path)
-    except NotFoundError:
-        try:
-            tree.stat(path, follow=False)
-        except NotFoundError:
-            return False
-        raise UnsupportedError("is a link that leads nowhere", path=path) from None
-    return True
-
-
-def _attributes(tree: GuestFiles, path: str) -> dict[str, bytes]:
-    found = dict(sorted(tree.xattrs(path).items()))
-    for key in found:
-        # Access lists are stored in another way than they are told, which debugfs does not turn back.
-        if key.startswith("system.") or not _PLAIN.fullmatch(key) or " " in key:
-            raise UnsupportedError(f"has the attribute {key}", path=path)
-    return found
-
-
-def _folders(tree: GuestFiles, path: str, made: set[str]) -> Iterable[str]:
-    """Yield what makes the folders that are missing on the way to ``path``."""
-    parts = [part for part in path.split("/") if part]
-    for count in range(len(parts)):
-        folder = "/" + "/".join(parts[: count + 1])
-        if folder not in made and not _there(tree, folder):
-            made.add(folder)
-            yield f'cd "{folder.rpartition("/")[0] or "/"}"'
-            yield f'mkdir "{parts[count]}"'
-
-
-def _tool(name: str) -> str:
-    found = shutil.which(name, path=_PATH)
-    if found is None:
-        raise ToolMissingError(f"{name} is not installed", hint="apt-get install e2fsprogs")
-    return found
-
-
-def _run(
-    command: list[str], name: str, now: str, text: str = ""
-) -> subprocess.CompletedProcess[str]:
-    # The time is the file system's own, so that the same edits make the same bytes.
-    environment = {"PATH": _PATH, "LC_ALL": "C", "E2FSPROGS_FAKE_TIME": now}
-    try:
-        return subprocess.run(
-            command, input=text, capture_output=True, text=True, errors="replace",
-            env=environment, timeout=_SECONDS, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as error:
-        raise CorruptError(f"{command[0]} did not end", path=name) from error
-
-
-def _check(image: Path, how: str, good: set[int], name: str, now: str) -> None:
-    run = _run([_tool("e2fsck"), "-f", how, str(image)], name, now)
-    if run.returncode not in good:
-        said = " ".join(run.stdout.split())[-300:]
-        raise CorruptError(
-            f"e2fsck finds the file system damaged: {said}",
-            path=name,
-            hint="run e2fsck in the guest, or on a copy of its disk, and try again",
-        )
-
-
-def _debugfs(image: Path, script: list[str], name: str, now: str) -> None:
-    text = "".join(f"{line}\n" for line in script)
-    run = _run([_tool("debugfs"), "-w", "-f", "-", str(image)], name, now, text)
-    # It ends with 0 whatever happened, and says so on its standard error.
-    said = [line for line in run.stderr.splitlines() if line and not _BANNER.match(line)]
-    if any("Could not allocate" in line or "No free space" in line for line in said):
-        raise NoSpaceError(f"the guest's file system {name} is full", hint="make room in the guest")
-    if run.returncode or said:
-        raise CorruptError(f"debugfs: {' '.join(said)[:300]}", path=name)
 
 
 def _blocks_in_use(image: Path, view: View) -> BlocksInUse:
@@ -263,13 +183,21 @@ def _candidates(descriptor: int, block: int, known: set[int]) -> Iterable[int]:
     return sorted(found)
 
 
-def _read_back(view: Readable, edits: Iterable[FileEdit]) -> None:
-    files: FileSystem = Ext(view)
-    tree = GuestFiles(files)
-    wanted = {edit.path: edit.content for edit in edits}
-    for path, content in wanted.items():
-        found = (
-            tree.read(path, len(content) + 1) if content is not None and tree.exists(path) else None
-        )
-        if found != content or (content is None and tree.exists(path)):
-            raise CorruptError("an edit did not come out as planned", path=path)
+def _read_back(view: Readable, before: GuestFiles, edits: Iterable[FileEdit]) -> None:
+    tree = GuestFiles(Ext(view))
+    for edit in edits:
+        path = (settled if edit.content is not None else itself)(before, edit.path)
+        if not _came_out(tree, path, edit):
+            raise CorruptError("an edit did not come out as planned", path=edit.path)
+
+
+def _came_out(tree: GuestFiles, path: str, edit: FileEdit) -> bool:
+    try:
+        facts = tree.stat(path, follow=False)
+    except NotFoundError:
+        return edit.content is None and not edit.target
+    if edit.content is not None:
+        return facts.kind is Kind.FILE and tree.read(path, len(edit.content)) == edit.content
+    if edit.target:
+        return facts.kind is Kind.SYMLINK and tree.readlink(path) == edit.target
+    return facts.kind is Kind.DIRECTORY  # made where a file was deleted: folders never are

@@ -19,13 +19,17 @@ _HUGE_MTIME = 0x3
 
 @dataclass(frozen=True, slots=True)
 class Inode:
-    """An inode as read: its facts, ``area`` (60 bytes of i_block) and ``rest`` behind the first 128."""
+    """An inode as read: its facts, ``area`` (60 bytes of i_block), ``extra`` behind the fixed fields.
+
+    ``project`` is the one that project quotas count it to.
+    """
 
     facts: Stat
     flags: int
     area: bytes
     acl_block: int
     extra: bytes
+    project: int = 0
 
 
 def read_inode(view: Readable, sb: Superblock, number: int) -> Inode:
@@ -95,7 +99,8 @@ def _parse(view: Readable, number: int, raw: bytes, place: int) -> Inode:
         device=_device(area) if kind in {Kind.BLOCK, Kind.CHARACTER} else (0, 0),
     )
     extra = raw[128 + extra_size :] if 4 <= extra_size <= len(raw) - 128 else b""
-    return Inode(facts, flags, area, acl_low | acl_high << 32, extra)
+    project = struct.unpack_from("<I", raw, 0x9C)[0] if extra_size >= 32 else 0
+    return Inode(facts, flags, area, acl_low | acl_high << 32, extra, project)
 
 
 def _device(area: bytes) -> tuple[int, int]:

@@ -73,7 +73,7 @@ def judge(
         raise UnsupportedError(
             "no kernel was found on these disks",
             path=package.path,
-            hint="kensho inspect --deep shows what is there; systems other than Linux and Windows are not judged",
+            hint="kensho inspect --deep shows what is there; Linux, Windows and the BSDs are judged",
         )
 
 
@@ -91,7 +91,7 @@ def _judge(machine: Machine, platform: Platform, loaded: Loaded, devices: Device
     if controller is None:
         return msgspec.structs.replace(verdict, problem="the machine has no disk to start from")
     if loaded.kernel is None:
-        return _windows(verdict, loaded, platform, after, controller.model)
+        return _whole(verdict, loaded, platform, after, controller.model)
     told = judge_controller(loaded.kernel, controller.model)
     if told is None:
         problem = f"nothing is known of drivers for {controller.model}"
@@ -108,22 +108,35 @@ def _judge(machine: Machine, platform: Platform, loaded: Loaded, devices: Device
     )
 
 
-def _windows(
+def _whole(
     verdict: StartVerdict,
     loaded: Loaded,
     platform: Platform,
     machine: Machine,
     chosen: ControllerModel,
 ) -> StartVerdict:
-    """Tell whether a driver for the boot disk starts with Windows; adapters wait for theirs."""
+    """Tell whether a Windows or a BSD starts from the boot disk; Windows' adapters wait for theirs."""
     ready = loaded.windows.controllers if loaded.windows else ()
+    lacking = f"no driver that starts with Windows drives {chosen}"
+    nics: tuple[DeviceVerdict, ...] = ()
+    if loaded.bsd:
+        ready = loaded.bsd.controllers
+        lacking = f"the kernel has no driver for {chosen}"
+        if loaded.bsd.moving:
+            lacking += f", or fstab's {loaded.bsd.moving} is called otherwise there"
+        nics = tuple(
+            DeviceVerdict(model.value, known, "kernel" if known else "nowhere")
+            for model in dict.fromkeys(nic.model for nic in machine.nics)
+            for known in (model in loaded.bsd.adapters,)
+        )
     works = chosen in ready
-    lacking = () if works else (f"no driver that starts with Windows drives {chosen}",)
+    place = "kernel" if works else "root"
     offered = {s.model for s in platform.controllers if machine.firmware.kind in s.boots}
     return msgspec.structs.replace(
         verdict,
         starts=works,
-        disk=DeviceVerdict(chosen.value, works, "kernel" if works else "root", lacking=lacking),
+        disk=DeviceVerdict(chosen.value, works, place, lacking=() if works else (lacking,)),
+        adapters=nics,
         instead=tuple(model for model in ready if model in offered and model is not chosen),
     )
 

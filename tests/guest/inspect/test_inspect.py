@@ -11,7 +11,7 @@ import pytest
 from kensho.cli.exits import run as run_cli
 from kensho.guest.inspect.inspect import inspect_disks
 from kensho.guest.linux.fstab import parse_fstab, volume_of
-from kensho.guest.linux.software import _rpm_count
+from kensho.guest.linux.software import _rows
 from kensho.guest.volumes.scan import Volumes, scan
 from kensho.model.machine import ControllerModel, NicModel
 from tests.guest.images_of import MIB, disk_of, ext, partitioned, put, run
@@ -207,8 +207,8 @@ def test_rpm_counts_rows_and_runs_nothing(tmp_path: Path) -> None:
     base.executemany("INSERT INTO Packages VALUES (?, 'x')", [(n,) for n in range(42)])
     base.commit()
     base.close()
-    assert _rpm_count(path.read_bytes()) == 42
-    assert _rpm_count(b"SQLite format 3\0" + bytes(5000)) is None
+    assert _rows(path.read_bytes(), "Packages") == 42
+    assert _rows(b"SQLite format 3\0" + bytes(5000), "Packages") is None
     hostile = sqlite3.connect(tmp_path / "hostile")
     hostile.execute(
         "CREATE VIEW Packages AS WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c)"
@@ -216,4 +216,4 @@ def test_rpm_counts_rows_and_runs_nothing(tmp_path: Path) -> None:
     )
     hostile.commit()
     hostile.close()
-    assert _rpm_count((tmp_path / "hostile").read_bytes()) is None
+    assert _rows((tmp_path / "hostile").read_bytes(), "Packages") is None

@@ -9,6 +9,7 @@ from kensho.guest.files.base import FileSystem
 from kensho.guest.files.ext.reader import open_ext
 from kensho.guest.files.fat import open_fat
 from kensho.guest.files.ntfs.reader import open_ntfs
+from kensho.guest.files.ufs.reader import open_ufs
 from kensho.guest.files.xfs.reader import open_xfs
 from kensho.guest.volumes.scan import Volume
 from kensho.guest.volumes.view import View
@@ -27,9 +28,18 @@ class Backend:
 _EXT = Backend("ext", open_ext, "kensho's own reader, in place")
 _FAT = Backend("fat", open_fat, "kensho's own reader, in place")
 _XFS = Backend("xfs", open_xfs, "kensho's own reader, in place")
+_UFS = Backend("ufs", open_ufs, "kensho's own reader, in place")
 _NTFS = Backend("ntfs", open_ntfs, "kensho's own reader, in place")
 
-BACKENDS = {"ext2": _EXT, "ext3": _EXT, "ext4": _EXT, "vfat": _FAT, "xfs": _XFS, "ntfs": _NTFS}
+BACKENDS = {
+    "ext2": _EXT,
+    "ext3": _EXT,
+    "ext4": _EXT,
+    "vfat": _FAT,
+    "xfs": _XFS,
+    "ntfs": _NTFS,
+    "ufs": _UFS,
+}
 
 
 def open_files(volume: Volume) -> FileSystem:

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 
 from kensho.disks.base import DiskReader
+from kensho.guest.bsd.installed import Bsd, bsd_system, read_bsd
 from kensho.guest.devices import CONTROLLERS, NICS
 from kensho.guest.files.open import BACKENDS
 from kensho.guest.files.tree import GuestFiles
@@ -90,6 +91,9 @@ def _system(system: System, esps: Sequence[GuestFiles]) -> SystemFacts:
     folder = windows_folder(files)
     if folder:
         return _windows(system, folder, esps)
+    bsd = bsd_system(files)
+    if bsd:
+        return _bsd(system, read_bsd(files, bsd), esps)
     machine = architecture(files)
     manager, count = _packages(files)
     return SystemFacts(
@@ -97,11 +101,7 @@ def _system(system: System, esps: Sequence[GuestFiles]) -> SystemFacts:
         guest=_guest(files, 32 if machine in _NARROW else 64),
         architecture=machine,
         hostname=_line(files, "/etc/hostname"),
-        mounts=tuple(
-            MountFacts(line.device, line.place, line.type, volume.id if volume else "")
-            for line, volume in system.fstab
-            if line.on_disk
-        ),
+        mounts=_mounts(system),
         kernels=tuple(_kernel(files, found) for found in find_kernels(files)),
         boot_loaders=boot_loaders(files, esps),
         tools=hypervisor_tools(files),
@@ -138,6 +138,36 @@ def _windows(system: System, folder: str, esps: Sequence[GuestFiles]) -> SystemF
             found.static_addresses,
             found.hibernated,
         ),
+    )
+
+
+def _bsd(system: System, found: Bsd, esps: Sequence[GuestFiles]) -> SystemFacts:
+    manager, count = _packages(system.files)
+    return SystemFacts(
+        root=system.volume.id,
+        guest=found.guest,
+        architecture=architecture(system.files),
+        hostname=found.hostname,
+        mounts=_mounts(system),
+        kernels=(
+            KernelFacts(
+                found.version, found.kernel,
+                controllers=found.controllers, adapters=found.adapters, problem=found.problem,
+            ),
+        ),
+        boot_loaders=boot_loaders(system.files, esps),
+        tools=hypervisor_tools(system.files),
+        package_manager=manager,
+        packages=count,
+        networks=(NetworkFacts("rc.conf", (), found.networks),) if found.networks else (),
+    )  # fmt: skip
+
+
+def _mounts(system: System) -> tuple[MountFacts, ...]:
+    return tuple(
+        MountFacts(line.device, line.place, line.type, volume.id if volume else "")
+        for line, volume in system.fstab
+        if line.on_disk
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kensho.disks.base import DiskReader
+from kensho.guest.bsd.installed import Bsd, bsd_system, read_bsd
 from kensho.guest.inspect.systems import Opened, System, find_systems
 from kensho.guest.linux.kernels import find_kernels, load_initramfs, load_kernel
 from kensho.guest.linux.verdict import Kernel
@@ -16,9 +17,9 @@ from kensho.model.errors import KenshoError
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A kernel of the system on the volume ``root``: Linux', or a Windows.
+    """A kernel of the system on the volume ``root``: Linux', or a Windows, or a BSD's.
 
-    Both are None with the ``problem`` that hides it.
+    All are None with the ``problem`` that hides it.
     """
 
     root: str
@@ -26,6 +27,7 @@ class Loaded:
     kernel: Kernel | None
     problem: str = ""
     windows: Installed | None = None
+    bsd: Bsd | None = None
 
 
 def load_kernels(disks: Sequence[DiskReader]) -> Iterator[Loaded]:
@@ -36,6 +38,10 @@ def load_kernels(disks: Sequence[DiskReader]) -> Iterator[Loaded]:
         folder = windows_folder(system.files)
         if folder:
             yield _windows(system, folder)
+            continue
+        bsd = bsd_system(system.files)
+        if bsd:
+            yield _bsd(system, read_bsd(system.files, bsd))
             continue
         for found in find_kernels(system.files):
             if not found.image and not found.initramfs:
@@ -60,3 +66,10 @@ def _windows(system: System, folder: str) -> Loaded:
         return Loaded(system.volume.id, "Windows", None, error.message)
     name = f"{found.version.product or 'Windows'} ({found.version.build})"
     return Loaded(system.volume.id, name, None, windows=found)
+
+
+def _bsd(system: System, found: Bsd) -> Loaded:
+    name = found.guest.description
+    if found.problem:
+        return Loaded(system.volume.id, name, None, f"its kernel is not read: {found.problem}")
+    return Loaded(system.volume.id, name, None, bsd=found)

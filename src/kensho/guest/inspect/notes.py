@@ -6,10 +6,21 @@ from collections.abc import Iterator, Sequence
 
 from kensho.guest.inspect.facts import SystemFacts, WindowsFacts
 from kensho.guest.inspect.systems import Opened, System
+from kensho.guest.volumes.scan import Volume
 from kensho.model.finding import Finding, Severity
 
 _FINE = frozenset({"", "swap", "LVM2_member", "linux_raid_member"})
-_BY_NAME = frozenset({"udev-persistent-names", "ifupdown", "ifcfg", "netplan", "wicked"})
+_BY_NAME = frozenset({"udev-persistent-names", "ifupdown", "ifcfg", "netplan", "wicked", "rc.conf"})
+
+
+#: Types of partitions that tell whose pool of ZFS it is.
+_ZFS_OF = {
+    "516e7cba-6ecf-11d6-8ff8-00022d09712b": "FreeBSD",
+    "a5": "FreeBSD",
+    "6a898cc3-1dd2-11b2-99a6-080020736631": "Solaris, illumos, or Linux",
+    "6a85cf4d-1dd2-11b2-99a6-080020736631": "Solaris or illumos",
+    "bf": "Solaris or illumos",
+}
 
 
 def notes_of(
@@ -39,6 +50,9 @@ def _about_volumes(opened: Opened) -> Iterator[Finding]:
         )
     for volume in opened.volumes.volumes:
         reason = opened.problems.get(volume.id)
+        if volume.content.kind == "zfs_member":
+            yield _about_zfs(volume)
+            continue
         if reason and volume.content.kind not in _FINE:
             yield _finding(
                 "KF-800", Severity.WARNING, f"its files are not read: {reason}", volume.id,
@@ -52,12 +66,36 @@ def _about_volumes(opened: Opened) -> Iterator[Finding]:
             )  # fmt: skip
 
 
+def _about_zfs(volume: Volume) -> Finding:
+    kind = volume.partition.type if volume.partition else ""
+    owner = f", as {_ZFS_OF[kind]} has them" if kind in _ZFS_OF else ""
+    return _finding(
+        "KF-940", Severity.WARNING, f"is part of the ZFS pool {volume.content.label!r}{owner}",
+        volume.id, "pools are not read: a system in it is neither judged nor changed; "
+        "a controller of the kind it has now is the safe choice",
+    )  # fmt: skip
+
+
+def _about_bsd(told: SystemFacts) -> Iterator[Finding]:
+    for kernel in told.kernels:
+        if kernel.problem:
+            continue  # said by KF-807
+        names = ", ".join(kernel.controllers) or "no controller that is known"
+        yield _finding(
+            "KF-941", Severity.NOTE,
+            f"{told.guest.description} is not changed; as it is, it starts from {names}",
+            told.root, "choose one of those for the target; kensho check tells which it would be",
+        )  # fmt: skip
+
+
 def _about_system(system: System, told: SystemFacts) -> Iterator[Finding]:
     for line, why in system.missing:
         yield _finding(
             "KF-810", Severity.WARNING, f"{line.place} ({line.device}) is not seen: {why}",
             told.root, "what is below it is not looked at; give all disks of the machine",
         )  # fmt: skip
+    if told.guest.id.startswith(("freebsd", "openbsd", "netbsd")):
+        yield from _about_bsd(told)
     moving = [line for line, _ in system.fstab if line.moves]
     if moving:
         names = ", ".join(f"{line.device} for {line.place}" for line in moving[:5])
@@ -75,9 +113,10 @@ def _about_system(system: System, told: SystemFacts) -> Iterator[Finding]:
         )  # fmt: skip
     for kernel in told.kernels:
         if kernel.problem:
+            what = "initramfs of " if kernel.initramfs else "kernel "
             yield _finding(
                 "KF-807", Severity.WARNING,
-                f"the initramfs of {kernel.version} is not read: {kernel.problem}", told.root,
+                f"the {what}{kernel.version} is not read: {kernel.problem}".replace("  ", " "), told.root,
                 "nothing can be said of what that kernel starts from",
             )  # fmt: skip
     if told.tools:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from kensho.guest.bsd.installed import bsd_system
 from kensho.guest.files.base import FileSystem
 from kensho.guest.files.open import open_files
 from kensho.guest.files.tree import GuestFiles
@@ -15,7 +16,7 @@ from kensho.model.errors import KenshoError
 
 _RELEASES = ("/etc/os-release", "/usr/lib/os-release")
 _OLD_RELEASES = ("/etc/redhat-release", "/etc/debian_version", "/etc/SuSE-release",
-                 "/etc/alpine-release", "/etc/freebsd-update.conf")  # fmt: skip
+                 "/etc/alpine-release")  # fmt: skip
 _MAX_FSTAB = 1 << 20
 
 
@@ -59,7 +60,7 @@ def find_systems(opened: Opened) -> Iterator[System]:
 
 def _is_root(files: GuestFiles) -> bool:
     known = any(files.exists(path) for path in (*_RELEASES, *_OLD_RELEASES))
-    return known or bool(windows_folder(files))
+    return known or bool(windows_folder(files)) or bool(bsd_system(files))
 
 
 def _system(opened: Opened, volume: Volume, root: FileSystem) -> System:

@@ -13,6 +13,10 @@ _MAX_LINES = 10_000
 _KERNEL_NAME = re.compile(
     r"/dev/(?:(?:h|s|v|xv)d([a-z])(\d*)|nvme(\d+)n1(?:p(\d+))?|mmcblk(\d+)(?:p(\d+))?)"
 )
+#: Of the BSDs: a partition of a GPT, of a slice's disklabel, of the only disklabel.
+_BSD_NAME = re.compile(
+    r"/dev/(?:ada?|da|vtbd|nda|nvd|mfid|xbd|wd|sd|ld)(\d+)(?:p(\d+)|s(\d+)([a-h])|([a-p]))"
+)
 _NOT_ON_DISK = frozenset(
     {"proc", "sysfs", "tmpfs", "devpts", "devtmpfs", "nfs", "nfs4", "cifs", "bind", "cgroup",
      "cgroup2", "debugfs", "securityfs", "efivarfs", "overlay", "9p", "virtiofs", "fuse.sshfs"}
@@ -66,6 +70,10 @@ def volume_of(line: Line, volumes: Volumes) -> Volume | None:
         ("/dev/disk/by-label/", "LABEL"),
         ("/dev/disk/by-partuuid/", "PARTUUID"),
         ("/dev/disk/by-partlabel/", "PARTLABEL"),
+        ("/dev/gpt/", "PARTLABEL"),  # these four are FreeBSD's: glabel(8)
+        ("/dev/gptid/", "PARTUUID"),
+        ("/dev/ufs/", "LABEL"),
+        ("/dev/ufsid/", "UUID"),
     ):
         if device.startswith(folder):
             return volumes.find(f"{key}={device.removeprefix(folder)}")
@@ -76,6 +84,15 @@ def volume_of(line: Line, volumes: Volumes) -> Volume | None:
     array = re.fullmatch(r"/dev/md(\d+)", device)
     if array:
         return volumes.find(f"md/{array[1]}")
+    match = _BSD_NAME.fullmatch(device)
+    if match:
+        disk, part, slice_, letter, only = match.groups()
+        name = f"disk{int(disk) + 1}p"
+        if only:
+            return next(
+                (v for v in volumes.volumes if re.fullmatch(rf"{name}\d+{only}", v.id)), None
+            )
+        return volumes.find(name + (part or f"{slice_}{letter}"))
     match = _KERNEL_NAME.fullmatch(device)
     if match:
         letter, sd, nvme, nvme_part, card, card_part = match.groups()

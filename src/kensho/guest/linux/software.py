@@ -20,6 +20,9 @@ _BOOT_LOADERS = (
     ("extlinux", ("/boot/extlinux/extlinux.conf", "/boot/extlinux.conf")),
     ("syslinux", ("/boot/syslinux/syslinux.cfg",)),
     ("lilo", ("/etc/lilo.conf",)),
+    ("freebsd-loader", ("/boot/loader", "/boot/loader.conf")),
+    ("openbsd-boot", ("/etc/boot.conf", "/usr/mdec/biosboot")),
+    ("netbsd-boot", ("/boot.cfg",)),
 )
 #: On an EFI system partition, wherever that is mounted, if it is.
 _EFI_LOADERS = (
@@ -27,6 +30,7 @@ _EFI_LOADERS = (
     ("systemd-boot", ("/EFI/systemd/systemd-boot*.efi",)),
     ("uki", ("/EFI/Linux/*.efi",)),
     ("efi-fallback", ("/EFI/BOOT/BOOT*.EFI",)),
+    ("freebsd-efi", ("/EFI/freebsd/loader.efi",)),
     ("windows", ("/EFI/Microsoft/Boot/bootmgfw.efi",)),
 )
 _TOOLS = (
@@ -115,17 +119,19 @@ def packages(files: GuestFiles) -> tuple[str, int | None]:
             return "apk", len(re.findall(rb"^P:", files.read(path, _MAX_STATUS), re.MULTILINE))
     for folder in ("/var/lib/rpm", "/usr/lib/sysimage/rpm"):
         if files.exists(f"{folder}/rpmdb.sqlite"):
-            return "rpm", _rpm_count(files.read(f"{folder}/rpmdb.sqlite", _MAX_STATUS))
+            return "rpm", _rows(files.read(f"{folder}/rpmdb.sqlite", _MAX_STATUS), "Packages")
         if any(files.exists(f"{folder}/{name}") for name in ("Packages", "Packages.db")):
             return "rpm", None
     local = files.names_or_none("/var/lib/pacman/local")
     if local:
         return "pacman", sum(name != "ALPM_DB_VERSION" for name in local)
+    if files.exists("/var/db/pkg/local.sqlite"):
+        return "pkg", _rows(files.read("/var/db/pkg/local.sqlite", _MAX_STATUS), "packages")
     return "", None
 
 
-def _rpm_count(data: bytes) -> int | None:
-    """Return the rows of an rpm database; None when it is none. Its own code never runs."""
+def _rows(data: bytes, table: str) -> int | None:
+    """Return the rows of a table of SQLite; None when there is none. Its own code never runs."""
     steps = 0
 
     def too_long() -> bool:
@@ -140,11 +146,12 @@ def _rpm_count(data: bytes) -> int | None:
         connection.set_progress_handler(too_long, 10_000)
         connection.execute("PRAGMA trusted_schema = OFF")
         row = connection.execute(
-            "SELECT type FROM sqlite_schema WHERE name = 'Packages'"
+            "SELECT type FROM sqlite_schema WHERE name = ?", (table,)
         ).fetchone()
         if row != ("table",):
             return None
-        return int(connection.execute("SELECT count(*) FROM Packages").fetchone()[0])
+        query = f"SELECT count(*) FROM {table}"  # noqa: S608 - a name of ours
+        return int(connection.execute(query).fetchone()[0])
     except sqlite3.Error:
         return None
     finally:

@@ -11,6 +11,7 @@ import uuid
 from dataclasses import dataclass
 
 from kensho.guest.volumes.view import View
+from kensho.guest.volumes.zfs import read_label
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class _Mark:
     magic: bytes
 
 
+_UFS_MAGIC_AT = 1372
 #: Layers below file systems: asked first, as what is in them may show through.
 _LAYERS = (
     _Mark("crypto_LUKS", 0, b"LUKS\xba\xbe"),
@@ -59,9 +61,9 @@ _OTHERS = (
     _Mark("reiserfs", 0x10034, b"ReIsErFs"),
     _Mark("bcachefs", 4096 + 24, bytes.fromhex("c68573f64e1a45ca8265f57f48ba6d81")),
     _Mark("VMFS", 0x100000, b"\x0d\xd0\x01\xc0"),
-    _Mark("ufs", 65536 + 1372, b"\x19\x01\x54\x19"),
-    _Mark("ufs", 8192 + 1372, b"\x54\x19\x01\x00"),
-    _Mark("ufs", 8192 + 1372, b"\x19\x01\x54\x19"),
+    _Mark("ufs", 65536 + _UFS_MAGIC_AT, b"\x19\x01\x54\x19"),
+    _Mark("ufs", 8192 + _UFS_MAGIC_AT, b"\x54\x19\x01\x00"),
+    _Mark("ufs", 8192 + _UFS_MAGIC_AT, b"\x19\x01\x54\x19"),
 )
 _PAGES = (4096, 8192, 16384, 65536)
 _EXT_JOURNAL, _EXT_JOURNAL_DEVICE = 0x4, 0x8
@@ -81,6 +83,8 @@ def content_of(view: View) -> Content:
         return _ext(view)
     for mark in _OTHERS:
         if _has(view, mark):
+            if mark.kind == "ufs":
+                return _ufs(view, mark.at - _UFS_MAGIC_AT)
             return Content(mark.kind, *_names(view, mark.kind))
     for page in _PAGES:
         if _peek(view, page - 10, 10) in {b"SWAPSPACE2", b"SWAP-SPACE"}:
@@ -89,7 +93,8 @@ def content_of(view: View) -> Content:
     if any(
         _peek(view, _ZFS_UBERBLOCKS + n * 1024, 8) in {_ZFS, _ZFS[::-1]} for n in range(0, 128, 4)
     ):
-        return Content("zfs_member")
+        label = read_label(view)
+        return Content("zfs_member", str(label.get("name", "")), str(label.get("pool_guid", "")))
     return _fat(view)
 
 
@@ -104,6 +109,13 @@ def _ext(view: View) -> Content:
     if incompat & _EXT_JOURNAL_DEVICE:
         kind = "jbd"
     return Content(kind, _text(head[0x78:0x88]), str(uuid.UUID(bytes=head[0x68:0x78])))
+
+
+def _ufs(view: View, superblock: int) -> Content:
+    """Return a UFS with its volume's name, and its id as FreeBSD's /dev/ufsid writes it."""
+    first, second = struct.unpack("<II", _peek(view, superblock + 144, 8))
+    identity = f"{first:08x}{second:08x}" if first or second else ""
+    return Content("ufs", _text(_peek(view, superblock + 680, 32)), identity)
 
 
 def _fat(view: View) -> Content:

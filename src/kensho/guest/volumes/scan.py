@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from kensho.disks.base import DiskReader
 from kensho.disks.partition_table import Partition, PartitionTable, read_partition_table
 from kensho.guest.volumes.detect import Content, content_of
+from kensho.guest.volumes.disklabel import SLICES, Labelled, read_disklabel
 from kensho.guest.volumes.lvm import PhysicalVolume, logical_volumes, read_pv
 from kensho.guest.volumes.md import Member, mirrors, read_member
 from kensho.guest.volumes.view import CachedDisk, View, part_of
@@ -25,7 +26,7 @@ REFUSALS = {
 class Volume:
     """A volume that may hold a file system.
 
-    ``id`` is ``disk1p2``, ``disk1`` for a whole disk, ``md/0`` for an array, or ``vg/lv``; ``view`` its bytes, None with
+    ``id`` is ``disk1p2`` (``disk1p2a`` in a BSD's slice), ``disk1`` for a whole disk, ``md/0`` for an array, or ``vg/lv``; ``view`` its bytes, None with
     ``refusal`` saying why and what to do. ``partition`` is its entry, None where it has none.
     """
 
@@ -99,7 +100,23 @@ def _volumes(disk: CachedDisk, table: PartitionTable | None, name: str) -> Itera
         return
     for partition in table.partitions:
         identity = f"{name}p{partition.number}"
-        yield _volume(disk, identity, partition.start, partition.size, partition)
+        volume = _volume(disk, identity, partition.start, partition.size, partition)
+        labelled = _labelled(volume)
+        if labelled:
+            yield replace(volume, view=None, refusal="holds the partitions of a BSD disklabel")
+        else:
+            yield volume
+        for part in labelled:
+            yield _volume(
+                disk, f"{identity}{part.letter}", partition.start + part.start, part.size, partition
+            )
+
+
+def _labelled(volume: Volume) -> tuple[Labelled, ...]:
+    system = SLICES.get(volume.partition.type if volume.partition else "")
+    if system is None or volume.view is None or volume.partition is None:
+        return ()
+    return read_disklabel(volume.view, system, volume.partition.start)
 
 
 def _volume(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from kensho.guest.devices import CONTROLLERS, NICS
 from kensho.model.machine import ControllerModel, Machine, NicModel
@@ -14,12 +15,18 @@ class Aims:
     """What is wanted. ``machine`` is the one the disks come from, where that is known.
 
     ``identity`` asks for a copy that is told apart from the machine it was made of: its machine-id
-    and host keys are made anew at its first start.
+    and host keys are made anew at its first start. ``macs`` maps addresses of adapters (as
+    ``aa:bb:cc:dd:ee:ff``) that will not stay to the new ones, or to nothing where the target draws
+    them. ``agents`` has the platform's agent installed at the first start, ``seed`` gives cloud-init
+    a data source that needs no cloud.
     """
 
     platforms: tuple[Platform, ...]
     machine: Machine | None = None
     identity: bool = False
+    macs: Mapping[str, str] = field(default_factory=dict)
+    agents: bool = False
+    seed: bool = False
 
     @property
     def controllers(self) -> tuple[ControllerModel, ...]:

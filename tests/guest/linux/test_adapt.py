@@ -11,7 +11,6 @@ import pytest
 from kensho.guest.edit.draft import Draft
 from kensho.guest.files.tree import GuestFiles
 from kensho.guest.linux.adapt.drivers import enlarge, storage_modules
-from kensho.guest.linux.adapt.names import names_in_rules, pinned_names, without_rules
 from kensho.guest.linux.adapt.persist import persist
 from kensho.guest.linux.initramfs.codecs import pack
 from kensho.guest.linux.initramfs.cpio import write_archive
@@ -19,7 +18,6 @@ from kensho.guest.linux.initramfs.image import open_initramfs
 from kensho.guest.linux.modules.index import read_index
 from kensho.guest.linux.verdict import Kernel, judge_controller, modules_in
 from kensho.model.machine import ControllerModel as C
-from kensho.model.machine import Nic
 from tests.guest.images_of import ext, files_of
 from tests.guest.linux.trees import INDEX, MODULES, debian_base
 
@@ -27,11 +25,6 @@ VERSION = MODULES.rpartition("/")[2]
 FOLDER = f"/{MODULES}"
 INITRD = f"/boot/initrd.img-{VERSION}"
 WANTED = (C.PVSCSI, C.AHCI, C.NVME, C.LSILOGIC, C.VIRTIO_BLK)
-RULES = """\
-# This file was automatically generated
-SUBSYSTEM=="net", ACTION=="add", ATTR{address}=="00:50:56:aa:bb:01", NAME="eth0"
-SUBSYSTEM=="net", ACTION=="add", ATTR{address}=="00:50:56:aa:bb:99", NAME="eth1"
-"""
 
 
 @pytest.fixture
@@ -151,21 +144,3 @@ def test_what_dracut_and_mkinitcpio_source_is_a_shells(guest, tmp_path: Path) ->
             "virtio_pci",
             "virtio_blk",
         ]
-
-
-def test_names_are_tied_to_addresses() -> None:
-    (edit,) = pinned_names({"00:50:56:aa:bb:01": "ens192", "no": "x", "00:50:56:aa:bb:02": "a/b"})
-    assert edit.path == "/etc/systemd/network/10-kensho-ens192.link"
-    assert edit.content is not None
-    assert edit.content.decode().splitlines()[1:] == [
-        "[Match]", "MACAddress=00:50:56:aa:bb:01", "", "[Link]", "Name=ens192",
-    ]  # fmt: skip
-
-
-def test_udevs_list_keeps_what_the_machine_has(guest) -> None:
-    files = guest(**{"etc/udev/rules.d/70-persistent-net.rules": RULES})
-    assert names_in_rules(files) == {"00:50:56:aa:bb:01": "eth0", "00:50:56:aa:bb:99": "eth1"}
-    (edit,) = without_rules(files, [Nic("n", mac="00:50:56:aa:bb:01")])
-    assert edit.content is not None
-    assert edit.content.decode() == "".join(RULES.splitlines(keepends=True)[:2])
-    assert without_rules(guest(), []) == ()

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
+from kensho.guest.devices import NICS
 from kensho.guest.linux.adapt.drivers import enlarge
 from kensho.guest.linux.adapt.guest import LinuxGuest
 from kensho.guest.linux.adapt.persist import persist
+from kensho.guest.linux.initramfs.image import Initramfs
 from kensho.guest.linux.kernels import Found, find_kernels, load_initramfs, load_kernel
 from kensho.guest.linux.modules.index import ModuleIndex
+from kensho.guest.linux.verdict import Kernel
 from kensho.model.errors import KenshoError
 from kensho.model.finding import Severity
 from kensho.model.machine import ControllerModel
@@ -46,9 +51,8 @@ def _kernel(
     try:
         initramfs = load_initramfs(files, found)
         kernel = load_kernel(files, found, initramfs)
-        result = enlarge(
-            files, kernel, found.modules, found.initramfs, initramfs, models, draft.early
-        )
+        early = early_files(draft.early, initramfs, kernel)
+        result = enlarge(files, kernel, found.modules, found.initramfs, initramfs, models, early)
     except KenshoError as error:
         draft.note("KF-840", Severity.ERROR, f"{name} cannot be adapted: {error}", "left as it is")
         return None
@@ -67,3 +71,19 @@ def _kernel(
         )
     root = guest.system.volume.id
     return KernelPlan(root, found.version, found.initramfs, result.added, result.missing)
+
+
+def early_files(
+    early: Mapping[str, bytes], initramfs: Initramfs, kernel: Kernel
+) -> dict[str, bytes]:
+    """Return the files that this initramfs is to have.
+
+    Names of adapters matter only where udev names some already.
+    """
+    names = initramfs.files
+    udev = any(name.endswith("udevd") for name in names)
+    drivers = {driver for device in NICS.values() for driver in device.linux}
+    here = any("/drivers/net/" in name for name in names) or drivers & kernel.index.builtin
+    return {
+        name: data for name, data in early.items() if not name.endswith(".link") or (udev and here)
+    }

@@ -11,8 +11,9 @@ from collections.abc import Callable
 
 from kensho.guest.linux.adapt.guest import LinuxGuest
 from kensho.guest.linux.adapt.kernels import KernelPlan, plan_kernels
+from kensho.guest.linux.adapt.network.step import plan_network
 
-STEPS: tuple[Callable[[LinuxGuest], None], ...] = ()
+STEPS: tuple[Callable[[LinuxGuest], None], ...] = (plan_network,)
 
 
 def adapt_linux(guest: LinuxGuest) -> tuple[KernelPlan, ...]:

@@ -1,0 +1,89 @@
+"""Names tied to addresses by ``.link`` files (systemd.link(5)), in the root and where names come first.
+
+The initramfs names the adapters it has drivers for, and who is named once is not named again: so the
+files go there, too, and the makers of the next one are told to take them. That of initramfs-tools does
+so by itself, dracut wants ``install_items`` (dracut.conf(5)), mkinitcpio ``FILES`` (mkinitcpio.conf(5)).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from kensho.guest.edit.draft import Draft
+
+FOLDER = "/etc/systemd/network"
+_OWN = re.compile(r"10-kensho-.+[.]link")
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,15}")  # IFNAMSIZ less its end
+_RULES = ("/lib/udev/rules.d", "/usr/lib/udev/rules.d")
+_LIBRARY = re.compile(r"libsystemd-shared-(\d+)")
+_LIBRARIES = ("/usr/lib/systemd", "/lib/systemd", "/usr/lib/x86_64-linux-gnu/systemd")
+#: `Type=ether` was compared with what real adapters do not have, before.
+_TELLS_TYPES = 243
+
+
+def uses_links(draft: Draft) -> bool:
+    """Tell whether the guest's udev reads ``.link`` files."""
+    return any(draft.exists(f"{folder}/80-net-setup-link.rules") for folder in _RULES)
+
+
+def tie_names(draft: Draft, names: Mapping[str, str], alone: str = "") -> tuple[str, ...]:
+    """Write a ``.link`` for each adapter; return the paths of all there are of ours.
+
+    ``names`` maps addresses to names, ``alone`` is the name of the only real adapter, whatever its
+    address. Files sort before systemd's own 99-default.link and what distributions add.
+    """
+    # VLANs and bridges have the address of an adapter; newer versions would name them alike.
+    only = "Type=ether\n" if _version(draft) >= _TELLS_TYPES else ""
+    wanted = {n: f"MACAddress={mac}\n{only}" for mac, n in sorted(names.items())}
+    if alone:
+        wanted = {alone: f"Path=*\n{only}"}  # what is made by software has no path
+    written = []
+    for name, match in wanted.items():
+        if not _NAME.fullmatch(name):
+            continue  # not a name that the kernel can have
+        text = (
+            "# kensho: the adapter keeps its name on whatever platform\n"
+            f"[Match]\n{match}\n[Link]\nName={name}\n"
+        )
+        path = f"{FOLDER}/10-kensho-{name}.link"
+        written.append(path)
+        if not _tied_by_others(draft, match, name):
+            draft.write(path, text, f"{name} stays the name of its adapter")
+    for name in draft.names(FOLDER):
+        if _OWN.fullmatch(name) and f"{FOLDER}/{name}" not in written:
+            draft.delete(f"{FOLDER}/{name}", "the adapter it was for is no more")
+    return tuple(path for path in written if draft.exists(path))
+
+
+def keep_early(draft: Draft, paths: tuple[str, ...]) -> None:
+    """Have the files in every initramfs, and in those that the guest will make."""
+    for path in paths:
+        draft.early[path[1:]] = draft.read(path)
+    if not paths:
+        return
+    listed, why = " ".join(paths), "names of adapters listed for the next initramfs"
+    if any(draft.exists(f"{top}/dracut") for top in ("/usr/lib", "/usr/share")):
+        # The blanks at both ends belong there: dracut joins the values of all its drop-ins.
+        draft.write(
+            "/etc/dracut.conf.d/91-kensho-names.conf", f'install_items+=" {listed} "\n', why
+        )
+    if draft.exists("/etc/mkinitcpio.conf"):
+        draft.write("/etc/mkinitcpio.conf.d/kensho-names.conf", f"FILES+=({listed})\n", why)
+
+
+def _version(draft: Draft) -> int:
+    """Return systemd's version, by the library that has it in its name; 0 when there is none."""
+    names = (name for folder in _LIBRARIES for name in draft.names(folder))
+    return max((int(m[1]) for name in names if (m := _LIBRARY.match(name))), default=0)
+
+
+def _tied_by_others(draft: Draft, match: str, name: str) -> bool:
+    address = re.search(r"MACAddress=(\S+)", match)
+    for other in draft.names(FOLDER):
+        if other.endswith(".link") and not _OWN.fullmatch(other) and address:
+            text = draft.text(f"{FOLDER}/{other}")
+            named = re.search(rf"^\s*Name={re.escape(name)}\s*$", text, re.MULTILINE)
+            if named and address[1] in text.lower():
+                return True
+    return False

@@ -1,0 +1,46 @@
+"""udev's own list of adapters' names, as guests before systemd's names keep it (udev(7)).
+
+udev up to 196 names by these rules alone and swaps names where two adapters come in another order; its
+generator gives the next number to an address that is not listed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+
+from kensho.guest.edit.draft import Draft
+
+RULES = "/etc/udev/rules.d/70-persistent-net.rules"
+_RULE = re.compile(r'(?:ATTRS?|SYSFS)\{address\}=="([0-9A-Fa-f:]{17})".*?\bNAME="([^"]+)"')
+
+
+def names_in_rules(draft: Draft) -> dict[str, str]:
+    """Return what the list says: addresses to names."""
+    lines = (x for x in draft.text(RULES).splitlines() if not x.lstrip().startswith("#"))
+    return {m[1].lower(): m[2] for line in lines if (m := _RULE.search(line))}
+
+
+def drop_addresses(draft: Draft, there: Collection[str]) -> None:
+    """Take the addresses that the machine does not have out of the list."""
+    text = draft.text(RULES)
+    lines = text.splitlines(keepends=True)
+    kept = [x for x in lines if not (m := _RULE.search(x)) or m[1].lower() in there]
+    if kept != lines:
+        draft.write(RULES, "".join(kept), "addresses the machine does not have are taken out")
+
+
+def add_names(draft: Draft, names: Mapping[str, str]) -> None:
+    """Add adapters that the list does not have; ``DRIVERS`` leaves out VLANs and bridges."""
+    known = names_in_rules(draft)
+    text = draft.text(RULES)
+    if text and not text.endswith("\n"):
+        text += "\n"
+    for mac, name in sorted(names.items()):
+        if mac not in known:
+            text += (
+                f'SUBSYSTEM=="net", ACTION=="add", DRIVERS=="?*", ATTR{{address}}=="{mac}", '
+                f'ATTR{{type}}=="1", NAME="{name}"\n'
+            )
+    if set(names) - set(known):
+        draft.write(RULES, text, "adapters keep their names by their addresses")

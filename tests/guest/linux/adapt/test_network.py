@@ -1,0 +1,229 @@
+"""Adapters keep their names: what configuration says, and what udev makes of what is written."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from kensho.guest.linux.adapt.kernels import early_files
+from kensho.guest.linux.adapt.network.configured import read_configured
+from kensho.guest.linux.adapt.network.step import plan_network
+from kensho.guest.linux.initramfs.cpio import write_archive
+from kensho.guest.linux.initramfs.image import open_initramfs
+from kensho.guest.linux.modules.index import read_index
+from kensho.guest.linux.verdict import Kernel
+from kensho.model.machine import Nic
+from tests.guest.images_of import tool
+from tests.guest.linux.adapt.making import (
+    adapted,
+    aims_for,
+    codes,
+    guest_in,
+    machine_with,
+    plant,
+)
+from tests.guest.linux.trees import INDEX, debian_base, entry
+
+A, B, C = (f"00:50:56:aa:bb:0{n}" for n in (1, 2, 3))
+UDEV = {
+    "lib/udev/rules.d/80-net-setup-link.rules": "",
+    "usr/lib/systemd/libsystemd-shared-252.so": "",
+}
+LINKS = "etc/systemd/network"
+BOND = """\
+# eth7 was here
+auto bond0 ens224
+iface bond0 inet static
+  address 10.0.0.2/24
+  bond-slaves ens192 ens224
+iface bond0.30 inet dhcp
+"""
+NETPLAN = f"""\
+network:
+  version: 2
+  ethernets:
+    ens3: {{match: {{macaddress: "{A.upper()}"}}, set-name: lan0, dhcp4: true}}
+    free:
+      match: {{macaddress: "{B}"}}
+      dhcp4: true
+    enp2s0: {{addresses: [10.0.0.3/24]}}
+"""
+
+
+def two(a: str | None = A, b: str | None = B) -> tuple[Nic, Nic]:
+    return Nic("n1", mac=a), Nic("n2", mac=b)
+
+
+@pytest.mark.parametrize(
+    ("files", "names", "known", "nameless"),
+    [
+        ({"etc/network/interfaces": BOND}, ["ens192", "ens224"], {}, set()),
+        ({"etc/netplan/01.yaml": NETPLAN}, ["enp2s0"], {A: "lan0"}, {B}),
+        ({"etc/netplan/01.yaml": "network: [}"}, [], {}, set()),
+        (
+            {"etc/sysconfig/network-scripts/ifcfg-eth1": f'HWADDR="{A.upper()}"\nONBOOT=yes\n',
+             "etc/sysconfig/network-scripts/ifcfg-eth1.bak": "DEVICE=eth9\n"},
+            ["eth1"], {A: "eth1"}, set(),
+        ),
+        (
+            {"etc/NetworkManager/system-connections/a.nmconnection":
+             f"[connection]\ninterface-name=ens192\n[ethernet]\nmac-address={A.upper()}\n"},
+            ["ens192"], {A: "ens192"}, set(),
+        ),
+        (
+            {f"{LINKS}/a.network": f"[Match]\nMACAddress={A}\n",
+             f"{LINKS}/b.network": "[Match]\nName=eno1\n"},
+            ["eno1"], {}, {A},
+        ),
+        ({"etc/sysconfig/network/ifcfg-eth0": "BOOTPROTO=dhcp\n"}, ["eth0"], {}, set()),
+        ({f"{LINKS}/a.network": "[Match]\nName=enx005056aabb01\n"},
+         ["enx005056aabb01"], {A: "enx005056aabb01"}, set()),
+    ],
+)  # fmt: skip
+def test_configuration_is_read(tmp_path: Path, files, names, known, nameless) -> None:
+    guest = guest_in(plant(tmp_path / "tree", files), aims_for())
+    found = read_configured(guest.draft)
+    assert list(found.names) == names
+    assert found.known == known
+    assert found.nameless == nameless
+
+
+def test_names_by_slot_and_by_order(tmp_path: Path) -> None:
+    tree = plant(tmp_path / "tree", UDEV | {"etc/network/interfaces": BOND})
+    # By the slots of VMware, against the order.
+    nics = (Nic("n1", mac=A, pci_slot=224), Nic("n2", mac=B, pci_slot=192), Nic("n3", mac=C))
+    draft = adapted(tree, plan_network, aims_for(machine=machine_with(nics)))
+    assert draft.findings == []
+    assert sorted(p.name for p in (tree / LINKS).iterdir()) == ["10-kensho-ens192.link", "10-kensho-ens224.link"]
+    assert f"MACAddress={B}\n" in (tree / LINKS / "10-kensho-ens192.link").read_text()
+    # By order, where there are as many.
+    other = plant(tmp_path / "other", UDEV | {"etc/network/interfaces": BOND})
+    adapted(other, plan_network, aims_for(machine=machine_with(two())))
+    assert f"MACAddress={A}\n" in (other / LINKS / "10-kensho-ens192.link").read_text()
+
+
+def test_nothing_is_guessed(tmp_path: Path) -> None:
+    tree = plant(tmp_path / "tree", UDEV | {"etc/network/interfaces": "iface ens192 inet dhcp\n"})
+    draft = adapted(tree, plan_network, aims_for(machine=machine_with(two())))
+    assert (draft.edits, codes(draft)) == ((), ["KF-870"])
+    draft = adapted(tree, plan_network, aims_for())
+    assert (draft.edits, codes(draft)) == ((), ["KF-870"])
+    assert "machine's own file" in draft.findings[0].action
+
+
+def test_the_only_adapter_without_an_address(tmp_path: Path) -> None:
+    tree = plant(tmp_path / "tree", UDEV | {"etc/network/interfaces": "iface ens192 inet dhcp\n"})
+    adapted(tree, plan_network, aims_for(machine=machine_with([Nic("n1")])))
+    assert "Path=*\n" in (tree / LINKS / "10-kensho-ens192.link").read_text()
+
+
+def test_names_that_race_are_said(tmp_path: Path) -> None:
+    files = {"etc/network/interfaces": "iface eth0 inet dhcp\niface eth1 inet dhcp\n"}
+    tree = plant(tmp_path / "tree", UDEV | files)
+    draft = adapted(tree, plan_network, aims_for(machine=machine_with(two())))
+    assert codes(draft) == ["KF-871"]
+    one = plant(tmp_path / "one", UDEV | {"etc/network/interfaces": "iface eth0 inet dhcp\n"})
+    draft = adapted(one, plan_network, aims_for(machine=machine_with([Nic("n", mac=A)])))
+    assert (codes(draft), len(draft.edits)) == ([], 1)
+
+
+def test_names_of_old_guests_are_in_udevs_list(tmp_path: Path) -> None:
+    rules = "etc/udev/rules.d/70-persistent-net.rules"
+    old = f'SUBSYSTEM=="net", ATTR{{address}}=="{C}", NAME="eth0"\n'
+    tree = plant(
+        tmp_path / "tree",
+        {
+            rules: f"# written by a generator\n{old}",
+            "etc/network/interfaces": "iface eth0 inet dhcp\n",
+        },
+    )
+    draft = adapted(tree, plan_network, aims_for(machine=machine_with([Nic("n", mac=A)])))
+    text = (tree / rules).read_text()
+    assert text.startswith("# written by a generator\nSUBSYSTEM")
+    assert C not in text
+    assert f'ATTR{{address}}=="{A}"' in text
+    assert 'NAME="eth0"' in text
+    assert draft.early == {}
+
+
+def test_patterns_that_no_name_of_a_target_fits(tmp_path: Path) -> None:
+    tree = plant(tmp_path / "tree", UDEV | {f"{LINKS}/a.network": "[Match]\nName=en*\n"})
+    assert codes(adapted(tree, plan_network, aims_for("hyperv"))) == ["KF-874"]
+    assert codes(adapted(tree, plan_network, aims_for("vmware"))) == []
+
+
+def test_addresses_that_change(tmp_path: Path) -> None:
+    ifcfg, keyfile = "etc/sysconfig/network-scripts/ifcfg-ens192", (
+        "etc/NetworkManager/system-connections/b.nmconnection"
+    )  # fmt: skip
+    files = UDEV | {
+        ifcfg: f"# the lan\nDEVICE=ens192\nHWADDR={A.upper()}\nUUID=1-2\n",
+        keyfile: f"[connection]\nuuid=x\ninterface-name=ens224\n[ethernet]\nmac-address={B}\n",
+    }
+    nics = machine_with(two())
+    kept = plant(tmp_path / "kept", files)
+    adapted(kept, plan_network, aims_for(machine=nics, macs={A: "02:00:00:00:00:0a"}))
+    assert (kept / ifcfg).read_text() == files[ifcfg].replace(A.upper(), "02:00:00:00:00:0A")
+    assert "MACAddress=02:00:00:00:00:0a" in (kept / LINKS / "10-kensho-ens192.link").read_text()
+    drawn = plant(tmp_path / "drawn", files)
+    draft = adapted(drawn, plan_network, aims_for("aws", machine=nics, macs={A: "", B: ""}))
+    assert (drawn / ifcfg).read_text() == "# the lan\nDEVICE=ens192\nUUID=1-2\n"
+    assert (drawn / keyfile).read_text() == files[keyfile].replace(f"mac-address={B}\n", "")
+    assert codes(draft) == ["KF-872"]
+
+
+def test_netplan_by_an_address_that_is_drawn_is_said(tmp_path: Path) -> None:
+    tree = plant(tmp_path / "tree", UDEV | {"etc/netplan/01.yaml": NETPLAN})
+    draft = guest_in(tree, aims_for("aws", machine=machine_with([Nic("n", mac=A)]), macs={A: ""}))
+    plan_network(draft)
+    assert "KF-873" in codes(draft.draft)
+
+
+def test_the_initramfs_has_the_names_only_where_it_names_adapters(tmp_path: Path) -> None:
+    files = UDEV | {
+        "etc/network/interfaces": "iface ens192 inet dhcp\n",
+        "usr/lib/dracut/dracut.sh": "",
+        "etc/mkinitcpio.conf": "",
+    }
+    tree = plant(tmp_path / "tree", files)
+    draft = adapted(tree, plan_network, aims_for(machine=machine_with([Nic("n", mac=A)])))
+    path = f"{LINKS}/10-kensho-ens192.link"
+    assert draft.early == {path: (tree / path).read_bytes()}
+    listed = (tree / "etc/dracut.conf.d/91-kensho-names.conf").read_text()
+    assert listed == f'install_items+=" /{path} "\n'
+    kernel = Kernel("6.1.0-9-amd64", read_index(INDEX))
+    plain = debian_base("kernel/drivers/virtio/virtio.ko")
+    udev = [*plain, entry("usr/lib/systemd/systemd-udevd")]
+    nics = [*udev, entry("usr/lib/modules/6.1.0-9-amd64/kernel/drivers/net/vmxnet3.ko")]
+    made = [open_initramfs(write_archive(entries)) for entries in (plain, udev, nics)]
+    assert [len(early_files(draft.early, image, kernel)) for image in made] == [0, 0, 1]
+
+
+UNSHARED = """
+set -e
+mount -t sysfs sysfs /sys
+mount --bind "$1" /etc/systemd/network
+ip link add real type veth peer name other
+ip link set dev real address {mac}
+ip link add bridge type bridge
+ip link set dev bridge address {mac}
+for d in real bridge; do udevadm test-builtin net_setup_link /sys/class/net/$d 2>/dev/null || :; done
+"""
+
+
+def test_udev_gives_an_adapter_the_name_and_no_bridge(tmp_path: Path) -> None:
+    for name in ("unshare", "ip", "udevadm"):
+        tool(name)
+    tree = plant(tmp_path / "tree", UDEV | {"etc/network/interfaces": "iface ens192 inet dhcp\n"})
+    adapted(tree, plan_network, aims_for(machine=machine_with([Nic("n", mac=A)])))
+    done = subprocess.run(
+        ["unshare", "-mn", "sh", "-c", UNSHARED.format(mac=A), "sh", str(tree / LINKS)],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    if done.returncode:
+        pytest.skip(f"no network of its own here: {done.stderr[-200:]}")
+    assert done.stdout.count("ID_NET_NAME=ens192") == 1
+    assert done.stdout.count("10-kensho-ens192.link") == 1
+    assert done.stdout.index("ID_NET_NAME=ens192") < done.stdout.index("ID_NET_DRIVER=bridge")

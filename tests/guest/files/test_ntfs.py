@@ -1,4 +1,4 @@
-"""NTFS made by mkntfs and filled by ntfs-3g; skipped where these are not there."""
+"""NTFS read back as ntfs-3g wrote it."""
 
 from __future__ import annotations
 
@@ -16,65 +16,12 @@ from kensho.guest.files.open import open_files
 from kensho.guest.files.tree import GuestFiles
 from kensho.model.errors import CorruptError, KenshoError
 from tests.guest.images_of import MIB, files_of, run, tool, volumes_of
-
-TEXT = b"".join(b"line %d of a text that repeats itself\n" % n for n in range(20000))
-LARGE = random.Random(3).randbytes(3 * MIB)
+from tests.guest.ntfs_images import LARGE, TEXT, fill, make_ntfs
 
 
 @pytest.fixture(scope="session")
 def ntfs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("ntfs")
-    path, place = folder / "fs.img", folder / "mounted"
-    with path.open("wb") as file:
-        file.truncate(64 * MIB)
-    run("mkntfs", "-q", "-F", "-f", "-s", "512", "-L", "System", path)
-    place.mkdir()
-    options = "compression,streams_interface=none,no_def_opts,no_detach"
-    writer = subprocess.Popen([tool("ntfs-3g"), "-o", options, path, place])
-    try:
-        deadline = time.monotonic() + 20
-        while not place.is_mount():
-            if writer.poll() is not None or time.monotonic() > deadline:
-                pytest.skip("ntfs-3g cannot mount here")
-            time.sleep(0.05)
-        try:
-            fill(place)
-        finally:
-            subprocess.run(["umount", place], check=True)
-        writer.wait(20)  # it writes on after umount has returned
-    finally:
-        writer.kill()
-        writer.wait()
-    return path
-
-
-def fill(place: Path) -> None:
-    (place / "Windows/System32/config").mkdir(parents=True)
-    (place / "Windows/System32/config/SYSTEM").write_bytes(b"regf" + bytes(5000))
-    (place / "small.txt").write_bytes(b"resident")
-    (place / "empty").touch()
-    (place / "large").write_bytes(LARGE)
-    (place / "naïve ☃ with a long name").write_bytes(b"x")
-    os.link(place / "small.txt", place / "Windows/hard link")
-    with (place / "sparse").open("wb") as file:
-        file.write(b"begin")
-        file.seek(5 * MIB)
-        file.write(b"end")
-    packed = place / "packed"
-    packed.mkdir()
-    os.setxattr(packed, "system.ntfs_attrib_be", (0x0810).to_bytes(4, "big"))
-    (packed / "text").write_bytes(TEXT)
-    (packed / "noise").write_bytes(LARGE)
-    many = place / "many"
-    many.mkdir()
-    for n in range(2000):
-        (many / f"file number {n:05}").write_bytes(b"%d" % n)
-    # pieces of two files that are written in turn
-    with (place / "piece1").open("wb") as one, (place / "piece2").open("wb") as two:
-        for n in range(300):
-            for file in (one, two):
-                file.seek(n * 16384)
-                file.write(b"%05d" % n * 800)
+    return make_ntfs(tmp_path_factory.mktemp("ntfs"), fill)
 
 
 def test_every_file(ntfs: Path) -> None:

@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kensho.guest.edit.ext import edit_ext
+from kensho.guest.edit.ntfs import edit_ntfs
 from kensho.guest.edit.patch import Patch, refuse_copied
 from kensho.guest.edit.plan import FileEdit
+from kensho.guest.edit.raw_file import TOOLS as RAW_FILE_TOOLS
+from kensho.guest.edit.raw_file import usable
 from kensho.guest.volumes.scan import Volume
 from kensho.guest.volumes.view import View
 from kensho.model.errors import ToolMissingError, UnsupportedError
@@ -51,6 +54,14 @@ BACKENDS: tuple[Backend, ...] = (
         "debugfs on a copy of the metadata: no root, no mount",
         (("debugfs", "e2fsprogs"), ("e2fsck", "e2fsprogs")),
         edit_ext,
+    ),
+    Backend(
+        "ntfs-3g",
+        frozenset({"ntfs"}),
+        "ntfs-3g on the volume shown as a file: no root",
+        (("ntfs-3g", "ntfs-3g"), *RAW_FILE_TOOLS),
+        edit_ntfs,
+        usable,
     ),
 )
 

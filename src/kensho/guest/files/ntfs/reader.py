@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from kensho.guest.files.base import Kind, Stat
 from kensho.guest.files.ntfs import record as r
 from kensho.guest.files.ntfs.volume import File, Volume
-from kensho.guest.volumes.view import View
+from kensho.guest.volumes.view import Readable
 from kensho.model.errors import CorruptError, LimitError, UnsupportedError
 
 _VOLUME, _ROOT, _FIRST_USER = 3, 5, 16
@@ -30,7 +30,7 @@ class Ntfs:
     root = _ROOT
     folds_case = True
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: Readable) -> None:
         self._name = view.name
         self._volume = Volume(view)
         self._file = functools.lru_cache(_KEPT)(self._volume.file)
@@ -48,6 +48,15 @@ class Ntfs:
         """The volume's name."""
         found = self._file(_VOLUME).find(r.VOLUME_NAME)
         return (found.value or b"").decode("utf-16-le", "replace") if found else ""
+
+    @property
+    def latest_time(self) -> int:
+        """The latest of the root directory's times, in NTFS's unit: 100 ns since 1601."""
+        found = self._file(_ROOT).find(r.STANDARD)
+        if found is None or found.value is None or len(found.value) < 32:
+            return _EPOCH
+        times: tuple[int, ...] = struct.unpack_from("<4Q", found.value)
+        return max(times)
 
     def stat(self, node: int) -> Stat:
         """Return a file's facts; NTFS's owners and rights are not Unix's."""
@@ -158,6 +167,6 @@ class Ntfs:
         return struct.unpack_from("<I", value)[0], value[8:]
 
 
-def open_ntfs(view: View) -> Ntfs:
+def open_ntfs(view: Readable) -> Ntfs:
     """Open an NTFS file system; CorruptError, TruncatedError when it cannot be one."""
     return Ntfs(view)

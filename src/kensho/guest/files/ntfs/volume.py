@@ -10,7 +10,7 @@ from kensho.guest.files.base import PIECE
 from kensho.guest.files.ntfs import record as r
 from kensho.guest.files.ntfs.lznt1 import unpack
 from kensho.guest.files.ntfs.record import Attribute, Record, parse_record
-from kensho.guest.volumes.view import View
+from kensho.guest.volumes.view import Readable
 from kensho.model.errors import CorruptError, LimitError, UnsupportedError
 
 _MAX_LIST = 1 << 18
@@ -34,7 +34,7 @@ class File:
 class Volume:
     """An NTFS volume; numbers of records are those of the master file table."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: Readable) -> None:
         self.view = view
         boot = view.read(0, 512)
         sector, per = struct.unpack_from("<HB", boot, 11)

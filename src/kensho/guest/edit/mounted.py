@@ -1,0 +1,163 @@
+"""Edits carried out in a file system that is mounted: files are found without following any link."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from kensho.guest.edit.plan import FileEdit
+from kensho.guest.files.base import FileSystem, Kind
+from kensho.guest.files.tree import GuestFiles
+from kensho.model.errors import CorruptError, KenshoError, NoSpaceError, UnsupportedError
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_WRITE = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+#: Gives rights to what was just made: called with its folder and itself, both open, and the edit that
+#: it is of, None for a folder on the way.
+Made: TypeAlias = Callable[[int, int, FileEdit | None], None]
+
+
+def unix_rights(folder: int, made: int, edit: FileEdit | None) -> None:
+    """Give new files the owner and mode of their edit, and folders root and 0755."""
+    del folder
+    if edit is not None:
+        os.fchown(made, edit.uid, edit.gid)
+    os.fchmod(made, edit.mode if edit is not None else 0o755)  # whatever the umask is
+
+
+def write_tree(root: Path, edits: Iterable[FileEdit], name: str, made: Made = unix_rights) -> None:
+    """Carry edits out below ``root``, a mount of the volume called ``name``; paths are those within.
+
+    ``made`` gives rights to what is new; what was there keeps its own. NoSpaceError when the file system is full, UnsupportedError for what cannot be done to a file.
+    """
+    for edit in edits:
+        try:
+            _carry_out(root, edit, made)
+        except OSError as error:
+            if error.errno in _FULL:
+                raise NoSpaceError(
+                    f"the guest's file system {name} is full", hint="make room in the guest"
+                ) from error
+            if error.errno in {errno.ENOTDIR, errno.ELOOP}:
+                raise UnsupportedError("the way to it is no folder", path=edit.path) from error
+            raise UnsupportedError(
+                f"cannot be edited: {error.strerror or error}", path=edit.path
+            ) from error
+
+
+def _carry_out(root: Path, edit: FileEdit, made: Made) -> None:
+    *above, last = [part for part in edit.path.split("/") if part]
+    if ".." in above or "." in above or last in {".", ".."}:
+        raise UnsupportedError("no path of a file", path=edit.path)
+    wanted = edit.content is not None or bool(edit.target)
+    try:
+        folder = _folder(root, above, made if wanted else None)
+    except FileNotFoundError:
+        return  # nothing is there that could be deleted
+    try:
+        old = _there(folder, last)
+        if old is not None and stat.S_ISDIR(old.st_mode):
+            raise UnsupportedError("is a folder", path=edit.path)
+        if edit.content is None:
+            if old is not None:
+                os.unlink(last, dir_fd=folder)
+            if edit.target:
+                os.symlink(edit.target, last, dir_fd=folder)
+        elif old is None:
+            _create(folder, last, edit, made)
+        elif stat.S_ISREG(old.st_mode):
+            _rewrite(folder, last, edit.content)
+        else:
+            raise UnsupportedError("is no plain file", path=edit.path)
+    finally:
+        os.close(folder)
+
+
+def _folder(root: Path, parts: Sequence[str], made: Made | None) -> int:
+    """Open a folder, made on the way where ``made`` is given; the caller closes it."""
+    here = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in parts:
+            new = made is not None and _there(here, part) is None
+            if new:
+                os.mkdir(part, 0o755, dir_fd=here)
+            below = os.open(part, _FOLDER, dir_fd=here)
+            above, here = here, below
+            try:
+                if new and made is not None:
+                    made(above, below, None)
+            finally:
+                os.close(above)
+    except BaseException:
+        os.close(here)
+        raise
+    return here
+
+
+def _there(folder: int, name: str) -> os.stat_result | None:
+    try:
+        return os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def _create(folder: int, name: str, edit: FileEdit, made: Made) -> None:
+    with _opened(folder, name, _WRITE | os.O_CREAT | os.O_EXCL) as file:
+        _fill(file, edit.content or b"")
+        made(folder, file, edit)
+
+
+def _rewrite(folder: int, name: str, content: bytes) -> None:
+    """Write a file that is there; a write may take away its capabilities, which are given back."""
+    with _opened(folder, name, _WRITE) as file:
+        mode = stat.S_IMODE(os.fstat(file).st_mode)
+        kept = {key: os.getxattr(file, key) for key in os.listxattr(file)}
+        os.ftruncate(file, 0)
+        _fill(file, content)
+        left = frozenset(os.listxattr(file))
+        for key, value in kept.items():
+            if key not in left:
+                os.setxattr(file, key, value)
+        if stat.S_IMODE(os.fstat(file).st_mode) != mode:
+            os.fchmod(file, mode)
+
+
+@contextlib.contextmanager
+def _opened(folder: int, name: str, flags: int) -> Iterator[int]:
+    file = os.open(name, flags, 0o600, dir_fd=folder)
+    try:
+        yield file
+    finally:
+        os.close(file)
+
+
+def _fill(file: int, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(file, rest) :]
+
+
+def read_back(files: FileSystem, edits: Iterable[FileEdit]) -> None:
+    """Raise CorruptError unless the files are what the edits wanted of them."""
+    tree = GuestFiles(files)
+    for edit in edits:
+        try:
+            facts = tree.stat(edit.path, follow=False)
+        except KenshoError:
+            good = edit.content is None and not edit.target
+        else:
+            if edit.content is not None:
+                size = len(edit.content)
+                good = facts.kind is Kind.FILE and facts.size == size
+                good = good and tree.read(edit.path, size) == edit.content
+            else:
+                good = bool(edit.target) and tree.readlink(edit.path) == edit.target
+        if not good:
+            raise CorruptError("an edit did not come out as planned", path=edit.path)

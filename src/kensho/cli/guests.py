@@ -45,7 +45,7 @@ def _show_system(system: SystemFacts) -> None:
         if words:
             out.print(escape(f"{name}: {', '.join(words)}"))
     if system.package_manager:
-        count = "?" if system.packages is None else system.packages
+        count = "?" if system.packages is None else len(system.packages)
         out.print(f"packages: {count} ({system.package_manager})")
     if system.windows is not None and not system.windows.problem:
         edition = " ".join(p for p in (system.windows.edition, system.guest.version) if p)

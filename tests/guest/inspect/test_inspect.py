@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import sqlite3
 import struct
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import pytest
 from kensho.cli.exits import run as run_cli
 from kensho.guest.inspect.inspect import inspect_disks
 from kensho.guest.linux.fstab import parse_fstab, volume_of
-from kensho.guest.linux.software import _rows
 from kensho.guest.volumes.scan import Volumes, scan
 from kensho.model.machine import ControllerModel, NicModel
 from tests.guest.images_of import MIB, disk_of, ext, partitioned, put, run
@@ -115,7 +113,9 @@ def test_a_debian_guest(guest: Path) -> None:
     (system,) = report.systems
     assert (system.root, system.guest.id) == ("disk1p3", "debian12")
     assert (system.architecture, system.hostname) == ("x86_64", "web01")
-    assert (system.package_manager, system.packages) == ("dpkg", 1)
+    assert system.package_manager == "dpkg"
+    assert system.packages is not None
+    assert len(system.packages) == 1
     assert system.boot_loaders == ("grub2", "efi-fallback")
     assert system.tools == ("open-vm-tools",)
     assert [(n.style, n.names) for n in system.networks] == [("ifupdown", ("ens18",))]
@@ -197,23 +197,3 @@ def test_fstab(guest: Path) -> None:
     assert lines[4].place == "/e f"
     assert not lines[5].on_disk
     assert volume_of(lines[0], Volumes((), ())) is None
-
-
-def test_rpm_counts_rows_and_runs_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "rpmdb.sqlite"
-    base = sqlite3.connect(path)
-    base.execute("PRAGMA journal_mode=WAL")
-    base.execute("CREATE TABLE Packages (hnum INTEGER PRIMARY KEY, blob BLOB)")
-    base.executemany("INSERT INTO Packages VALUES (?, 'x')", [(n,) for n in range(42)])
-    base.commit()
-    base.close()
-    assert _rows(path.read_bytes(), "Packages") == 42
-    assert _rows(b"SQLite format 3\0" + bytes(5000), "Packages") is None
-    hostile = sqlite3.connect(tmp_path / "hostile")
-    hostile.execute(
-        "CREATE VIEW Packages AS WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c)"
-        " SELECT x FROM c"
-    )
-    hostile.commit()
-    hostile.close()
-    assert _rows((tmp_path / "hostile").read_bytes(), "Packages") is None

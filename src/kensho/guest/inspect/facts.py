@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from kensho.guest.linux.packages.package import Package
 from kensho.model.finding import Finding
 from kensho.model.machine import ControllerModel, GuestOs, NicModel
 
@@ -101,7 +102,7 @@ class SystemFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     boot_loaders: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
     package_manager: str = ""
-    packages: int | None = None
+    packages: tuple[Package, ...] | None = None  #: None where they are not read
     networks: tuple[NetworkFacts, ...] = ()
     windows: WindowsFacts | None = None
 

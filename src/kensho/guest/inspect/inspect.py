@@ -23,12 +23,13 @@ from kensho.guest.inspect.facts import (
 from kensho.guest.inspect.notes import notes_of
 from kensho.guest.inspect.systems import Opened, System, find_systems
 from kensho.guest.linux.kernels import Found, find_kernels, load_initramfs, load_kernel
+from kensho.guest.linux.packages.installed import installed_packages, manager_of
+from kensho.guest.linux.packages.package import Package
 from kensho.guest.linux.software import (
     architecture,
     boot_loaders,
     hypervisor_tools,
     networks,
-    packages,
 )
 from kensho.guest.linux.verdict import judge_controller, judge_nic
 from kensho.guest.volumes.scan import Volume, scan
@@ -95,7 +96,7 @@ def _system(system: System, esps: Sequence[GuestFiles]) -> SystemFacts:
     if bsd:
         return _bsd(system, read_bsd(files, bsd), esps)
     machine = architecture(files)
-    manager, count = _packages(files)
+    manager, packages = _packages(files)
     return SystemFacts(
         root=system.volume.id,
         guest=_guest(files, 32 if machine in _NARROW else 64),
@@ -106,7 +107,7 @@ def _system(system: System, esps: Sequence[GuestFiles]) -> SystemFacts:
         boot_loaders=boot_loaders(files, esps),
         tools=hypervisor_tools(files),
         package_manager=manager,
-        packages=count,
+        packages=packages,
         networks=tuple(itertools.starmap(NetworkFacts, networks(files))),
     )
 
@@ -142,7 +143,7 @@ def _windows(system: System, folder: str, esps: Sequence[GuestFiles]) -> SystemF
 
 
 def _bsd(system: System, found: Bsd, esps: Sequence[GuestFiles]) -> SystemFacts:
-    manager, count = _packages(system.files)
+    manager, packages = _packages(system.files)
     return SystemFacts(
         root=system.volume.id,
         guest=found.guest,
@@ -158,7 +159,7 @@ def _bsd(system: System, found: Bsd, esps: Sequence[GuestFiles]) -> SystemFacts:
         boot_loaders=boot_loaders(system.files, esps),
         tools=hypervisor_tools(system.files),
         package_manager=manager,
-        packages=count,
+        packages=packages,
         networks=(NetworkFacts("rc.conf", (), found.networks),) if found.networks else (),
     )  # fmt: skip
 
@@ -194,11 +195,12 @@ def _line(files: GuestFiles, path: str) -> str:
     return "".join(c for c in text.partition("\n")[0] if c.isprintable())[:200]
 
 
-def _packages(files: GuestFiles) -> tuple[str, int | None]:
+def _packages(files: GuestFiles) -> tuple[str, tuple[Package, ...] | None]:
+    """Return the package manager and its packages, None where its database is not read."""
     try:
-        return packages(files)
+        return installed_packages(files)
     except KenshoError:
-        return "", None
+        return manager_of(files), None
 
 
 def _kernel(files: GuestFiles, found: Found) -> KernelFacts:

@@ -1,4 +1,4 @@
-"""What is installed in a Linux guest: boot loaders, hypervisors' tools, packages, networks.
+"""What is installed in a Linux guest: boot loaders, hypervisors' tools, networks.
 
 Tables of paths; the first one that is there tells. Paths with ``*`` have it in the last part.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import fnmatch
 import re
-import sqlite3
 from collections.abc import Iterator, Sequence
 
 from kensho.guest.files.tree import GuestFiles
@@ -67,8 +66,6 @@ _NAMES = {
     "udev-links": re.compile(r"^Name=(.+)$", re.MULTILINE),
 }
 _MAX_TEXT = 1 << 20
-_MAX_STATUS = 256 << 20
-_SQLITE_STEPS = 1000  #: times 10,000 instructions: a hostile database must not go on for ever
 _ELF = {0x03: "i386", 0x28: "arm", 0x3E: "x86_64", 0xB7: "aarch64", 0xF3: "riscv64", 0x15: "ppc64",
         0x16: "s390x"}  # fmt: skip
 
@@ -107,55 +104,6 @@ def _adapters(files: GuestFiles, style: str, path: str) -> list[str]:
     except KenshoError:
         return []
     return [name for name in _NAMES[style].findall(text) if name.isprintable()]
-
-
-def packages(files: GuestFiles) -> tuple[str, int | None]:
-    """Return the package manager and how many packages are installed, None where that is not read."""
-    if files.exists("/var/lib/dpkg/status"):
-        text = files.read("/var/lib/dpkg/status", _MAX_STATUS)
-        return "dpkg", len(re.findall(rb"^Status: \S+ \S+ installed$", text, re.MULTILINE))
-    for path in ("/lib/apk/db/installed", "/usr/lib/apk/db/installed"):
-        if files.exists(path):
-            return "apk", len(re.findall(rb"^P:", files.read(path, _MAX_STATUS), re.MULTILINE))
-    for folder in ("/var/lib/rpm", "/usr/lib/sysimage/rpm"):
-        if files.exists(f"{folder}/rpmdb.sqlite"):
-            return "rpm", _rows(files.read(f"{folder}/rpmdb.sqlite", _MAX_STATUS), "Packages")
-        if any(files.exists(f"{folder}/{name}") for name in ("Packages", "Packages.db")):
-            return "rpm", None
-    local = files.names_or_none("/var/lib/pacman/local")
-    if local:
-        return "pacman", sum(name != "ALPM_DB_VERSION" for name in local)
-    if files.exists("/var/db/pkg/local.sqlite"):
-        return "pkg", _rows(files.read("/var/db/pkg/local.sqlite", _MAX_STATUS), "packages")
-    return "", None
-
-
-def _rows(data: bytes, table: str) -> int | None:
-    """Return the rows of a table of SQLite; None when there is none. Its own code never runs."""
-    steps = 0
-
-    def too_long() -> bool:
-        nonlocal steps
-        steps += 1
-        return steps > _SQLITE_STEPS
-
-    connection = sqlite3.connect(":memory:")
-    try:
-        # a database in WAL mode cannot be opened from memory: take its mark away
-        connection.deserialize(data[:18] + b"\1\1" + data[20:])
-        connection.set_progress_handler(too_long, 10_000)
-        connection.execute("PRAGMA trusted_schema = OFF")
-        row = connection.execute(
-            "SELECT type FROM sqlite_schema WHERE name = ?", (table,)
-        ).fetchone()
-        if row != ("table",):
-            return None
-        query = f"SELECT count(*) FROM {table}"  # noqa: S608 - a name of ours
-        return int(connection.execute(query).fetchone()[0])
-    except sqlite3.Error:
-        return None
-    finally:
-        connection.close()
 
 
 def architecture(files: GuestFiles) -> str:

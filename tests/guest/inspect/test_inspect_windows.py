@@ -9,7 +9,9 @@ import pytest
 
 from kensho.cli.exits import run as run_cli
 from kensho.guest.inspect.inspect import inspect_disks
+from kensho.guest.package import Package
 from kensho.guest.windows.hive import dword, multi_sz, sz
+from kensho.guest.windows.listed import Service
 from kensho.model.machine import ControllerModel
 from tests.guest.images_of import MIB, disk_of, run
 from tests.guest.windows.hives import software_hive, system_hive
@@ -37,6 +39,13 @@ def test_windows_11(tmp_path: Path) -> None:
     system.set(interface, dword("EnableDHCP", 0), multi_sz("IPAddress", ("10.0.0.5",)))
     system.set(r"ControlSet001\Services\vioscsi", dword("Start", 0))
     software = software_hive(22631, "Windows 10 Pro", "6.3")
+    uninstall = r"Microsoft\Windows\CurrentVersion\Uninstall"
+    for number, name, hidden in ((1, "7-Zip 23.01 (x64)", 0), (2, "A part of Windows", 1)):
+        key = rf"{uninstall}\{{{number}}}"
+        software.set(
+            key, sz("DisplayName", name), sz("DisplayVersion", "23.01"),
+            dword("SystemComponent", hidden),
+        )  # fmt: skip
     path = windows(tmp_path, system=system.dump(), software=software.dump(), sleeping=True)
     report = inspect_disks([disk_of(path)])
     (found,) = report.systems
@@ -51,6 +60,10 @@ def test_windows_11(tmp_path: Path) -> None:
     assert facts.controllers == (ControllerModel.VIRTIO_SCSI,)
     assert "storahci" not in facts.boot_drivers
     assert "atapi" in facts.boot_drivers
+    assert found.packages == (Package("7-Zip 23.01 (x64)", "23.01"),)
+    assert [path.rpartition("/")[2] for path in facts.hives] == ["SOFTWARE", "SYSTEM"]
+    atapi = Service("atapi", "boot", driver=True, image=r"System32\drivers\atapi.sys")
+    assert atapi in facts.services
     codes = {f.code for f in report.findings}
     assert {"KF-809", "KF-811"} <= codes
     assert "KF-806" not in codes

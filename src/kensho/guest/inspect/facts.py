@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from kensho.guest.linux.packages.package import Package
+from kensho.guest.package import Package
+from kensho.guest.windows.listed import Service
 from kensho.model.finding import Finding
 from kensho.model.machine import ControllerModel, GuestOs, NicModel
 
@@ -87,6 +88,8 @@ class WindowsFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     controllers: tuple[ControllerModel, ...] = ()
     static_addresses: int = 0
     hibernated: bool = False
+    hives: tuple[str, ...] = ()
+    services: tuple[Service, ...] = ()
     problem: str = ""
 
 

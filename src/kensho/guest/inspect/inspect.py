@@ -24,7 +24,6 @@ from kensho.guest.inspect.notes import notes_of
 from kensho.guest.inspect.systems import Opened, System, find_systems
 from kensho.guest.linux.kernels import Found, find_kernels, load_initramfs, load_kernel
 from kensho.guest.linux.packages.installed import installed_packages, manager_of
-from kensho.guest.linux.packages.package import Package
 from kensho.guest.linux.software import (
     architecture,
     boot_loaders,
@@ -32,8 +31,9 @@ from kensho.guest.linux.software import (
     networks,
 )
 from kensho.guest.linux.verdict import judge_controller, judge_nic
+from kensho.guest.package import Package
 from kensho.guest.volumes.scan import Volume, scan
-from kensho.guest.windows.installed import read_installed, windows_folder
+from kensho.guest.windows.installed import hives_of, read_installed, windows_folder
 from kensho.model.errors import KenshoError
 from kensho.model.machine import GuestOs
 from kensho.model.os_release import guest_of, parse_os_release
@@ -138,7 +138,11 @@ def _windows(system: System, folder: str, esps: Sequence[GuestFiles]) -> SystemF
             found.controllers,
             found.static_addresses,
             found.hibernated,
+            hives_of(system.files, folder),
+            found.services,
         ),
+        package_manager="Windows",
+        packages=found.programs,
     )
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kensho.guest.files.tree import GuestFiles
+from kensho.guest.package import Package
 from kensho.guest.windows.control_sets import control_sets
 from kensho.guest.windows.hive import Hive, open_hive
 from kensho.guest.windows.inbox import BOOT_START, in_box
+from kensho.guest.windows.listed import Service, programs_of, services_of
 from kensho.guest.windows.services import OWN
 from kensho.guest.windows.version import WindowsVersion, read_version
 from kensho.model.errors import KenshoError
@@ -36,6 +38,17 @@ _ROWS = {
     ((6, 2), True): "win2k12", ((6, 3), False): "win8.1", ((6, 3), True): "win2k12r2",
 }  # fmt: skip
 _SERVERS = ((26100, "win2k25"), (20348, "win2k22"), (17763, "win2k19"), (0, "win2k16"))
+_HIVES = (
+    "SYSTEM",
+    "SOFTWARE",
+    "SAM",
+    "SECURITY",
+    "DEFAULT",
+    "COMPONENTS",
+    "DRIVERS",
+    "ELAM",
+    "BBI",
+)
 _FIRST_BUILD_OF_11 = 22000
 
 
@@ -55,6 +68,8 @@ class Installed:
     tools: tuple[str, ...]
     static_addresses: int
     hibernated: bool
+    services: tuple[Service, ...] = ()
+    programs: tuple[Package, ...] = ()
 
     @property
     def guest(self) -> GuestOs:
@@ -74,6 +89,15 @@ def windows_folder(files: GuestFiles) -> str:
     return ""
 
 
+def hives_of(files: GuestFiles, folder: str) -> tuple[str, ...]:
+    """Return the paths of the registry's hives that are there, those of users left out."""
+    config = f"{folder}/System32/config"
+    known = {name.upper() for name in _HIVES}
+    return tuple(
+        f"{config}/{name}" for name in files.names_or_none(config) if name.upper() in known
+    )
+
+
 def load_hive(files: GuestFiles, folder: str, name: str) -> Hive:
     """Open a hive of ``System32/config`` with its logs; what reading and `open_hive` raise."""
     path = f"{folder}/System32/config/{name}"
@@ -88,7 +112,8 @@ def load_hive(files: GuestFiles, folder: str, name: str) -> Hive:
 def read_installed(files: GuestFiles, folder: str) -> Installed:
     """Return what the hives and files of a Windows tell; CorruptError kinds when they do not."""
     system = load_hive(files, folder, "SYSTEM")
-    version = read_version(load_hive(files, folder, "SOFTWARE"), system)
+    software = load_hive(files, folder, "SOFTWARE")
+    version = read_version(software, system)
     current = control_sets(system)[0]
     services = system.find(rf"{current}\Services")
     starts: dict[str, int | None] = {}
@@ -104,6 +129,8 @@ def read_installed(files: GuestFiles, folder: str) -> Installed:
         tools=tuple(sorted(p for p, names in OWN.items() if names & set(starts))),
         static_addresses=_static(system, current),
         hibernated=_hibernated(files),
+        services=tuple(services_of(system, current)),
+        programs=programs_of(software),
     )
 
 

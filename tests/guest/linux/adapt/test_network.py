@@ -96,7 +96,10 @@ def test_names_by_slot_and_by_order(tmp_path: Path) -> None:
     nics = (Nic("n1", mac=A, pci_slot=224), Nic("n2", mac=B, pci_slot=192), Nic("n3", mac=C))
     draft = adapted(tree, plan_network, aims_for(machine=machine_with(nics)))
     assert draft.findings == []
-    assert sorted(p.name for p in (tree / LINKS).iterdir()) == ["10-kensho-ens192.link", "10-kensho-ens224.link"]
+    assert sorted(p.name for p in (tree / LINKS).iterdir()) == [
+        "10-kensho-ens192.link",
+        "10-kensho-ens224.link",
+    ]
     assert f"MACAddress={B}\n" in (tree / LINKS / "10-kensho-ens192.link").read_text()
     # By order, where there are as many.
     other = plant(tmp_path / "other", UDEV | {"etc/network/interfaces": BOND})

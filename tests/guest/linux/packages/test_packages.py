@@ -11,8 +11,8 @@ import pytest
 
 from kensho.guest.files.tree import GuestFiles
 from kensho.guest.linux.packages.installed import installed_packages
-from kensho.guest.linux.packages.package import Package
 from kensho.guest.linux.packages.rpm import packages_of_bdb, packages_of_ndb, packages_of_sqlite
+from kensho.guest.package import Package
 from kensho.model.errors import CorruptError, KenshoError
 from tests.guest.images_of import ext, files_of, run, tool
 

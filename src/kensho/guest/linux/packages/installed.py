@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Iterator
 
 from kensho.guest.files.tree import GuestFiles
-from kensho.guest.linux.packages.package import Package
 from kensho.guest.linux.packages.rpm import packages_of_bdb, packages_of_ndb, packages_of_sqlite
 from kensho.guest.linux.packages.sqlite import rows
+from kensho.guest.package import Package
 
 _MOST = 256 << 20
 _MOST_DESC = 1 << 20

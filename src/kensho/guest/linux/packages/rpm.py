@@ -9,8 +9,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from kensho.guest.linux.packages.package import Package
 from kensho.guest.linux.packages.sqlite import rows
+from kensho.guest.package import Package
 from kensho.model.errors import CorruptError
 
 _NAME, _VERSION, _RELEASE, _EPOCH, _ARCH = 1000, 1001, 1002, 1003, 1022

@@ -1,4 +1,4 @@
-"""A package as its manager has it."""
+"""An installed package or program, as its manager has it."""
 
 from __future__ import annotations
 

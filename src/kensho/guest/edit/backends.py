@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kensho.guest.edit.ext import edit_ext
+from kensho.guest.edit.fat import edit_fat
 from kensho.guest.edit.ntfs import edit_ntfs
 from kensho.guest.edit.patch import Patch, refuse_copied
 from kensho.guest.edit.plan import FileEdit
@@ -55,6 +56,7 @@ BACKENDS: tuple[Backend, ...] = (
         (("debugfs", "e2fsprogs"), ("e2fsck", "e2fsprogs")),
         edit_ext,
     ),
+    Backend("fat", frozenset({"vfat"}), "kensho's own writer: no root, no mount", (), edit_fat),
     Backend(
         "ntfs-3g",
         frozenset({"ntfs"}),

@@ -20,7 +20,10 @@ _ZEROS = bytes(1 << 20)
 
 
 class Scratch:
-    """A `WritableDisk` over a volume; ``image`` is made, as large as the volume, with the same offsets."""
+    """A `WritableDisk` over a volume, and a `Readable` of what it holds then.
+
+    ``image`` is made, as large as the volume, with the same offsets.
+    """
 
     format = "raw"
     subformat = ""
@@ -35,7 +38,8 @@ class Scratch:
         self._file = os.open(image, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
         self._written: set[int] = set()  #: grains that count in the file
         self._lock = threading.Lock()
-        self.virtual_size = view.size
+        self.virtual_size = self.size = view.size
+        self.name = view.name
         os.ftruncate(self._file, view.size)
 
     def extents(self, start: int = 0, end: int | None = None) -> Iterator[Extent]:
@@ -51,6 +55,14 @@ class Scratch:
             for start, length, ours in self._runs(offset, len(view)):
                 read = self._own if ours else self._view.read
                 view[start - offset : start - offset + length] = read(start, length)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return exactly ``length`` bytes; TruncatedError when they are not in the volume."""
+        if offset < 0 or length < 0 or offset + length > self.size:
+            return self._view.read(offset, length)
+        buffer = bytearray(length)
+        self.read_into(offset, buffer)
+        return bytes(buffer)
 
     def write_at(self, offset: int, data: ReadBuffer) -> None:
         """Write ``data``; OSError when there is no room for it."""

@@ -10,33 +10,16 @@ import datetime
 import functools
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from kensho.guest.files.base import PIECE, Kind, Stat
-from kensho.guest.volumes.view import View
+from kensho.guest.files.fat_layout import ENTRY, is_dirty, read_geometry
+from kensho.guest.volumes.view import Readable
 from kensho.model.errors import CorruptError, LimitError, NotFoundError
 
-_ENTRY = 32
 _LONG, _VOLUME, _DIRECTORY = 0x0F, 0x08, 0x10
 _DELETED = 0xE5
-_MAX_CLUSTERS = 1 << 28
-_MAX_DIRECTORY = 65536 * _ENTRY  #: as many bytes as the specification allows
+_MAX_DIRECTORY = 65536 * ENTRY  #: as many bytes as the specification allows
 _KEPT = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class _Geometry:
-    """Sizes and places in bytes; ``bits`` is 12, 16 or 32."""
-
-    bits: int
-    cluster: int
-    clusters: int
-    table: int
-    table_size: int
-    root: int
-    root_size: int
-    root_cluster: int
-    data: int
 
 
 class Fat:
@@ -45,11 +28,13 @@ class Fat:
     kind = "vfat"
     root = 0
     folds_case = True
-    warnings: tuple[str, ...] = ()
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: Readable) -> None:
         self._view = view
-        self._g = _geometry(view)
+        self._g = read_geometry(view)
+        self.warnings: tuple[str, ...] = ()
+        if is_dirty(view, self._g):
+            self.warnings = ("was not unmounted cleanly",)
         self._entry = functools.lru_cache(_KEPT)(self._read_entry)
 
     def stat(self, node: int) -> Stat:
@@ -68,10 +53,14 @@ class Fat:
             mtime=_moment(date, time),
         )
 
+    def raw(self, node: int) -> bytes:
+        """Return a node's directory entry, 32 bytes; the root has none."""
+        return self._entry(node)
+
     def entries(self, node: int) -> Iterator[tuple[str, int]]:
         """Yield the names of a directory, long ones where there are."""
         long: dict[int, bytes] = {}
-        for place, raw in self._slots(node):
+        for place, raw in self.slots(node):
             if raw[0] == 0:
                 return
             if raw[0] == _DELETED:
@@ -81,7 +70,7 @@ class Fat:
             elif raw[11] & _VOLUME:
                 long = {}
             else:
-                name = _long_name(long, raw) or _short_name(raw)
+                name = _long_name(long, raw) or short_name(raw)
                 long = {}
                 if name not in {".", ".."}:
                     if not name or "/" in name or "\0" in name:
@@ -93,7 +82,7 @@ class Fat:
         raw = self._entry(node)
         size = struct.unpack_from("<I", raw, 28)[0]
         offset = 0
-        for start, length in self._runs(_first_cluster(raw), -(-size // self._g.cluster)):
+        for start, length in self._runs(first_cluster(raw), -(-size // self._g.cluster)):
             for at in range(0, length, PIECE):
                 piece = self._view.read(start + at, min(PIECE, length - at, size - offset))
                 yield offset, piece
@@ -111,11 +100,12 @@ class Fat:
         return {}
 
     def _read_entry(self, node: int) -> bytes:
-        if not self._g.root <= node <= self._view.size - _ENTRY or node % _ENTRY:
+        if not self._g.root <= node <= self._view.size - ENTRY or node % ENTRY:
             raise CorruptError("there is no such entry", path=self._view.name, offset=node)
-        return self._view.read(node, _ENTRY)
+        return self._view.read(node, ENTRY)
 
-    def _slots(self, node: int) -> Iterator[tuple[int, bytes]]:
+    def slots(self, node: int) -> Iterator[tuple[int, bytes]]:
+        """Yield (byte, the 32 bytes there) of all of a directory's room, free or not."""
         if node == self.root and self._g.bits != 32:
             runs: Iterator[tuple[int, int]] = iter([(self._g.root, self._g.root_size)])
         else:
@@ -124,7 +114,7 @@ class Fat:
                 raw = self._entry(node)
                 if not raw[11] & _DIRECTORY:
                     raise CorruptError("is no directory", path=self._view.name, offset=node)
-                cluster = _first_cluster(raw)
+                cluster = first_cluster(raw)
             runs = self._runs(cluster, None)
         total = 0
         for start, length in runs:
@@ -132,8 +122,8 @@ class Fat:
             if total > _MAX_DIRECTORY + self._g.cluster:
                 raise LimitError("a directory of more than 65536 entries", path=self._view.name)
             data = self._view.read(start, length)
-            for at in range(0, length - _ENTRY + 1, _ENTRY):
-                yield start + at, data[at : at + _ENTRY]
+            for at in range(0, length - ENTRY + 1, ENTRY):
+                yield start + at, data[at : at + ENTRY]
 
     def _runs(self, cluster: int, most: int | None) -> Iterator[tuple[int, int]]:
         """Yield (byte, bytes) of a chain of clusters, neighbours together."""
@@ -166,58 +156,19 @@ class Fat:
         return value >> 4 if cluster & 1 else value & 0xFFF
 
 
-def open_fat(view: View) -> Fat:
+def open_fat(view: Readable) -> Fat:
     """Open a FAT file system; CorruptError or TruncatedError when it cannot be one."""
     return Fat(view)
 
 
-def _geometry(view: View) -> _Geometry:
-    boot = view.read(0, 512)
-    sector, per_cluster, reserved, tables, roots, small = struct.unpack_from("<HBHBHH", boot, 11)
-    (table_small,) = struct.unpack_from("<H", boot, 22)
-    total, table_large = struct.unpack_from("<II", boot, 32)
-    (root_cluster,) = struct.unpack_from("<I", boot, 44)
-    table_sectors = table_small or table_large
-    sectors = small or total
-    sane = (
-        sector in {512, 1024, 2048, 4096}
-        and per_cluster
-        and not per_cluster & (per_cluster - 1)
-        and reserved
-        and tables
-        and table_sectors
-        and sectors
-    )
-    root_sectors = -(-roots * _ENTRY // sector) if sane else 0
-    first = reserved + tables * table_sectors + root_sectors
-    if not sane or first >= sectors or sectors * sector > view.size:
-        raise CorruptError("a FAT's boot sector makes no sense", path=view.name, offset=0)
-    clusters = (sectors - first) // per_cluster
-    bits = 12 if clusters < 4085 else 16 if clusters < 65525 else 32
-    if not table_small:
-        bits = 32
-    table_size = table_sectors * sector
-    if clusters > _MAX_CLUSTERS or (clusters + 2) * bits > table_size * 8 + 8 * sector:
-        raise CorruptError("a FAT's table is too small", path=view.name, offset=22)
-    return _Geometry(
-        bits=bits,
-        cluster=per_cluster * sector,
-        clusters=clusters,
-        table=reserved * sector,
-        table_size=table_size,
-        root=(reserved + tables * table_sectors) * sector,
-        root_size=root_sectors * sector,
-        root_cluster=root_cluster,
-        data=first * sector,
-    )
-
-
-def _first_cluster(raw: bytes) -> int:
+def first_cluster(raw: bytes) -> int:
+    """Return the cluster that a directory entry's data begins in, 0 without data."""
     high, low = struct.unpack_from("<H", raw, 20)[0], struct.unpack_from("<H", raw, 26)[0]
     return int(low | high << 16) & 0x0FFF_FFFF
 
 
-def _short_name(raw: bytes) -> str:
+def short_name(raw: bytes) -> str:
+    """Return the name that a directory entry has itself, without a long one."""
     stem = raw[:8].rstrip(b" ")
     if stem[:1] == b"\x05":
         stem = b"\xe5" + stem[1:]

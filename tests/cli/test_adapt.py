@@ -11,53 +11,16 @@ from pathlib import Path
 import pytest
 
 from kensho.disks import open_disk
-from kensho.guest.linux.initramfs.codecs import pack
-from kensho.guest.linux.initramfs.cpio import write_archive
-from kensho.guest.linux.modules.index import read_index
 from kensho.storage import FileSource
 from tests.cli.conftest import Kensho
-from tests.guest.images_of import MIB, ext, partitioned, put, tool
-from tests.guest.linux.trees import INDEX, MODULES, debian_base
-
-VERSION = MODULES.rpartition("/")[2]
-BOOT = 40 * MIB
-
-
-def guest_tree(root: Path, *, boot: bool) -> Path:
-    """Make a Debian's tree; with its own /boot when ``boot``."""
-    modules = root / "root" / MODULES
-    modules.mkdir(parents=True)
-    (root / "root/lib").symlink_to("usr/lib")
-    index = read_index(INDEX)
-    for path in index.files.values():
-        (modules / path).parent.mkdir(parents=True, exist_ok=True)
-        (modules / path).write_bytes(b"\x7fELF " + path.encode())
-    for name, text in INDEX.items():
-        (modules / name).write_text(text)
-    (root / "root/etc/initramfs-tools").mkdir(parents=True)
-    (root / "root/etc/os-release").write_text("ID=debian\nVERSION_ID=12\n")
-    (root / "root/etc/initramfs-tools/modules").write_text("# own\n")
-    (root / "root/boot").mkdir()
-    (root / "boot").mkdir()
-    if boot:
-        (root / "root/etc/fstab").write_text("LABEL=bootfs /boot ext2 defaults 0 2\n")
-    folder = root / ("boot" if boot else "root/boot")
-    base = debian_base(*(f for f in index.files.values() if "virtio" in f))
-    (folder / f"initrd.img-{VERSION}").write_bytes(pack(write_archive(base), "gzip"))
-    (folder / f"vmlinuz-{VERSION}").write_bytes(b"kernel")
-    return root
+from tests.cli.small_guest import VERSION, guest_disk, guest_tree
+from tests.guest.images_of import MIB, ext, tool
+from tests.guest.linux.trees import MODULES
 
 
 @pytest.fixture(params=[False, True], ids=["one volume", "its own /boot"])
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    tree = guest_tree(tmp_path / "tree", boot=request.param)
-    path = tmp_path / "guest.img"
-    partitioned(path, "label: gpt\nstart=2048, size=16384\nstart=18432, size=65536\n", 48 * MIB)
-    boot = ext(tmp_path / "boot.ext", tree / "boot", "-t", "ext2", "-L", "bootfs", size=8 * MIB)
-    root = ext(tmp_path / "root.ext", tree / "root", "-t", "ext4", size=32 * MIB)
-    put(path, MIB, boot)
-    put(path, 9 * MIB, root)
-    return path
+    return guest_disk(tmp_path, boot=request.param)
 
 
 def verdicts(path: Path, kensho: Kensho) -> dict[str, bool]:

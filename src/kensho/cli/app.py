@@ -29,7 +29,7 @@ VERBS = {
     ),
     "adapt": (
         "kensho.cli.adapt:adapt",
-        "Give a Linux guest the drivers it needs elsewhere, on an overlay.",
+        "Change a guest so that it starts elsewhere, on an overlay; or take that back.",
     ),
     "convert": ("kensho.cli.convert:convert", "Convert a machine, or run a plan."),
     "validate": ("kensho.cli.validate:validate", "Check an OVF package, and who will take it."),

@@ -9,16 +9,39 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from kensho.cli.flags import Flag, Json
+from kensho.cli.targets import chosen_platforms
 from kensho.convert.deployment.networks import read_network
 from kensho.convert.deployment.settings import Setting, read_all_settings
 from kensho.convert.deployment.settle import Deployment
 from kensho.convert.mapping import Devices
 from kensho.convert.plan import Request
 from kensho.convert.renewing import IdentityPolicy
+from kensho.guest.aims import Aims
 from kensho.model.machine import Firmware
 from kensho.model.selection import Selection
+from kensho.platforms import PLATFORMS
 
-__all__ = ["Flag", "Json", "Wishes"]
+__all__ = ["Flag", "GuestWishes", "Json", "Wishes"]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class GuestWishes:
+    """How guests are to be changed, for every verb that changes them.
+
+    Parameters
+    ----------
+    identity
+        keep: a move; new: a copy with its own machine-id and host keys.
+    """
+
+    identity: IdentityPolicy = IdentityPolicy.KEEP
+
+    def aims(self, targets: str) -> Aims:
+        """Return what is wanted for targets, with commas; UsageError as `chosen_platforms`."""
+        return Aims(
+            chosen_platforms(targets, PLATFORMS), identity=self.identity is IdentityPolicy.NEW
+        )
 
 
 @Parameter(name="*")

@@ -114,7 +114,7 @@ def workspace(
         raise LocatorError(
             f"cannot be written to: {reason}", path=out, hint="choose another folder with -o"
         ) from None
-    with _locked(folder):
+    with locked(folder):
         digest = plan_digest(plan)
         old = _read_journal(folder / JOURNAL)
         same = old is not None and old.plan == digest and not plan.reads_once
@@ -176,7 +176,8 @@ def _refuse_sources(out: Path, names: tuple[str, ...], sources: tuple[Path, ...]
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a staging folder; UsageError when another run does."""
     descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         try:

@@ -16,6 +16,7 @@ from kensho.guest.aims import Aims
 from kensho.guest.edit.backends import choose
 from kensho.guest.edit.draft import Draft
 from kensho.guest.edit.plan import FileEdit
+from kensho.guest.files.tree import GuestFiles
 from kensho.guest.inspect.systems import Opened, System, find_systems
 from kensho.guest.linux.adapt.guest import LinuxGuest
 from kensho.guest.linux.adapt.kernels import KernelPlan
@@ -28,10 +29,11 @@ from kensho.model.finding import Finding
 
 @dataclass(frozen=True, slots=True)
 class VolumeEdits:
-    """Edits of one volume's files; paths are those within it."""
+    """Edits of one volume's files; paths are those within it. ``files`` are as they were."""
 
     volume: Volume
     edits: tuple[FileEdit, ...]
+    files: GuestFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,10 @@ def plan_adaptation(disks: Sequence[DiskReader], aims: Aims) -> AdaptPlan:
             f"no kernel can be adapted: {findings[0].message}", path=findings[0].subject
         )
     by_id = {volume.id: volume for volume in opened.volumes.volumes}
-    volumes = tuple(VolumeEdits(by_id[k], tuple(paths.values())) for k, paths in edits.items())
+    volumes = tuple(
+        VolumeEdits(by_id[k], tuple(paths.values()), GuestFiles(opened.systems[k]))
+        for k, paths in edits.items()
+    )
     return AdaptPlan(tuple(kernels), volumes, tuple(findings))
 
 

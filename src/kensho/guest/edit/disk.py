@@ -26,7 +26,7 @@ class Piece:
 
 
 class PatchedDisk:
-    """A `DiskReader` over another: pieces count where there are any. The reader below is closed too."""
+    """A `DiskReader` over another: pieces count where there are any. That stays the caller's."""
 
     def __init__(self, below: DiskReader, pieces: Sequence[Piece]) -> None:
         self._below = below
@@ -104,8 +104,7 @@ class PatchedDisk:
                 yield piece
 
     def close(self) -> None:
-        """Close the files of the pieces, and the disk below."""
+        """Close the files of the pieces."""
         for descriptor in self._files.values():
             os.close(descriptor)
         self._files = {}
-        self._below.close()

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from kensho.guest.edit.ext import edit_ext
 from kensho.guest.edit.fat import edit_fat
+from kensho.guest.edit.kernel_mount import edit_xfs
+from kensho.guest.edit.kernel_mount import lacking as no_mount
 from kensho.guest.edit.ntfs import edit_ntfs
 from kensho.guest.edit.patch import Patch, refuse_copied
 from kensho.guest.edit.plan import FileEdit
@@ -64,6 +66,14 @@ BACKENDS: tuple[Backend, ...] = (
         (("ntfs-3g", "ntfs-3g"), *RAW_FILE_TOOLS),
         edit_ntfs,
         usable,
+    ),
+    Backend(
+        "kernel",
+        frozenset({"xfs"}),
+        "this machine's own kernel, as root, in a mount namespace of its own",
+        (("mount", "mount"), ("xfs_repair", "xfsprogs"), *RAW_FILE_TOOLS),
+        edit_xfs,
+        lambda: no_mount("xfs"),
     ),
 )
 

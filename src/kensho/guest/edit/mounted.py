@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -19,17 +20,43 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _WRITE = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
-#: Gives rights to what was just made: called with its folder and itself, both open, and the edit that
-#: it is of, None for a folder on the way.
-Made: TypeAlias = Callable[[int, int, FileEdit | None], None]
+_LABEL = "security.selinux"
+_SIBLINGS = 64  #: files whose labels are looked at for a new one's
+
+#: Gives rights to what was just made: called with its folder and itself, both open, and the edit.
+Made: TypeAlias = Callable[[int, int, FileEdit], None]
 
 
-def unix_rights(folder: int, made: int, edit: FileEdit | None) -> None:
-    """Give new files the owner and mode of their edit, and folders root and 0755."""
-    del folder
-    if edit is not None:
-        os.fchown(made, edit.uid, edit.gid)
-    os.fchmod(made, edit.mode if edit is not None else 0o755)  # whatever the umask is
+def unix_rights(folder: int, made: int, edit: FileEdit) -> None:
+    """Give a new file the owner and mode of its edit, folders on its way 0755, and an SELinux label."""
+    facts = os.fstat(made)
+    os.fchown(made, edit.uid, edit.gid)
+    os.fchmod(made, 0o755 if stat.S_ISDIR(facts.st_mode) else edit.mode)  # whatever the umask is
+    label = _label(folder, stat.S_IFMT(facts.st_mode))
+    if label:
+        os.setxattr(made, _LABEL, label)
+
+
+def _label(folder: int, kind: int) -> bytes:
+    """Return the label that most files of that kind in a folder have, or else its own; empty without.
+
+    It is what Linux gives where no rule says otherwise.
+    """
+    own = _label_of(f"/proc/self/fd/{folder}/.")
+    found: Counter[bytes] = Counter()
+    if own and kind != stat.S_IFDIR:
+        for name in sorted(os.listdir(folder))[:_SIBLINGS]:
+            facts = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            if stat.S_IFMT(facts.st_mode) == kind:
+                found.update(filter(None, [_label_of(f"/proc/self/fd/{folder}/{name}")]))
+    return found.most_common(1)[0][0] if found else own
+
+
+def _label_of(path: str) -> bytes:
+    try:
+        return os.getxattr(path, _LABEL, follow_symlinks=False)
+    except OSError:
+        return b""
 
 
 def write_tree(root: Path, edits: Iterable[FileEdit], name: str, made: Made = unix_rights) -> None:
@@ -37,7 +64,8 @@ def write_tree(root: Path, edits: Iterable[FileEdit], name: str, made: Made = un
 
     ``made`` gives rights to what is new; what was there keeps its own. NoSpaceError when the file system is full, UnsupportedError for what cannot be done to a file.
     """
-    for edit in edits:
+    # What is deleted makes room; links come last, as nothing is written through them.
+    for edit in sorted(edits, key=lambda edit: (edit.content is not None) + 2 * bool(edit.target)):
         try:
             _carry_out(root, edit, made)
         except OSError as error:
@@ -58,7 +86,7 @@ def _carry_out(root: Path, edit: FileEdit, made: Made) -> None:
         raise UnsupportedError("no path of a file", path=edit.path)
     wanted = edit.content is not None or bool(edit.target)
     try:
-        folder = _folder(root, above, made if wanted else None)
+        folder = _folder(root, above, edit, made if wanted else None)
     except FileNotFoundError:
         return  # nothing is there that could be deleted
     try:
@@ -69,7 +97,7 @@ def _carry_out(root: Path, edit: FileEdit, made: Made) -> None:
             if old is not None:
                 os.unlink(last, dir_fd=folder)
             if edit.target:
-                os.symlink(edit.target, last, dir_fd=folder)
+                _link(folder, last, edit)
         elif old is None:
             _create(folder, last, edit, made)
         elif stat.S_ISREG(old.st_mode):
@@ -80,7 +108,7 @@ def _carry_out(root: Path, edit: FileEdit, made: Made) -> None:
         os.close(folder)
 
 
-def _folder(root: Path, parts: Sequence[str], made: Made | None) -> int:
+def _folder(root: Path, parts: Sequence[str], edit: FileEdit, made: Made | None) -> int:
     """Open a folder, made on the way where ``made`` is given; the caller closes it."""
     here = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -92,7 +120,7 @@ def _folder(root: Path, parts: Sequence[str], made: Made | None) -> int:
             above, here = here, below
             try:
                 if new and made is not None:
-                    made(above, below, None)
+                    made(above, below, edit)
             finally:
                 os.close(above)
     except BaseException:
@@ -112,6 +140,14 @@ def _create(folder: int, name: str, edit: FileEdit, made: Made) -> None:
     with _opened(folder, name, _WRITE | os.O_CREAT | os.O_EXCL) as file:
         _fill(file, edit.content or b"")
         made(folder, file, edit)
+
+
+def _link(folder: int, name: str, edit: FileEdit) -> None:
+    label = _label(folder, stat.S_IFLNK)
+    os.symlink(edit.target, name, dir_fd=folder)
+    os.chown(name, edit.uid, edit.gid, dir_fd=folder, follow_symlinks=False)
+    if label:
+        os.setxattr(f"/proc/self/fd/{folder}/{name}", _LABEL, label, follow_symlinks=False)
 
 
 def _rewrite(folder: int, name: str, content: bytes) -> None:
@@ -142,6 +178,30 @@ def _fill(file: int, content: bytes) -> None:
     rest = memoryview(content)
     while rest:
         rest = rest[os.write(file, rest) :]
+
+
+def found_at(root: Path, path: str) -> bytes | str | None:
+    """Return a plain file's bytes, where a link leads to, None for nothing; else what it is."""
+    *above, last = [part for part in path.split("/") if part]
+    here = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in above:
+            below = os.open(part, _FOLDER, dir_fd=here)
+            os.close(here)
+            here = below
+        facts = _there(here, last)
+        if facts is None:
+            return None
+        if stat.S_ISLNK(facts.st_mode):
+            return os.readlink(last, dir_fd=here)
+        if not stat.S_ISREG(facts.st_mode):
+            return f"/{stat.S_IFMT(facts.st_mode)}"
+        with os.fdopen(os.open(last, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=here), "rb") as file:
+            return file.read()
+    except OSError:
+        return None
+    finally:
+        os.close(here)
 
 
 def read_back(files: FileSystem, edits: Iterable[FileEdit]) -> None:

@@ -55,17 +55,13 @@ def edit_ntfs(view: View, edits: Sequence[FileEdit], folder: Path) -> Patch:
         place = folder / "mounted"
         place.mkdir()
         with _mounted(raw, place, view.name):
-            write_tree(raw.seen(place), wanted, view.name, _rights)
+            write_tree(raw.seen(place), wanted, view.name, hand_down)
     patch = with_time(raw.scratch.patch(), files.latest_time, began, _now())
     after = open_ntfs(Patched(patch))
     if after.warnings:
         raise CorruptError("; ".join(after.warnings), path=view.name)
     read_back(after, wanted)
     return patch
-
-
-def _rights(folder: int, made: int, edit: FileEdit | None) -> None:
-    hand_down(folder, made, directory=edit is None)
 
 
 @contextlib.contextmanager

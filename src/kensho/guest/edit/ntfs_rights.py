@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+import stat
 import struct
 from collections.abc import Iterator
 
+from kensho.guest.edit.plan import FileEdit
 from kensho.model.errors import CorruptError
 
 _KEY = "system.ntfs_acl"  #: where ntfs-3g shows a file's security descriptor
@@ -29,8 +31,10 @@ _MAX_ACES = 4096
 _MOST = 1 << 16  #: bytes of an extended attribute, as Linux has it
 
 
-def hand_down(folder: int, made: int, *, directory: bool) -> None:
+def hand_down(folder: int, made: int, edit: FileEdit) -> None:
     """Give what was made in a folder the rights the folder hands down; both are open."""
+    del edit  # its mode and owner are Unix's
+    directory = stat.S_ISDIR(os.fstat(made).st_mode)
     os.setxattr(made, _KEY, inherited(_descriptor(folder), directory=directory))
 
 

@@ -11,7 +11,7 @@ from kensho.guest.files.xfs import xattr
 from kensho.guest.files.xfs.directory import LEAF_OFFSET, block_entries, short_entries
 from kensho.guest.files.xfs.inode import LOCAL, Fork, Inode, read_inode, runs
 from kensho.guest.files.xfs.superblock import NEEDS_REPAIR, check, log_is_clean, read_superblock
-from kensho.guest.volumes.view import View
+from kensho.guest.volumes.view import Readable
 from kensho.model.errors import CorruptError, LimitError, UnsupportedError
 
 _MAX_LINK = 1024
@@ -25,7 +25,7 @@ class Xfs:
     kind = "xfs"
     folds_case = False
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: Readable) -> None:
         self._view = view
         self._sb = read_superblock(view)
         self.root = self._sb.root
@@ -139,6 +139,6 @@ class Xfs:
                 yield (logical + n) * block, self._view.read(place + n * block, take)
 
 
-def open_xfs(view: View) -> Xfs:
+def open_xfs(view: Readable) -> Xfs:
     """Open an XFS file system; CorruptError, TruncatedError, UnsupportedError when it cannot be."""
     return Xfs(view)

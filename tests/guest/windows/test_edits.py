@@ -67,7 +67,7 @@ def test_windows_10_starts_from_all_controllers(tmp_path: Path) -> None:
     hive = system_hive((10, 0))
     before = by_hivex(hive.dump(), tmp_path)
     editor = edited(hive)
-    assert set(enable_in_box(editor, TEN)) == {
+    assert set(enable_in_box(editor, TEN).controllers) == {
         C.IDE, C.PIIX3, C.PIIX4, C.ICH6, C.AHCI, C.NVME, C.LSISAS, C.HYPERV_SCSI,
     }  # fmt: skip
     boot = (4, "00000000")
@@ -87,7 +87,7 @@ def test_windows_10_starts_from_all_controllers(tmp_path: Path) -> None:
 
 def test_windows_xp_and_7_are_bound_by_hardware_ids(tmp_path: Path) -> None:
     editor = edited(system_hive((5, 1)))
-    served = enable_in_box(editor, XP)
+    served = enable_in_box(editor, XP).controllers
     assert C.LSILOGIC in served
     assert C.AHCI not in served
     tree = by_hivex(editor.hive.dump(), tmp_path)
@@ -99,7 +99,9 @@ def test_windows_xp_and_7_are_bound_by_hardware_ids(tmp_path: Path) -> None:
         "ClassGUID": (1, text(SCSI)),
     }
     seven = edited(system_hive((6, 1)))
-    assert {C.AHCI, C.LSISAS, C.LSILOGIC, C.HYPERV_SCSI} <= set(enable_in_box(seven, SEVEN))
+    assert {C.AHCI, C.LSISAS, C.LSILOGIC, C.HYPERV_SCSI} <= set(
+        enable_in_box(seven, SEVEN).controllers
+    )
     tree = by_hivex(seven.hive.dump(), tmp_path)
     assert tree[rf"{critical}\PCI#CC_0106"]["Service"] == (1, text("msahci"))
 
@@ -108,7 +110,7 @@ def test_a_driver_that_is_not_there_is_not_enabled() -> None:
     hive = system_hive((10, 0))
     hive.delete_key(r"ControlSet001\Services\vmbus")
     editor = edited(hive)
-    assert C.HYPERV_SCSI not in enable_in_box(editor, TEN)
+    assert C.HYPERV_SCSI not in enable_in_box(editor, TEN).controllers
     assert editor.hive.find(r"ControlSet001\Services\vmbus") is None
 
 

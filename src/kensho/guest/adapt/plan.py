@@ -17,11 +17,12 @@ from kensho.guest.edit.backends import choose
 from kensho.guest.edit.draft import Draft
 from kensho.guest.edit.plan import FileEdit
 from kensho.guest.files.tree import GuestFiles
-from kensho.guest.inspect.systems import Opened, System, find_systems
+from kensho.guest.inspect.systems import Opened, find_systems
 from kensho.guest.linux.adapt.guest import LinuxGuest
 from kensho.guest.linux.adapt.kernels import KernelPlan
 from kensho.guest.linux.adapt.steps import adapt_linux
 from kensho.guest.volumes.scan import Volume, scan
+from kensho.guest.windows.adapt.steps import WindowsPlan, adapt_windows
 from kensho.guest.windows.installed import windows_folder
 from kensho.model.errors import UnsupportedError
 from kensho.model.finding import Finding
@@ -43,6 +44,7 @@ class AdaptPlan:
     kernels: tuple[KernelPlan, ...]
     volumes: tuple[VolumeEdits, ...]
     findings: tuple[Finding, ...]
+    windows: tuple[WindowsPlan, ...] = ()
 
 
 def plan_adaptation(disks: Sequence[DiskReader], aims: Aims) -> AdaptPlan:
@@ -54,39 +56,46 @@ def plan_adaptation(disks: Sequence[DiskReader], aims: Aims) -> AdaptPlan:
     opened = Opened(scan(disks))
     opened.open_all()
     kernels: list[KernelPlan] = []
+    windows: list[WindowsPlan] = []
     findings: list[Finding] = []
     edits: dict[str, dict[str, FileEdit]] = {}
     for system in find_systems(opened):
-        draft = Draft(system.files, system.volume.id)
         if windows_folder(system.files):
-            continue
-        kernels += adapt_linux(LinuxGuest(system, opened, aims, draft))
+            told, draft = adapt_windows(system, opened, aims)
+            windows.append(told)
+        else:
+            draft = Draft(system.files, system.volume.id)
+            kernels += adapt_linux(LinuxGuest(system, opened, aims, draft))
         findings += draft.findings
         for edit in draft.edits:
-            volume, path = _place(opened, system, edit.path)
+            volume, path = _place(opened, draft.files, edit.path)
             edits.setdefault(volume.id, {})[path] = msgspec.structs.replace(edit, path=path)
-    if not kernels and not findings:
+    adapted = kernels or any(not one.refused for one in windows)
+    if not adapted and not findings:
+        locked = next((v for v in opened.volumes.volumes if v.refusal), None)
         raise UnsupportedError(
-            "no Linux kernel with an initramfs was found",
-            hint="kensho inspect --deep shows what is there",
+            "neither a Windows nor a Linux kernel with an initramfs was found",
+            path=locked.id if locked else None,
+            hint=locked.refusal if locked else "kensho inspect --deep shows what is there",
         )
-    if not kernels:
+    if not adapted:
+        first = findings[0]
         raise UnsupportedError(
-            f"no kernel can be adapted: {findings[0].message}", path=findings[0].subject
+            f"nothing can be adapted: {first.message}", path=first.subject, hint=first.action
         )
     by_id = {volume.id: volume for volume in opened.volumes.volumes}
     volumes = tuple(
         VolumeEdits(by_id[k], tuple(paths.values()), GuestFiles(opened.systems[k]))
         for k, paths in edits.items()
     )
-    return AdaptPlan(tuple(kernels), volumes, tuple(findings))
+    return AdaptPlan(tuple(kernels), volumes, tuple(findings), tuple(windows))
 
 
-def _place(opened: Opened, system: System, path: str) -> tuple[Volume, str]:
+def _place(opened: Opened, tree: GuestFiles, path: str) -> tuple[Volume, str]:
     """Return the volume a file is on and its path there; UnsupportedError where it is not edited."""
-    files, within = system.files.mount_of(path)
+    files, within = tree.mount_of(path)
     for volume in opened.volumes.volumes:
         if opened.systems.get(volume.id) is files:
             choose(volume)
             return volume, within
-    raise UnsupportedError(f"{path} is on no volume of these disks", path=system.volume.id)
+    raise UnsupportedError(f"{path} is on no volume of these disks")

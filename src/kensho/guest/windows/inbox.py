@@ -5,17 +5,23 @@ and they wait on demand (``Start`` 3, or since Windows 8 ``StartOverride``). Ena
 of every controller that a hypervisor offers, so that the machine finds its disk on any of them.
 
 Sources: "HKLM\SYSTEM\CurrentControlSet\Services Registry Tree" of the Windows driver documentation
-(``Start``, ``Type``, ``Group``); KB 314082 (``CriticalDeviceDatabase``, Windows up to 7); the drivers'
-own INF files (mshdc.inf, lsi_sas.inf, stornvme.inf, wstorvsc.inf) for services and ids.
+(``Start``, ``Type``, ``Group``); KB 314082 (``CriticalDeviceDatabase``, Windows up to 7, and the services
+of IDE's drivers in XP); the drivers' own INF files (mshdc.inf, lsi_sas.inf, stornvme.inf, wstorvsc.inf)
+for services and ids. That the buses are overridden like the drivers where a machine had none (a
+second generation machine of Hyper-V has no PCI) is known from machines that did not start after such
+a move: https://github.com/Azure/SAP-on-Azure-Scripts-and-Utilities/issues/147.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from kensho.guest.devices import CONTROLLERS
 from kensho.guest.windows.changes import Editor
 from kensho.guest.windows.control_sets import control_sets
-from kensho.guest.windows.hive import dword, sz
+from kensho.guest.windows.hive import Hive, dword, expand_sz, sz
 from kensho.guest.windows.version import WindowsVersion
 from kensho.model.machine import ControllerModel as C
 
@@ -30,7 +36,7 @@ NEWEST = (99, 0)
 
 @dataclass(frozen=True, slots=True)
 class InBox:
-    """A driver in the box of Windows ``first`` to ``last`` (NT's versions).
+    r"""A driver in the box of Windows ``first`` to ``last`` (NT's versions).
 
     ``serves`` are the controllers it is for; ``ids`` the hardware ids it is bound by up to Windows 7.
     """
@@ -41,6 +47,15 @@ class InBox:
     last: tuple[int, int] = NEWEST
     class_guid: str = SCSI_CLASS
     ids: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()  #: files beside its own, in ``System32\drivers``
+
+
+@dataclass(frozen=True, slots=True)
+class Enabled:
+    """The controllers that Windows starts from now, and the drivers that could not be enabled: why."""
+
+    controllers: tuple[C, ...]
+    lacking: tuple[tuple[InBox, str], ...] = ()
 
 
 _IDE = (C.IDE, C.PIIX3, C.PIIX4, C.ICH6)
@@ -49,8 +64,8 @@ _INTEL = ("PCI#VEN_8086&DEV_7010", "PCI#VEN_8086&DEV_7111", "PCI#VEN_8086&DEV_26
 
 IN_BOX: tuple[InBox, ...] = (
     InBox("atapi", _IDE, class_guid=IDE_CLASS, ids=_CHANNELS),
-    InBox("intelide", _IDE, class_guid=IDE_CLASS, ids=_INTEL),
-    InBox("pciide", _IDE, class_guid=IDE_CLASS, ids=("PCI#CC_0101",)),
+    InBox("intelide", _IDE, class_guid=IDE_CLASS, ids=_INTEL, needs=("pciidex.sys",)),
+    InBox("pciide", _IDE, class_guid=IDE_CLASS, ids=("PCI#CC_0101",), needs=("pciidex.sys",)),
     InBox("msahci", (C.AHCI,), VISTA, SEVEN, IDE_CLASS, ("PCI#CC_0106",)),
     InBox("storahci", (C.AHCI,), EIGHT),
     InBox("stornvme", (C.NVME,), EIGHT_1),
@@ -62,31 +77,103 @@ IN_BOX: tuple[InBox, ...] = (
 )
 
 
+#: Buses that Windows 8 and later override as well where a machine has none.
+_PCI, _BUSES = "pci", ("pci", "vpci")
+#: XP and Server 2003 have services for IDE only where Setup saw it: group and place in it by KB 314082.
+_MERGED = {
+    "atapi": ("SCSI miniport", 25),
+    "intelide": ("System Bus Extender", 4),
+    "pciide": ("System Bus Extender", 3),
+}
+
+
 def in_box(version: WindowsVersion) -> tuple[InBox, ...]:
     """Return the drivers that this Windows has in its box."""
     return tuple(driver for driver in IN_BOX if driver.first <= version.nt <= driver.last)
 
 
-def enable_in_box(system: Editor, version: WindowsVersion) -> tuple[C, ...]:
-    """Let the drivers in the box start with Windows; return the controllers it then boots from.
+def served_in_box(
+    version: WindowsVersion, boot: Collection[str], services: Collection[str]
+) -> tuple[C, ...]:
+    """Return the controllers that are served when ``boot`` start with Windows, of all ``services``.
 
-    Only services that the hive has are enabled: one without its driver's file would stop Windows
-    where it matters (``ErrorControl`` 3), and Setup has made a service for each file.
+    Names are in lower case. A controller needs all of its drivers: the bus' and the disk's.
     """
     served: dict[C, bool] = {}
-    sets = control_sets(system.hive)
+    no_pci = _PCI in services and _PCI not in boot
     for driver in in_box(version):
-        present = [_enable(system, name, driver, version) for name in sets]
         for model in driver.serves:
-            # A controller needs all of its drivers: the bus' and the disk's.
-            served[model] = served.get(model, True) and present[0]
+            unreached = no_pci and bool(CONTROLLERS[model].chips)
+            ready = driver.service.lower() in boot and not unreached
+            served[model] = served.get(model, True) and ready
     return tuple(model for model, whole in served.items() if whole)
 
 
-def _enable(system: Editor, control_set: str, driver: InBox, version: WindowsVersion) -> bool:
+def starts_of(system: Hive, control_set: str) -> dict[str, int | None]:
+    """Return each service's name in lower case and when it starts, ``StartOverride`` looked at."""
+    found: dict[str, int | None] = {}
+    key = system.find(rf"{control_set}\Services")
+    for service in key.subkeys() if key is not None else ():
+        value, override = service.value("Start"), service.subkey("StartOverride")
+        over = override.value("0") if override is not None else None  # by the hardware profile
+        start = value.number if value is not None else None
+        found[service.name.lower()] = (
+            over.number if over is not None and over.number is not None else start
+        )
+    return found
+
+
+def enable_in_box(
+    system: Editor,
+    version: WindowsVersion,
+    *,
+    wanted: Collection[C] | None = None,
+    has_file: Callable[[str], bool] = lambda _: True,
+) -> Enabled:
+    r"""Let the drivers in the box start with Windows: those for ``wanted`` controllers, or all.
+
+    ``has_file`` tells of a path below the system's root (``System32\drivers\atapi.sys``) whether it is
+    there: a driver without its file would stop Windows where it matters (``ErrorControl`` 3).
+    """
+    sets = control_sets(system.hive)
+    lacking: list[tuple[InBox, str]] = []
+    for driver in in_box(version):
+        if wanted is not None and not set(driver.serves) & set(wanted):
+            continue
+        for control_set in sets:
+            problem = _enable(system, control_set, driver, version, has_file)
+            if problem and control_set == sets[0]:
+                lacking.append((driver, problem))
+    if version.nt >= _BOUND_BY_DATABASE:
+        for path in (rf"{name}\Services\{bus}" for name in sets for bus in _BUSES):
+            if system.hive.find(path) is not None:
+                system.delete_key(rf"{path}\StartOverride")
+                system.set(path, dword("Start", BOOT_START))
+    starts = starts_of(system.hive, sets[0])
+    boot = {name for name, start in starts.items() if start == BOOT_START}
+    return Enabled(served_in_box(version, boot, starts), tuple(lacking))
+
+
+def _enable(
+    system: Editor,
+    control_set: str,
+    driver: InBox,
+    version: WindowsVersion,
+    has_file: Callable[[str], bool],
+) -> str:
+    """Enable a driver in one control set; return why it cannot be."""
     path = rf"{control_set}\Services\{driver.service}"
-    if system.hive.find(path) is None:
-        return False
+    key = system.hive.find(path)
+    merged = driver.service in _MERGED and version.nt < VISTA
+    if key is None and not merged:
+        return "Windows has no such service"
+    image = key.value("ImagePath") if key is not None else None
+    own = image_path(image.text if image is not None else "", driver.service)
+    for file in (own, *(rf"System32\drivers\{name}" for name in driver.needs)):
+        if not file or not has_file(file):
+            return f"its file is not there: {file or (image.text if image else '')}"
+    if merged:
+        _merge(system, path, driver.service)
     system.set(path, dword("Start", BOOT_START))
     # What says, installation by installation, that the driver is not wanted after all.
     system.delete_key(rf"{path}\StartOverride")
@@ -97,4 +184,35 @@ def _enable(system: Editor, control_set: str, driver: InBox, version: WindowsVer
                 sz("Service", driver.service),
                 sz("ClassGUID", driver.class_guid),
             )
-    return True
+    return ""
+
+
+def _merge(system: Editor, path: str, service: str) -> None:
+    """Fill in what the service lacks of the values that KB 314082 gives it."""
+    group, tag = _MERGED[service]
+    key = system.hive.find(path)
+    for value in (
+        dword("Type", 1),
+        dword("ErrorControl", 1),
+        sz("Group", group),
+        dword("Tag", tag),
+        expand_sz("ImagePath", rf"System32\drivers\{service}.sys"),
+    ):
+        if key is None or key.value(value.name) is None:
+            system.set(path, value)
+
+
+def image_path(image: str, service: str) -> str:
+    r"""Return a driver's file below the system's root; empty where it is elsewhere.
+
+    ``image`` is the service's ``ImagePath``; without one it is ``System32\drivers`` and the service's
+    name (the driver documentation, "Services Registry Tree").
+    """
+    if not image:
+        return rf"System32\drivers\{service}.sys"
+    match = re.fullmatch(
+        r"(?:\\?systemroot\\|%systemroot%\\|\\\?\?\\[a-z]:\\win(?:dows|nt)\\)?((?:system32|inf)\\.+)",
+        image.strip(),
+        re.IGNORECASE,
+    )
+    return match[1] if match is not None and ".." not in match[1] else ""

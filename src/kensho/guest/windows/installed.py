@@ -6,13 +6,14 @@ Sources: the registry as in `version.py`, `inbox.py`, `services.py`; hiberfil.sy
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kensho.guest.files.tree import GuestFiles
 from kensho.guest.package import Package
 from kensho.guest.windows.control_sets import control_sets
 from kensho.guest.windows.hive import Hive, open_hive
-from kensho.guest.windows.inbox import BOOT_START, in_box
+from kensho.guest.windows.inbox import BOOT_START, served_in_box, starts_of
 from kensho.guest.windows.listed import Service, programs_of, services_of
 from kensho.guest.windows.services import OWN
 from kensho.guest.windows.version import WindowsVersion, read_version
@@ -115,17 +116,14 @@ def read_installed(files: GuestFiles, folder: str) -> Installed:
     software = load_hive(files, folder, "SOFTWARE")
     version = read_version(software, system)
     current = control_sets(system)[0]
-    services = system.find(rf"{current}\Services")
-    starts: dict[str, int | None] = {}
-    for key in services.subkeys() if services is not None else ():
-        starts[key.name.lower()] = _start(system, rf"{current}\Services\{key.name}")
+    starts = starts_of(system, current)
     boot = tuple(sorted(name for name, start in starts.items() if start == BOOT_START))
     return Installed(
         folder=folder,
         version=version,
         hostname=_hostname(system, current),
         boot_drivers=boot,
-        controllers=_controllers(version, frozenset(boot)),
+        controllers=controllers_of(version, starts),
         tools=tuple(sorted(p for p, names in OWN.items() if names & set(starts))),
         static_addresses=_static(system, current),
         hibernated=_hibernated(files),
@@ -134,24 +132,11 @@ def read_installed(files: GuestFiles, folder: str) -> Installed:
     )
 
 
-def _start(system: Hive, path: str) -> int | None:
-    key = system.find(path)
-    value = key.value("Start") if key is not None else None
-    start = value.number if value is not None else None
-    override = system.find(rf"{path}\StartOverride")  # Windows 8 and later: by the hardware profile
-    over = override.value("0") if override is not None else None
-    return over.number if over is not None and over.number is not None else start
-
-
-def _controllers(version: WindowsVersion, boot: frozenset[str]) -> tuple[C, ...]:
-    found: dict[C, bool] = {}
-    for driver in in_box(version):
-        for model in driver.serves:
-            found[model] = found.get(model, True) and driver.service.lower() in boot
-    for service, model in _SUPPLIED.items():
-        if service in boot:
-            found[model] = True
-    return tuple(model for model, whole in found.items() if whole)
+def controllers_of(version: WindowsVersion, starts: Mapping[str, int | None]) -> tuple[C, ...]:
+    """Return the controllers that a Windows starts from, by when its services start."""
+    boot = {name for name, start in starts.items() if start == BOOT_START}
+    supplied = (model for service, model in _SUPPLIED.items() if service in boot)
+    return (*served_in_box(version, boot, starts), *supplied)
 
 
 def _hostname(system: Hive, current: str) -> str:

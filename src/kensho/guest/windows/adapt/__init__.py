@@ -1,0 +1,1 @@
+"""A Windows adapted to other platforms: its registry, its boot loader, what it runs at first."""

@@ -1,0 +1,72 @@
+r"""Drivers that start with Windows, for every controller that the targets have.
+
+Enabled are those in Windows' own box: ``Start`` 0, ``StartOverride`` gone, and up to Windows 7 the
+hardware ids in the ``CriticalDeviceDatabase``; since Windows 8 the ``DriverDatabase`` has all of the
+box in it. The control sets changed are the current one and the one that is started by default;
+``LastKnownGood`` stays as it is: it is what the user asks for where those two do not start.
+
+A driver's file that is missing is taken from the driver store, where Windows Vista and later keep a
+copy of each; XP's are in ``driver.cab``, which is not unpacked here.
+"""
+
+from __future__ import annotations
+
+from kensho.guest.devices import CONTROLLERS
+from kensho.guest.windows.adapt.guest import WindowsGuest
+from kensho.guest.windows.inbox import VISTA, InBox, enable_in_box
+from kensho.model.finding import Severity
+
+_STORE = "System32/DriverStore/FileRepository"
+_MOST = 32 << 20
+_KEPT_IN = {"storahci": "mshdc.inf_", "msahci": "mshdc.inf_", "intelide": "mshdc.inf_",
+            "pciide": "mshdc.inf_", "atapi": "mshdc.inf_", "vmbus": "wvmbus.inf_",
+            "storvsc": "wstorvsc.inf_"}  # fmt: skip
+
+
+def plan_drivers(guest: WindowsGuest) -> None:
+    """Enable the drivers in the box; one that lacks its file is a finding (KF-886)."""
+    wanted = guest.aims.controllers
+
+    def has_file(path: str) -> bool:
+        file = f"{guest.folder}/{path.replace(chr(92), '/')}"
+        return guest.exists(file) or _from_store(guest, file)
+
+    enabled = enable_in_box(guest.registry, guest.version, wanted=wanted, has_file=has_file)
+    lacking: dict[str, list[InBox]] = {}
+    for driver, problem in enabled.lacking:
+        if "no such service" not in problem:
+            lacking.setdefault(problem, []).append(driver)
+    for problem, drivers in lacking.items():
+        names = ", ".join(driver.service for driver in drivers)
+        models = dict.fromkeys(m for d in drivers for m in d.serves if m in CONTROLLERS)
+        remedy = (
+            "copy it there from Driver Cache\\i386\\driver.cab or sp3.cab (expand -F:NAME), then adapt again"
+            if guest.version.nt < VISTA
+            else "repair it in Windows (sfc /scannow), then adapt again"
+        )
+        guest.draft.note(
+            "KF-886", Severity.WARNING,
+            f"{names} cannot be enabled: {problem}; it is for {', '.join(models)}", remedy,
+        )  # fmt: skip
+
+
+def _from_store(guest: WindowsGuest, file: str) -> bool:
+    """Plan a driver's file out of the driver store; tell whether there was one."""
+    if guest.version.nt < VISTA:
+        return False
+    name = file.rpartition("/")[2]
+    service = name.lower().removesuffix(".sys")
+    package = _KEPT_IN.get(service, f"{service}.inf_")
+    store = guest.real(f"{guest.folder}/{_STORE}")
+    # Of several versions the last is taken: their names end with a hash, so any is as good.
+    found = [
+        path
+        for folder in sorted(guest.names.below(store))
+        if folder.lower().startswith(f"{package}{guest.version.architecture}_")
+        and guest.draft.exists(path := guest.real(f"{store}/{folder}/{name}"))
+    ]
+    if not found:
+        return False
+    content = guest.draft.read(found[-1], _MOST)
+    guest.draft.write(guest.real(file), content, "a driver of Windows' own, from its driver store")
+    return True

@@ -1,0 +1,62 @@
+"""Which controller the machine is to start from first, on each target.
+
+Drivers in Windows' own box serve IDE, SATA and, since 8.1, NVMe. The paravirtual controllers of KVM, VMware
+and Xen need drivers that the user supplies, and Windows finishes the installation of one when it meets
+its device: so the first start is safest from a controller of the box, with a disk on the
+paravirtual one beside it.
+"""
+
+from __future__ import annotations
+
+from kensho.guest.devices import CONTROLLERS
+from kensho.guest.windows.adapt.guest import WindowsGuest
+from kensho.guest.windows.control_sets import control_sets
+from kensho.guest.windows.inbox import starts_of
+from kensho.guest.windows.installed import controllers_of
+from kensho.model.finding import Severity
+from kensho.model.machine import ControllerModel, Firmware
+from kensho.platforms.base import Platform
+
+
+def plan_first_bus(guest: WindowsGuest) -> None:
+    """Note, for every target, what the machine starts from (KF-887) where that is not the best."""
+    hive = guest.registry.hive
+    ready = controllers_of(guest.version, starts_of(hive, control_sets(hive)[0]))
+    firmware = _firmware(guest)
+    for platform in guest.aims.platforms:
+        best = _best(platform, firmware)
+        if best is None or best in ready:
+            continue
+        safe = [
+            row.model
+            for row in platform.controllers
+            if firmware in row.boots and firmware in row.firmware and row.model in ready
+        ]
+        if safe:
+            guest.draft.note(
+                "KF-887", Severity.NOTE,
+                f"{platform.title}: Windows has no driver for {best}; it starts from"
+                f" {', '.join(safe)}",
+                f"start it from {safe[0]} first, with a disk on {best} beside it, and install the"
+                " driver then; or supply the driver",
+                platform.name,
+            )  # fmt: skip
+        else:
+            guest.draft.note(
+                "KF-887", Severity.WARNING,
+                f"{platform.title}: Windows drives none of the controllers it could start from",
+                f"supply a driver for {best}", platform.name,
+            )  # fmt: skip
+
+
+def _firmware(guest: WindowsGuest) -> Firmware:
+    if guest.aims.machine is not None:
+        return guest.aims.machine.firmware.kind
+    schemes = {t.scheme for t in guest.opened.volumes.tables if t is not None}
+    return Firmware.UEFI if schemes == {"gpt"} else Firmware.BIOS  # Windows has no other pairs
+
+
+def _best(platform: Platform, firmware: Firmware) -> ControllerModel | None:
+    choice = platform.native.drives.get(firmware)
+    model = (choice.boot_disk or choice.disk) if choice is not None else None
+    return model if model in CONTROLLERS else None

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 from mapped_machines import HOSTILE, check_golden, disk_machine, placed, with_machine
 
-from kensho.appliances.hyperv.script import literal
 from kensho.appliances.hyperv.write import render
 from kensho.model.errors import UnsupportedError
 from kensho.model.machine import ControllerModel, Firmware, Floppy, NicModel, SerialPort
+from kensho.model.powershell import literal
 
 QUOTES = "'\u2018\u2019\u201a\u201b"
 #: A single-quoted literal as PowerShell reads it: any two single quotes in a row are one.

@@ -13,9 +13,9 @@ from mapped_machines import GOLDEN, HOSTILE, placed, with_machine
 from powershell import commands, literals, parsed, shape
 from test_hyperv import GEN1, GEN2, script
 
-from kensho.appliances.hyperv.script import literal
 from kensho.appliances.hyperv.write import render
 from kensho.model.machine import Firmware, GuestOs, Memory
+from kensho.model.powershell import literal
 from kensho.model.units import GIB, MIB
 
 ATTACKS = (

@@ -115,7 +115,7 @@ def test_a_driver_that_is_not_there_is_not_enabled() -> None:
 
 
 VIOSTOR = Driver(
-    "viostor", ("VEN_1AF4&DEV_1001&SUBSYS_00021AF4&REV_00", "VEN_1AF4&DEV_1042&REV_01")
+    "viostor", (r"PCI\VEN_1AF4&DEV_1001&SUBSYS_00021AF4&REV_00", r"PCI\VEN_1AF4&DEV_1042&REV_01")
 )
 
 
@@ -141,8 +141,8 @@ def test_a_supplied_driver_since_windows_8(tmp_path: Path) -> None:
             key: value
             for identity in VIOSTOR.ids
             for key, value in (
-                ((rf"{database}\DeviceIds\PCI\{identity}", "viostor.inf"), (3, "01ff0000")),
-                ((rf"{root}\Descriptors\PCI\{identity}", "Configuration"),
+                ((rf"{database}\DeviceIds\{identity}", "viostor.inf"), (3, "01ff0000")),
+                ((rf"{root}\Descriptors\{identity}", "Configuration"),
                  (1, text("viostor_conf"))),
             )
         },
@@ -169,14 +169,14 @@ def test_a_supplied_driver_up_to_windows_7(tmp_path: Path) -> None:
     assert differences(before, by_hivex(editor.hive.dump(), tmp_path)) == {
         **_service("ControlSet001", "viostor"),
         **{
-            (rf"{critical}\PCI#{identity}", name): (1, text(value))
+            (critical + "\\" + identity.replace("\\", "#"), name): (1, text(value))
             for identity in VIOSTOR.ids
             for name, value in (("Service", "viostor"), ("ClassGUID", SCSI))
         },
     }
 
 
-@pytest.mark.parametrize("driver", [Driver(r"..\evil", ()), Driver("ok", (r"VEN_1\..",))])
+@pytest.mark.parametrize("driver", [Driver(r"..\evil", ()), Driver("ok", (r"PCI\VEN_1\..",))])
 def test_names_that_are_none(driver: Driver) -> None:
     editor = edited(system_hive((10, 0)))
     with pytest.raises(UsageError):

@@ -1,21 +1,10 @@
-"""The parts of the Hyper-V script that are the same for every machine, and quoting.
+"""The parts of the Hyper-V script that are the same for every machine.
 
-Source: about_Quoting_Rules and about_Script_Requires of the PowerShell documentation. No value
-of a machine is ever part of anything but a single-quoted literal.
+Source: about_Script_Requires of the PowerShell documentation. No value of a machine is ever part of
+anything but a single-quoted literal (`kensho.model.powershell`).
 """
 
 from __future__ import annotations
-
-import re
-
-#: PowerShell takes the typographic single quotes for the plain one, as CharTraits.cs shows.
-_SINGLE_QUOTES = re.compile("['\u2018\u2019\u201a\u201b]")
-
-
-def literal(text: str) -> str:
-    """Return ``text`` as a single-quoted literal, in which PowerShell expands nothing."""
-    return "'" + _SINGLE_QUOTES.sub(r"\g<0>\g<0>", text.replace("\0", "")) + "'"
-
 
 HEAD = """\
 #Requires -Version 5.1

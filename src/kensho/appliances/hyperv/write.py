@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 
 from kensho.appliances.hyperv import words
-from kensho.appliances.hyperv.script import FOOT, HEAD, literal
+from kensho.appliances.hyperv.script import FOOT, HEAD
 from kensho.appliances.mapped import (
     boot_ranks,
     controller_of,
@@ -26,6 +26,7 @@ from kensho.model import guest_os
 from kensho.model.appliance import Appliance
 from kensho.model.errors import UnsupportedError
 from kensho.model.machine import Cdrom, Disk, Firmware, Machine, Nic, NicModel
+from kensho.model.powershell import literal
 from kensho.model.units import MIB
 from kensho.platforms.hyperv import POWERSHELL, VERSIONS
 from kensho.platforms.words import controller_word

@@ -1,0 +1,1 @@
+"""Drivers for Windows that the user supplies: read, chosen, checked. None is shipped."""

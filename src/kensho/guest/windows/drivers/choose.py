@@ -1,0 +1,347 @@
+"""Which of the supplied drivers a Windows gets: by the INF's own words, signature and processor.
+
+Of those that suit, the newest DriverVer wins, as Windows ranks drivers of equal merit
+(https://learn.microsoft.com/windows-hardware/drivers/install/how-setup-ranks-drivers); the names of
+folders (``w10``, ``2k19``) decide between equal ones only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from kensho.guest.windows.drivers.install import Device, Service, devices_for
+from kensho.guest.windows.drivers.media import Media, open_media
+from kensho.guest.windows.drivers.package import DriverPackage, Loaded, load, read_packages
+from kensho.guest.windows.drivers.targets import Target, all_models, models_for
+from kensho.guest.windows.inject import BOOT_CLASSES, Driver, check_driver, is_pci
+from kensho.guest.windows.version import WindowsVersion
+from kensho.model.errors import KenshoError, LimitError, UsageError
+from kensho.model.finding import Finding, Severity
+
+_MAX_TOTAL = 512 << 20
+_MAX_REASONS = 3
+_LICENCE = re.compile(r"licen[cs]e|copying|eula", re.IGNORECASE)
+_MAX_LICENCE = 4 << 20
+_NEEDS_EMBEDDED = (6, 0)  #: from Vista on, 64-bit, a driver that starts with the kernel
+#: Names of folders on virtio-win's CD-ROM: by NT's version, or (since NT 10) by the first build.
+_FOLDERS = {
+    (5, 1): ("xp", "xp"), (5, 2): ("2k3", "2k3"), (6, 0): ("2k8", "vista"), (6, 1): ("2k8r2", "w7"),
+    (6, 2): ("2k12", "w8"), (6, 3): ("2k12r2", "w8.1"),
+}  # fmt: skip
+_SERVERS = ((26100, "2k25"), (20348, "2k22"), (17763, "2k19"), (0, "2k16"))
+_FIRST_BUILD_OF_11 = 22000
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenDriver:
+    """A driver that a Windows gets. ``files`` are (name, bytes), the INF first.
+
+    ``name`` is free for a folder of its own; ``boot`` are the services that start with the kernel,
+    so that the disk can be behind their devices at the first start already.
+    """
+
+    name: str
+    inf: str
+    origin: str
+    version: str
+    class_name: str
+    class_guid: str
+    signer: str
+    ids: tuple[str, ...]
+    files: tuple[tuple[str, bytes], ...]
+    boot: tuple[Driver, ...] = ()
+
+    def file(self, name: str) -> bytes:
+        """Return the bytes of a file, found whatever the case."""
+        return next(data for known, data in self.files if known.lower() == name.lower())
+
+
+@dataclass(frozen=True, slots=True)
+class DriverPlan:
+    """The drivers that a Windows gets, and what was noticed about them and about the others."""
+
+    drivers: tuple[ChosenDriver, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+def plan_drivers(
+    paths: Sequence[Path], windows: WindowsVersion, *, allow_unsigned: bool = False
+) -> DriverPlan:
+    """Choose drivers out of media (`open_media`) for a Windows.
+
+    Raises what `open_media` raises; a driver that is broken or does not suit is a finding.
+    """
+    if not paths:
+        return DriverPlan()
+    if not windows.architecture:
+        raise UsageError(
+            "the architecture of this Windows is not known, so that no driver can be chosen"
+        )
+    findings: list[Finding] = []
+    with ExitStack() as stack:
+        groups: dict[tuple[str, str], list[DriverPackage]] = {}
+        for path in dict.fromkeys(paths):
+            media = stack.enter_context(open_media(path))
+            packages, odd = read_packages(media)
+            findings += odd
+            if not packages:
+                findings.append(
+                    Finding("KF-906", Severity.WARNING, "there is no driver in it", media.name,
+                            "name a CD-ROM image, folder, .zip, .msi or .cab that has INF files")
+                )  # fmt: skip
+            findings += _licences(media) if packages else ()
+            for package in packages:
+                key = (package.version.provider.lower(), package.name)
+                groups.setdefault(key, []).append(package)
+        chosen: list[ChosenDriver] = []
+        for key in sorted(groups, key=lambda key: (key[1], key[0])):
+            found = _choose(groups[key], windows, findings, allow_unsigned=allow_unsigned)
+            if found is not None:
+                chosen.append(_named(found, chosen))
+            if sum(len(data) for driver in chosen for _, data in driver.files) > _MAX_TOTAL:
+                raise LimitError(f"the drivers that suit have more than {_MAX_TOTAL} bytes")
+    return DriverPlan(_without_rivals(chosen, findings), tuple(findings))
+
+
+def why_not(package: DriverPackage, windows: WindowsVersion) -> str:
+    """Say why a driver does not suit a Windows; empty when it does."""
+    if devices_for(package.inf, windows):
+        return ""
+    if models_for(package.inf, windows):
+        return "its INF names devices, but not how to install them"
+    targets = [models.target for rows in all_models(package.inf) for models in rows]
+    ours = f"{windows.architecture} NT {windows.major}.{windows.minor} build {windows.build}"
+    if any(target.fits(windows) for target in targets):
+        return f"its INF excludes {ours}"
+    words = ", ".join(dict.fromkeys(map(str, sorted(targets)))) or "nothing"
+    return f"it is for {words}, and not for {ours}"
+
+
+def _choose(
+    packages: list[DriverPackage],
+    windows: WindowsVersion,
+    findings: list[Finding],
+    *,
+    allow_unsigned: bool,
+) -> ChosenDriver | None:
+    """Return the best of the packages that are one driver, which are on the media for many."""
+    ranked = sorted(
+        (
+            (_rank(p, windows), devices, p)
+            for p in packages
+            if (devices := devices_for(p.inf, windows))
+        ),
+        key=lambda row: row[0],
+        reverse=True,
+    )
+    refused: list[str] = []
+    for _, devices, package in ranked:
+        subject = f"{package.media.name}: {package.inf.path}"
+        try:
+            loaded = load(package, devices, windows.architecture)
+            driver = _chosen(package, devices, loaded)
+            for boot in driver.boot:
+                check_driver(boot)
+        except KenshoError as error:
+            refused.append(f"{package.inf.path}: {error.message}")
+            continue
+        if not loaded.signer and not allow_unsigned:
+            findings.append(
+                Finding("KF-907", Severity.ERROR, f"{package.name} is not signed: {loaded.why}", subject,
+                        "it is not used; get it anew from its maker, or use --allow-unsigned-drivers")
+            )  # fmt: skip
+            continue
+        findings += _about(driver, loaded, windows, subject)
+        return driver
+    if refused:
+        findings.append(
+            Finding("KF-908", Severity.ERROR, f"{packages[0].name} cannot be used: {_some(refused)}",
+                    packages[0].media.name, "it is left out")
+        )  # fmt: skip
+    elif not ranked:
+        reasons = list(dict.fromkeys(why_not(package, windows) for package in packages))
+        matters = packages[0].version.class_guid in {*BOOT_CLASSES, _NET}
+        findings.append(
+            Finding("KF-906", Severity.WARNING if matters else Severity.NOTE,
+                    f"{packages[0].name} does not suit this Windows: {_some(reasons)}",
+                    packages[0].media.name, "it is left out")
+        )  # fmt: skip
+    return None
+
+
+_NET = "{4D36E972-E325-11CE-BFC1-08002BE10318}"
+
+
+def _some(words: list[str]) -> str:
+    more = f" and {len(words) - _MAX_REASONS} more" if len(words) > _MAX_REASONS else ""
+    return "; ".join(words[:_MAX_REASONS]) + more
+
+
+def _rank(package: DriverPackage, windows: WindowsVersion) -> tuple[object, ...]:
+    targets = [models.target for models in models_for(package.inf, windows)]
+    known = {part.lower() for part in PurePosixPath(package.inf.path).parts[:-1]}
+    return (
+        package.version.date,
+        package.version.version,
+        max(targets, default=Target()),
+        len(known & _folder_names(windows)),
+    )
+
+
+def _folder_names(windows: WindowsVersion) -> frozenset[str]:
+    """Return the names of folders that are for this Windows."""
+    if windows.nt >= (10, 0):
+        server = next(name for build, name in _SERVERS if windows.build >= build)
+        client = "w11" if windows.build >= _FIRST_BUILD_OF_11 else "w10"
+    else:
+        server, client = _FOLDERS.get(windows.nt, ("", ""))
+    return frozenset({server if windows.server else client, windows.architecture})
+
+
+def _chosen(package: DriverPackage, devices: tuple[Device, ...], loaded: Loaded) -> ChosenDriver:
+    return ChosenDriver(
+        name=package.name,
+        inf=loaded.files[0][0],
+        origin=f"{package.media.name}: {package.inf.path}",
+        version=package.version.text,
+        class_name=package.version.class_name,
+        class_guid=package.version.class_guid,
+        signer=loaded.signer,
+        ids=tuple(dict.fromkeys(word for device in devices for word in device.ids)),
+        files=loaded.files,
+        boot=_boot_drivers(package, devices),
+    )
+
+
+def _boot_drivers(package: DriverPackage, devices: tuple[Device, ...]) -> tuple[Driver, ...]:
+    """Return the drivers for disk controllers on PCI, which Windows can start from by itself.
+
+    What sits on a bus of its own (Xen's) needs that bus' driver first, which Plug and Play installs.
+    """
+    if package.version.class_guid not in BOOT_CLASSES:
+        return ()
+    found: dict[str, tuple[Service, dict[str, None]]] = {}
+    for device in devices:
+        for service in device.services:
+            ids = dict.fromkeys(word for word in device.ids if is_pci(word))
+            if service.own and service.binary.lower().endswith(".sys") and ids:
+                found.setdefault(service.name, (service, {}))[1].update(ids)
+    return tuple(
+        Driver(
+            service=service.name,
+            ids=tuple(ids),
+            file=service.binary,
+            class_guid=package.version.class_guid,
+            group=service.group or "SCSI miniport",
+            error_control=service.error_control,
+            values=service.values,
+        )
+        for service, ids in found.values()
+    )
+
+
+def _named(driver: ChosenDriver, others: list[ChosenDriver]) -> ChosenDriver:
+    """Return the driver with a name that is free for a folder: of plain characters, and its own."""
+    plain = re.sub(r"[^a-z0-9_-]", "_", driver.name)[:32] or "driver"
+    taken = {other.name for other in others}
+    name, count = plain, 1
+    while name in taken:
+        count += 1
+        name = f"{plain}-{count}"
+    return dataclasses.replace(driver, name=name)
+
+
+def _without_rivals(
+    chosen: list[ChosenDriver], findings: list[Finding]
+) -> tuple[ChosenDriver, ...]:
+    """Let one driver alone start with the kernel for a hardware id or by a service's name."""
+    taken: dict[str, str] = {}
+    found = []
+    for driver in chosen:
+        free = []
+        for boot in driver.boot:
+            words = (boot.service.lower(), boot.sys.lower(), *boot.ids)
+            rival = next((taken[word] for word in words if word in taken), "")
+            if rival:
+                findings.append(
+                    Finding("KF-909", Severity.WARNING,
+                            f"{driver.name} and {rival} are for the same device; {rival} is started with",
+                            driver.origin, "supply one of them alone")
+                )  # fmt: skip
+                continue
+            taken |= dict.fromkeys(words, driver.name)
+            free.append(boot)
+        found.append(dataclasses.replace(driver, boot=tuple(free)))
+    return tuple(found)
+
+
+def _about(
+    driver: ChosenDriver, loaded: Loaded, windows: WindowsVersion, subject: str
+) -> list[Finding]:
+    used = "starts with Windows" if driver.boot else "is installed at the first start"
+    found = []
+    if loaded.signer:
+        chain = " ← ".join(loaded.chain)
+        found.append(
+            Finding("KF-905", Severity.NOTE,
+                    f"{driver.name} {driver.version} {used}; signed by {chain}", subject,
+                    "that nothing was changed is verified; that the chain is one Windows trusts is not")
+        )  # fmt: skip
+    else:
+        found.append(
+            Finding("KF-914", Severity.WARNING,
+                    f"{driver.name} {driver.version} {used} though it is not signed: {loaded.why}",
+                    subject, "64-bit Windows from Vista on does not load it unless told to")
+        )  # fmt: skip
+    if not driver.boot and driver.class_guid in BOOT_CLASSES:
+        found.append(
+            Finding("KF-916", Severity.WARNING,
+                    f"{driver.name} is for disks on a bus of its own, which Windows cannot find its disk"
+                    " behind before it has installed both", subject,
+                    "start from SATA or IDE first")
+        )  # fmt: skip
+    if loaded.weak and windows.nt >= (10, 0):
+        found.append(
+            Finding("KF-910", Severity.WARNING,
+                    f"{driver.name} is signed by SHA-1 alone ({_some(list(loaded.weak))})", subject,
+                    "Windows 10 and later may refuse it; get a newer one")
+        )  # fmt: skip
+    signed = {name.lower() for name in loaded.embedded}
+    bare = [b.sys for b in driver.boot if b.sys.lower() not in signed]
+    if loaded.signer and bare and windows.architecture != "x86" and windows.nt >= _NEEDS_EMBEDDED:
+        found.append(
+            Finding("KF-913", Severity.WARNING,
+                    f"{_some(bare)} has no signature of its own, which a driver needs that starts with"
+                    " the kernel of a 64-bit Windows", subject,
+                    "start from SATA or IDE first, so that Windows installs it")
+        )  # fmt: skip
+    return found
+
+
+def _licences(media: Media) -> list[Finding]:
+    """Name the licences that lie on a medium: the user accepts them, kensho only records them."""
+    found = []
+    for path in sorted(media.sizes):
+        name = PurePosixPath(path)
+        if (
+            _LICENCE.search(name.name)
+            and len(name.parts) <= 2
+            and media.sizes[path] <= _MAX_LICENCE
+        ):
+            try:
+                digest = hashlib.sha256(media.read(path, _MAX_LICENCE)).hexdigest()
+            except KenshoError:
+                continue
+            found.append(f"{path} (SHA-256 {digest})")
+    if not found:
+        return []
+    return [
+        Finding("KF-911", Severity.NOTE, f"licences of the drivers: {_some(found)}", media.name,
+                "kensho ships no drivers: that you may use these is yours to see")
+    ]  # fmt: skip

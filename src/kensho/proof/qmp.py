@@ -1,0 +1,86 @@
+"""QEMU's machine protocol: one client, one command at a time.
+
+Spec: QEMU docs/interop/qmp-spec. What QEMU says by itself (events) is kept for whoever asks.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+from kensho.model.errors import ProofError
+
+_MOST_LINE = 16 << 20
+
+
+class Qmp:
+    """A connection to a running QEMU. Methods raise ProofError when it ended, does not answer or refuses."""
+
+    def __init__(self, path: Path, *, timeout: float = 10) -> None:
+        """Connect to a socket that QEMU listens on, waiting until it does."""
+        self.events: list[dict[str, Any]] = []
+        self._timeout = timeout
+        self._rest = b""
+        self._socket = _connected(path, timeout)
+        self._line(time.monotonic() + timeout)  # its greeting
+        self.run("qmp_capabilities")
+
+    def run(self, command: str, **arguments: object) -> Any:
+        """Run a command and return its answer."""
+        asked = {"execute": command} | ({"arguments": arguments} if arguments else {})
+        deadline = time.monotonic() + self._timeout
+        try:
+            self._socket.sendall(json.dumps(asked).encode() + b"\n")
+        except OSError as error:
+            raise ProofError(f"QEMU does not take commands: {error.strerror}") from None
+        while True:
+            told = self._line(deadline)
+            if "event" in told:
+                self.events.append(told)
+            elif "error" in told:
+                raise ProofError(f"{command}: {told['error'].get('desc', 'refused')}")
+            elif "return" in told:
+                return told["return"]
+
+    def _line(self, deadline: float) -> dict[str, Any]:
+        while b"\n" not in self._rest:
+            self._socket.settimeout(max(0.01, deadline - time.monotonic()))
+            try:
+                data = self._socket.recv(1 << 16)
+            except OSError:
+                raise ProofError("QEMU does not answer") from None
+            if not data:
+                raise ProofError("QEMU ended")
+            self._rest += data
+            if len(self._rest) > _MOST_LINE:
+                raise ProofError("QEMU says more than anybody can read")
+        line, _, self._rest = self._rest.partition(b"\n")
+        try:
+            told = json.loads(line)
+        except ValueError:
+            raise ProofError("QEMU says what is no JSON") from None
+        if not isinstance(told, dict):
+            raise ProofError("QEMU says what is no object")
+        return told
+
+    def close(self) -> None:
+        """Close the connection; QEMU goes on."""
+        self._socket.close()
+
+
+def _connected(path: Path, timeout: float) -> socket.socket:
+    deadline = time.monotonic() + timeout
+    while True:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.connect(str(path))
+        except OSError:
+            connection.close()
+            if time.monotonic() > deadline:
+                raise ProofError("QEMU does not open its monitor", path=path) from None
+            time.sleep(0.05)
+        else:
+            return connection

@@ -78,12 +78,20 @@ def early_files(
 ) -> dict[str, bytes]:
     """Return the files that this initramfs is to have.
 
-    Names of adapters matter only where udev names some already.
+    Names of adapters matter only where udev names some already; settings of modprobe and LVM only
+    where it has a copy of the guest's.
     """
     names = initramfs.files
     udev = any(name.endswith("udevd") for name in names)
     drivers = {driver for device in NICS.values() for driver in device.linux}
-    here = any("/drivers/net/" in name for name in names) or drivers & kernel.index.builtin
-    return {
-        name: data for name, data in early.items() if not name.endswith(".link") or (udev and here)
-    }
+    nics = any("/drivers/net/" in name for name in names) or bool(drivers & kernel.index.builtin)
+    devices = initramfs.get("etc/lvm/devices/system.devices") is not None
+
+    def wanted(name: str) -> bool:
+        if name.endswith(".link"):
+            return udev and nics
+        if name.startswith("etc/modprobe"):
+            return initramfs.get(name) is not None
+        return devices or not name.startswith("etc/lvm/")
+
+    return {name: data for name, data in early.items() if wanted(name)}

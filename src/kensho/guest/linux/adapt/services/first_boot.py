@@ -1,0 +1,90 @@
+"""A script that runs at the guest's next start: under systemd, OpenRC or SysV scripts.
+
+Sources: systemd.service(5), openrc-run(8), the Linux Standard Base 5, "Init Script Actions".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kensho.guest.edit.draft import Draft
+from kensho.guest.linux.adapt.services.disable import UNITS, level_folders
+
+_SYSTEMD = ("/usr/lib/systemd/systemd", "/lib/systemd/systemd")
+_TAB = "\t"
+_OPENRC = ("/sbin/openrc-run", "/usr/sbin/openrc-run", "/usr/bin/openrc-run")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What runs: ``command`` as root, after the network or ``before`` units that need it done.
+
+    Without ``before``, nothing waits for it. ``unless`` is a pattern of files: with one there, there
+    is nothing to do.
+    """
+
+    name: str
+    title: str
+    command: str
+    before: tuple[str, ...] = ()
+    unless: str = ""
+
+
+def run_at_start(draft: Draft, job: Job) -> bool:
+    """Plan that a job runs at the next starts; False where nothing known would start it."""
+    if any(draft.exists(path) for path in _SYSTEMD):
+        unit = f"{job.name}.service"
+        draft.write(f"{UNITS}/{unit}", _unit(job), job.title)
+        draft.link(f"{UNITS}/multi-user.target.wants/{unit}", f"{UNITS}/{unit}", job.title)
+        return True
+    script = f"/etc/init.d/{job.name}"
+    if any(draft.exists(path) for path in _OPENRC):
+        draft.write(script, _openrc(job), job.title, mode=0o755)
+        draft.link(f"/etc/runlevels/default/{job.name}", script, job.title)
+        return True
+    folders = level_folders(draft, "2345")
+    for folder in folders:
+        draft.write(script, _sysv(job), job.title, mode=0o755)
+        number = "01" if job.before else "99"
+        draft.link(f"{folder}/S{number}{job.name}", script, job.title)
+    return bool(folders)
+
+
+def _unit(job: Job) -> str:
+    lines = ["# kensho", "[Unit]", f"Description={job.title}"]
+    if job.unless:
+        lines.append(f"ConditionPathExistsGlob=!{job.unless}")
+    if job.before:
+        lines += [f"Before={' '.join(job.before)}", "", "[Service]", "Type=oneshot"]
+    else:
+        lines += ["Wants=network-online.target", "After=network-online.target"]
+        lines += ["", "[Service]", "Type=simple"]
+    return "\n".join([*lines, f"ExecStart={job.command}", "", "[Install]",
+                      "WantedBy=multi-user.target", ""])  # fmt: skip
+
+
+def _guarded(job: Job, indent: str) -> str:
+    run = job.command if job.before else f"{job.command} >/dev/null 2>&1 &"
+    if not job.unless:
+        return f"{indent}{run}\n"
+    return f'{indent}set -- {job.unless}\n{indent}[ -e "$1" ] || {run}\n'
+
+
+def _openrc(job: Job) -> str:
+    order = "before sshd" if job.before else "after net"
+    return (
+        f'#!/sbin/openrc-run\n# kensho\ndescription="{job.title}"\n\n'
+        f"depend() {{\n\t{order}\n}}\n\nstart() {{\n{_guarded(job, _TAB)}\treturn 0\n}}\n"
+    )
+
+
+def _sysv(job: Job) -> str:
+    needs = "$local_fs" if job.before else "$local_fs $network"
+    before = "# X-Start-Before: ssh sshd\n" if job.before else ""
+    return (
+        "#!/bin/sh\n# kensho\n### BEGIN INIT INFO\n"
+        f"# Provides: {job.name}\n# Required-Start: {needs}\n# Required-Stop:\n{before}"
+        "# Default-Start: 2 3 4 5\n# Default-Stop:\n"
+        f"# Short-Description: {job.title}\n### END INIT INFO\n"
+        f'[ "$1" = start ] || exit 0\n{_guarded(job, "")}exit 0\n'
+    )

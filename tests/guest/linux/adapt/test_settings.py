@@ -1,0 +1,150 @@
+"""Identity, cloud-init and SELinux: what is taken away, told, and asked for."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from kensho.guest.linux.adapt.cloud_init import plan_cloud_init
+from kensho.guest.linux.adapt.identity import plan_identity
+from kensho.guest.linux.adapt.selinux import plan_labels
+from kensho.guest.linux.adapt.steps import STEPS
+from kensho.model.yamlsafe import load_all
+from tests.guest.images_of import run, tool
+from tests.guest.linux.adapt.making import adapted, aims_for, codes, guest_in, plant
+
+DEBIAN = {
+    "usr/lib/systemd/systemd": "",
+    "usr/bin/ssh-keygen": "",
+    "etc/machine-id": "0123456789abcdef0123456789abcdef\n",
+    "var/lib/dbus/machine-id": "->/etc/machine-id",
+    "etc/ssh/ssh_host_ed25519_key": "secret",
+    "etc/ssh/ssh_host_ed25519_key.pub": "public",
+    "etc/ssh/sshd_config": "",
+    "etc/hostname": "web01\n",
+    "var/lib/dhcp/dhclient.ens192.leases": "lease {}",
+    "var/lib/systemd/random-seed": "x",
+}
+
+
+def test_a_copy_is_told_apart(tmp_path: Path) -> None:
+    tree = plant(tmp_path / "tree", DEBIAN)
+    assert adapted(tree, plan_identity, aims_for()).edits == ()
+    draft = adapted(tree, plan_identity, aims_for(identity=True))
+    assert draft.findings == []
+    assert (tree / "etc/machine-id").read_bytes() == b""
+    assert (tree / "var/lib/dbus/machine-id").is_symlink()
+    assert [p.name for p in (tree / "etc/ssh").iterdir()] == ["sshd_config"]
+    assert not list((tree / "var/lib/dhcp").iterdir())
+    assert not list((tree / "var/lib/systemd").iterdir())
+    assert (tree / "etc/hostname").read_text() == "web01\n"
+    unit = tree / "etc/systemd/system/kensho-host-keys.service"
+    assert run("systemd-analyze", "verify", "--man=no", unit) == ""
+    assert "Before=ssh.service" in unit.read_text()
+
+
+def test_where_the_guest_makes_its_keys_itself(tmp_path: Path) -> None:
+    maker = {"usr/lib/systemd/system/sshd-keygen@.service": ""}
+    tree = plant(tmp_path / "tree", DEBIAN | maker)
+    adapted(tree, plan_identity, aims_for(identity=True))
+    assert not (tree / "etc/systemd").exists()
+    assert not (tree / "etc/ssh/ssh_host_ed25519_key").exists()
+
+
+def test_keys_that_nothing_would_make_stay(tmp_path: Path) -> None:
+    bare = {name: text for name, text in DEBIAN.items() if not name.startswith("usr/")}
+    tree = plant(tmp_path / "tree", bare)
+    assert codes(adapted(tree, plan_identity, aims_for(identity=True))) == ["KF-880"]
+    assert (tree / "etc/ssh/ssh_host_ed25519_key").exists()
+
+
+def test_an_old_debian_makes_keys_by_a_script(tmp_path: Path) -> None:
+    bare = {name: text for name, text in DEBIAN.items() if "systemd" not in name}
+    tree = plant(tmp_path / "tree", bare | {"etc/rc2.d/README": ""})
+    adapted(tree, plan_identity, aims_for(identity=True))
+    assert (
+        str((tree / "etc/rc2.d/S01kensho-host-keys").readlink()) == "/etc/init.d/kensho-host-keys"
+    )
+    script = (tree / "etc/init.d/kensho-host-keys").read_text()
+    keys, made = tmp_path / "ssh", tmp_path / "made"
+    keys.mkdir()
+    script = script.replace("/etc/ssh/", f"{keys}/").replace(
+        "/usr/bin/ssh-keygen -A", f"touch {made}"
+    )
+    subprocess.run([tool("dash"), "-c", script, "sh", "stop"], check=True)
+    (keys / "ssh_host_rsa_key").touch()
+    subprocess.run([tool("dash"), "-c", script, "sh", "start"], check=True)
+    assert not made.exists()
+    (keys / "ssh_host_rsa_key").unlink()
+    subprocess.run([tool("dash"), "-c", script, "sh", "start"], check=True)
+    assert made.exists()
+
+
+CLOUD = {
+    "etc/cloud/cloud.cfg": "users: [default]\n",
+    "etc/cloud/cloud.cfg.d/90_dpkg.cfg": "datasource_list: [ Ec2, None ]\n",
+    "var/lib/cloud/data/instance-id": "i-0123\n",
+}
+
+
+def test_a_pinned_cloud_is_said(tmp_path: Path) -> None:
+    tree = plant(tmp_path / "tree", CLOUD)
+    draft = adapted(tree, plan_cloud_init, aims_for("kvm", "aws"))
+    assert (codes(draft), draft.edits) == (["KF-881"], ())
+    assert "which kvm has not" in draft.findings[0].message
+    assert codes(adapted(tree, plan_cloud_init, aims_for("aws"))) == []
+
+
+@pytest.mark.parametrize("more", [
+    {"etc/cloud/cloud.cfg.d/95_own.cfg": "datasource_list: [NoCloud, Ec2]\n"},
+    {"etc/cloud/cloud-init.disabled": ""},
+    {"etc/cloud/cloud.cfg.d/90_dpkg.cfg": "datasource_list: ["},
+])  # fmt: skip
+def test_no_cloud_is_waited_for(tmp_path: Path, more: dict[str, str]) -> None:
+    tree = plant(tmp_path / "tree", CLOUD | more)
+    assert codes(adapted(tree, plan_cloud_init, aims_for("kvm"))) == []
+
+
+def test_a_seed_that_is_no_new_instance(tmp_path: Path) -> None:
+    identify = "etc/cloud/ds-identify.cfg"
+    tree = plant(tmp_path / "tree", CLOUD | {identify: "# pinned\ndatasource: Ec2\n"})
+    assert codes(adapted(tree, plan_cloud_init, aims_for("kvm", seed=True))) == []
+    seed = tree / "var/lib/cloud/seed/nocloud"
+    assert (seed / "meta-data").read_text() == "instance-id: i-0123\n"
+    (config,) = load_all((tree / "etc/cloud/cloud.cfg.d/99_kensho.cfg").read_bytes(), "")
+    assert config == {
+        "datasource_list": ["NoCloud", "None"], "network": {"config": "disabled"},
+    }  # fmt: skip
+    assert (tree / identify).read_text() == "# pinned\ndatasource: NoCloud\n"
+
+
+def test_new_files_take_the_label_of_their_folder(tmp_path: Path) -> None:
+    config = {"etc/selinux/config": "SELINUX=enforcing\n", "etc/systemd/x": "", "srv/x": ""}
+    tree = plant(tmp_path / "tree", config)
+    try:
+        for folder in ("etc", "etc/systemd"):
+            os.setxattr(tree / folder, "security.selinux", b"system_u:object_r:etc_t:s0\0")
+    except OSError:
+        pytest.skip("no labels without rights")
+    guest = guest_in(tree, aims_for())
+    guest.draft.write("/etc/systemd/network/a.link", "x", "new")
+    plan_labels(guest)
+    assert [e.path for e in guest.draft.edits] == ["/etc/systemd/network/a.link"]
+    guest.draft.write("/srv/new", "x", "new")
+    plan_labels(guest)
+    assert "/.autorelabel" in [e.path for e in guest.draft.edits]
+    assert codes(guest.draft) == ["KF-879"]
+
+
+def test_all_steps_together_are_done_once(tmp_path: Path) -> None:
+    def all_steps(guest) -> None:
+        for step in STEPS:
+            step(guest)
+
+    tree = plant(tmp_path / "tree", DEBIAN | CLOUD | {"usr/bin/apt-get": ""})
+    aims = aims_for("kvm", identity=True, agents=True, seed=True)
+    assert adapted(tree, all_steps, aims).edits
+    assert adapted(plant(tmp_path / "none", {"etc/x": ""}), all_steps, aims_for()).edits == ()

@@ -33,14 +33,23 @@ class GuestWishes:
     ----------
     identity
         keep: a move; new: a copy with its own machine-id and host keys.
+    agents
+        Have a Linux guest install the platform's agent at its first start, over the network.
+    seed
+        Give cloud-init that waits for another cloud data that need none.
     """
 
     identity: IdentityPolicy = IdentityPolicy.KEEP
+    agents: Annotated[bool, Flag] = False
+    seed: Annotated[bool, Flag] = False
 
     def aims(self, targets: str) -> Aims:
         """Return what is wanted for targets, with commas; UsageError as `chosen_platforms`."""
         return Aims(
-            chosen_platforms(targets, PLATFORMS), identity=self.identity is IdentityPolicy.NEW
+            chosen_platforms(targets, PLATFORMS),
+            identity=self.identity is IdentityPolicy.NEW,
+            agents=self.agents,
+            seed=self.seed,
         )
 
 

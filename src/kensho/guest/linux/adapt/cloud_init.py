@@ -58,7 +58,7 @@ def plan_cloud_init(guest: LinuxGuest) -> None:
         "KF-881", Severity.WARNING,
         f"cloud-init waits for {', '.join(pinned)}, which {', '.join(elsewhere)} has not: the start "
         "takes minutes longer, and the network is set up anew by DHCP",
-        "have it seeded (adapt with a seed), or switch it off by /etc/cloud/cloud-init.disabled",
+        "adapt with --seed, or switch it off by /etc/cloud/cloud-init.disabled",
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from kensho.guest.files.tree import GuestFiles
 from kensho.guest.package import Package
 from kensho.guest.windows.control_sets import control_sets
 from kensho.guest.windows.hive import Hive, open_hive
-from kensho.guest.windows.inbox import BOOT_START, served_in_box, starts_of
+from kensho.guest.windows.inbox import BOOT_START, in_box, served_in_box, starts_of
 from kensho.guest.windows.listed import Service, programs_of, services_of
 from kensho.guest.windows.services import OWN
 from kensho.guest.windows.version import WindowsVersion, read_version
@@ -31,6 +31,7 @@ _SUPPLIED = {
     "pvscsi": C.PVSCSI,
     "xenvbd": C.XEN_VBD,
 }
+STAND_INS_OF_XEN = (C.PIIX3, C.NVME)
 #: (NT's version, server) → row of ``kensho.model.guest_os``; NT 10 is told apart by its build.
 _ROWS = {
     ((5, 0), False): "win2k", ((5, 1), False): "winxp", ((5, 2), False): "winxp",
@@ -133,10 +134,19 @@ def read_installed(files: GuestFiles, folder: str) -> Installed:
 
 
 def controllers_of(version: WindowsVersion, starts: Mapping[str, int | None]) -> tuple[C, ...]:
-    """Return the controllers that a Windows starts from, by when its services start."""
+    """Return the controllers that a Windows starts from, by when its services start.
+
+    Xen shows the first disks of a machine on an emulated controller as well, until its drivers
+    take over: on IDE under a BIOS, XenServer on NVMe under UEFI. A Windows that has drivers for both
+    (NVMe where it has one at all) starts there without Xen's.
+    """
     boot = {name for name, start in starts.items() if start == BOOT_START}
-    supplied = (model for service, model in _SUPPLIED.items() if service in boot)
-    return (*served_in_box(version, boot, starts), *supplied)
+    served = dict.fromkeys(served_in_box(version, boot, starts))
+    served |= dict.fromkeys(model for service, model in _SUPPLIED.items() if service in boot)
+    known = {model for driver in in_box(version) for model in driver.serves}
+    if all(model in served for model in STAND_INS_OF_XEN if model in known):
+        served[C.XEN_VBD] = None
+    return tuple(served)
 
 
 def _hostname(system: Hive, current: str) -> str:

@@ -14,10 +14,14 @@ from __future__ import annotations
 from kensho.guest.devices import CONTROLLERS
 from kensho.guest.windows.adapt.guest import WindowsGuest
 from kensho.guest.windows.inbox import VISTA, InBox, enable_in_box
+from kensho.guest.windows.installed import STAND_INS_OF_XEN
 from kensho.model.finding import Severity
+from kensho.model.machine import ControllerModel
 
 _STORE = "System32/DriverStore/FileRepository"
 _MOST = 32 << 20
+#: The way home, and what is left to start from where a better driver fails.
+_ALWAYS = (ControllerModel.IDE, ControllerModel.AHCI)
 _KEPT_IN = {"storahci": "mshdc.inf_", "msahci": "mshdc.inf_", "intelide": "mshdc.inf_",
             "pciide": "mshdc.inf_", "atapi": "mshdc.inf_", "vmbus": "wvmbus.inf_",
             "storvsc": "wstorvsc.inf_"}  # fmt: skip
@@ -25,7 +29,9 @@ _KEPT_IN = {"storahci": "mshdc.inf_", "msahci": "mshdc.inf_", "intelide": "mshdc
 
 def plan_drivers(guest: WindowsGuest) -> None:
     """Enable the drivers in the box; one that lacks its file is a finding (KF-886)."""
-    wanted = guest.aims.controllers
+    wanted = {*guest.aims.controllers, *_ALWAYS}
+    if ControllerModel.XEN_VBD in wanted:
+        wanted |= {*STAND_INS_OF_XEN}
 
     def has_file(path: str) -> bool:
         file = f"{guest.folder}/{path.replace(chr(92), '/')}"

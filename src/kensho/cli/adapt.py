@@ -20,9 +20,9 @@ from kensho.convert.events import Listener
 from kensho.convert.guests import opened_guests
 from kensho.convert.overlays import RECORD, demand_room, out_of_reach, staged, write_result
 from kensho.guest.adapt.difference import unified
-from kensho.guest.adapt.plan import VolumeEdits
 from kensho.guest.adapt.restore import Way
 from kensho.guest.edit.backends import choose
+from kensho.guest.edit.placing import VolumeEdits
 from kensho.guest.edit.plan import FileEdit
 from kensho.model.errors import UsageError
 from kensho.model.finding import Finding

@@ -35,6 +35,16 @@ class Aims:
         return tuple(model for model in models if model in CONTROLLERS)
 
     @property
+    def chosen_controllers(self) -> tuple[ControllerModel, ...]:
+        """Of the controllers, those that a conversion gives the disks that machines start from."""
+        chosen: set[ControllerModel | None] = set()
+        for platform in self.platforms:
+            for policy in (platform.native, platform.compatible, *platform.guests.values()):
+                for drives in policy.drives.values():
+                    chosen |= {drives.disk, drives.boot_disk}
+        return tuple(model for model in self.controllers if model in chosen)
+
+    @property
     def adapters(self) -> tuple[NicModel, ...]:
         """The network adapters that the targets have, each once."""
         models: dict[NicModel, None] = {}

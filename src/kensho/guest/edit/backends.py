@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kensho.guest.edit.ext import edit_ext
+from kensho.guest.edit.ext_room import room_ext
 from kensho.guest.edit.fat import edit_fat
+from kensho.guest.edit.fat_room import room_fat
 from kensho.guest.edit.kernel_mount import edit_xfs
 from kensho.guest.edit.kernel_mount import lacking as no_mount
 from kensho.guest.edit.ntfs import edit_ntfs
@@ -21,6 +23,7 @@ from kensho.guest.edit.patch import Patch, refuse_copied
 from kensho.guest.edit.plan import FileEdit
 from kensho.guest.edit.raw_file import TOOLS as RAW_FILE_TOOLS
 from kensho.guest.edit.raw_file import usable
+from kensho.guest.edit.room import Room
 from kensho.guest.volumes.scan import Volume
 from kensho.guest.volumes.view import View
 from kensho.model.errors import ToolMissingError, UnsupportedError
@@ -39,7 +42,8 @@ class Backend:
     ``why`` says what it is and why it comes where it comes, for the user. ``tools`` are the programs
     it runs, each with the Debian package it is in; ``available`` says what else is lacking, a right or
     a driver of the kernel, empty when nothing is. ``edit`` carries edits of one volume out, with
-    paths within it and a folder for files of its own; the volume is only read.
+    paths within it and a folder for files of its own; the volume is only read. ``room`` measures
+    whether they fit; None where only carrying them out can tell.
     """
 
     name: str
@@ -48,6 +52,7 @@ class Backend:
     tools: tuple[tuple[str, str], ...]
     edit: Callable[[View, Sequence[FileEdit], Path], Patch]
     available: Callable[[], str] = _nothing
+    room: Callable[[View, Sequence[FileEdit]], Room] | None = None
 
 
 BACKENDS: tuple[Backend, ...] = (
@@ -57,8 +62,16 @@ BACKENDS: tuple[Backend, ...] = (
         "debugfs on a copy of the metadata: no root, no mount",
         (("debugfs", "e2fsprogs"), ("e2fsck", "e2fsprogs")),
         edit_ext,
+        room=room_ext,
     ),
-    Backend("fat", frozenset({"vfat"}), "kensho's own writer: no root, no mount", (), edit_fat),
+    Backend(
+        "fat",
+        frozenset({"vfat"}),
+        "kensho's own writer: no root, no mount",
+        (),
+        edit_fat,
+        room=room_fat,
+    ),
     Backend(
         "ntfs-3g",
         frozenset({"ntfs"}),
@@ -121,3 +134,13 @@ def edit_volume(volume: Volume, edits: Sequence[FileEdit], folder: Path) -> Patc
     backend = choose(volume)
     assert volume.view is not None
     return backend.edit(volume.view, edits, folder)
+
+
+def room_of(volume: Volume, edits: Sequence[FileEdit]) -> Room | None:
+    """Measure whether edits of one volume fit; None where that is not told beforehand.
+
+    Raises what `choose` and reading the file system raise.
+    """
+    measure = choose(volume).room
+    assert volume.view is not None
+    return measure(volume.view, edits) if measure else None

@@ -13,6 +13,7 @@ from kensho.guest.volumes.view import Readable
 from kensho.model.errors import CorruptError
 
 FLAG_ENCRYPT, FLAG_EXTENTS, FLAG_EA_INODE, FLAG_INLINE = 0x800, 0x80000, 0x200000, 0x10000000
+FLAG_HUGE = 0x40000  #: its size on the volume is told in blocks, not in sectors
 _EXTENT_MAGIC, _MAX_DEPTH, _UNWRITTEN = 0xF30A, 5, 32768
 _HUGE_MTIME = 0x3
 
@@ -21,7 +22,8 @@ _HUGE_MTIME = 0x3
 class Inode:
     """An inode as read: its facts, ``area`` (60 bytes of i_block), ``extra`` behind the fixed fields.
 
-    ``project`` is the one that project quotas count it to.
+    ``project`` is the one that project quotas count it to, ``taken`` the bytes it takes on the volume,
+    those of its tables and attributes among them.
     """
 
     facts: Stat
@@ -30,6 +32,7 @@ class Inode:
     acl_block: int
     extra: bytes
     project: int = 0
+    taken: int = 0
 
 
 def read_inode(view: Readable, sb: Superblock, number: int) -> Inode:
@@ -48,7 +51,7 @@ def read_inode(view: Readable, sb: Superblock, number: int) -> Inode:
     place = table * sb.block + index * sb.inode_size
     raw = view.read(place, sb.inode_size)
     _check(view, sb, number, raw, place)
-    return _parse(view, number, raw, place)
+    return _parse(view, sb, number, raw, place)
 
 
 def _check(view: Readable, sb: Superblock, number: int, raw: bytes, place: int) -> None:
@@ -68,7 +71,7 @@ def _check(view: Readable, sb: Superblock, number: int, raw: bytes, place: int) 
         raise CorruptError(f"inode {number}: the checksum is wrong", path=view.name, offset=place)
 
 
-def _parse(view: Readable, number: int, raw: bytes, place: int) -> Inode:
+def _parse(view: Readable, sb: Superblock, number: int, raw: bytes, place: int) -> Inode:
     mode, uid, size_low = struct.unpack_from("<HHI", raw)
     (mtime,) = struct.unpack_from("<i", raw, 0x10)
     gid, links = struct.unpack_from("<HH", raw, 0x18)
@@ -100,7 +103,12 @@ def _parse(view: Readable, number: int, raw: bytes, place: int) -> Inode:
     )
     extra = raw[128 + extra_size :] if 4 <= extra_size <= len(raw) - 128 else b""
     project = struct.unpack_from("<I", raw, 0x9C)[0] if extra_size >= 32 else 0
-    return Inode(facts, flags, area, acl_low | acl_high << 32, extra, project)
+    units, units_high = (
+        struct.unpack_from("<I", raw, 0x1C)[0],
+        struct.unpack_from("<H", raw, 0x74)[0],
+    )
+    taken = (units | units_high << 32) * (sb.block if flags & FLAG_HUGE else 512)
+    return Inode(facts, flags, area, acl_low | acl_high << 32, extra, project, taken)
 
 
 def _device(area: bytes) -> tuple[int, int]:

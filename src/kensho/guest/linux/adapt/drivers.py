@@ -30,6 +30,12 @@ _INDEXES = (
     *("modules.symbols", "modules.symbols.bin", "modules.builtin", "modules.builtin.bin"),
     *("modules.builtin.alias.bin", "modules.builtin.modinfo", "modules.order", "modules.devname"),
 )
+#: Whose initramfs has kmod, which reads the compiled forms alone; busybox reads the texts.
+_KMOD = frozenset({"initramfs-tools", "dracut", "mkinitcpio"})
+_COMPILED = tuple(
+    name for name in _INDEXES
+    if name not in {"modules.dep", "modules.alias", "modules.symbols", "modules.order"}
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +71,12 @@ def enlarge(
     initramfs: Initramfs,
     models: Iterable[ControllerModel],
     early: Mapping[str, bytes] = MappingProxyType({}),
+    packing: str = "",
 ) -> Enlarged:
     """Plan the initramfs at ``path`` with the drivers for ``models`` of the modules in ``folder``.
 
-    ``early`` are other files to be in it: paths without a leading slash.
+    ``early`` are other files to be in it: paths without a leading slash. ``packing`` names a codec to
+    make it as small as can be: then kmod's indexes come without the texts they are made of.
 
     Adapters' drivers are left out on purpose: names given within the initramfs would hold before
     the guest's own rules are there. Raises what reading the files raises.
@@ -86,21 +94,23 @@ def enlarge(
     if not added and not content:
         return Enlarged(None, (), missing)
     if added:
-        content |= _modules(files, kernel, folder, added)
+        lean = bool(packing) and initramfs.maker in _KMOD
+        content |= _modules(files, kernel, folder, (added, _COMPILED if lean else _INDEXES))
         if initramfs.maker == "initramfs-tools":
             content["conf/modules"] = _listed(initramfs, added)
     words = [f"{len(added)} modules added for {', '.join(chosen)}"] if added else []
     words += [f"{', '.join(sorted(early))} added"] if early else []
-    data = with_overlay(initramfs, content)
+    data = with_overlay(initramfs, content, packing)
     return Enlarged(FileEdit(path, data, "; ".join(words), mode=0o600), added, missing)
 
 
 def _modules(
-    files: GuestFiles, kernel: Kernel, folder: str, names: Iterable[str]
+    files: GuestFiles, kernel: Kernel, folder: str, wanted: tuple[Iterable[str], Iterable[str]]
 ) -> dict[str, bytes]:
     """Return modules and the indexes they are found by, as files of an initramfs."""
+    names, indexes = wanted
     paths = [*(kernel.index.files[name] for name in names)]
-    paths += [name for name in _INDEXES if files.exists(f"{folder}/{name}")]
+    paths += [name for name in indexes if files.exists(f"{folder}/{name}")]
     inside = f"lib/modules/{kernel.version}"
     return {f"{inside}/{path}": files.read(f"{folder}/{path}", _MOST_MODULE) for path in paths}
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from kensho.guest.devices import NICS
-from kensho.guest.linux.adapt.drivers import enlarge
+from kensho.guest.linux.adapt.fitting import Job, fit
 from kensho.guest.linux.adapt.guest import LinuxGuest
 from kensho.guest.linux.adapt.persist import persist
 from kensho.guest.linux.initramfs.image import Initramfs
@@ -31,46 +31,45 @@ class KernelPlan(msgspec.Struct, frozen=True):
 
 def plan_kernels(guest: LinuxGuest) -> tuple[KernelPlan, ...]:
     """Plan the initramfs of every kernel. A kernel that cannot be adapted is a finding (KF-840)."""
+    found = (f for f in find_kernels(guest.system.files) if f.modules and f.initramfs)
+    jobs = [job for kernel in found if (job := _job(guest, kernel))]
+    missing = {job.found.version: job.result.missing for job in jobs if job.result}
+    models = fit(guest, jobs)
     makers: dict[str, list[ModuleIndex]] = {}
-    plans = [
-        plan
-        for found in find_kernels(guest.system.files)
-        if found.modules and found.initramfs and (plan := _kernel(guest, found, makers))
-    ]
+    for job in jobs:
+        if job.initramfs.maker:
+            makers.setdefault(job.initramfs.maker, []).append(job.kernel.index)
     for maker, indexes in makers.items():
-        guest.draft.take(*persist(guest.draft, maker, indexes, guest.aims.controllers))
-    return tuple(plans)
+        guest.draft.take(*persist(guest.draft, maker, indexes, models))
+    root = guest.system.volume.id
+    return tuple(
+        KernelPlan(root, version, job.found.initramfs, job.result.added, missing[version])
+        for job in jobs
+        if job.result and (version := job.found.version)
+    )
 
 
-def _kernel(
-    guest: LinuxGuest, found: Found, makers: dict[str, list[ModuleIndex]]
-) -> KernelPlan | None:
-    """Plan one kernel: its initramfs goes to the draft, its index to that of its maker."""
+def _job(guest: LinuxGuest, found: Found) -> Job | None:
+    """Plan one kernel: its initramfs goes to the draft."""
     files, draft, name = guest.system.files, guest.draft, f"kernel {found.version}"
-    models = guest.aims.controllers
     try:
         initramfs = load_initramfs(files, found)
         kernel = load_kernel(files, found, initramfs)
-        early = early_files(draft.early, initramfs, kernel)
-        result = enlarge(files, kernel, found.modules, found.initramfs, initramfs, models, early)
+        job = Job(found, kernel, initramfs, early_files(draft.early, initramfs, kernel))
+        result = job.plan(guest, guest.aims.controllers)
     except KenshoError as error:
         draft.note("KF-840", Severity.ERROR, f"{name} cannot be adapted: {error}", "left as it is")
         return None
-    if result.edit:
-        draft.take(result.edit)
     if result.missing:
         lacking = ", ".join(model.value for model in result.missing)
         remedy = "give the machine another controller there, or the guest another kernel"
         draft.note("KF-841", Severity.WARNING, f"{name} has no driver for {lacking}", remedy)
-    if initramfs.maker:
-        makers.setdefault(initramfs.maker, []).append(kernel.index)
-    else:
+    if not initramfs.maker:
         remedy = "its next update may leave the drivers out again"
         draft.note(
             "KF-842", Severity.WARNING, f"{name} has an initramfs that nobody known made", remedy
         )
-    root = guest.system.volume.id
-    return KernelPlan(root, found.version, found.initramfs, result.added, result.missing)
+    return job
 
 
 def early_files(

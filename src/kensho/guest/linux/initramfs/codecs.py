@@ -150,17 +150,23 @@ def _unpack_lz4(data: memoryview, path: str) -> tuple[bytes, int]:
     return b"".join(parts), place
 
 
-def pack(data: bytes, codec: str | None) -> bytes:
-    """Compress an archive in the way the same kernel is known to read; None leaves it as it is."""
+def pack(data: bytes, codec: str | None, *, tight: bool = False) -> bytes:
+    """Compress an archive in the way the same kernel is known to read; None leaves it as it is.
+
+    ``tight`` takes many times as long, for the few percent that may be what is lacking.
+    """
     if codec == "gzip":
-        return gzip.compress(data, 6, mtime=0)
+        return gzip.compress(data, 9 if tight else 6, mtime=0)
     if codec == "xz":
         # The kernel's decoder has CRC32 and no CRC64.
-        return lzma.compress(data, check=lzma.CHECK_CRC32, preset=3)
+        preset = 6 | lzma.PRESET_EXTREME if tight else 3
+        return lzma.compress(data, check=lzma.CHECK_CRC32, preset=preset)
     if codec == "zstd":
-        return zstandard.ZstdCompressor(level=6, write_checksum=True).compress(data)
+        level = 19 if tight else 6
+        return zstandard.ZstdCompressor(level=level, write_checksum=True).compress(data)
     if codec == "lz4":
+        mode = "high_compression" if tight else "default"
         blocks = (data[at : at + _LZ4_BLOCK] for at in range(0, len(data), _LZ4_BLOCK))
-        packed = [lz4.block.compress(block, store_size=False) for block in blocks]
+        packed = [lz4.block.compress(block, mode=mode, store_size=False) for block in blocks]
         return _MAGICS[3][0] + b"".join(len(p).to_bytes(4, "little") + p for p in packed)
     return data

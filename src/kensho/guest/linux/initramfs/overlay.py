@@ -21,8 +21,10 @@ _ALIGNMENT = 512
 _FOLDER, _FILE = stat.S_IFDIR | 0o755, stat.S_IFREG | 0o644
 
 
-def with_overlay(base: Initramfs, files: Mapping[str, bytes]) -> bytes:
-    """Return the bytes of an initramfs with ``files`` on top.
+def with_overlay(base: Initramfs, files: Mapping[str, bytes], packing: str = "") -> bytes:
+    """Return the bytes of an initramfs with ``files`` on top, packed as its last member is.
+
+    ``packing`` names a codec that the kernel is known to read, to pack them as tightly as it can.
 
     Paths are relative to its root; links of the base in them are followed. Files that are there
     already with the same content are left out; with none left, its bytes come back as they are.
@@ -39,7 +41,9 @@ def with_overlay(base: Initramfs, files: Mapping[str, bytes]) -> bytes:
         entries[place] = Entry(place, _FILE, memoryview(content))
     if not entries:
         return base.data
-    archive = pack(write_archive(list(entries.values())), base.codec)
+    archive = pack(
+        write_archive(list(entries.values())), packing or base.codec, tight=bool(packing)
+    )
     if base.codec == "lz4":
         # Linux before 5.14 takes zeros behind lz4 for a block of it, and unpacks no more after that.
         last = base.segments[-1]

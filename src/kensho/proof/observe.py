@@ -1,0 +1,118 @@
+"""What is seen of a running guest beside its serial port: its screen, its network, how it ended.
+
+All of it is asked of QEMU over its monitor. The guest takes no part in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from kensho.model.errors import KenshoError
+from kensho.proof.capture import Heard, heard
+from kensho.proof.qmp import Qmp
+from kensho.proof.screen import TEXT_AT, TEXT_SIZE, Look, look_of, read_ppm, text_of, to_png
+
+MAX_PICTURES = 12
+_MOST_CAPTURE = 64 << 20
+
+
+class Screenshot(msgspec.Struct, frozen=True):
+    """A picture of the screen: ``file`` is a PNG, ``at`` seconds from the start, ``when`` a milestone."""
+
+    file: str
+    sha256: str
+    at: float
+    when: str
+    look: Look
+
+
+class Observer:
+    """Watches one QEMU. Whatever QEMU does not answer is not seen, and never an error."""
+
+    def __init__(self, monitor: Path, captures: tuple[Path, ...], folder: Path) -> None:
+        """Connect to the monitor; pictures go to ``folder``."""
+        self.screenshots: list[Screenshot] = []
+        self.text: tuple[str, ...] = ()  #: the last text screen that was seen
+        self._captures = captures
+        self._folder = folder
+        self._qmp: Qmp | None = None
+        with suppress(KenshoError):
+            self._qmp = Qmp(monitor)
+
+    def read_text(self) -> tuple[str, ...]:
+        """Return the lines of the text screen; none when it shows a picture, or nothing new."""
+        path = self._folder / ".text"
+        if not self._asked("pmemsave", val=TEXT_AT, size=TEXT_SIZE, filename=str(path)):
+            return ()
+        lines = text_of(path.read_bytes())
+        path.unlink()
+        if lines == self.text or not _is_text("".join(lines)):
+            return ()
+        self.text = lines
+        return lines
+
+    def take_picture(self, when: str, at: float) -> Screenshot | None:
+        """Keep a picture of the screen, None when it is as before or there are enough."""
+        path = self._folder / ".screen"
+        if len(self.screenshots) >= MAX_PICTURES or not self._asked(
+            "screendump", filename=str(path)
+        ):
+            return None
+        try:
+            picture = read_ppm(path.read_bytes())
+        except KenshoError:  # between two modes
+            return None
+        finally:
+            path.unlink(missing_ok=True)
+        data = to_png(picture)
+        digest = hashlib.sha256(data).hexdigest()
+        if self.screenshots and self.screenshots[-1].sha256 == digest:
+            return None
+        name = f"screen{len(self.screenshots) + 1:02d}.png"
+        (self._folder / name).write_bytes(data)
+        taken = Screenshot(name, digest, at, when, look_of(picture))
+        self.screenshots.append(taken)
+        return taken
+
+    def press_power(self) -> bool:
+        """Ask the guest to shut down by ACPI; False when QEMU is gone."""
+        return self._asked("system_powerdown")
+
+    def events(self, name: str) -> list[dict[str, object]]:
+        """Return the data of QEMU's events of a kind so far: ``SHUTDOWN``, ``RESET``, ``GUEST_PANICKED``."""
+        self._asked("query-status")  # what it said since then comes with the answer
+        told = self._qmp.events if self._qmp else []
+        return [event.get("data", {}) for event in told if event.get("event") == name]
+
+    def heard(self) -> tuple[Heard, ...]:
+        """Return what the adapters sent so far; those of QEMU's own network are left out."""
+        found: list[Heard] = []
+        for capture in self._captures:
+            with suppress(KenshoError, OSError):
+                if capture.stat().st_size <= _MOST_CAPTURE:
+                    found += heard(capture.read_bytes())
+        return tuple(told for told in found if not told.mac.startswith(("52:55:0a", "52:56:")))
+
+    def close(self) -> None:
+        """Close the monitor; QEMU goes on."""
+        if self._qmp is not None:
+            self._qmp.close()
+
+    def _asked(self, command: str, **arguments: object) -> bool:
+        if self._qmp is None:
+            return False
+        try:
+            self._qmp.run(command, **arguments)
+        except KenshoError:
+            return False
+        return True
+
+
+def _is_text(text: str) -> bool:
+    """Tell text from what a graphics mode leaves at the same place."""
+    known = sum(c.isascii() and c.isprintable() for c in text)
+    return bool(text.strip()) and known >= len(text) * 0.9

@@ -5,8 +5,8 @@
 Without ``--image`` the demo's Debian is taken (built once). ``--peers`` runs what libguestfs does in
 the same time: inspection, and a new initramfs made by the guest's own program in its appliance;
 ``--v2v`` a whole conversion toward KVM, which takes minutes without hardware virtualisation. Both need
-Debian's libguestfs-tools and virt-v2v, with a kernel for the appliance (linux-image-amd64). Every
-run's result is looked at: an adapted guest has to start on every target by `kensho check`.
+Debian's libguestfs-tools and virt-v2v, with a kernel for the appliance (linux-image-amd64). What
+`kensho check` still objects to in the adapted guest is printed.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pathlib import Path
 
 from measuring import Machine, Spawner, Usage, data_ranges, warm
 
+_NOT_EVERYWHERE = 10  #: `kensho check`: a kernel does not start on a target
 KENSHO = str(Path(sys.executable).with_name("kensho"))
 ROOT = Path(__file__).resolve().parents[1]
 #: KVM is not to be trusted where a stock kernel does not start on it, and the appliance hangs then.
@@ -65,6 +66,7 @@ def bench(image: Path, folder: Path, arguments: argparse.Namespace) -> None:
         "inspect --deep": [KENSHO, "inspect", "--deep", str(image), "--json"],
         "check --for all": [KENSHO, "check", str(image), "--json"],
         "adapt --for all": [KENSHO, "adapt", str(image), "-o", str(overlay)],
+        "adapt --no-roots": [KENSHO, "adapt", "--no-roots", str(image), "-o", str(overlay)],
     }
     found = {
         name: median(spawner, command, arguments.runs, overlay) for name, command in ours.items()
@@ -120,20 +122,21 @@ def median(spawner: Spawner, command: list[str], runs: int, made: Path) -> Usage
     usages = []
     for _ in range(runs):
         made.unlink(missing_ok=True)
-        usages.append(spawner.run(command))
+        made.with_suffix(".changes").unlink(missing_ok=True)
+        usages.append(spawner.run(command, fine=(0, _NOT_EVERYWHERE)))
     return Usage(
         *(statistics.median(v) for v in zip(*((u.wall, u.cpu, u.rss) for u in usages), strict=True))
     )
 
 
 def starts_everywhere(overlay: Path) -> None:
-    """Exit when the adapted guest would not find its disk on a target."""
+    """Print the kernels that would not find their disk on a target: they lack a driver altogether."""
     told = subprocess.run(
         [KENSHO, "check", overlay, "--json"], check=False, capture_output=True, text=True
     )
-    failed = [v["target"] for v in json.loads(told.stdout)["verdicts"] if v["starts"] is not True]
-    if failed:
-        raise SystemExit(f"does not start on {', '.join(failed)}")
+    for verdict in json.loads(told.stdout)["verdicts"]:
+        if verdict["starts"] is not True:
+            print(f"  {verdict['kernel']} does not start on {verdict['target']}")
 
 
 def words(usage: Usage) -> str:

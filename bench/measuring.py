@@ -35,8 +35,10 @@ class Spawner:
             text=True,
         )
 
-    def run(self, arguments: list[str], sync: Path | None = None) -> Usage:
-        """Run a program, and fsync ``sync`` behind it. SystemExit when it fails."""
+    def run(
+        self, arguments: list[str], sync: Path | None = None, fine: tuple[int, ...] = (0,)
+    ) -> Usage:
+        """Run a program, and fsync ``sync`` behind it. SystemExit when its code is not ``fine``."""
         found = shutil.which(arguments[0]) or arguments[0]
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -46,7 +48,7 @@ class Spawner:
             flush=True,
         )
         wall, user, system, peak, code = json.loads(self._process.stdout.readline())
-        if code:
+        if code not in fine:
             raise SystemExit(f"failed with {code}: {arguments}")
         begun = time.monotonic()
         if sync is not None:

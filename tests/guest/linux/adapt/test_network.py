@@ -6,14 +6,21 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from kensho.guest.edit.draft import Draft
+from kensho.guest.files.base import Kind, Stat
+from kensho.guest.linux.adapt.guest import LinuxGuest
 from kensho.guest.linux.adapt.kernels import early_files
 from kensho.guest.linux.adapt.network.configured import read_configured
 from kensho.guest.linux.adapt.network.step import plan_network
+from kensho.guest.linux.adapt.steps import STEPS
 from kensho.guest.linux.initramfs.cpio import write_archive
 from kensho.guest.linux.initramfs.image import open_initramfs
 from kensho.guest.linux.modules.index import read_index
 from kensho.guest.linux.verdict import Kernel
+from kensho.model.errors import NotFoundError
 from kensho.model.machine import Nic
 from tests.guest.images_of import tool
 from tests.guest.linux.adapt.making import (
@@ -90,6 +97,65 @@ def test_configuration_is_read(tmp_path: Path, files, names, known, nameless) ->
     assert found.nameless == nameless
 
 
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(noise=st.lists(st.sampled_from(
+    [b"\n", b" ", b"\xff", b"Name=", b"HWADDR=", b"match:", b"{", b"[", b"&a", b"*a", b"eth0",
+     b"network:", b"ethernets:", A.encode(), b'ATTR{address}=="', b'NAME="', b"#", b"\0", b"52:54:00:12"]
+), max_size=60).map(b"".join))  # fmt: skip
+def test_damaged_configuration_stops_nothing(tmp_path: Path, noise: bytes) -> None:
+    files = Draft(_Noise(noise), "root")  # type: ignore[arg-type]
+    guest = LinuxGuest(None, None, aims_for("aws", macs={A: B, B: ""}), files)  # type: ignore[arg-type]
+    plan_network(guest)
+    for step in STEPS:
+        step(guest)
+
+
+class _Noise:
+    """Files with the same bytes wherever configuration is looked for."""
+
+    def __init__(self, noise: bytes) -> None:
+        self.noise = noise
+        self.folders = {
+            "/etc/netplan": ("a.yaml",), "/etc/NetworkManager/system-connections": ("a",),
+            "/etc/sysconfig/network-scripts": ("ifcfg-a",), "/etc/modprobe.d": ("a.conf",),
+            "/etc/systemd/network": ("a.network", "a.link"), "/etc/udev/rules.d": ("70-persistent-net.rules",),
+            "/lib/udev/rules.d": ("80-net-setup-link.rules",), "/etc/cloud/cloud.cfg.d": ("a.cfg",),
+            "/etc/X11/xorg.conf.d": ("a.conf",), "/etc/dracut.conf.d": ("a.conf",),
+            "/etc/cloud": ("cloud.cfg", "ds-identify.cfg"), "/etc/lvm": ("lvm.conf",),
+        }  # fmt: skip
+
+    def exists(self, path: str) -> bool:
+        folder, _, name = path.rpartition("/")
+        return path in self.folders or name in self.folders.get(folder, ())
+
+    def settled(self, path: str) -> str:
+        return path
+
+    real = settled
+
+    def read(self, path: str, limit: int = 0) -> bytes:
+        if self.exists(path) and path not in self.folders:
+            return self.noise
+        raise NotFoundError("no such file", path=path)
+
+    def names_or_none(self, path: str) -> tuple[str, ...]:
+        return self.folders.get(path, ())
+
+    def stat(self, path: str, *, follow: bool = True) -> Stat:
+        return Stat(1, Kind.FILE, len(self.read(path)))
+
+    def readlink(self, path: str) -> str:
+        raise NotFoundError("no link", path=path)
+
+
+def test_an_address_that_yaml_takes_for_a_number(tmp_path: Path) -> None:
+    text = "network: {ethernets: {a: {match: {macaddress: 52:54:00:12:34:56}, set-name: lan0}}}"
+    guest = guest_in(plant(tmp_path / "tree", {"etc/netplan/a.yaml": text}), aims_for())
+    assert read_configured(guest.draft).known == {"52:54:00:12:34:56": "lan0"}
+
+
 def test_names_by_slot_and_by_order(tmp_path: Path) -> None:
     tree = plant(tmp_path / "tree", UDEV | {"etc/network/interfaces": BOND})
     # By the slots of VMware, against the order.
@@ -152,9 +218,15 @@ def test_names_of_old_guests_are_in_udevs_list(tmp_path: Path) -> None:
 
 
 def test_patterns_that_no_name_of_a_target_fits(tmp_path: Path) -> None:
-    tree = plant(tmp_path / "tree", UDEV | {f"{LINKS}/a.network": "[Match]\nName=en*\n"})
-    assert codes(adapted(tree, plan_network, aims_for("hyperv"))) == ["KF-874"]
-    assert codes(adapted(tree, plan_network, aims_for("vmware"))) == []
+    network = {f"{LINKS}/a.network": "[Match]\nName=en*\n"}
+    tree = plant(tmp_path / "tree", UDEV | network)
+    assert adapted(tree, plan_network, aims_for("vmware")).edits == ()
+    assert codes(adapted(tree, plan_network, aims_for("hyperv"))) == []
+    assert "path mac\n" in (tree / LINKS / "98-kensho-names.link").read_text()
+    slots = plant(tmp_path / "slots", UDEV | {f"{LINKS}/a.network": "[Match]\nName=ens*\n"})
+    assert codes(adapted(slots, plan_network, aims_for("hyperv"))) == ["KF-874"]
+    old = plant(tmp_path / "old", network)
+    assert codes(adapted(old, plan_network, aims_for("hyperv"))) == ["KF-874"]
 
 
 def test_addresses_that_change(tmp_path: Path) -> None:
@@ -212,7 +284,7 @@ ip link add real type veth peer name other
 ip link set dev real address {mac}
 ip link add bridge type bridge
 ip link set dev bridge address {mac}
-for d in real bridge; do udevadm test-builtin net_setup_link /sys/class/net/$d 2>/dev/null || :; done
+for d in real bridge; do udevadm test-builtin net_setup_link /sys/class/net/$d || :; done
 """
 
 

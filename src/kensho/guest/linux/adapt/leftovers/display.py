@@ -9,10 +9,8 @@ import re
 
 from kensho.guest.linux.adapt.guest import LinuxGuest
 
-_DEVICE = re.compile(
-    r'^[ \t]*Section[ \t]+"Device".*?^[ \t]*EndSection', re.DOTALL | re.MULTILINE | re.IGNORECASE
-)
-_DRIVER = re.compile(r'^[ \t]*Driver[ \t]+"(\w+)"', re.MULTILINE | re.IGNORECASE)
+_SECTION = re.compile(r'[ \t]*(?:Section[ \t]+"(\w+)"|(EndSection))', re.IGNORECASE)
+_DRIVER = re.compile(r'[ \t]*Driver[ \t]+"(\w+)"', re.IGNORECASE)
 _PLATFORMS = {
     "vmware": {"vmware", "virtualbox"},
     "vmwlegacy": {"vmware"},
@@ -31,8 +29,22 @@ def plan_display(guest: LinuxGuest) -> None:
     names = (f"{_FOLDER}/{name}" for name in draft.names(_FOLDER) if name.endswith(".conf"))
     for path in ("/etc/X11/xorg.conf", *names):
         text = draft.text(path)
-        found = {m[1].lower() for d in _DEVICE.findall(text) for m in _DRIVER.finditer(d)}
+        found = _drivers(text)
         if any(driver in _PLATFORMS and not targets <= _PLATFORMS[driver] for driver in found):
             why = f"X is set up for {', '.join(sorted(found))}"
             draft.write(f"{path}.before-kensho", text, why)
             draft.delete(path, why)
+
+
+def _drivers(text: str) -> set[str]:
+    """Return the drivers of display adapters."""
+    found: set[str] = set()
+    section = ""
+    for line in text.splitlines():
+        edge = _SECTION.match(line)
+        if edge:
+            section = (edge[1] or "").lower()
+        driver = _DRIVER.match(line)
+        if driver and section == "device":
+            found.add(driver[1].lower())
+    return found

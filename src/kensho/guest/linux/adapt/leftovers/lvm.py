@@ -17,6 +17,7 @@ _CACHES = ("/etc/lvm/cache/.cache", "/etc/blkid.tab", "/etc/blkid/blkid.tab")
 _SWITCH = (
     "devices {\n\t# kensho: disks have other ids on another controller\n\tuse_devicesfile = 0\n}\n"
 )
+_MOST_TEXT = 1 << 16
 _FILTER = re.compile(r"^[ \t]*(?:global_)?filter[ \t]*=[ \t]*\[(.*?)\]", re.MULTILINE | re.DOTALL)
 _NAME = re.compile(r"/dev/(?:h|s|v|xv)d[a-z]|/dev/disk/by-(?:path|id)|\^?/dev/\(?(?:s|v|h)d")
 

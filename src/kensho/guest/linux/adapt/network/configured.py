@@ -33,6 +33,8 @@ _BY_ADDRESS = re.compile(r"enx([0-9a-f]{12})")
 _BACKUP = re.compile(r"~$|\.(?:bak|old|orig|rpm\w+|dpkg-\w+|sw.)$")
 _WILD = re.compile(r"(?<![\w*])(en\*|eth\*|ens\*|enp\*)")
 _MOST_TEXT = 1 << 20
+#: To YAML 1.1, an address without letters is a number of base 60.
+_AS_WRITTEN = {"tag:yaml.org,2002:int": str}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +119,8 @@ def _ties(draft: Draft, path: str, text: str) -> tuple[list[tuple[str, str]], fr
 
 
 def _one(text: str, address: str, name: str) -> list[tuple[str, str]]:
-    mac = re.search(rf"^\s*{address}", text, re.MULTILINE)
-    own = re.search(rf"^\s*{name}", text, re.MULTILINE)
+    mac = re.search(rf"^[ \t]*{address}", text, re.MULTILINE)
+    own = re.search(rf"^[ \t]*{name}", text, re.MULTILINE)
     exact = own[1] if own and not set("*?[! ") & set(own[1]) else ""
     return [(mac[1].lower(), exact)] if mac else []
 
@@ -138,7 +140,7 @@ def _netplan(draft: Draft, path: str) -> tuple[list[tuple[str, str]], frozenset[
     ties: list[tuple[str, str]] = []
     ids: set[str] = set()
     try:
-        documents = load_all(draft.read(path, _MOST_TEXT), path)
+        documents = load_all(draft.read(path, _MOST_TEXT), path, _AS_WRITTEN)
     except KenshoError:
         return [], frozenset()
     for document in documents:

@@ -56,6 +56,23 @@ def tie_names(draft: Draft, names: Mapping[str, str], alone: str = "") -> tuple[
     return tuple(path for path in written if draft.exists(path))
 
 
+def name_by_address(draft: Draft) -> tuple[str, ...]:
+    """Have adapters without a slot named by their address (enx…); return the file's path.
+
+    The policy is systemd's own with one more way at its end, so that other names stay.
+    """
+    newer = _version(draft) >= _TELLS_TYPES
+    match, keep = ("Type=ether", "keep ") if newer else ("Path=*", "")
+    text = (
+        "# kensho: adapters that are in no slot, as on Hyper-V and Xen, are named by their address\n"
+        f"[Match]\n{match}\n\n[Link]\nNamePolicy={keep}kernel database onboard slot path mac\n"
+        "MACAddressPolicy=persistent\n"
+    )
+    path = f"{FOLDER}/98-kensho-names.link"
+    draft.write(path, text, "adapters in no slot get a name that the network is set up for")
+    return (path,)
+
+
 def keep_early(draft: Draft, paths: tuple[str, ...]) -> None:
     """Have the files in every initramfs, and in those that the guest will make."""
     for path in paths:
@@ -83,7 +100,7 @@ def _tied_by_others(draft: Draft, match: str, name: str) -> bool:
     for other in draft.names(FOLDER):
         if other.endswith(".link") and not _OWN.fullmatch(other) and address:
             text = draft.text(f"{FOLDER}/{other}")
-            named = re.search(rf"^\s*Name={re.escape(name)}\s*$", text, re.MULTILINE)
+            named = re.search(rf"^[ \t]*Name={re.escape(name)}[ \t]*$", text, re.MULTILINE)
             if named and address[1] in text.lower():
                 return True
     return False

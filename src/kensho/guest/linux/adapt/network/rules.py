@@ -12,20 +12,20 @@ from collections.abc import Collection, Mapping
 from kensho.guest.edit.draft import Draft
 
 RULES = "/etc/udev/rules.d/70-persistent-net.rules"
+_MOST_LINE = 4096
 _RULE = re.compile(r'(?:ATTRS?|SYSFS)\{address\}=="([0-9A-Fa-f:]{17})".*?\bNAME="([^"]+)"')
 
 
 def names_in_rules(draft: Draft) -> dict[str, str]:
     """Return what the list says: addresses to names."""
-    lines = (x for x in draft.text(RULES).splitlines() if not x.lstrip().startswith("#"))
-    return {m[1].lower(): m[2] for line in lines if (m := _RULE.search(line))}
+    return {m[1].lower(): m[2] for x in draft.text(RULES).splitlines() if (m := _rule(x))}
 
 
 def drop_addresses(draft: Draft, there: Collection[str]) -> None:
     """Take the addresses that the machine does not have out of the list."""
     text = draft.text(RULES)
     lines = text.splitlines(keepends=True)
-    kept = [x for x in lines if not (m := _RULE.search(x)) or m[1].lower() in there]
+    kept = [x for x in lines if not (m := _rule(x)) or m[1].lower() in there]
     if kept != lines:
         draft.write(RULES, "".join(kept), "addresses the machine does not have are taken out")
 
@@ -44,3 +44,9 @@ def add_names(draft: Draft, names: Mapping[str, str]) -> None:
             )
     if set(names) - set(known):
         draft.write(RULES, text, "adapters keep their names by their addresses")
+
+
+def _rule(line: str) -> re.Match[str] | None:
+    if len(line) > _MOST_LINE or line.lstrip().startswith("#"):
+        return None
+    return _RULE.search(line)

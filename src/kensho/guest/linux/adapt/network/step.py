@@ -11,7 +11,12 @@ import re
 from kensho.guest.linux.adapt.guest import LinuxGuest
 from kensho.guest.linux.adapt.network.addresses import change_addresses
 from kensho.guest.linux.adapt.network.configured import Configured, read_configured
-from kensho.guest.linux.adapt.network.links import keep_early, tie_names, uses_links
+from kensho.guest.linux.adapt.network.links import (
+    keep_early,
+    name_by_address,
+    tie_names,
+    uses_links,
+)
 from kensho.guest.linux.adapt.network.naming import Naming, name_adapters
 from kensho.guest.linux.adapt.network.rules import RULES, add_names, drop_addresses
 from kensho.model.finding import Severity
@@ -46,7 +51,10 @@ def plan_network(guest: LinuxGuest) -> None:
         there = [aims.macs.get(nic.mac.lower(), nic.mac.lower()) for nic in nics if nic.mac]
         drop_addresses(draft, there)
     if uses_links(draft):
-        keep_early(draft, tie_names(draft, names, alone))
+        files = tie_names(draft, names, alone)
+        if "en*" in configured.wild and _unnamed(guest, configured):
+            files += name_by_address(draft)
+        keep_early(draft, files)
         _say_race(guest, names)
     elif draft.exists(RULES) or any(draft.exists(path) for path in _GENERATORS):
         if names:
@@ -85,13 +93,18 @@ def _say_race(guest: LinuxGuest, names: dict[str, str]) -> None:
 
 
 def _say_patterns(guest: LinuxGuest, configured: Configured) -> None:
-    if not configured.wild or configured.names or "eth*" in configured.wild:
-        return
-    others = sorted({_WITHOUT_SLOT[m] for m in guest.aims.adapters if m in _WITHOUT_SLOT})
-    if others:
+    others = _unnamed(guest, configured)
+    if others and not ("en*" in configured.wild and uses_links(guest.draft)):
         guest.draft.note(
             "KF-874", Severity.WARNING,
             f"the network is set up for adapters called {', '.join(configured.wild)}; a target's "
             f"are {', '.join(others)}",
             "add that name in the guest, or give the machine an emulated adapter there",
         )  # fmt: skip
+
+
+def _unnamed(guest: LinuxGuest, configured: Configured) -> list[str]:
+    """Return names of targets' adapters that no pattern of the configuration fits."""
+    if not configured.wild or configured.names or "eth*" in configured.wild:
+        return []
+    return sorted({_WITHOUT_SLOT[m] for m in guest.aims.adapters if m in _WITHOUT_SLOT})

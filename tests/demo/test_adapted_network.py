@@ -1,0 +1,90 @@
+"""The demo's Debian with a static address on ens192: it has that elsewhere after `kensho adapt`."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import appliance
+from kensho.cli.exits import run
+from kensho.disks import open_disk
+from kensho.guest.adapt.carry_out import write_overlay
+from kensho.guest.edit.backends import edit_volume
+from kensho.guest.edit.patch import pieces
+from kensho.guest.edit.plan import FileEdit
+from kensho.guest.inspect.systems import Opened, find_systems
+from kensho.guest.volumes.scan import scan
+from kensho.proof.boot import Verdict, boot_domain
+from kensho.storage import FileSource
+
+MAC = "00:50:56:aa:bb:01"
+ADDRESS = "10.0.2.77/24"
+UNITS = "/etc/systemd/system"
+STATIC = f"[Match]\nName=ens192\n\n[Network]\nAddress={ADDRESS}\n"
+TELL = f"""\
+[Unit]
+After=systemd-networkd.service
+Before=serial-getty@ttyS0.service getty.target
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -c 'for n in 1 2 3 4 5 6 7 8 9 10; do ip -o -4 a | grep -q {ADDRESS} && break; sleep 1; done; \
+for a in $(ls /sys/class/net); do echo "ADAPTER $a $(ip -o -4 a show $a | grep -o {ADDRESS}) END"; done >/dev/ttyS0'
+"""
+DOMAIN = """\
+<domain type='kvm'><name>guest</name><memory unit='MiB'>512</memory><vcpu>1</vcpu>
+<os><type arch='x86_64' machine='pc'>hvm</type><boot dev='hd'/></os><devices>
+<disk type='file' device='disk'><driver name='qemu' type='qcow2'/>
+<source file='{disk}'/><target dev='vda' bus='virtio'/></disk>
+<interface type='user'><mac address='{mac}'/><model type='{nic}'/></interface></devices></domain>
+"""
+
+
+def with_static_address(source: Path, path: Path) -> Path:
+    """Make an overlay in which the guest has its address on ens192, and tells what it has."""
+    edits = (
+        FileEdit("/etc/systemd/network/80-dhcp.network", None, "no DHCP"),
+        FileEdit("/etc/systemd/network/20-lan.network", STATIC.encode(), "a static address"),
+        FileEdit(f"{UNITS}/tell.service", TELL.encode(), "tells"),
+        FileEdit(f"{UNITS}/multi-user.target.wants/tell.service", None, "tells", mode=0o777,
+                 target=f"{UNITS}/tell.service"),
+    )  # fmt: skip
+    with FileSource(source) as file:
+        disk = open_disk(file)
+        opened = Opened(scan([disk]))
+        opened.open_all()
+        (system,) = find_systems(opened)
+        work = path.with_suffix(".work")
+        work.mkdir()
+        changes = [piece for _, piece in pieces(edit_volume(system.volume, edits, work))]
+        write_overlay(changes, disk, (source.name, "raw"), path)
+    return path
+
+
+def adapters(disk: Path, nic: str, folder: Path) -> dict[str, str]:
+    """Start the guest; return its adapters and their addresses."""
+    folder.mkdir()
+    xml = folder / "guest.xml"
+    xml.write_text(DOMAIN.format(disk=disk, nic=nic, mac=MAC))
+    log = folder / "serial.log"
+    result = boot_domain(xml, log=log, timeout=400)
+    assert result.verdict is Verdict.LOGIN, result
+    found = re.findall(r"ADAPTER (\S+) (\S*) ?END", log.read_text(errors="replace"))
+    return {name: address for name, address in found if name != "lo"}
+
+
+@pytest.mark.boot
+def test_a_static_address_stays_with_its_adapter(tmp_path: Path) -> None:
+    built = appliance.build(Path(appliance.__file__).parents[1] / ".cache" / "demo")
+    source = tmp_path / "guest.img"  # beside its overlays: none outside a folder is read
+    subprocess.run(["cp", "--sparse=always", built, source], check=True)
+    before = with_static_address(source, tmp_path / "before.qcow2")
+    machine = tmp_path / "machine.xml"
+    machine.write_text(DOMAIN.format(disk=before, nic="vmxnet3", mac=MAC))
+    after = tmp_path / "after.qcow2"
+    assert run(["adapt", str(machine), "--for", "all", "--no-roots", "-o", str(after)]) == 0
+    assert ADDRESS not in adapters(before, "virtio", tmp_path / "unadapted").values()
+    for nic in ("virtio", "e1000"):
+        assert adapters(after, nic, tmp_path / nic) == {"ens192": ADDRESS}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kensho.cli.doctor import LIBRARIES
+from kensho.guest.edit.backends import BACKENDS
 
 ROOT = Path(__file__).parents[2]
 #: Without these nothing of kensho runs, doctor neither.
@@ -23,3 +24,8 @@ def test_every_dependency_is_listed(as_json: Callable[..., Any]) -> None:
     found = {row["name"]: row for row in as_json("doctor")}
     assert all(found[module]["found"] for module, *_ in LIBRARIES)
     assert {"debugfs", "e2fsck"} <= found.keys()
+    for backend in BACKENDS:
+        row = found[f"edits: {backend.name}"]
+        assert bool(row["found"]) != bool(row["remedy"])
+        assert all(kind in row["needed_for"] for kind in backend.kinds)
+        assert {program for program, _ in backend.tools} <= found.keys()

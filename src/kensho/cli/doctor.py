@@ -7,12 +7,14 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Iterator
 
 import msgspec
 
 from kensho import __version__
 from kensho.cli.options import Json
 from kensho.cli.render import console, print_json, table
+from kensho.guest.edit.backends import BACKENDS, Backend, lacking
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -40,8 +42,6 @@ LIBRARIES = (
     ("obstore", "obstore", "optional: object stores", "pip install 'kensho-vm[objects]'"),
 )
 PROGRAMS = (
-    ("debugfs", "kensho adapt: files of ext2, ext3 and ext4", "e2fsprogs"),
-    ("e2fsck", "kensho adapt: the check before and after", "e2fsprogs"),
     ("qemu-img", "the demo's and the tests' second opinion", "qemu-utils"),
     ("qemu-system-x86_64", "booting a result", "qemu-system-x86"),
     ("virt-xml-validate", "checking libvirt XML", "libvirt-clients"),
@@ -52,25 +52,29 @@ PROGRAMS = (
 def doctor(*, json: Json = False) -> None:
     """Show which optional parts are there, what each is for, and how to get it.
 
-    Converting needs none of the programs: kensho reads and writes every format itself. The
-    guest's files are changed with e2fsprogs.
+    Converting needs none of the programs: kensho reads and writes every format itself. What
+    changes files of guests is listed by file system.
     """
     checks = (
         Check("kensho", __version__, "this program"),
         Check("Python", platform.python_version(), sys.executable),
         *(_library(*row) for row in LIBRARIES),
-        *(_program(name, use, package) for name, use, package in PROGRAMS),
+        *(_editor(backend) for backend in BACKENDS),
+        *(_program(*row) for row in _tools()),
+        *(_program(*row) for row in PROGRAMS),
     )
     if json:
         print_json(checks)
         return
+    from rich.markup import escape
+
     rows = table("", "what", "found", "for", "if missing")
     for check in checks:
         rows.add_row(
             check.name,
-            check.found or "[yellow]missing[/]",
+            escape(check.found) or "[yellow]missing[/]",
             check.needed_for,
-            "" if check.found else check.remedy,
+            "" if check.found else escape(check.remedy),
         )
     console().print(rows)
 
@@ -84,6 +88,23 @@ def _library(module: str, distribution: str, use: str, remedy: str) -> Check:
         return Check(module, version(distribution), use, "")
     except (ImportError, PackageNotFoundError):
         return Check(module, "", use, remedy)
+
+
+def _editor(backend: Backend) -> Check:
+    """Tell whether the files of some file systems can be edited here."""
+    reason = lacking(backend)
+    use = f"kensho adapt: files on {', '.join(sorted(backend.kinds))}"
+    return Check(f"edits: {backend.name}", "" if reason else backend.why, use, reason)
+
+
+def _tools() -> Iterator[tuple[str, str, str]]:
+    """Yield the programs that edit guests' files: name, what for, package."""
+    uses: dict[tuple[str, str], list[str]] = {}
+    for backend in BACKENDS:
+        for tool in backend.tools:
+            uses.setdefault(tool, []).extend(sorted(backend.kinds))
+    for (name, package), kinds in uses.items():
+        yield name, f"kensho adapt: {', '.join(dict.fromkeys(kinds))}", package
 
 
 def _program(name: str, use: str, package: str) -> Check:

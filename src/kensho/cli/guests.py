@@ -14,7 +14,13 @@ def show_guests(guests: dict[str, GuestReport]) -> None:
     out = console()
     for machine, report in guests.items():
         rows = table(
-            f"\nInside {escape(machine)}", "volume", "size>", "file system", "label", "read by"
+            f"\nInside {escape(machine)}",
+            "volume",
+            "size>",
+            "file system",
+            "label",
+            "read by",
+            "edited by",
         )
         for volume in report.volumes:
             rows.add_row(
@@ -23,6 +29,7 @@ def show_guests(guests: dict[str, GuestReport]) -> None:
                 volume.kind or "-",
                 escape(volume.label or volume.name),
                 escape(volume.reader or volume.refusal),
+                escape(volume.editor),
             )
         out.print(rows)
         for system in report.systems:

@@ -6,6 +6,7 @@ Then mounts by the kernel, where the user may. Then libguestfs, which boots an a
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -26,7 +27,7 @@ from kensho.guest.edit.raw_file import usable
 from kensho.guest.edit.room import Room
 from kensho.guest.volumes.scan import Volume
 from kensho.guest.volumes.view import View
-from kensho.model.errors import ToolMissingError, UnsupportedError
+from kensho.model.errors import KenshoError, ToolMissingError, UnsupportedError
 
 _PATH = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
 
@@ -91,6 +92,7 @@ BACKENDS: tuple[Backend, ...] = (
 )
 
 
+@functools.cache
 def lacking(backend: Backend) -> str:
     """Return what a back end lacks on this machine, and the remedy; empty when it can be used."""
     for program, package in backend.tools:
@@ -124,6 +126,22 @@ def choose(volume: Volume) -> Backend:
             hint="kensho doctor lists what is missing",
         )
     return found
+
+
+def how(volume: Volume) -> str:
+    """Return which back end edits a volume's files and why, or why none does.
+
+    Empty for what holds no files that could be edited.
+    """
+    rows = [backend for backend in BACKENDS if volume.content.kind in backend.kinds]
+    if not rows or volume.view is None:
+        return ""
+    try:
+        chosen = choose(volume)
+    except KenshoError as error:
+        return f"not edited: {error.message}"
+    passed = [f"{b.name}: {lacking(b)}" for b in rows[: rows.index(chosen)]]
+    return f"{chosen.name}: {chosen.why}" + (f" (not {'; '.join(passed)})" if passed else "")
 
 
 def edit_volume(volume: Volume, edits: Sequence[FileEdit], folder: Path) -> Patch:

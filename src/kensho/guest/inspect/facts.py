@@ -11,8 +11,9 @@ from kensho.model.machine import ControllerModel, GuestOs, NicModel
 
 
 class VolumeFacts(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A volume: ``id`` as in ``disk1p2`` or ``vg/root``; ``reader`` says how its files are read.
+    """A volume: ``id`` as in ``disk1p2`` or ``vg/root``.
 
+    ``reader`` says how its files are read, ``editor`` how they would be edited, or why not.
     ``type`` and ``name`` are the partition's; ``refusal`` says why its files are not read.
     """
 
@@ -25,6 +26,7 @@ class VolumeFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str = ""
     start: int | None = None
     reader: str = ""
+    editor: str = ""
     refusal: str = ""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from kensho.disks.base import DiskReader
 from kensho.guest.bsd.installed import Bsd, bsd_system, read_bsd
 from kensho.guest.devices import CONTROLLERS, NICS
+from kensho.guest.edit.backends import how
 from kensho.guest.files.open import BACKENDS
 from kensho.guest.files.tree import GuestFiles
 from kensho.guest.inspect.facts import (
@@ -83,6 +84,7 @@ def _volume(volume: Volume, opened: Opened) -> VolumeFacts:
         name=part.name if part else "",
         start=part.start if part else None,
         reader=backend.why if backend and volume.id in opened.systems else "",
+        editor=how(volume) if volume.id in opened.systems else "",
         refusal=opened.problems.get(volume.id, "") if volume.content.kind != "swap" else "",
     )
 

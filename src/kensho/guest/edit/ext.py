@@ -30,6 +30,7 @@ _WRITTEN_AT, _CHECKED_AT = 0x30, 0x40  #: in the superblock, seconds since 1970
 _STATE_AT, _JOURNAL_DEVICE_AT = 0x3A, 0xE4
 _ERRORS = 0x2  #: of the state: the kernel met damage
 _HAS_JOURNAL = 0x4  #: of compat
+_PIECE = 1 << 20
 #: What e2fsprogs 1.47 changes a file system with, of ro_compat: not read-only, not shared blocks.
 _WRITTEN = 0x7F | 0x100 | 0x200 | 0x400 | 0x2000 | 0x8000 | 0x10000
 _READ_ONLY = {0x1000: "it is marked read-only", 0x4000: "its files share blocks"}
@@ -140,21 +141,43 @@ def _differences(
         before, in_use = read_superblock(view), _blocks_in_use(image, view)
         known = {block for first, count in metadata for block in range(first, first + count)}
         tables = inode_tables(view, before)
-        size, start, last = before.block, -1, -1
-        for block in _candidates(file.fileno(), size, known):
-            fresh = block in tables or (block not in used and block in in_use)
-            if block not in known and not fresh:
-                continue
-            place = block * size
-            if after.read(place, size) == view.read(place, size):
-                continue
-            if place != last:
-                if start >= 0:
-                    yield start, last - start
-                start = place
-            last = place + size
-        if start >= 0:
-            yield start, last - start
+        wanted = (
+            block
+            for block in _candidates(file.fileno(), before.block, known)
+            if block in known or block in tables or (block not in used and block in in_use)
+        )
+        for first, count in _runs(wanted, _PIECE // before.block):
+            yield from _changed(view, after, first * before.block, (count, before.block))
+
+
+def _runs(blocks: Iterable[int], most: int) -> Iterator[tuple[int, int]]:
+    """Yield runs of ascending blocks as (first, count), none longer than ``most``."""
+    first = count = 0
+    for block in blocks:
+        if count and (block != first + count or count == most):
+            yield first, count
+            count = 0
+        first = first if count else block
+        count += 1
+    if count:
+        yield first, count
+
+
+def _changed(
+    view: View, after: Readable, start: int, shape: tuple[int, int]
+) -> Iterator[tuple[int, int]]:
+    """Yield (offset, length) of what differs in so many blocks of so many bytes."""
+    count, size = shape
+    new, old = after.read(start, count * size), view.read(start, count * size)
+    if new == old:
+        return
+    differing = (
+        n
+        for n in range(count)
+        if new[n * size : n * size + size] != old[n * size : n * size + size]
+    )
+    for first, blocks in _runs(differing, count):
+        yield start + first * size, blocks * size
 
 
 @dataclass(frozen=True, slots=True)

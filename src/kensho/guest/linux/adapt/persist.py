@@ -17,7 +17,7 @@ from kensho.model.machine import ControllerModel
 
 _BEGIN = "# kensho: drivers for disks of other platforms"
 _END = "# kensho: end"
-_BLOCK = re.compile(rf"(?:^|\n){re.escape(_BEGIN)}\n.*?{re.escape(_END)}\n", re.DOTALL)
+_BLOCK = re.compile(rf"(^|\n){re.escape(_BEGIN)}\n.*?{re.escape(_END)}\n", re.DOTALL)
 _MOST = 1 << 20
 
 
@@ -51,7 +51,7 @@ def _initramfs_tools(draft: Draft, names: Mapping[str, str]) -> tuple[FileEdit, 
 
 def _with_block(text: str, lines: Iterable[str]) -> str:
     """Return a text with one block of ours at its end, whatever was there of it before."""
-    text = _BLOCK.sub("\n", text)
+    text = _BLOCK.sub(r"\1", text)
     if text and not text.endswith("\n"):
         text += "\n"
     return text + "\n".join([_BEGIN, *lines, _END]) + "\n"

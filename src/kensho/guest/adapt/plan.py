@@ -67,7 +67,7 @@ def plan_adaptation(disks: Sequence[DiskReader], aims: Aims) -> AdaptPlan:
             hint=locked.refusal if locked else "kensho inspect --deep shows what is there",
         )
     if not adapted:
-        first = findings[0]
+        first = next((f for f in findings if f.severity is Severity.ERROR), findings[0])
         raise UnsupportedError(
             f"nothing can be adapted: {first.message}", path=first.subject, hint=first.action
         )

@@ -9,6 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from kensho.guest.linux.adapt.boot.consoles import plan_consoles
+from kensho.guest.linux.adapt.boot.crypttab import plan_crypttab
+from kensho.guest.linux.adapt.boot.default import check_default
+from kensho.guest.linux.adapt.boot.fallback import plan_fallback
+from kensho.guest.linux.adapt.boot.fstab import plan_fstab
+from kensho.guest.linux.adapt.boot.grub import plan_grub
+from kensho.guest.linux.adapt.boot.loaders import plan_loaders
+from kensho.guest.linux.adapt.boot.mdadm import plan_mdadm
+from kensho.guest.linux.adapt.boot.resume import plan_resume
+from kensho.guest.linux.adapt.boot.unknown import plan_unknown
 from kensho.guest.linux.adapt.cloud_init import plan_cloud_init
 from kensho.guest.linux.adapt.guest import LinuxGuest
 from kensho.guest.linux.adapt.identity import plan_identity
@@ -22,6 +32,16 @@ from kensho.guest.linux.adapt.platform_tools.step import plan_tools
 from kensho.guest.linux.adapt.selinux import plan_labels
 
 STEPS: tuple[Callable[[LinuxGuest], None], ...] = (
+    # Who names devices first: what they meant is told from the guest as it was.
+    plan_fstab,
+    plan_crypttab,
+    plan_mdadm,
+    plan_resume,
+    plan_loaders,
+    plan_grub,  # settings of GRUB 2 after what they are about
+    plan_fallback,
+    plan_consoles,
+    plan_unknown,
     plan_network,
     plan_modprobe,
     plan_lvm,
@@ -38,4 +58,6 @@ def adapt_linux(guest: LinuxGuest) -> tuple[KernelPlan, ...]:
     """Plan all steps; return what becomes of each kernel."""
     for step in STEPS:
         step(guest)
-    return plan_kernels(guest)
+    plans = plan_kernels(guest)
+    check_default(guest, plans)
+    return plans

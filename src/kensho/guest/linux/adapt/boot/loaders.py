@@ -1,0 +1,140 @@
+"""Every boot loader's configuration: kernels' command lines with names that hold, and two consoles.
+
+Generated files are changed by the word, and so is what they are made from: the next ``update-grub``,
+``grubby`` or ``update-extlinux`` writes the same. `guest/linux/boot/configs.py` says which files.
+"""
+
+from __future__ import annotations
+
+from kensho.guest.linux.adapt.boot.arguments import (
+    leftovers,
+    missing_resume,
+    root_of,
+    root_volume,
+    with_consoles,
+    with_stable_names,
+)
+from kensho.guest.linux.adapt.boot.change import change
+from kensho.guest.linux.adapt.boot.devices import Devices, devices_of, moving
+from kensho.guest.linux.adapt.guest import LinuxGuest
+from kensho.guest.linux.boot.configs import Config, configs
+from kensho.guest.linux.boot.syntax import SHELL, Entry, entries
+from kensho.guest.linux.software import architecture
+from kensho.model.finding import Severity
+
+#: Variables for all starts; those for some alone, and dracut's, are left without a console.
+_FOR_ALL = frozenset({"EXTLINUX_PARAMETERS", "DEFAULT_APPEND", "default_kernel_opts"})
+_PC = frozenset({"x86_64", "i386", ""})
+
+
+def plan_loaders(guest: LinuxGuest) -> None:
+    """Plan all configurations; names that cannot be told are KF-860, no root KF-863, leftovers KF-864."""
+    devices = devices_of(guest)
+    old: dict[str, str] = {}
+    for config in configs(guest.system.files):
+        text = guest.draft.text(config.path)
+        fixed, details = _fixed(guest, config, text, devices, old)
+        if fixed == text:
+            continue
+        done = change(guest, config.path, fixed, "how kernels are started", tuple(details))
+        if done and config.loader == "dracut":
+            _in_initramfs(guest, fixed, config)
+    if old:
+        words = ", ".join(f"{word} ({why})" for word, why in sorted(old.items()))
+        guest.draft.note(
+            "KF-864", Severity.NOTE, f"arguments of kernels that were for the old platform: {words}",
+            "left as they are; take them out if the guest does not start or runs badly",
+        )  # fmt: skip
+
+
+def serial(guest: LinuxGuest) -> bool:
+    """Tell whether the first serial port is called ttyS0: on a PC."""
+    return architecture(guest.system.files) in _PC
+
+
+def _fixed(
+    guest: LinuxGuest, config: Config, text: str, devices: Devices, old: dict[str, str]
+) -> tuple[str, list[str]]:
+    """Return a configuration as it is to be, and the changes in words."""
+    details: list[str] = []
+    pieces: list[tuple[int, int, str]] = []
+    unknown: dict[str, None] = {}
+    rootless: list[str] = []
+    for entry in entries(text, config.syntax):
+        if entry.kernel and not entry.starts_linux:
+            continue
+        loose = not entry.kernel
+        renamed = [
+            with_stable_names(text[start:end], devices, initramfs=entry.initrd or loose)
+            for start, end in entry.spans
+        ]
+        whole = " ".join(new.text for new in renamed)
+        old |= dict(leftovers(whole))
+        serial_too = _wants_console(guest, config, entry, whole, devices)
+        for number, ((start, end), new) in enumerate(zip(entry.spans, renamed, strict=True)):
+            details += new.changes
+            unknown |= dict.fromkeys(new.unknown)
+            words = new.text
+            if number == 0 and serial_too:
+                words = with_consoles(words)
+                if entry.kernel and not (text[start - 1].isspace() or words[0].isspace()):
+                    words = f" {words}"  # the kernel's name had no arguments behind it
+                if words != new.text:
+                    details.append("screen and serial console")
+            pieces.append((start, end, _quoted(text, config, start, words)))
+        if entry.kernel and not config.source and root_of(whole) is None:
+            rootless.append(entry.title or entry.kernel)
+        if missing := missing_resume(whole, devices):
+            unknown |= {f"resume={missing}": None}
+    _notes(guest, config, tuple(unknown), tuple(rootless))
+    for start, end, words in sorted(pieces, reverse=True):
+        text = text[:start] + words + text[end:]
+    return text, details
+
+
+def _wants_console(
+    guest: LinuxGuest, config: Config, entry: Entry, whole: str, devices: Devices
+) -> bool:
+    if not serial(guest) or config.loader == "dracut" or "cmdline.d" in config.path:
+        return False
+    if config.syntax is SHELL:
+        return entry.title in _FOR_ALL
+    if with_consoles(whole) == whole or moving(root_of(whole) or ""):
+        return False
+    other = root_volume(whole, devices)  # another system's entry is its own affair
+    return other is None or other.id == guest.system.volume.id
+
+
+def _quoted(text: str, config: Config, start: int, words: str) -> str:
+    """Return a shell's value, in quotes where it had none and becomes several words."""
+    if config.syntax is SHELL and text[start - 1 : start] == "=" and " " in words:
+        return f'"{words}"'
+    return words
+
+
+def _notes(
+    guest: LinuxGuest, config: Config, unknown: tuple[str, ...], rootless: tuple[str, ...]
+) -> None:
+    draft = guest.draft
+    if unknown:
+        draft.note(
+            "KF-860", Severity.WARNING,
+            f"{config.path}: which volume is meant cannot be told: {', '.join(unknown)}",
+            "name it by UUID (blkid shows it), or take the argument out",
+        )  # fmt: skip
+    if rootless:
+        draft.note(
+            "KF-863", Severity.WARNING,
+            f"{config.path}: kernels without root=: {', '.join(rootless[:5])}",
+            "whether they find their root is not known; add root=UUID=…",
+        )  # fmt: skip
+
+
+def _in_initramfs(guest: LinuxGuest, text: str, config: Config) -> None:
+    """Add what dracut keeps of ``kernel_cmdline`` in the initramfs, too."""
+    for entry in entries(text, config.syntax):
+        for start, end in entry.spans:
+            words = text[start:end].strip()
+            guest.draft.early["etc/cmdline.d/01-default.conf"] = f"{words}\n".encode(
+                "utf-8", "surrogateescape"
+            )

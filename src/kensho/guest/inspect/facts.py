@@ -60,6 +60,21 @@ class KernelFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     problem: str = ""
 
 
+class BootFacts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A kernel that a boot loader offers: ``arguments`` are its command line, ``config`` the file it is in.
+
+    ``default`` tells of the one that is started by itself.
+    """
+
+    loader: str
+    title: str
+    kernel: str
+    arguments: str = ""
+    config: str = ""
+    initramfs: bool = False
+    default: bool = False
+
+
 class MountFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     """A line of fstab: ``device`` as it is written there, ``volume`` which one that is."""
 
@@ -105,6 +120,7 @@ class SystemFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     mounts: tuple[MountFacts, ...] = ()
     kernels: tuple[KernelFacts, ...] = ()
     boot_loaders: tuple[str, ...] = ()
+    boots: tuple[BootFacts, ...] = ()
     tools: tuple[str, ...] = ()
     package_manager: str = ""
     packages: tuple[Package, ...] | None = None  #: None where they are not read

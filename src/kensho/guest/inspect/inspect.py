@@ -12,6 +12,7 @@ from kensho.guest.edit.backends import how
 from kensho.guest.files.open import BACKENDS
 from kensho.guest.files.tree import GuestFiles
 from kensho.guest.inspect.facts import (
+    BootFacts,
     DiskFacts,
     GuestReport,
     KernelFacts,
@@ -23,6 +24,7 @@ from kensho.guest.inspect.facts import (
 )
 from kensho.guest.inspect.notes import notes_of
 from kensho.guest.inspect.systems import Opened, System, find_systems
+from kensho.guest.linux.boot.configs import started, text_of
 from kensho.guest.linux.kernels import Found, find_kernels, load_initramfs, load_kernel
 from kensho.guest.linux.packages.installed import installed_packages, manager_of
 from kensho.guest.linux.software import (
@@ -107,6 +109,10 @@ def _system(system: System, esps: Sequence[GuestFiles]) -> SystemFacts:
         mounts=_mounts(system),
         kernels=tuple(_kernel(files, found) for found in find_kernels(files)),
         boot_loaders=boot_loaders(files, esps),
+        boots=tuple(
+            BootFacts(b.loader, b.title, b.kernel, b.arguments, b.config, b.initrd, b.default)
+            for b in started(files, lambda path: text_of(files, path))
+        ),
         tools=hypervisor_tools(files),
         package_manager=manager,
         packages=packages,

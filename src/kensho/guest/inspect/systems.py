@@ -9,6 +9,7 @@ from kensho.guest.bsd.installed import bsd_system
 from kensho.guest.files.base import FileSystem
 from kensho.guest.files.open import open_files
 from kensho.guest.files.tree import GuestFiles
+from kensho.guest.linux.device_names import tell
 from kensho.guest.linux.fstab import Line, parse_fstab, volume_of
 from kensho.guest.volumes.scan import Volume, Volumes
 from kensho.guest.windows.installed import windows_folder
@@ -67,8 +68,12 @@ def _system(opened: Opened, volume: Volume, root: FileSystem) -> System:
     mounts: dict[str, FileSystem] = {}
     found: list[tuple[Line, Volume | None]] = []
     missing: list[tuple[Line, str]] = []
-    for line in _fstab(GuestFiles(root)):
-        other = volume_of(line, opened.volumes) if line.on_disk else None
+    lines = _fstab(GuestFiles(root))
+    plain = [(line, volume_of(line, opened.volumes) if line.on_disk else None) for line in lines]
+    devices = tell(opened.volumes, volume, plain)
+    for line, guessed in plain:
+        # A name that moves is told by evidence; where there is none, reading may go by its letter.
+        other = devices.volume(line.device, line.type, line.place) or guessed
         found.append((line, other))
         if not line.on_disk or not line.place.startswith("/") or line.place == "/":
             continue

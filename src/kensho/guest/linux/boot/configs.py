@@ -22,7 +22,8 @@ from kensho.guest.linux.boot.syntax import (
 from kensho.guest.linux.software import matches
 from kensho.model.errors import KenshoError
 
-_MOST = 4 << 20
+_MOST = 1 << 20  #: bytes of a file; a larger one is none
+_MOST_FILES = 100  #: of one pattern
 _ESPS = ("/boot/efi", "/efi", "/boot")
 _ENV_SIZE = 1024
 
@@ -78,10 +79,10 @@ def configs(files: GuestFiles) -> Iterator[Config]:
     for table, source in ((_LOADERS, False), (_SOURCES, True)):
         for loader, syntax, patterns in table:
             for pattern in patterns:
-                for path in matches(files, pattern):
+                for path in matches(files, pattern)[:_MOST_FILES]:
                     real = files.settled(path)
                     key = real.lower()  # /boot/efi and /boot/EFI of one FAT
-                    if key not in seen:
+                    if key not in seen and files.stat(real).size <= _MOST:
                         seen.add(key)
                         yield Config(loader, path, syntax, source)
 
@@ -98,10 +99,11 @@ def started(files: GuestFiles, read: Callable[[str], str]) -> tuple[Started, ...
             for entry in entries(text, config.syntax)
             if entry.starts_linux
         ]
+        options = environment(files, read).get("kernelopts", "")
         chosen = _default(files, read, loader, offered)
         for number, (config, entry, text) in enumerate(offered):
             words = " ".join(" ".join(text[a:b].split()) for a, b in entry.spans)
-            words = words.replace("$kernelopts", environment(files, read).get("kernelopts", ""))
+            words = words.replace("$kernelopts", options)
             found.append(
                 Started(loader, config.path, _title(config, entry, text), entry.kernel,
                         " ".join(words.split()), entry.initrd, number == chosen)

@@ -50,7 +50,7 @@ GRUB2 = Syntax(
     begin=_line(r"menuentry[ \t]+(?P<quote>['\"])(?P<title>.*?)(?P=quote)"),
     kernel=_line(r"(?:linux(?:16|efi)?|module2?)[ \t]+(?P<kernel>[^\s\\]+)" + _REST),
     options=None,
-    initrd=_line(r"(?:initrd(?:16|efi)?|module2?[ \t]+(?:--nounzip[ \t]+)?\S*init)\S*[ \t]+\S"),
+    initrd=_line(r"(?:initrd(?:16|efi)?[ \t]+\S|module2?[ \t]+(?:--nounzip[ \t]+)?\S*init)"),
     loose=_variables("kernelopts|default_kernelopts"),
 )
 LEGACY = Syntax(

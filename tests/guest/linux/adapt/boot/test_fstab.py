@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from kensho.guest.edit.draft import Draft
 from kensho.guest.linux.adapt.boot.crypttab import plan_crypttab
-from kensho.guest.linux.adapt.boot.devices import devices_of, moving
+from kensho.guest.linux.adapt.boot.devices import devices_of
 from kensho.guest.linux.adapt.boot.fstab import plan_fstab
 from kensho.guest.linux.adapt.guest import LinuxGuest
+from kensho.guest.linux.device_names import moving
 from kensho.model.finding import Severity
 from tests.guest.images_of import run
 from tests.guest.linux.adapt.boot.machines import (

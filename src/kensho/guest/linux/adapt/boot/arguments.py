@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kensho.guest.linux.adapt.boot.devices import Devices, moving
+from kensho.guest.linux.device_names import Devices, moving
 from kensho.guest.volumes.scan import Volume
 
 #: The screen last: it stays /dev/console, where a start's messages and prompts go as before. Kernel
@@ -25,7 +25,7 @@ _XEN_CONSOLE = re.compile(r"(?:^|(?<=[\s\"']))console=(?:hvc|xvc)\d")
 _OTHER_CONSOLE = re.compile(r"(?:^|[\s\"'])console=(?!hvc|xvc)")
 _OPAQUE = re.compile(r"\$\{?\w*(?:kernelopts|cmdline|opts)\w*")
 #: What ends the arguments of a kernel: those of init, or a comment.
-_END = re.compile(r"[ \t]+(?:--|---|#)(?:[ \t]|$)|[\s\\]*$")
+_END = re.compile(r"(?<![ \t])[ \t]+(?:---?|#)(?:[ \t]|$)")
 _ROOT = re.compile(r"(?:^|[\s\"'])(?:real_)?root=(?P<root>[^\s\"']+)")
 _RESUME = re.compile(r"(?:^|[\s\"'])resume=(?P<resume>(?:UUID|LABEL|PARTUUID)=[^\s\"']+)")
 _KIND = {"resume": "swap", "cryptdevice": "crypto_LUKS"}
@@ -86,7 +86,7 @@ def with_consoles(text: str) -> str:
     if xen:
         return f"{text[: xen.start()]}{CONSOLES} {text[xen.start() :]}"
     end = _END.search(text)
-    at = end.start() if end else len(text)
+    at = end.start() if end else len(text.rstrip("\\ \t\r\n"))
     gap = " " if text[:at].strip() else text[:at] and ""
     return f"{text[:at]}{gap}{CONSOLES}{text[at:]}"
 

@@ -13,18 +13,23 @@ from kensho.guest.linux.software import matches
 from kensho.model.finding import Severity
 
 _FILES = ("/etc/inittab", "/etc/init/*.conf")
-_OLD = re.compile(r"^(?!\s*#)[^\n]*getty[^\n]*\b((?:hvc|xvc)\d)\b", re.MULTILINE)
-_SCREEN = re.compile(r"^(?!\s*#)[^\n]*getty[^\n]*\b(?:tty1|console|/dev/\$\w+)", re.MULTILINE)
+_OLD = re.compile(r"\b(?:hvc|xvc)\d\b")
+_SCREEN = re.compile(r"\b(?:tty1|console)\b|/dev/\$\w+")
 
 
 def plan_consoles(guest: LinuxGuest) -> None:
     """Name consoles of Xen that a login is asked for on (KF-865)."""
     paths = [path for pattern in _FILES for path in matches(guest.system.files, pattern)]
-    texts = [guest.draft.text(path) for path in paths]
-    old = {name for text in texts for name in _OLD.findall(text)}
+    lines = [
+        line
+        for path in paths
+        for line in guest.draft.text(path).split("\n")
+        if "getty" in line and not line.lstrip().startswith("#")
+    ]
+    old = {name for line in lines for name in _OLD.findall(line)}
     if not old:
         return
-    screen = any(_SCREEN.search(text) for text in texts)
+    screen = any(_SCREEN.search(line) for line in lines)
     guest.draft.note(
         "KF-865", Severity.NOTE if screen else Severity.WARNING,
         f"a login is asked for on {', '.join(sorted(old))}, which Xen alone has"

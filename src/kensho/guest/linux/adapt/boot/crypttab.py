@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 
 from kensho.guest.linux.adapt.boot.change import change
-from kensho.guest.linux.adapt.boot.devices import Devices, devices_of, moving
+from kensho.guest.linux.adapt.boot.devices import devices_of
 from kensho.guest.linux.adapt.guest import LinuxGuest
+from kensho.guest.linux.device_names import Devices, moving
 from kensho.guest.volumes.scan import Volume
 from kensho.model.finding import Severity
 

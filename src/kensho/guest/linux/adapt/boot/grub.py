@@ -14,11 +14,12 @@ from kensho.guest.linux.adapt.boot.arguments import (
     with_stable_names,
 )
 from kensho.guest.linux.adapt.boot.change import change, why_not
-from kensho.guest.linux.adapt.boot.devices import Devices, devices_of, moving
+from kensho.guest.linux.adapt.boot.devices import devices_of
 from kensho.guest.linux.adapt.boot.loaders import serial
 from kensho.guest.linux.adapt.guest import LinuxGuest
 from kensho.guest.linux.boot.configs import environment_paths
 from kensho.guest.linux.boot.syntax import SHELL, entries
+from kensho.guest.linux.device_names import Devices, moving
 from kensho.guest.linux.software import matches
 from kensho.model.finding import Severity
 
@@ -26,7 +27,7 @@ _SETTINGS = "/etc/default/grub"
 _BY_NAME = re.compile(r"^([ \t]*GRUB_DISABLE_(?:LINUX_)?UUID=[\"']?)true\b", re.MULTILINE)
 _DEVICE = re.compile(r"^[ \t]*GRUB_DEVICE=[\"']?(?P<device>/dev/[^\s\"'#]+)", re.MULTILINE)
 _MAPS = ("/boot/grub/device.map", "/boot/grub2/device.map")
-_MAPPED = re.compile(r"^\s*\([^)]*\)\s+(\S+)", re.MULTILINE)
+_MAPPED = re.compile(r"^[ \t]*\([^)\n]*\)[ \t]+(\S+)", re.MULTILINE)
 _KERNELOPTS = re.compile(r"^kernelopts=([^\n]*)", re.MULTILINE)
 
 

@@ -15,10 +15,11 @@ from kensho.guest.linux.adapt.boot.arguments import (
     with_stable_names,
 )
 from kensho.guest.linux.adapt.boot.change import change
-from kensho.guest.linux.adapt.boot.devices import Devices, devices_of, moving
+from kensho.guest.linux.adapt.boot.devices import devices_of
 from kensho.guest.linux.adapt.guest import LinuxGuest
 from kensho.guest.linux.boot.configs import Config, configs
 from kensho.guest.linux.boot.syntax import SHELL, Entry, entries
+from kensho.guest.linux.device_names import Devices, moving
 from kensho.guest.linux.software import architecture
 from kensho.model.finding import Severity
 
@@ -87,9 +88,11 @@ def _fixed(
         if missing := missing_resume(whole, devices):
             unknown |= {f"resume={missing}": None}
     _notes(guest, config, tuple(unknown), tuple(rootless))
-    for start, end, words in sorted(pieces, reverse=True):
-        text = text[:start] + words + text[end:]
-    return text, details
+    parts, done = [], 0
+    for start, end, words in sorted(pieces):
+        parts += [text[done:start], words]
+        done = end
+    return "".join([*parts, text[done:]]), details
 
 
 def _wants_console(

@@ -14,7 +14,7 @@ from kensho.model.finding import Severity
 _PATHS = ("/etc/mdadm.conf", "/etc/mdadm/mdadm.conf")
 _MOVES = r"/dev/(?:(?:[hsv]|xv)d|nvme|mmcblk|cciss|disk/by-(?:id|path))"
 _DEVICE = re.compile(rf"^([ \t]*DEVICE[ \t]+)([^\n]*{_MOVES}[^\n]*)", re.MULTILINE | re.IGNORECASE)
-_ARRAY = re.compile(rf"^[ \t]*ARRAY[^\n]*devices=\S*{_MOVES}", re.MULTILINE | re.IGNORECASE)
+_ARRAY = re.compile(rf"^[ \t]*ARRAY[^\n]*devices=[^\s=]*{_MOVES}", re.MULTILINE | re.IGNORECASE)
 
 
 def plan_mdadm(guest: LinuxGuest) -> None:

@@ -58,6 +58,9 @@ def _show_system(system: SystemFacts) -> None:
         edition = " ".join(p for p in (system.windows.edition, system.guest.version) if p)
         out.print(escape(f"edition: {edition}"))
         out.print(escape(f"  starts from: {', '.join(system.windows.controllers) or 'unknown'}"))
+    for boot in system.boots:
+        if boot.default:
+            out.print(escape(f"starts by default ({boot.loader}): {boot.kernel} {boot.arguments}"))
     for kernel in system.kernels:
         made = " ".join(p for p in (kernel.maker, kernel.packing, kernel.problem) if p)
         out.print(

@@ -99,6 +99,16 @@ def test_openbsd_in_a_packed_kernel(tmp_path: Path) -> None:
     assert found.networks[0].names == ("vio0",)
 
 
+def test_it_is_not_adapted_and_that_is_said(
+    tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    path = freebsd(tmp_path, "/dev/ada0p1")
+    assert run_cli(["adapt", str(path), "--dry-run"]) == 12
+    said = capsysbinary.readouterr().err.decode()
+    assert "FreeBSD 13.2 is not changed" in " ".join(said.split())
+    assert "ahci" in said
+
+
 def test_names_count_as_whole_strings() -> None:
     assert names_in(b"\0vio\0vioblk\0xem\0", frozenset({"vio", "em", "vioblk"})) == {
         "vio",

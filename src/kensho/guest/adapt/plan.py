@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from kensho.disks.base import DiskReader
 from kensho.guest.aims import Aims
+from kensho.guest.bsd.installed import bsd_system, read_bsd
+from kensho.guest.bsd.notes import left_alone
 from kensho.guest.edit.draft import Draft
 from kensho.guest.edit.placing import VolumeEdits, by_volume, refuse_too_much, rooms
 from kensho.guest.edit.plan import FileEdit
@@ -50,6 +52,13 @@ def plan_adaptation(disks: Sequence[DiskReader], aims: Aims) -> AdaptPlan:
     findings: list[Finding] = []
     planned: list[tuple[GuestFiles, Sequence[FileEdit]]] = []
     for system in find_systems(opened):
+        bsd = bsd_system(system.files)
+        if bsd:
+            found = read_bsd(system.files, bsd)
+            findings.append(
+                left_alone(found.guest.description, found.controllers, system.volume.id)
+            )
+            continue
         if windows_folder(system.files):
             told, draft = adapt_windows(system, opened, aims)
             windows.append(told)

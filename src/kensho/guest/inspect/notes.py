@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from kensho.guest.bsd.notes import left_alone
 from kensho.guest.inspect.facts import SystemFacts, WindowsFacts
 from kensho.guest.inspect.systems import Opened, System
 from kensho.guest.volumes.scan import Volume
@@ -76,18 +77,6 @@ def _about_zfs(volume: Volume) -> Finding:
     )  # fmt: skip
 
 
-def _about_bsd(told: SystemFacts) -> Iterator[Finding]:
-    for kernel in told.kernels:
-        if kernel.problem:
-            continue  # said by KF-807
-        names = ", ".join(kernel.controllers) or "no controller that is known"
-        yield _finding(
-            "KF-941", Severity.NOTE,
-            f"{told.guest.description} is not changed; as it is, it starts from {names}",
-            told.root, "choose one of those for the target; kensho check tells which it would be",
-        )  # fmt: skip
-
-
 def _about_system(system: System, told: SystemFacts) -> Iterator[Finding]:
     for line, why in system.missing:
         yield _finding(
@@ -95,7 +84,9 @@ def _about_system(system: System, told: SystemFacts) -> Iterator[Finding]:
             told.root, "what is below it is not looked at; give all disks of the machine",
         )  # fmt: skip
     if told.guest.id.startswith(("freebsd", "openbsd", "netbsd")):
-        yield from _about_bsd(told)
+        for kernel in told.kernels:
+            if not kernel.problem:  # else KF-807 says it
+                yield left_alone(told.guest.description, kernel.controllers, told.root)
     moving = [line for line, _ in system.fstab if line.moves]
     if moving:
         names = ", ".join(f"{line.device} for {line.place}" for line in moving[:5])

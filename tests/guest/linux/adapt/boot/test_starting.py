@@ -12,6 +12,7 @@ import pytest
 from kensho.cli.exits import run as run_cli
 from kensho.guest.aims import Aims
 from kensho.guest.edit.backends import edit_volume
+from kensho.guest.edit.patch import pieces
 from kensho.guest.edit.plan import FileEdit
 from kensho.guest.inspect.inspect import inspect_disks
 from kensho.guest.linux.adapt.boot.consoles import plan_consoles
@@ -76,13 +77,10 @@ def test_shim_and_what_it_needs_are_put_where_uefi_looks(folder: Path, tmp_path:
     # mtools sees them once they are there, and then nothing is left to do
     edits = [_below(edit, "/boot/efi") for edit in guest.draft.edits]
     patch = edit_volume(_esp(guest.opened.volumes.volumes), edits, tmp_path)
-    with disk.open("r+b") as file, patch.image.open("rb") as image:
-        for offset, length in patch.runs:
-            for _, place, size in patch.view.places(offset, length):
-                image.seek(offset)
-                file.seek(place)
-                file.write(image.read(size))
-                offset += size
+    with disk.open("r+b") as file:
+        for _, piece in pieces(patch):
+            file.seek(piece.start)
+            file.write(piece.file.read_bytes()[piece.at : piece.at + piece.length])
     esp = f"{disk}@@{(1 + 4) << 20}"
     assert run("mtype", "-i", esp, "::/EFI/BOOT/BOOTX64.EFI") == "shim"
     assert "mmx64" in run("mdir", "-b", "-i", esp, "::/EFI/BOOT")

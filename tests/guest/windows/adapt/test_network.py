@@ -103,3 +103,10 @@ def test_a_mask_that_is_none(mask: str) -> None:
     path = rf"{CURRENT}\Services\Tcpip\Parameters\Interfaces\{guid}"
     system.set(path, multi_sz("SubnetMask", (mask,) if mask else ()))
     assert list(static_addresses(system, CURRENT)) == []
+
+
+def test_the_longest_script_fits_a_line() -> None:
+    many = tuple(f"100.100.100.{n}" for n in range(100, 116))
+    one = Addresses("{1}", tuple((a, "255.255.255.128") for a in many), many, many, "d" * 253)
+    for script in (_powershell(MAC, one), _wmic(MAC, one)):
+        assert max(map(len, script.splitlines())) <= 8191  # as cmd takes: KB 830473

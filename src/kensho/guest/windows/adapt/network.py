@@ -10,7 +10,6 @@ go into the script. IPv6 addresses and routes are not carried over.
 
 from __future__ import annotations
 
-import base64
 import ipaddress
 import re
 from collections.abc import Iterator, Sequence
@@ -19,14 +18,17 @@ from dataclasses import dataclass
 from kensho.guest.windows.adapt.guest import WindowsGuest
 from kensho.guest.windows.control_sets import control_sets
 from kensho.guest.windows.firstboot.plan import RETRY, FirstBootScript
+from kensho.guest.windows.firstboot.quoting import powershell_command
+from kensho.guest.windows.firstboot.scripts import HEAD
 from kensho.guest.windows.hive import Hive, Key
 from kensho.guest.windows.inbox import SEVEN
 from kensho.model.finding import Severity
 
 _ADAPTERS = "{4D36E972-E325-11CE-BFC1-08002BE10318}"
-_ORDER = 9500  #: last: a script that waits for its adapter holds up those behind it
+_ORDER = 2500
 _TRIES, _WAIT = 24, 5  #: looks for the adapter at each start, and seconds between them
-_MOST = 64  #: interfaces and addresses
+_MOST = 1024  #: interfaces, those of adapters long gone among them
+_MOST_SET = 16  #: addresses of one: what a line of a batch script holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +54,18 @@ def plan_network(guest: WindowsGuest) -> None:
         tied[found[0].interface] = macs[0]
     for number, one in enumerate(found):
         mac = tied[one.interface]
-        if mac:
+        most = max(map(len, (one.addresses, one.gateways, one.servers)))
+        if mac and most <= _MOST_SET:
             make = _powershell if guest.version.nt >= SEVEN else _wmic
             script = FirstBootScript(_ORDER, f"addresses-{number}", make(mac, one))
             guest.scripts.append(script)
             continue
-        words = ", ".join(address for address, _ in one.addresses)
+        words = ", ".join(address for address, _ in one.addresses[:_MOST_SET])
         guest.draft.note(
             "KF-896", Severity.WARNING,
-            f"the static address {words} is tied to no adapter of the machine",
+            f"the static address {words} is tied to no adapter of the machine"
+            if not mac
+            else f"an adapter has {most} addresses ({words}, …), more than a script sets",
             "set it by hand after the first start"
             + ("" if macs else ", or adapt the machine with its description, which has its MACs"),
         )  # fmt: skip
@@ -78,7 +83,7 @@ def static_addresses(system: Hive, current: str) -> Iterator[Addresses]:
             (address, mask)
             for address, mask in zip(_strings(interface, "IPAddress"), masks, strict=False)
             if _is_address(address) and _is_mask(mask)
-        )[:_MOST]
+        )
         if pairs:
             domain = _text(interface, "Domain")
             yield Addresses(
@@ -139,10 +144,9 @@ def _powershell(mac: str, one: Addresses) -> str:
     if one.domain:
         lines.append(f"[void]$c.SetDNSDomain('{one.domain}')")
     lines.append("if ($r -gt 1) { exit 1 } else { exit 0 }")  # 1: done, and a restart is wanted
-    coded = base64.b64encode("\n".join(lines).encode("utf-16-le")).decode()
     shown = "".join(f":: {line}\n" for line in lines)
-    run = "powershell.exe -NoProfile -NonInteractive -ExecutionPolicy Bypass -EncodedCommand"
-    return f"@echo off\n{shown}{run} {coded}\nexit /b %errorlevel%\n"
+    run = powershell_command("\n".join(lines))
+    return f"{HEAD}{shown}{run}\nexit /b %ERRORLEVEL%\n"
 
 
 def _array(words: Sequence[str]) -> str:
@@ -154,7 +158,6 @@ def _wmic(mac: str, one: Addresses) -> str:
     addresses, masks = zip(*one.addresses, strict=True)
     adapter = f"wmic nicconfig where \"IPEnabled=TRUE and MACAddress='{mac.upper()}'\""
     lines = [
-        "@echo off",
         f"set tries={_TRIES}",
         ":look",
         f'{adapter} get Index /value | find "Index=" >nul',
@@ -172,7 +175,7 @@ def _wmic(mac: str, one: Addresses) -> str:
         lines.append(f"{adapter} call SetDNSServerSearchOrder {_list(one.servers)}")
     if one.domain:
         lines.append(f'{adapter} call SetDNSDomain "{one.domain}"')
-    return "\n".join([*lines, "exit /b 0", ""])
+    return HEAD + "\n".join([*lines, "exit /b 0", ""])
 
 
 def _list(words: Sequence[str]) -> str:
@@ -196,7 +199,7 @@ def _is_mask(text: str) -> bool:
 
 
 def _addresses(words: Sequence[str]) -> tuple[str, ...]:
-    return tuple(word for word in words if _is_address(word))[:_MOST]
+    return tuple(word for word in words if _is_address(word))
 
 
 def _strings(key: Key, name: str) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from kensho.guest.inspect.systems import Opened, find_systems
 from kensho.guest.linux.adapt.guest import LinuxGuest
 from kensho.guest.linux.adapt.kernels import KernelPlan
 from kensho.guest.linux.adapt.steps import adapt_linux
-from kensho.guest.volumes.scan import scan
+from kensho.guest.volumes.scan import REFUSALS, Volume, scan
 from kensho.guest.windows.adapt.steps import WindowsPlan, adapt_windows
 from kensho.guest.windows.installed import windows_folder
 from kensho.model.errors import UnsupportedError
@@ -69,7 +69,7 @@ def plan_adaptation(disks: Sequence[DiskReader], aims: Aims) -> AdaptPlan:
         planned.append((draft.files, draft.edits))
     adapted = kernels or any(not one.refused for one in windows)
     if not adapted and not findings:
-        locked = next((v for v in opened.volumes.volumes if v.refusal), None)
+        locked = next((v for v in opened.volumes.volumes if v.content.kind in REFUSALS), None)
         raise UnsupportedError(
             "neither a Windows nor a Linux kernel with an initramfs was found",
             path=locked.id if locked else None,

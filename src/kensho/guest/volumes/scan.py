@@ -17,7 +17,7 @@ from kensho.model.errors import KenshoError
 #: Kinds that hold other volumes or need a key, and what is to be done about them.
 REFUSALS = {
     "crypto_LUKS": "encrypted with LUKS: its passphrase is needed, and cryptsetup",
-    "BitLocker": "encrypted with BitLocker: suspend or decrypt it in Windows first",
+    "BitLocker": "encrypted with BitLocker: decrypt it in Windows first (manage-bde -off C:)",
     "zfs_member": "a member of a ZFS pool: all members are needed, and zpool",
 }
 

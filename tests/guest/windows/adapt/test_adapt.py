@@ -398,3 +398,14 @@ def test_xen_filters_go_where_xen_is_not(tmp_path: Path) -> None:
     assert by_hivex(editor.hive.dump(), tmp_path)[bus]["UpperFilters"] == (
         7, text("partmgr") + "0000",
     )  # fmt: skip
+
+
+def test_bitlocker_is_named(tmp_path: Path) -> None:
+    made = machines.xp(tmp_path)
+    with made.path.open("r+b") as disk:
+        disk.seek(made.volumes[1][1] + 3)
+        disk.write(b"-FVE-FS-")
+    with pytest.raises(UnsupportedError) as caught:
+        plan_adaptation([disk_of(made.path)], aims("kvm"))
+    assert "BitLocker" in (caught.value.hint or "")
+    assert caught.value.path == "disk1p1"

@@ -21,7 +21,7 @@ from kensho.guest.inspect.systems import Opened, find_systems
 from kensho.guest.linux.adapt.guest import LinuxGuest
 from kensho.guest.linux.adapt.kernels import KernelPlan
 from kensho.guest.linux.adapt.steps import adapt_linux
-from kensho.guest.volumes.scan import REFUSALS, Volume, scan
+from kensho.guest.volumes.scan import REFUSALS, scan
 from kensho.guest.windows.adapt.steps import WindowsPlan, adapt_windows
 from kensho.guest.windows.installed import windows_folder
 from kensho.model.errors import UnsupportedError

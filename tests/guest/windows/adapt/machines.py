@@ -171,7 +171,11 @@ def ten(folder: Path, *, product: tuple[int, str] = (20348, "Windows Server 2022
 
 
 def xp(
-    folder: Path, *, drivers: tuple[str, ...] = ("atapi", "intelide", "pciide", "pciidex")
+    folder: Path,
+    *,
+    drivers: tuple[str, ...] = ("atapi", "intelide", "pciide", "pciidex"),
+    heads: int = 64,
+    arc: str = "multi(0)disk(0)rdisk(0)partition(1)",
 ) -> Made:
     """Windows XP on its one partition, in lower case as its Setup writes, from a SCSI disk."""
     one = 63 * SECTOR
@@ -190,7 +194,7 @@ def xp(
         folder / "xp.img",
         f"label: dos\nlabel-id: {SIGNATURE:#x}\n63,98304,7,*\n", 50 * MIB,
     )  # fmt: skip
-    own = make_ntfs(folder / "xp-1.ntfs", 48 * MIB, start=63, heads=64)
+    own = make_ntfs(folder / "xp-1.ntfs", 48 * MIB, start=63, heads=heads)
     with mounted(own) as place:
         write_tree(
             place,
@@ -198,7 +202,7 @@ def xp(
                 "/WINDOWS/system32/config/system": system.dump(),
                 "/WINDOWS/system32/config/software": software.dump(),
                 **{f"/WINDOWS/system32/drivers/{name}.sys": b"driver" for name in drivers},
-                "/boot.ini": b"[boot loader]\r\n",
+                "/boot.ini": f"[boot loader]\r\ndefault={arc}\\WINDOWS\r\n".encode(),
             },
         )
     put(made, one, own)

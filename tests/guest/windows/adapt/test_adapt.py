@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from kensho.cli.exits import run as run_cli
 from kensho.guest.adapt.plan import plan_adaptation
 from kensho.guest.aims import Aims
+from kensho.guest.edit.backends import BACKENDS, lacking
 from kensho.guest.edit.plan import FileEdit
 from kensho.guest.files.open import open_files
 from kensho.guest.files.tree import GuestFiles
@@ -269,15 +271,19 @@ def test_windows_xp(tmp_path: Path) -> None:
     assert C.IDE in planned.plan.controllers
     # its static address and its machine's adapters are not known to belong together
     assert "10.0.0.6" in planned.finding("KF-896").message
-    assert not {"KF-895", "KF-899", "KF-889"} & set(planned.codes)
+    assert not {"KF-895", "KF-899", "KF-901", "KF-889"} & set(planned.codes)
 
 
 def test_xp_without_its_drivers(tmp_path: Path) -> None:
-    made = machines.xp(tmp_path, drivers=("atapi", "intelide", "pciide"))
+    drivers = ("atapi", "intelide", "pciide")
+    arc = "scsi(0)disk(0)rdisk(0)partition(1)"
+    made = machines.xp(tmp_path, drivers=drivers, heads=255, arc=arc)
     with mounted(made.volumes[1][0]) as place:
         (place / "hiberfil.sys").write_bytes(b"\0" * 5000)  # there, and nothing asleep in it
     put(made.path, made.volumes[1][1], made.volumes[1][0])
     planned = Planned(made, aims("kvm"))
+    assert "counts 255 heads, and a BIOS counts 64" in planned.finding("KF-899").message
+    assert "multi(0)" in planned.finding("KF-901").action
     found = planned.finding("KF-886")
     assert "intelide, pciide cannot be enabled" in found.message
     assert "pciidex.sys" in found.message
@@ -409,3 +415,31 @@ def test_bitlocker_is_named(tmp_path: Path) -> None:
         plan_adaptation([disk_of(made.path)], aims("kvm"))
     assert "BitLocker" in (caught.value.hint or "")
     assert caught.value.path == "disk1p1"
+
+
+def test_the_whole_way(tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    """From the command line, by kensho's own back ends, onto an overlay that `check` then likes."""
+    for backend in BACKENDS:
+        if backend.kinds & {"ntfs", "vfat"} and lacking(backend):
+            pytest.skip(lacking(backend))
+    made = machines.ten(tmp_path)
+    before = made.path.read_bytes()
+    overlay = tmp_path / "adapted.qcow2"
+    targets = "vmware,kvm,hyperv,xenserver"
+    assert run_cli(["check", str(made.path), "--for", targets]) == 10
+    capsysbinary.readouterr()
+    assert run_cli(["adapt", str(made.path), "--for", targets, "--dry-run"]) == 0
+    told = b" ".join(capsysbinary.readouterr().out.split())
+    assert b"stornvme" in told
+    assert b"(was 3)" in told
+    assert run_cli(["adapt", str(made.path), "--for", targets, "-o", str(overlay)]) == 0
+    assert run_cli(["check", str(overlay), "--for", targets]) == 0
+    assert made.path.read_bytes() == before
+    assert run_cli(["disk", "convert", str(overlay), str(tmp_path / "flat.img")]) == 0
+    flat = Made(tmp_path / "flat.img")
+    planned = Planned(made, aims("vmware", "kvm", "hyperv", "xenserver"))
+    for (volume, path), edit in planned.edits.items():
+        assert files_on(flat, int(volume[-1])).read(path) == edit.content
+    capsysbinary.readouterr()
+    assert run_cli(["adapt", str(overlay), "--for", targets, "--dry-run"]) == 0
+    assert b"nothing has to change" in capsysbinary.readouterr().out

@@ -15,6 +15,7 @@ from kensho.guest.devices import CONTROLLERS
 from kensho.guest.windows.adapt.guest import WindowsGuest
 from kensho.guest.windows.inbox import VISTA, InBox, enable_in_box
 from kensho.guest.windows.installed import STAND_INS_OF_XEN
+from kensho.model.errors import KenshoError
 from kensho.model.finding import Severity
 from kensho.model.machine import ControllerModel
 
@@ -73,6 +74,9 @@ def _from_store(guest: WindowsGuest, file: str) -> bool:
     ]
     if not found:
         return False
-    content = guest.draft.read(found[-1], _MOST)
+    try:
+        content = guest.draft.read(found[-1], _MOST)
+    except KenshoError:
+        return False  # compressed in a way that is not read
     guest.draft.write(guest.real(file), content, "a driver of Windows' own, from its driver store")
     return True

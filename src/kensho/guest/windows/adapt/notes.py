@@ -3,12 +3,13 @@ r"""What is not changed, and has to be known before the machine is moved.
 Sources: ``TimeZoneInformation\RealTimeIsUniversal`` (KB 2687252); ``PendingFileRenameOperations``
 (MoveFileEx), ``winsxs\pending.xml`` and ``RebootPending`` (servicing); ``DeviceInstall\Restrictions``
 (policy CSP "DeviceInstallation"); file system filters by their service's ``Group``; the HAL by the device
-of class Computer (KB 309283); heads in an NTFS boot sector by the size of the disk, as a BIOS counts
+of class Computer (KB 309283); ARC paths in ``boot.ini`` (KB 102873); heads in an NTFS boot sector by the size of the disk, as a BIOS counts
 them, which XP's boot code reads with.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from kensho.guest.windows.adapt.guest import WindowsGuest
@@ -27,7 +28,7 @@ _MOST_SHOWN = 5
 
 
 def plan_notes(guest: WindowsGuest) -> None:
-    """Note what of this Windows asks for care (KF-892 to KF-895, KF-898, KF-899)."""
+    """Note what of this Windows asks for care (KF-892 to KF-895, KF-898, KF-899, KF-901)."""
     draft = guest.draft
     current = control_sets(guest.registry.hive)[0]
     pending = tuple(_pending(guest, current))
@@ -52,6 +53,7 @@ def plan_notes(guest: WindowsGuest) -> None:
     if guest.version.nt < VISTA:
         _note_hal(guest, current)
         _note_heads(guest)
+        _note_boot_ini(guest)
 
 
 def _pending(guest: WindowsGuest, current: str) -> Iterator[str]:
@@ -126,6 +128,19 @@ def _note_heads(guest: WindowsGuest) -> None:
             "KF-899", Severity.WARNING,
             f"the boot sector counts {stated} heads, and a BIOS counts {counted} on this disk",
             'if it stops at "A disk read error occurred", set the byte at 0x1a of the volume',
+        )  # fmt: skip
+
+
+def _note_boot_ini(guest: WindowsGuest) -> None:
+    path = guest.real("/boot.ini")
+    if re.search(
+        r"^\s*(default\s*=\s*)?(scsi|signature)\(", guest.draft.text(path).lower(), re.MULTILINE
+    ):
+        guest.draft.note(
+            "KF-901", Severity.WARNING,
+            "boot.ini names a SCSI controller, whose driver (ntbootdd.sys) is for the old one",
+            "write multi(0)disk(0)rdisk(0) in place of scsi(…)disk(…)rdisk(…), which a BIOS reads",
+            path,
         )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kensho.guest.files.base import FileSystem
+from kensho.guest.files.btrfs.reader import open_btrfs
 from kensho.guest.files.ext.reader import open_ext
 from kensho.guest.files.fat import open_fat
 from kensho.guest.files.ntfs.reader import open_ntfs
@@ -28,6 +29,7 @@ class Backend:
 _EXT = Backend("ext", open_ext, "kensho's own reader, in place")
 _FAT = Backend("fat", open_fat, "kensho's own reader, in place")
 _XFS = Backend("xfs", open_xfs, "kensho's own reader, in place")
+_BTRFS = Backend("btrfs", open_btrfs, "kensho's own reader, in place")
 _UFS = Backend("ufs", open_ufs, "kensho's own reader, in place")
 _NTFS = Backend("ntfs", open_ntfs, "kensho's own reader, in place")
 
@@ -37,6 +39,7 @@ BACKENDS = {
     "ext4": _EXT,
     "vfat": _FAT,
     "xfs": _XFS,
+    "btrfs": _BTRFS,
     "ntfs": _NTFS,
     "ufs": _UFS,
 }

@@ -1,14 +1,13 @@
-"""Edits of XFS by the kernel; xfs_repair looks at the patched volume as a whole."""
+"""Edits of XFS and btrfs by the kernel; their own checkers look at the patched volume as a whole."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
-from tests.guest.images_of import MIB, make_tree, run, tool
+from tests.guest.images_of import MIB, make_tree, run
 
 from kensho.disks import DiskReader, open_disk
 from kensho.guest.edit.backends import BACKENDS, edit_volume, lacking
@@ -18,6 +17,7 @@ from kensho.guest.edit.plan import FileEdit
 from kensho.guest.files.base import Kind
 from kensho.guest.files.open import open_files
 from kensho.guest.files.tree import GuestFiles
+from kensho.guest.inspect.systems import Opened, find_systems
 from kensho.guest.volumes.scan import scan
 from kensho.model.errors import CorruptError, NoSpaceError, UnsupportedError
 from kensho.storage import FileSource
@@ -35,16 +35,18 @@ EDITS = (
 )
 CAPABILITY = bytes.fromhex("0100000200040000000000000000000000000000")
 SIZE = 320 * MIB
-ROW = next(row for row in BACKENDS if row.name == "kernel" and "xfs" in row.kinds)
+ROWS = {kind: row for row in BACKENDS if row.name == "kernel" for kind in row.kinds}
+LACKING = "".join(lacking(row) for row in ROWS.values())
+CHECKS = {"xfs": ("xfs_repair", "-n"), "btrfs": ("btrfs", "check", "--readonly")}
 
-pytestmark = pytest.mark.skipif(bool(lacking(ROW)), reason=lacking(ROW))
+pytestmark = pytest.mark.skipif(bool(LACKING), reason=LACKING)
 
 
 def mounted(image: Path, place: Path, *commands: str) -> None:
     """Run commands where a file system is mounted."""
     place.mkdir()
     lines = [
-        f"mount -o loop,nouuid {image} {place}",
+        f"mount -o loop {image} {place}",
         f"cd {place}",
         *commands,
         "cd /",
@@ -54,18 +56,27 @@ def mounted(image: Path, place: Path, *commands: str) -> None:
     place.rmdir()
 
 
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("xfs")
-    tree, raw, disk = make_tree(folder / "tree"), folder / "raw.img", folder / "disk.qcow2"
+def blank(path: Path, kind: str) -> Path:
+    with path.open("wb") as file:
+        file.truncate(SIZE)
+    run(f"mkfs.{kind}", "-q", path)
+    return path
+
+
+@pytest.fixture(scope="module", params=sorted(CHECKS))
+def source(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    folder = tmp_path_factory.mktemp(request.param)
+    tree, disk = make_tree(folder / "tree"), folder / "disk.qcow2"
     os.setxattr(tree / "mode", "security.capability", CAPABILITY)
     (tree / "outside").symlink_to("/tmp")
-    with raw.open("wb") as file:
-        file.truncate(SIZE)
-    run("mkfs.xfs", "-q", raw)
+    raw = blank(folder / "raw.img", request.param)
     mounted(raw, folder / "mounted", f"cp -a {tree}/. .")
     run("qemu-img", "convert", "-O", "qcow2", raw, disk)
     return disk
+
+
+def kind_of(path: Path) -> str:
+    return scan([open_disk(FileSource(path))]).volumes[0].content.kind
 
 
 def patched(path: Path, edits: tuple[FileEdit, ...], folder: Path) -> DiskReader:
@@ -88,11 +99,11 @@ def whole(disk: DiskReader, path: Path) -> Path:
     return path
 
 
-def test_xfs_repair_finds_the_patched_disk_clean(tmp_path: Path, source: Path) -> None:
+def test_checkers_find_the_patched_disk_clean(tmp_path: Path, source: Path) -> None:
     before = hashlib.sha256(source.read_bytes()).digest()
     disk = patched(source, EDITS, tmp_path / "work")
     assert hashlib.sha256(source.read_bytes()).digest() == before
-    run("xfs_repair", "-n", whole(disk, tmp_path / "after.img"))
+    run(*CHECKS[kind_of(source)], whole(disk, tmp_path / "after.img"))
     files = GuestFiles(open_files(scan([disk]).volumes[0]))
     for edit in EDITS:
         if edit.content is not None:
@@ -135,14 +146,11 @@ def test_a_full_file_system_is_left_as_it_is(tmp_path: Path, source: Path) -> No
     assert str(tmp_path) not in run("losetup", "--list")
 
 
-@pytest.fixture(scope="module")
-def unclean(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An XFS whose last changes are in its log alone, as in a snapshot of a running machine."""
+@pytest.fixture(scope="module", params=sorted(CHECKS))
+def unclean(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """A file system whose last changes are in its log alone, as in a snapshot of a running machine."""
     folder = tmp_path_factory.mktemp("unclean")
-    raw, copy = folder / "raw.img", folder / "copy.img"
-    with raw.open("wb") as file:
-        file.truncate(SIZE)
-    run("mkfs.xfs", "-q", raw)
+    raw, copy = blank(folder / "raw.img", request.param), folder / "copy.img"
     mounted(raw, folder / "one", "echo old >old", "echo old >other")
     mounted(
         raw, folder / "two", "echo much newer >old", "echo late >late",
@@ -153,7 +161,7 @@ def unclean(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_log_is_replayed_into_what_is_written(tmp_path: Path, unclean: Path) -> None:
     disk = patched(unclean, (FileEdit("/other", b"edited", "it is"),), tmp_path / "work")
-    run("xfs_repair", "-n", whole(disk, tmp_path / "after.img"))
+    run(*CHECKS[kind_of(unclean)], whole(disk, tmp_path / "after.img"))
     fs = open_files(scan([disk]).volumes[0])
     assert fs.warnings == ()
     assert GuestFiles(fs).read("/other") == b"edited"
@@ -168,10 +176,55 @@ def test_what_the_log_changed_is_not_what_was_planned_from(
         patched(unclean, (FileEdit(path, b"edited", "it is"),), tmp_path / "work")
 
 
-def test_damage_is_refused(tmp_path: Path, source: Path) -> None:
-    raw = tmp_path / "raw.img"
-    subprocess.run([tool("qemu-img"), "convert", "-O", "raw", source, raw], check=True)
+def test_damage_is_refused(tmp_path: Path) -> None:
+    raw = blank(tmp_path / "raw.img", "xfs")
+    mounted(raw, tmp_path / "mounted", "echo large >large")
     node = GuestFiles(open_files(scan([open_disk(FileSource(raw))]).volumes[0])).stat("/large").node
     run("xfs_db", "-x", "-c", f"inode {node}", "-c", "write core.nlinkv2 55", raw)
     with pytest.raises(CorruptError, match="xfs_repair"):
-        patched(raw, EDITS, tmp_path / "work")
+        patched(raw, EDITS[1:3], tmp_path / "work")
+
+
+def subvolumes(path: Path, *commands: str) -> Path:
+    raw = blank(path, "btrfs")
+    mounted(
+        raw, path.with_suffix(".mounted"), "btrfs subvolume create @", "btrfs subvolume create @home",
+        "btrfs subvolume create @old", "mkdir -p @/etc @old/etc @/home", "echo me >@home/file",
+        "echo ID=new >@/etc/os-release", "echo ID=old >@old/etc/os-release",
+        "echo '/dev/sda / btrfs subvol=@ 0 0' | tee @/etc/fstab >@old/etc/fstab",
+        "echo '/dev/sda /home btrfs subvol=/@home 0 0' >>@/etc/fstab", *commands,
+    )  # fmt: skip
+    return raw
+
+
+@pytest.mark.parametrize("default", ["", "btrfs subvolume set-default @"])
+def test_a_system_in_a_subvolume(tmp_path: Path, default: str) -> None:
+    raw = subvolumes(tmp_path / "raw.img", *([default] if default else []))
+    opened = Opened(scan([open_disk(FileSource(raw))]))
+    opened.open_all()
+    (system,) = find_systems(opened)
+    assert system.files.read("/etc/os-release") == b"ID=new\n"
+    assert system.files.read("/home/file") == b"me\n"
+    assert system.missing == ()
+    edits = []
+    for path in ("/etc/new", "/home/new"):
+        where = opened.where(*system.files.mount_of(path))
+        assert where is not None
+        edits.append(FileEdit(where[1], path.encode(), "new"))
+    assert [edit.path for edit in edits] == ["/@/etc/new", "/@home/new"]
+    disk = patched(raw, tuple(edits), tmp_path / "work")
+    run(*CHECKS["btrfs"], whole(disk, tmp_path / "after.img"))
+    opened = Opened(scan([disk]))
+    opened.open_all()
+    (system,) = find_systems(opened)
+    assert (system.files.read("/etc/new"), system.files.read("/home/new")) == (
+        b"/etc/new",
+        b"/home/new",
+    )
+
+
+def test_a_read_only_subvolume_is_refused(tmp_path: Path) -> None:
+    raw = subvolumes(tmp_path / "raw.img", "btrfs property set @ ro true")
+    with pytest.raises(UnsupportedError, match="read-only") as raised:
+        patched(raw, (FileEdit("/@/etc/new", b"x", "new"),), tmp_path / "work")
+    assert "btrfs property" in raised.value.hint

@@ -107,9 +107,10 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_subvolumes(many: Path) -> None:
-    fs = files_of(many)
-    assert isinstance(fs, Subvolume)
-    assert fs.within == "/@"
+    whole = files_of(many)
+    assert isinstance(whole, Subvolume)
+    fs = whole.named(())
+    assert (fs.within, whole.within) == ("/@", "")
     assert GuestFiles(fs).read("/file") == b"second\n"
     top = fs.named(("subvolid=5",))
     assert (top.within, GuestFiles(top).read("/@home/file")) == ("", b"mine\n")

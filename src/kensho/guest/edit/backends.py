@@ -17,7 +17,7 @@ from kensho.guest.edit.ext import edit_ext
 from kensho.guest.edit.ext_room import room_ext
 from kensho.guest.edit.fat import edit_fat
 from kensho.guest.edit.fat_room import room_fat
-from kensho.guest.edit.kernel_mount import edit_xfs
+from kensho.guest.edit.kernel_mount import edit_btrfs, edit_xfs
 from kensho.guest.edit.kernel_mount import lacking as no_mount
 from kensho.guest.edit.ntfs import edit_ntfs
 from kensho.guest.edit.patch import Patch, refuse_copied
@@ -30,6 +30,7 @@ from kensho.guest.volumes.view import View
 from kensho.model.errors import KenshoError, ToolMissingError, UnsupportedError
 
 _PATH = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
+_KERNEL = "this machine's own kernel, as root, in a mount namespace of its own"
 
 
 def _nothing() -> str:
@@ -84,10 +85,18 @@ BACKENDS: tuple[Backend, ...] = (
     Backend(
         "kernel",
         frozenset({"xfs"}),
-        "this machine's own kernel, as root, in a mount namespace of its own",
+        _KERNEL,
         (("mount", "mount"), ("xfs_repair", "xfsprogs"), *RAW_FILE_TOOLS),
         edit_xfs,
         lambda: no_mount("xfs"),
+    ),
+    Backend(
+        "kernel",
+        frozenset({"btrfs"}),
+        _KERNEL,
+        (("mount", "mount"), ("btrfs", "btrfs-progs"), *RAW_FILE_TOOLS),
+        edit_btrfs,
+        lambda: no_mount("btrfs"),
     ),
 )
 

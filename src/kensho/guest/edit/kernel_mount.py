@@ -21,6 +21,7 @@ from kensho.guest.edit.patch import Patch, Patched
 from kensho.guest.edit.plan import FileEdit
 from kensho.guest.edit.raw_file import PATH, RawFile, raw_file, tool, usable
 from kensho.guest.files.base import FileSystem, Kind
+from kensho.guest.files.btrfs.reader import open_btrfs
 from kensho.guest.files.tree import GuestFiles
 from kensho.guest.files.xfs.reader import open_xfs
 from kensho.guest.volumes.view import Readable, View
@@ -142,4 +143,18 @@ def edit_xfs(view: View, edits: Sequence[FileEdit], folder: Path) -> Patch:
     return edit_mounted(
         view, edits, folder, kind="xfs", options="nouuid", check=("xfs_repair", "-n"),
         open_files=open_xfs,
+    )  # fmt: skip
+
+
+def edit_btrfs(view: View, edits: Sequence[FileEdit], folder: Path) -> Patch:
+    """Carry edits of a btrfs out: see `edit_mounted`. Paths are those below its topmost subvolume."""
+    devices = open_btrfs(view).devices
+    if devices > 1:
+        raise UnsupportedError(
+            f"is one of {devices} devices of a btrfs: changed alone they would differ", path=view.name,
+            hint="take the others away in the guest first: btrfs device remove",
+        )  # fmt: skip
+    return edit_mounted(
+        view, edits, folder, kind="btrfs", options="subvolid=5",
+        check=("btrfs", "check", "--readonly"), open_files=open_btrfs,
     )  # fmt: skip

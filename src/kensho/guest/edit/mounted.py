@@ -75,6 +75,11 @@ def write_tree(root: Path, edits: Iterable[FileEdit], name: str, made: Made = un
                 ) from error
             if error.errno in {errno.ENOTDIR, errno.ELOOP}:
                 raise UnsupportedError("the way to it is no folder", path=edit.path) from error
+            if error.errno == errno.EROFS:
+                raise UnsupportedError(
+                    "is on what the guest made read-only", path=edit.path,
+                    hint="make it writable in the guest: btrfs property set PATH ro false",
+                ) from error  # fmt: skip
             raise UnsupportedError(
                 f"cannot be edited: {error.strerror or error}", path=edit.path
             ) from error

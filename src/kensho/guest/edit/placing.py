@@ -27,12 +27,11 @@ class VolumeEdits:
 
 def place_of(opened: Opened, tree: GuestFiles, path: str) -> tuple[Volume, str]:
     """Return the volume a file is on and its path there; UnsupportedError where it is not edited."""
-    files, within = tree.mount_of(path)
-    for volume in opened.volumes.volumes:
-        if opened.systems.get(volume.id) is files:
-            choose(volume)
-            return volume, within
-    raise UnsupportedError("is on no volume of these disks", path=path)
+    found = opened.where(*tree.mount_of(path))
+    if found is None:
+        raise UnsupportedError("is on no volume of these disks", path=path)
+    choose(found[0])
+    return found
 
 
 def by_volume(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from kensho.guest.bsd.installed import bsd_system
 from kensho.guest.files.base import FileSystem
+from kensho.guest.files.btrfs.reader import Subvolume
 from kensho.guest.files.open import open_files
 from kensho.guest.files.tree import GuestFiles
 from kensho.guest.linux.device_names import tell
@@ -50,13 +51,53 @@ class Opened:
             except KenshoError as error:
                 self.problems[volume.id] = error.message
 
+    def where(self, files: FileSystem, path: str) -> tuple[Volume, str] | None:
+        """Return the volume that a file system is on, and where ``path`` of it is on that volume."""
+        for volume in self.volumes.volumes:
+            known = self.systems.get(volume.id)
+            if known is files:
+                return volume, path
+            if not isinstance(files, Subvolume) or not isinstance(known, Subvolume):
+                continue
+            if files.is_with(known):
+                return volume, f"{files.within}{path}"
+        return None
+
 
 def find_systems(opened: Opened) -> Iterator[System]:
     """Yield the systems found, in the order of the volumes."""
     for volume in opened.volumes.volumes:
-        root = opened.systems.get(volume.id)
-        if root is not None and _is_root(GuestFiles(root)):
+        known = opened.systems.get(volume.id)
+        for root in _roots(known) if known is not None else ():
             yield _system(opened, volume, root)
+
+
+def _roots(files: FileSystem) -> Iterator[FileSystem]:
+    """Yield the roots of systems on a volume: one at most, whichever subvolume it is on.
+
+    The subvolume that is mounted where none is named comes first, then the one that its own fstab
+    names, as what was copied of it has the same fstab.
+    """
+    if not isinstance(files, Subvolume):
+        if _is_root(GuestFiles(files)):
+            yield files
+        return
+    try:
+        parts = [files.named(()), *files.children()]
+    except KenshoError:
+        parts = [files]
+    roots = [part for part in parts if _is_root(GuestFiles(part))]
+    if roots and roots[0] is not parts[0]:
+        roots.sort(key=lambda part: not _is_named(part))
+    yield from roots[:1]
+
+
+def _is_named(part: Subvolume) -> bool:
+    lines = [line for line in _fstab(GuestFiles(part)) if line.place == "/"]
+    try:
+        return any(part.named(line.options).number == part.number for line in lines)
+    except KenshoError:
+        return False
 
 
 def _is_root(files: GuestFiles) -> bool:
@@ -81,10 +122,18 @@ def _system(opened: Opened, volume: Volume, root: FileSystem) -> System:
             if "nofail" not in line.options and "noauto" not in line.options:
                 missing.append((line, "no volume of these disks is that"))
         elif other.id in opened.systems:
-            mounts[line.place] = opened.systems[other.id]
+            try:
+                mounts[line.place] = _part(opened.systems[other.id], line)
+            except KenshoError as error:
+                missing.append((line, error.message))
         else:
             missing.append((line, opened.problems.get(other.id, "it cannot be read")))
     return System(volume, GuestFiles(root, mounts), tuple(found), tuple(missing))
+
+
+def _part(files: FileSystem, line: Line) -> FileSystem:
+    """Return what a line mounts of a file system: a subvolume, where it has such."""
+    return files.named(line.options) if isinstance(files, Subvolume) else files
 
 
 def _fstab(files: GuestFiles) -> tuple[Line, ...]:

@@ -89,14 +89,8 @@ class Subvolume:
 
 
 def open_btrfs(view: Readable) -> Subvolume:
-    """Open the subvolume that is mounted where none is named.
+    """Open the subvolume that all others are below: whatever a path of the volume is within.
 
     CorruptError, TruncatedError, UnsupportedError when it cannot be.
     """
-    btrfs = Btrfs.of(view)
-    return Subvolume(btrfs, btrfs.default())
-
-
-def open_top(view: Readable) -> Subvolume:
-    """Open the subvolume that all others are below."""
     return Subvolume(Btrfs.of(view), TOP)

@@ -17,6 +17,7 @@ from kensho.guest.edit.ext import edit_ext
 from kensho.guest.edit.ext_room import room_ext
 from kensho.guest.edit.fat import edit_fat
 from kensho.guest.edit.fat_room import room_fat
+from kensho.guest.edit.guestfs import edit_guestfs, no_kernel
 from kensho.guest.edit.kernel_mount import edit_btrfs, edit_xfs
 from kensho.guest.edit.kernel_mount import lacking as no_mount
 from kensho.guest.edit.ntfs import edit_ntfs
@@ -97,6 +98,14 @@ BACKENDS: tuple[Backend, ...] = (
         (("mount", "mount"), ("btrfs", "btrfs-progs"), *RAW_FILE_TOOLS),
         edit_btrfs,
         lambda: no_mount("btrfs"),
+    ),
+    Backend(
+        "libguestfs",
+        frozenset({"xfs", "btrfs"}),
+        "libguestfs, which starts a small machine for it: no root, but minutes",
+        (("guestfish", "libguestfs-tools"), ("setpriv", "util-linux")),
+        edit_guestfs,
+        no_kernel,
     ),
 )
 

@@ -384,14 +384,6 @@ def test_partitions_that_are_others_now(tmp_path: Path) -> None:
     assert RESUMER not in str(planned.edits["disk1p1", "/Boot/BCD"].details)
 
 
-def test_addresses_for_the_first_start(tmp_path: Path) -> None:
-    made = machines.seven(tmp_path)
-    planned = Planned(made, aims("kvm", mac="00:50:56:00:00:01 00:50:56:a3:02:b7"))
-    assert "KF-896" not in planned.codes
-    unknown = Planned(made, aims("kvm", mac="00:50:56:00:00:01 00:50:56:00:00:02"))
-    assert "10.0.0.5" in unknown.finding("KF-896").message
-
-
 def test_xen_filters_go_where_xen_is_not(tmp_path: Path) -> None:
     editor = edited(system_hive((10, 0)))
     bus = rf"{CURRENT}\Control\Class\{{4D36E96A-E325-11CE-BFC1-08002BE10318}}"

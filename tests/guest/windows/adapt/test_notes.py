@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
+from pathlib import Path
 
 import pytest
 
@@ -13,8 +14,12 @@ from kensho.guest.inspect.systems import Opened, find_systems
 from kensho.guest.windows.adapt.steps import WindowsPlan, adapt_windows
 from kensho.guest.windows.hive import Hive, binary, dword, multi_sz, open_hive, sz
 from kensho.model.finding import Finding, Severity
+from kensho.model.machine import ControllerModel as C
+from kensho.model.machine import Cpu, Machine, Nic
+from kensho.model.machine import Memory as Ram
 from kensho.platforms import find_platform
-from tests.guest.windows.adapt.machines import CURRENT, bcd_hive, filled, mbr_device
+from tests.guest.images_of import run, tool
+from tests.guest.windows.adapt.machines import CURRENT, adapter, bcd_hive, filled, mbr_device
 from tests.guest.windows.adapt.memory import Memory, machine
 from tests.guest.windows.hive.logs import make_dirty, new_log, old_log
 from tests.guest.windows.hives import software_hive, system_hive
@@ -173,7 +178,7 @@ def test_damage_leaves_all_as_it_is_or_nothing() -> None:
     hives = (f"{CONFIG}/SYSTEM", f"{CONFIG}/SOFTWARE", "/Boot/BCD")
     chance = random.Random(6)
     refused = whole = 0
-    for _ in range(150):
+    for _ in range(60):
         name = chance.choice(hives)
         data = bytearray(files[name])
         for _ in range(chance.choice((1, 3, 20))):
@@ -188,3 +193,54 @@ def test_damage_leaves_all_as_it_is_or_nothing() -> None:
             assert any(edit.path.endswith("SYSTEM") for edit in draft.edits)
     assert refused
     assert whole
+
+
+def test_a_driver_out_of_a_cabinet_of_xp(tmp_path: Path) -> None:
+    """Of two cabinets the service pack's is newer; what is in none is said."""
+    system = system_hive((5, 1), architecture="x86")
+    files = installed(system, software_hive(2600, "Microsoft Windows XP", "5.1"))
+    for name in ("intelide", "pciidex", "symmpi"):
+        del files[f"/Windows/System32/drivers/{name}.sys"]
+    tool("cabextract")
+    for cabinet, content in (("driver.cab", b"old"), ("sp3.cab", b"new")):
+        folder = tmp_path / cabinet.replace(".", "-")
+        folder.mkdir()
+        names = ("intelide.sys", "PCIIDEX.SYS", "other.sys")
+        for name in names:
+            (folder / name).write_bytes(content)
+        run("gcab", "-c", "-z", "-n", tmp_path / cabinet, *(folder / name for name in names))
+        files[f"/Windows/Driver Cache/i386/{cabinet}"] = (tmp_path / cabinet).read_bytes()
+    ((plan, draft),) = adapted(machine(Memory(files)), "vmware")
+    edits = {edit.path.lower(): edit.content for edit in draft.edits}
+    assert edits["/windows/system32/drivers/intelide.sys"] == b"new"
+    assert edits["/windows/system32/drivers/pciidex.sys"] == b"new"
+    assert C.IDE in plan.controllers
+    assert "other.sys" not in str(list(edits))
+    (lacking,) = (f for f in draft.findings if f.code == "KF-886")
+    assert lacking.message.startswith("symmpi cannot be enabled")
+
+
+def test_without_a_registry() -> None:
+    files = installed(*ten())
+    del files[f"{CONFIG}/SYSTEM"]
+    ((plan, draft),) = adapted(machine(Memory(files)))
+    assert plan.refused
+    assert [(f.code, f.subject) for f in draft.findings] == [("KF-885", f"{CONFIG}/SYSTEM")]
+
+
+def test_addresses_for_the_first_start() -> None:
+    system, software = ten()
+    adapter(system, 7, "10.0.0.5", device=r"PCI\VEN_15AD&DEV_07B0\FF565000B702A3FE00")
+    opened = machine(Memory(installed(system, software)))
+    (found,) = find_systems(opened)
+
+    def codes(*macs: str) -> set[str]:
+        nics = tuple(Nic(id=mac, mac=mac) for mac in macs)
+        one = Machine(id="w", name="w", cpu=Cpu(), memory=Ram(1 << 30), nics=nics)
+        _, draft = adapt_windows(found, opened, Aims((find_platform("kvm"),), one))
+        return {finding.code for finding in draft.findings}
+
+    assert "KF-896" not in codes("00:50:56:00:00:01", "00:50:56:a3:02:b7")
+    assert "KF-896" in codes("00:50:56:00:00:01", "00:50:56:00:00:02")
+    assert "KF-896" not in codes("00:50:56:00:00:01")  # the one there is
+    assert "KF-896" in codes()

@@ -5,14 +5,20 @@ hardware ids in the ``CriticalDeviceDatabase``; since Windows 8 the ``DriverData
 box in it. The control sets changed are the current one and the one that is started by default;
 ``LastKnownGood`` stays as it is: it is what the user asks for where those two do not start.
 
-A driver's file that is missing is taken from the driver store, where Windows Vista and later keep a
-copy of each; XP's are in ``driver.cab``, which is not unpacked here.
+A driver's file that is missing is taken from where Windows keeps a copy of each: the driver store
+since Vista, before that the cabinets in ``Driver Cache``, those of service packs first (KB 314082 has it
+done by hand).
 """
 
 from __future__ import annotations
 
+import itertools
+import tempfile
+from pathlib import Path
+
 from kensho.guest.devices import CONTROLLERS
 from kensho.guest.windows.adapt.guest import WindowsGuest
+from kensho.guest.windows.drivers.unpack import unpack_cab
 from kensho.guest.windows.inbox import VISTA, InBox, enable_in_box
 from kensho.guest.windows.installed import STAND_INS_OF_XEN
 from kensho.model.errors import KenshoError
@@ -20,7 +26,10 @@ from kensho.model.finding import Severity
 from kensho.model.machine import ControllerModel
 
 _STORE = "System32/DriverStore/FileRepository"
+_CACHES = ("Driver Cache/i386", "Driver Cache/amd64")
+_CABINETS = ("sp3.cab", "sp2.cab", "sp1.cab", "driver.cab")
 _MOST = 32 << 20
+_MOST_CABINET = 256 << 20
 #: The way home, and what is left to start from where a better driver fails.
 _ALWAYS = (ControllerModel.IDE, ControllerModel.AHCI)
 _KEPT_IN = {"storahci": "mshdc.inf_", "msahci": "mshdc.inf_", "intelide": "mshdc.inf_",
@@ -36,7 +45,7 @@ def plan_drivers(guest: WindowsGuest) -> None:
 
     def has_file(path: str) -> bool:
         file = f"{guest.folder}/{path.replace(chr(92), '/')}"
-        return guest.exists(file) or _from_store(guest, file)
+        return guest.exists(file) or _from_store(guest, file) or _from_cabinet(guest, file)
 
     enabled = enable_in_box(guest.registry, guest.version, wanted=wanted, has_file=has_file)
     lacking: dict[str, list[InBox]] = {}
@@ -47,7 +56,8 @@ def plan_drivers(guest: WindowsGuest) -> None:
         names = ", ".join(driver.service for driver in drivers)
         models = dict.fromkeys(m for d in drivers for m in d.serves if m in CONTROLLERS)
         remedy = (
-            "copy it there from Driver Cache\\i386\\driver.cab or sp3.cab (expand -F:NAME), then adapt again"
+            "copy it there out of Driver Cache\\i386\\driver.cab (expand -F:NAME; where it is there,"
+            " kensho does it with cabextract), then adapt again"
             if guest.version.nt < VISTA
             else "repair it in Windows (sfc /scannow), then adapt again"
         )
@@ -80,3 +90,35 @@ def _from_store(guest: WindowsGuest, file: str) -> bool:
         return False  # compressed in a way that is not read
     guest.draft.write(guest.real(file), content, "a driver of Windows' own, from its driver store")
     return True
+
+
+def _from_cabinet(guest: WindowsGuest, file: str) -> bool:
+    """Plan a driver's file out of a cabinet of XP's or Server 2003's; tell whether there was one."""
+    if guest.version.nt >= VISTA:
+        return False
+    name = file.rpartition("/")[2]
+    for folder, cabinet in itertools.product(_CACHES, _CABINETS):
+        path = guest.real(f"{guest.folder}/{folder}/{cabinet}")
+        if not guest.draft.exists(path):
+            continue
+        try:
+            content = _unpacked(guest.draft.read(path, _MOST_CABINET), name)
+        except KenshoError:
+            continue  # cabextract is missing, or the cabinet is damaged: the finding says what to do
+        if content:
+            guest.draft.write(
+                guest.real(file), content, f"a driver of Windows' own, from {cabinet}"
+            )
+            return True
+    return False
+
+
+def _unpacked(cabinet: bytes, name: str) -> bytes:
+    """Return one file of a cabinet, empty where there is none."""
+    with tempfile.TemporaryDirectory(prefix="kensho-") as work:
+        source, folder = Path(work) / "in.cab", Path(work) / "out"
+        source.write_bytes(cabinet)
+        folder.mkdir()
+        unpack_cab(source, folder, only=name)
+        found = [path for path in folder.iterdir() if path.name.lower() == name.lower()]
+        return found[0].read_bytes() if found and found[0].stat().st_size <= _MOST else b""

@@ -6,6 +6,7 @@ msiextract(1), cabextract(1); "Microsoft Cabinet Format" (MS-CAB §2.2) for the 
 
 from __future__ import annotations
 
+import glob
 import shutil
 import struct
 import subprocess
@@ -33,11 +34,15 @@ def unpack_msi(source: Path, folder: Path) -> None:
     _run("msiextract", "--directory", str(folder), "--", str(source))
 
 
-def unpack_cab(source: Path, folder: Path) -> None:
-    """Unpack a ``.cab``; ToolMissingError, UnsafePathError, CorruptError, UnsupportedError."""
+def unpack_cab(source: Path, folder: Path, *, only: str = "") -> None:
+    """Unpack a ``.cab``, or the one file of it whose name is ``only``, whatever its case.
+
+    Raises ToolMissingError, UnsafePathError, CorruptError, UnsupportedError.
+    """
     _check_size(source)
     _check_names(_cabinet_names(source), source)
-    _run("cabextract", "--quiet", "--directory", str(folder), "--", str(source))
+    wanted = ["--filter", glob.escape(only)] if only else []
+    _run("cabextract", "--quiet", *wanted, "--directory", str(folder), "--", str(source))
 
 
 def _check_size(source: Path) -> None:

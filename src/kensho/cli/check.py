@@ -27,7 +27,8 @@ def check(
 ) -> int:
     """Tell whether a guest finds its disk and network on other hypervisors. Nothing is started.
 
-    Every kernel is judged on the devices that `kensho convert` would give the machine there: is the
+    Every kernel is judged on the devices that `kensho convert` would give the machine there, which
+    are others than the target's usual ones where the guest has no driver for those: is the
     driver in the kernel, in its initramfs, on the root file system alone, or nowhere? Of Windows, it
     is whether a driver for the disk starts with it. Exits with 10 when one does not start somewhere.
 

@@ -165,6 +165,8 @@ def _show(result: Result) -> None:
     step = find_form(find_platform(result.target), result.form).next_step
     torn = any(finding.code == "KF-520" for finding in result.findings)
     same = "identical to what was read" if torn else "identical to the source"
+    if result.plan.adaptation is not None and result.plan.adaptation.steps:
+        same += f" with {len(result.plan.adaptation.steps)} files of its guests changed"
     check = same if result.check == "ok" else "not verified"
     read = sum(d.data_size for d in result.disks)
     written = sum(f.bytes for f in result.files)

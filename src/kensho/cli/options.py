@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from kensho.cli.flags import Flag, Json
 from kensho.cli.targets import chosen_platforms
+from kensho.convert.adaptation import Wanted
 from kensho.convert.deployment.networks import read_network
 from kensho.convert.deployment.settings import Setting, read_all_settings
 from kensho.convert.deployment.settle import Deployment
@@ -19,7 +20,7 @@ from kensho.convert.renewing import IdentityPolicy
 from kensho.guest.aims import Aims
 from kensho.model.machine import Firmware
 from kensho.model.selection import Selection
-from kensho.platforms import PLATFORMS
+from kensho.platforms import PLATFORMS, find_platform
 
 __all__ = ["Flag", "GuestWishes", "Json", "Wishes"]
 
@@ -96,6 +97,12 @@ class Wishes:
         stays; --name gives another.
     origin
         Write the note that brings the machine back as it was, and use one that is there.
+    adapt
+        Change the guests so that they start at the target: drivers, names, boot loaders.
+    adapt_for
+        The same for more targets, with commas, or all.
+    look
+        Look into the guests for devices that they have drivers for.
     """
 
     form: str | None = None
@@ -115,6 +122,9 @@ class Wishes:
     accept_eula: Annotated[bool, Flag] = False
     identity: IdentityPolicy = IdentityPolicy.KEEP
     origin: bool = True
+    adapt: Annotated[bool, Flag] = False
+    adapt_for: str | None = None
+    look: bool = True
 
     def settings(self) -> tuple[Setting, ...]:
         """Return the properties as given; those of the command line beat those of the file."""
@@ -150,4 +160,13 @@ class Wishes:
             ),
             origin=self.origin,
             machine_identity=self.identity,
+            adapt=self._adapt(target),
+            look=self.look,
         )
+
+    def _adapt(self, target: str) -> Wanted:
+        """Return what is wanted of the guests: the target itself is always among it."""
+        if not self.adapt and self.adapt_for is None:
+            return Wanted()
+        platforms = [find_platform(target), *chosen_platforms(self.adapt_for or target, PLATFORMS)]
+        return Wanted(tuple(dict.fromkeys(platform.name for platform in platforms)))

@@ -74,6 +74,12 @@ def show_plan(plan: Plan) -> None:
             escape(step.filename),
         )
     out.print(disks)
+    if plan.adaptation is not None:
+        rows = table("Changes of the guests", "volume", "file", "what is done")
+        for change in plan.adaptation.steps:
+            what = "\n".join((change.why, *(f"  {detail}" for detail in change.details)))
+            rows.add_row(*map(escape, (change.volume, change.path, what)))
+        out.print(rows if plan.adaptation.steps else "no guest has to change")
     print_findings(plan.findings)
     out.print(
         f"to read: {format_bytes(plan.bytes_to_read)}, "

@@ -6,18 +6,19 @@ Nothing is started: drivers are looked up in the kernel's own indexes and its in
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import msgspec
 
 from kensho.appliances import Package
 from kensho.convert.mapping import Devices, choose_policy, map_machine
 from kensho.convert.source import opened_image
+from kensho.convert.starting import as_known, fit
 from kensho.guest.inspect.kernels import Loaded, load_kernels
 from kensho.guest.linux.verdict import Kernel, Verdict, judge_controller, judge_nic
 from kensho.model.errors import UnsupportedError
 from kensho.model.machine import ControllerModel, Machine
-from kensho.platforms.base import Platform
+from kensho.platforms.base import DevicePolicy, Platform
 
 
 class DeviceVerdict(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -66,9 +67,9 @@ def judge(
             ]
             kernels = tuple(load_kernels(readers))
         found = found or bool(kernels)
+        known = as_known(machine, kernels)
         for platform in platforms:
-            for loaded in kernels:
-                yield _judge(machine, platform, loaded, devices)
+            yield from _judged(known, platform, kernels, devices)
     if not found:
         raise UnsupportedError(
             "no kernel was found on these disks",
@@ -77,11 +78,22 @@ def judge(
         )
 
 
-def _judge(machine: Machine, platform: Platform, loaded: Loaded, devices: Devices) -> StartVerdict:
+def _judged(
+    machine: Machine, platform: Platform, kernels: Sequence[Loaded], devices: Devices
+) -> Iterator[StartVerdict]:
+    policy = choose_policy(machine, platform, devices)
+    with suppress(UnsupportedError):  # which mapping each says
+        free = devices is Devices.AUTO
+        policy = fit(machine, platform, platform.forms[0], policy, kernels, free=free).policy
+    return (_judge(machine, platform, loaded, policy) for loaded in kernels)
+
+
+def _judge(
+    machine: Machine, platform: Platform, loaded: Loaded, policy: DevicePolicy
+) -> StartVerdict:
     verdict = StartVerdict(machine.id, platform.name, loaded.root, loaded.version)
     if loaded.problem:
         return msgspec.structs.replace(verdict, problem=loaded.problem)
-    policy = choose_policy(machine, platform, devices)
     try:
         after = map_machine(machine, platform, platform.forms[0], policy)
     except UnsupportedError as error:

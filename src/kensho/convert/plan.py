@@ -17,12 +17,14 @@ import msgspec
 from kensho.appliances import Package
 from kensho.appliances.names import file_stem
 from kensho.appliances.ova.arrival import Arrival
+from kensho.convert.adaptation import Adaptation, Wanted
 from kensho.convert.arriving import PIPE, arriving, foresee
 from kensho.convert.deployment.attach import EnvironmentStep
 from kensho.convert.deployment.placing import Placed, place
 from kensho.convert.deployment.properties import Assigned, demand, to_keep
 from kensho.convert.deployment.settings import Given, resolve
 from kensho.convert.deployment.settle import Deployment, settle, shown, summarise
+from kensho.convert.fitting import Fitter, look_at_guests
 from kensho.convert.mapping import DeviceRow, Devices, choose_policy, map_machine, written_back
 from kensho.convert.nvram import keep_nvram
 from kensho.convert.renewing import IdentityPolicy, draw, renew
@@ -77,6 +79,8 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     deployment: Deployment = Deployment()
     origin: bool = True  #: use the note of where the machine came from, and write one
     machine_identity: IdentityPolicy = IdentityPolicy.KEEP
+    adapt: Wanted = Wanted()  #: what the guests are to be changed for
+    look: bool = True  #: into the guests, for devices that they have drivers for
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +102,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     bytes_to_read: int
     space_needed: int
     environments: tuple[EnvironmentStep, ...] = ()
+    adaptation: Adaptation | None = None  #: None when the guests are left as they are
 
     @property
     def reads_once(self) -> bool:
@@ -140,12 +145,23 @@ def make_plan(request: Request, *, out: Path | None = None, arrival: Arrival | N
         if returned.home and not _fits(returned, platform, form):
             returned = without_note(chosen, package.kind)
         before = _with_overrides(returned.basis, request)
+        guests = look_at_guests(
+            package,
+            before,
+            request.source,
+            platform,
+            request.adapt,
+            cheaply=request.look,
+            renewed=request.machine_identity is IdentityPolicy.NEW,
+        )
+        before = guests.appliance
         demand(assigned, before if given else None)
         name = file_stem(request.name or before.name)
         facts, problems, opened_files = _look_at_images(package, before)
         if form.disk.format == FILES:
             problems.extend(look_for_root(package, before))
-        placed = _map(before, platform, form, request, name, assigned, home=returned.home)
+        fitter = Fitter(platform, form, request.devices, guests.kernels)
+        placed = _map(before, platform, form, request, name, assigned, fitter, home=returned.home)
         after = keep_nvram(package, before, placed.after, form, name)
         if request.machine_identity is IdentityPolicy.NEW:
             drawn = draw(returned.first, platform)
@@ -159,7 +175,7 @@ def make_plan(request: Request, *, out: Path | None = None, arrival: Arrival | N
             platform=platform,
             form=form,
             images=tuple(facts.values()),
-            space_needed=sum(map(_space, disks)) + MIB,
+            space_needed=sum(map(_space, disks)) + 2 * guests.size + MIB,
             space_free=None if out is None else _free(out),
             settled=summarise(before, request.deployment, assigned),
             environments=placed.environments,
@@ -183,6 +199,8 @@ def make_plan(request: Request, *, out: Path | None = None, arrival: Arrival | N
                     *package.findings,
                     *returned.findings,
                     *problems,
+                    *guests.findings,
+                    *fitter.findings,
                     *_left_out(chosen, secrets),
                     *check_all(journey),
                 )
@@ -190,6 +208,7 @@ def make_plan(request: Request, *, out: Path | None = None, arrival: Arrival | N
             bytes_to_read=sum(step.data_size for step in disks),
             space_needed=journey.space_needed,
             environments=placed.environments,
+            adaptation=guests.adaptation,
         )
 
 
@@ -377,13 +396,13 @@ def _map(
     request: Request,
     name: str,
     assigned: Assigned,
+    fitter: Fitter,
     *,
     home: bool,
 ) -> Placed:
     def move(machine: Machine) -> Machine:
         if not home:
-            policy = choose_policy(machine, platform, request.devices)
-            return map_machine(machine, platform, form, policy)
+            return map_machine(machine, platform, form, fitter.policy(machine))
         as_it_was = request.devices is Devices.AUTO
         policy = (
             home_policy(platform)

@@ -41,8 +41,10 @@ def render_html(result: Result) -> str:
     plan = result.plan
     platform = find_platform(plan.target)
     form = find_form(platform, plan.form)
+    changed = plan.adaptation is not None and plan.adaptation.steps
     check = (
         "every byte of the result was read back and equals the source"
+        + (" with the changes of the guests" if changed else "")
         if result.check == "ok"
         else "the result was not read back"
     )
@@ -52,6 +54,7 @@ def render_html(result: Result) -> str:
         _findings(result.findings),
         _machines(plan),
         _devices(plan),
+        _guests(plan),
         _table(
             "Files",
             ("file", "size", "SHA-256"),
@@ -129,6 +132,28 @@ def _devices(plan: Plan) -> str:
         (
             (r.kind, escape(r.device), escape(r.source), escape(r.target) or "left out")
             for r in plan.devices
+        ),
+    )
+
+
+def _guests(plan: Plan) -> str:
+    if plan.adaptation is None:
+        return ""
+    if not plan.adaptation.steps:
+        return "<h2>Changes of the guests</h2><p class='ok'>Nothing had to change.</p>"
+    return _table(
+        "Changes of the guests",
+        ("machine", "volume", "file", "what is done", "by", "SHA-256"),
+        (
+            (
+                escape(step.machine),
+                escape(step.volume),
+                f"<code>{escape(step.path)}</code>",
+                "<br>".join(map(escape, (step.why, *step.details))),
+                escape(step.editor),
+                f"<code>{step.sha256}</code>",
+            )
+            for step in plan.adaptation.steps
         ),
     )
 

@@ -17,6 +17,7 @@ from kensho import __version__
 from kensho.appliances import Package
 from kensho.appliances.ova.arrival import Arrival
 from kensho.appliances.package import Container, DiskJob, Document, PlacedDisk, Renderer
+from kensho.convert.adapted import Adapted, adapted_package, record_name, write_record
 from kensho.convert.arriving import arriving, awaited, in_order
 from kensho.convert.deployed import Beside, demand_licences, deployed, put_beside
 from kensho.convert.deployment.attach import Way
@@ -84,11 +85,14 @@ def run_plan(
     with opened(plan.request.source, selection, arrival) as package:
         findings = _check_source(package, plan, options, listener)
         private, beside = deployed(plan, package, given)
-        with workspace(
-            plan, out, overwrite=options.overwrite, outputs=_outputs(private, form, beside)
-        ) as space:
+        with (
+            workspace(
+                plan, out, overwrite=options.overwrite, outputs=_outputs(private, form, beside)
+            ) as space,
+            adapted_package(package, plan, space.folder / "guest", listener) as adapted,
+        ):
             _announce(space, listener)
-            mover = _Mover(package, options, listener, cancelled)
+            mover = _Mover(adapted, options, listener, cancelled)
             try:
                 if form.container:
                     disks, names = _run_container(private, form, mover, space)
@@ -104,10 +108,19 @@ def run_plan(
             if options.verify:
                 verify = verify_container if form.container else verify_folder
                 mover.roots |= verify(
-                    package, plan, form, space.folder, disks, partial(_meter, listener)
+                    adapted.package,
+                    plan,
+                    form,
+                    space.folder,
+                    disks,
+                    partial(_meter, listener),
+                    mover.keeps,
                 )
                 check = "ok"
             disks = _with_roots(disks, mover.roots)
+            if name := record_name(plan):
+                write_record(adapted, plan, disks, space.staged(name))
+                names = (*names, name)
             _check_identity(plan, arrival, "while it was being converted")
             result = _result(plan, form, out, space, disks, names, findings, check, started)
             result = msgspec.structs.replace(result, eula=beside.eula)
@@ -122,6 +135,7 @@ def _outputs(plan: Plan, form: Form, beside: Beside) -> tuple[str, ...]:
     """Return the names of all files to be made; a device the form cannot say is refused here."""
     reports = report_names(plan.name, plan.target, plan.form)
     texts = tuple(document.name for document in beside.documents)
+    texts += tuple(filter(None, (record_name(plan),)))
     if form.container:
         note = filter(None, (note_name(plan, form),))
         beside_it = tuple(d.name for d in _beside_container(plan, form, ()))
@@ -199,12 +213,13 @@ class _Mover:
 
     def __init__(
         self,
-        package: Package,
+        adapted: Adapted,
         options: Options,
         listener: Listener,
         cancelled: Callable[[], bool] | None,
     ) -> None:
-        self.package = package
+        self.package = adapted.package
+        self.keeps = {image: root.keep for image, root in adapted.before.items()}
         self.options = options
         self.roots: dict[str, str] = {}  # content root by image
         self._listener = listener
@@ -234,10 +249,13 @@ class _Mover:
                 root=self.package.arrival is not None
                 or self.package.changing
                 or not (self.options.verify or start),
+                keep=self.keeps.get(step.image),
                 start=start,
             )
             if start and not self.options.verify:
-                self.roots[step.image] = content_root(reader, threads=self.options.threads)
+                self.roots[step.image] = content_root(
+                    reader, threads=self.options.threads, keep=self.keeps.get(step.image)
+                )
         if result.content_root is not None:
             self.roots[step.image] = result.content_root
         return result.data_bytes
@@ -367,6 +385,8 @@ def _disk_identity(plan: Plan, step: DiskStep) -> bytes:
     drawn: tuple[object, ...] = ()
     if plan.request.machine_identity is IdentityPolicy.NEW:  # a copy's disks are others, too
         drawn = tuple((m.uuid, *(n.mac for n in m.nics)) for m in plan.after.machines)
+    if plan.adaptation is not None:  # other content, another disk
+        drawn = (*drawn, plan.adaptation.platforms)
     return msgspec.json.encode((plan.identity, plan.target, plan.form, step.filename, *drawn))
 
 

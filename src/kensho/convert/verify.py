@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from kensho.convert.source import check_digests, opened_image
 from kensho.convert.workspace import plain_name
 from kensho.disks import DiskReader, open_disk
 from kensho.disks.compare import compare, content_root
-from kensho.disks.content import MerkleTree
+from kensho.disks.content import Keep, MerkleTree
 from kensho.model.errors import VerificationError
 from kensho.model.progress import Meter
 from kensho.platforms import Form
@@ -22,6 +22,8 @@ from kensho.platforms.oci_rootfs import FORMAT as FILES
 from kensho.storage.file import FileSource
 
 MeterFactory = Callable[[str, str], Meter]
+#: What is given the leaves of an image while it is read back, by the image's id.
+Keeps = Mapping[str, Keep]
 
 
 def verify_folder(
@@ -31,6 +33,7 @@ def verify_folder(
     folder: Path,
     disks: tuple[PlacedDisk, ...],
     meter: MeterFactory,
+    keeps: Keeps,
 ) -> dict[str, str]:
     """Compare every disk file with the image it was made from; return images' content roots.
 
@@ -41,7 +44,7 @@ def verify_folder(
     for disk in disks:
         with FileSource(folder / plain_name(disk.filename)) as source:
             reader = open_disk(source, format=disk.format)
-            roots[disk.image] = _compare(package, disk, reader, meter)
+            roots[disk.image] = _compare(package, disk, reader, meter, keeps)
             reader.close()
     return roots
 
@@ -53,6 +56,7 @@ def verify_container(
     folder: Path,
     disks: tuple[PlacedDisk, ...],
     meter: MeterFactory,
+    keeps: Keeps,
 ) -> dict[str, str]:
     """Open the container as a source, check its manifest, compare every disk inside.
 
@@ -70,7 +74,7 @@ def verify_container(
         check_digests(result, meter("manifest", path.name))
         for disk in disks:
             with _image_of(result, disk) as reader:
-                roots[disk.image] = _compare(package, disk, reader, meter)
+                roots[disk.image] = _compare(package, disk, reader, meter, keeps)
     finally:
         result.close()
     return roots
@@ -88,7 +92,9 @@ def _image_of(package: Package, disk: PlacedDisk) -> Iterator[DiskReader]:
     raise VerificationError("the disk is missing in the result", path=disk.filename)
 
 
-def _compare(package: Package, disk: PlacedDisk, reader: DiskReader, meter: MeterFactory) -> str:
+def _compare(
+    package: Package, disk: PlacedDisk, reader: DiskReader, meter: MeterFactory, keeps: Keeps
+) -> str:
     """Compare one disk; return its content root, hashed while its bytes were here anyway.
 
     What came through a pipe is gone, and what is written to meanwhile has become something else:
@@ -99,7 +105,7 @@ def _compare(package: Package, disk: PlacedDisk, reader: DiskReader, meter: Mete
         if root != disk.content_root:
             raise VerificationError("the result differs from its source", path=disk.filename)
         return root
-    tree = MerkleTree()
+    tree = MerkleTree(keeps.get(disk.image))
     with opened_image(package, disk.image) as original:
         difference = compare(original, reader, on_bytes=meter("verify", disk.filename), tree=tree)
     if difference is not None:

@@ -37,7 +37,9 @@ class Journal(msgspec.Struct, frozen=True):
 def plan_digest(plan: Plan) -> str:
     """Return what two runs must share to share work: request, sources and steps."""
     return hashlib.sha256(
-        msgspec.json.encode((plan.identity, plan.target, plan.form, plan.name, plan.disks))
+        msgspec.json.encode(
+            (plan.identity, plan.target, plan.form, plan.name, plan.disks, plan.adaptation)
+        )
     ).hexdigest()
 
 

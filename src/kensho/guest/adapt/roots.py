@@ -28,9 +28,11 @@ class RootBefore:
         self._touched = frozenset(touched)
         self._waiting = sorted(touched, reverse=True)
         self._tree = MerkleTree()
+        self.used = False  #: whether any leaves were taken
 
     def keep(self, leaves: Sequence[tuple[int, bytes]]) -> None:
         """Take leaves of the changed disk, ascending; see `kensho.disks.content.Keep`."""
+        self.used = True
         found: list[tuple[int, bytes]] = []
         for index, digest in leaves:
             found += self._before(index)

@@ -103,7 +103,7 @@ def _system(system: System, esps: Sequence[GuestFiles]) -> SystemFacts:
     manager, packages = _packages(files)
     return SystemFacts(
         root=system.volume.id,
-        guest=_guest(files, 32 if machine in _NARROW else 64),
+        guest=linux_guest(files),
         architecture=machine,
         hostname=_line(files, "/etc/hostname"),
         mounts=_mounts(system),
@@ -184,7 +184,9 @@ def _mounts(system: System) -> tuple[MountFacts, ...]:
     )
 
 
-def _guest(files: GuestFiles, bits: int) -> GuestOs:
+def linux_guest(files: GuestFiles) -> GuestOs:
+    """Return what a Linux says it is."""
+    bits = 32 if architecture(files) in _NARROW else 64
     for path in ("/etc/os-release", "/usr/lib/os-release"):
         try:
             return guest_of(parse_os_release(files.read(path, _MAX_RELEASE)), bits)

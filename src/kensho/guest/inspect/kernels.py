@@ -7,19 +7,21 @@ from dataclasses import dataclass
 
 from kensho.disks.base import DiskReader
 from kensho.guest.bsd.installed import Bsd, bsd_system, read_bsd
+from kensho.guest.inspect.inspect import linux_guest
 from kensho.guest.inspect.systems import Opened, System, find_systems
 from kensho.guest.linux.kernels import find_kernels, load_initramfs, load_kernel
 from kensho.guest.linux.verdict import Kernel
 from kensho.guest.volumes.scan import scan
 from kensho.guest.windows.installed import Installed, read_installed, windows_folder
 from kensho.model.errors import KenshoError
+from kensho.model.machine import GuestOs
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """A kernel of the system on the volume ``root``: Linux', or a Windows, or a BSD's.
 
-    All are None with the ``problem`` that hides it.
+    All are None with the ``problem`` that hides it. ``guest`` is what the system says it is.
     """
 
     root: str
@@ -28,6 +30,7 @@ class Loaded:
     problem: str = ""
     windows: Installed | None = None
     bsd: Bsd | None = None
+    guest: GuestOs = GuestOs()  # noqa: RUF009 - frozen
 
 
 def load_kernels(disks: Sequence[DiskReader]) -> Iterator[Loaded]:
@@ -46,17 +49,18 @@ def load_kernels(disks: Sequence[DiskReader]) -> Iterator[Loaded]:
         for found in find_kernels(system.files):
             if not found.image and not found.initramfs:
                 continue  # modules alone are what a removed kernel leaves behind
-            root = system.volume.id
+            root, guest = system.volume.id, linux_guest(system.files)
             try:
                 initramfs = load_initramfs(system.files, found) if found.initramfs else None
                 kernel = load_kernel(system.files, found, initramfs)
             except KenshoError as error:
-                yield Loaded(root, found.version, None, error.message)
+                yield Loaded(root, found.version, None, error.message, guest=guest)
                 continue
             if kernel.index.files or kernel.index.builtin:
-                yield Loaded(root, found.version, kernel)
+                yield Loaded(root, found.version, kernel, guest=guest)
             else:
-                yield Loaded(root, found.version, None, "its modules' indexes are not there")
+                problem = "its modules' indexes are not there"
+                yield Loaded(root, found.version, None, problem, guest=guest)
 
 
 def _windows(system: System, folder: str) -> Loaded:
@@ -65,11 +69,11 @@ def _windows(system: System, folder: str) -> Loaded:
     except KenshoError as error:
         return Loaded(system.volume.id, "Windows", None, error.message)
     name = f"{found.version.product or 'Windows'} ({found.version.build})"
-    return Loaded(system.volume.id, name, None, windows=found)
+    return Loaded(system.volume.id, name, None, windows=found, guest=found.guest)
 
 
 def _bsd(system: System, found: Bsd) -> Loaded:
     name = found.guest.description
     if found.problem:
         return Loaded(system.volume.id, name, None, f"its kernel is not read: {found.problem}")
-    return Loaded(system.volume.id, name, None, bsd=found)
+    return Loaded(system.volume.id, name, None, bsd=found, guest=found.guest)

@@ -12,13 +12,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from kensho.guest.edit.draft import Draft
 from kensho.guest.edit.plan import FileEdit
 from kensho.guest.linux.adapt.drivers import storage_drivers
-from kensho.guest.linux.modules.index import ModuleIndex
+from kensho.guest.linux.modules.index import ModuleIndex, module_name
 from kensho.model.machine import ControllerModel
 
 _BEGIN = "# kensho: drivers for disks of other platforms"
 _END = "# kensho: end"
 _BLOCK = re.compile(rf"(^|\n){re.escape(_BEGIN)}\n.*?{re.escape(_END)}\n", re.DOTALL)
 _MOST = 1 << 20
+#: By maker: the file that has our list, all of it but the first one of our own.
+_FILES = {
+    "initramfs-tools": "/etc/initramfs-tools/modules",
+    "dracut": "/etc/dracut.conf.d/90-kensho.conf",
+    "mkinitcpio": "/etc/mkinitcpio.conf.d/kensho.conf",
+    "mkinitfs": "/etc/mkinitfs/features.d/kensho.modules",
+}
 
 
 def persist(
@@ -30,11 +37,13 @@ def persist(
     """Return the edits that keep the drivers for ``models`` with that maker of the initramfs.
 
     ``indexes`` are those of all kernels it makes one for: a driver that any of them has is listed.
-    None for a maker that is not known. Doing it again changes nothing.
+    None for a maker that is not known. What was listed for other targets before stays, so that
+    doing it again, for the same or fewer, changes nothing.
     """
     paths: dict[str, str] = {}
+    listed = _listed(draft, maker)
     for index in indexes:
-        for name in storage_drivers(index, models):
+        for name in (*listed, *storage_drivers(index, models)):
             if name in index.files:  # what is built in needs no listing; the rest comes by itself
                 paths.setdefault(name, index.files[name])
     plan = _MAKERS.get(maker)
@@ -42,8 +51,18 @@ def persist(
     return tuple(edit for edit in edits if edit.content != _read(draft, edit.path))
 
 
+def _listed(draft: Draft, maker: str) -> tuple[str, ...]:
+    """Return the words of what was listed before, the names of drivers among them, in their order."""
+    text = (_read(draft, _FILES.get(maker, "")) or b"").decode(errors="replace")
+    if maker == "initramfs-tools":
+        block = _BLOCK.search(text)
+        text = block[0] if block else ""
+    words = re.split(r'[\s"()]+', text)
+    return tuple(module_name(word) for word in words if word)
+
+
 def _initramfs_tools(draft: Draft, names: Mapping[str, str]) -> tuple[FileEdit, ...]:
-    path = "/etc/initramfs-tools/modules"
+    path = _FILES["initramfs-tools"]
     text = _with_block((_read(draft, path) or b"").decode(errors="surrogateescape"), names)
     why = "drivers listed for initramfs-tools"
     return (FileEdit(path, text.encode(errors="surrogateescape"), why),)
@@ -60,21 +79,17 @@ def _with_block(text: str, lines: Iterable[str]) -> str:
 def _dracut(_: Draft, names: Mapping[str, str]) -> tuple[FileEdit, ...]:
     # The blanks at both ends belong there: dracut joins the values of all its draft.
     text = f'{_BEGIN}\nadd_drivers+=" {" ".join(names)} "\n'
-    path = "/etc/dracut.conf.d/90-kensho.conf"
-    return (FileEdit(path, text.encode(), "drivers listed for dracut"),)
+    return (FileEdit(_FILES["dracut"], text.encode(), "drivers listed for dracut"),)
 
 
 def _mkinitcpio(_: Draft, names: Mapping[str, str]) -> tuple[FileEdit, ...]:
     text = f"{_BEGIN}\nMODULES+=({' '.join(names)})\n"
-    path = "/etc/mkinitcpio.conf.d/kensho.conf"
-    return (FileEdit(path, text.encode(), "drivers listed for mkinitcpio"),)
+    return (FileEdit(_FILES["mkinitcpio"], text.encode(), "drivers listed for mkinitcpio"),)
 
 
 def _mkinitfs(draft: Draft, names: Mapping[str, str]) -> tuple[FileEdit, ...]:
     paths = "".join(f"{re.sub(r'[.](gz|xz|zst)$', '', path)}*\n" for path in names.values())
-    feature = FileEdit(
-        "/etc/mkinitfs/features.d/kensho.modules", paths.encode(), "a feature for mkinitfs"
-    )
+    feature = FileEdit(_FILES["mkinitfs"], paths.encode(), "a feature for mkinitfs")
     path = "/etc/mkinitfs/mkinitfs.conf"
     text = (_read(draft, path) or b"").decode(errors="surrogateescape")
     match = re.search(r'^features="([^"\n]*)"', text, re.MULTILINE)
@@ -96,4 +111,4 @@ _MAKERS = {
 
 
 def _read(draft: Draft, path: str) -> bytes | None:
-    return draft.read(path, _MOST) if draft.exists(path) else None
+    return draft.read(path, _MOST) if path and draft.exists(path) else None

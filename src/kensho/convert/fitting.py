@@ -1,0 +1,145 @@
+"""What a plan learns from the guests themselves: who they are, their drivers, what is changed of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from kensho.appliances import Package
+from kensho.convert.adaptation import Adaptation, Wanted, described
+from kensho.convert.adapting import plan_guests
+from kensho.convert.guests import GuestDisks, guests_of
+from kensho.convert.mapping import Devices, choose_policy
+from kensho.convert.starting import after_adapting, fit, look, with_guests
+from kensho.guest.inspect.kernels import Loaded
+from kensho.model.appliance import Appliance
+from kensho.model.errors import KenshoError, NoSpaceError, UnsupportedError, UsageError
+from kensho.model.finding import Finding, Severity
+from kensho.model.machine import Machine
+from kensho.platforms import PLATFORMS
+from kensho.platforms.base import DevicePolicy, Form, Platform
+from kensho.storage.locator import scheme_of
+
+
+@dataclass(frozen=True, slots=True)
+class Guests:
+    """What was learned. ``kernels`` are by machine, as they will be; ``size`` is bytes to be written."""
+
+    appliance: Appliance
+    kernels: Mapping[str, tuple[Loaded, ...]] = field(default_factory=dict)
+    adaptation: Adaptation | None = None
+    findings: tuple[Finding, ...] = ()
+    size: int = 0
+
+
+def look_at_guests(
+    package: Package,
+    before: Appliance,
+    source: str,
+    platform: Platform,
+    wanted: Wanted,
+    *,
+    cheaply: bool,
+    renewed: bool,
+) -> Guests:
+    """Look into the guests of an appliance, and plan their adaptation if one is wanted.
+
+    ``cheaply`` leaves out nothing but what would have to come over a network or changes meanwhile;
+    an adaptation that is wanted is planned, or blocks the plan (KF-922). UsageError when it
+    cannot be of such a source or for such a target.
+    """
+    if wanted.platforms:
+        _demand_adaptable(package, platform, source)
+    elif not cheaply or not _is_cheap(package, source) or platform not in PLATFORMS:
+        return Guests(before)
+    with ExitStack() as stack:
+        try:
+            machines = tuple(guests_of(package, before.machines, stack))
+        except NoSpaceError:
+            raise
+        except KenshoError:  # whoever looks at the images says why
+            return Guests(before)
+        kernels = look(machines)
+        appliance, findings = with_guests(before, kernels)
+        if not wanted.platforms:
+            return Guests(appliance, kernels, findings=findings)
+        return _planned(machines, appliance, kernels, findings, wanted, renewed=renewed)
+
+
+def _planned(
+    machines: tuple[GuestDisks, ...],
+    appliance: Appliance,
+    kernels: Mapping[str, tuple[Loaded, ...]],
+    findings: tuple[Finding, ...],
+    wanted: Wanted,
+    *,
+    renewed: bool,
+) -> Guests:
+    aims = wanted.aims(identity=renewed)
+    try:
+        planned, more = plan_guests(machines, aims)
+    except NoSpaceError:
+        raise
+    except KenshoError as error:
+        refused = Finding(
+            "KF-922",
+            Severity.BLOCKED,
+            f"the guest cannot be adapted: {error}",
+            appliance.name,
+            error.hint or "convert without --adapt",
+        )
+        return Guests(appliance, kernels, findings=(*findings, refused))
+    adaptation = described(planned, aims)
+    added = {guest.disks.id: guest.plan.kernels for guest in planned}
+    return Guests(
+        appliance,
+        after_adapting(kernels, added),
+        adaptation,
+        (*findings, *more),
+        sum(step.size for step in adaptation.steps),
+    )
+
+
+def _is_cheap(package: Package, source: str) -> bool:
+    return package.arrival is None and not package.changing and scheme_of(source) is None
+
+
+def _demand_adaptable(package: Package, platform: Platform, source: str) -> None:
+    if package.arrival is not None or package.changing:
+        raise UsageError(
+            "a guest is adapted on disks that can be read again and stay as they are",
+            path=source,
+            hint="save it to files first; or convert without --adapt, then: kensho adapt RESULT",
+        )
+    if platform not in PLATFORMS:
+        raise UsageError(f"{platform.name} starts no machine", hint="leave --adapt out")
+
+
+class Fitter:
+    """Chooses the devices of machines; ``findings`` are what there was to say."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        form: Form,
+        devices: Devices,
+        kernels: Mapping[str, tuple[Loaded, ...]],
+    ) -> None:
+        self._platform = platform
+        self._form = form
+        self._devices = devices
+        self._kernels = kernels
+        self.findings: list[Finding] = []
+
+    def policy(self, machine: Machine) -> DevicePolicy:
+        """Return the policy for a machine: the table's, or one with devices its guest drives."""
+        policy = choose_policy(machine, self._platform, self._devices)
+        kernels = self._kernels.get(machine.id, ())
+        free = self._devices is Devices.AUTO
+        try:
+            fitted = fit(machine, self._platform, self._form, policy, kernels, free=free)
+        except UnsupportedError:  # it does not fit at all, which whoever maps it says
+            return policy
+        self.findings.extend(fitted.findings)
+        return fitted.policy

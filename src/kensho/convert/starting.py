@@ -1,0 +1,267 @@
+"""Devices that the guest has drivers for: what its kernels tell, and a choice they all start from.
+
+The platform's table chooses by what a guest is; this looks at what is installed. Where the chosen
+controller or adapter has no driver in the kernel that starts, another of the target's is taken.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from kensho.convert.guests import GuestDisks
+from kensho.convert.mapping import map_machine
+from kensho.guest.inspect.kernels import Loaded, load_kernels
+from kensho.guest.linux.adapt.kernels import KernelPlan
+from kensho.guest.linux.verdict import judge_controller, judge_nic
+from kensho.model.appliance import Appliance
+from kensho.model.errors import KenshoError, UnsupportedError
+from kensho.model.finding import Finding, Severity
+from kensho.model.machine import ControllerModel, Machine, NicModel
+from kensho.platforms.base import DevicePolicy, DriveChoice, Form, Platform
+
+_OTHER = "other"  #: the guest that is not known
+_NUMBER = re.compile(r"(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A policy whose devices the guest drives, as far as it has any, and what there is to say."""
+
+    policy: DevicePolicy
+    findings: tuple[Finding, ...] = ()
+
+
+def look(machines: Iterable[GuestDisks]) -> dict[str, tuple[Loaded, ...]]:
+    """Return the kernels on each machine's disks; none where they cannot be read."""
+    found: dict[str, tuple[Loaded, ...]] = {}
+    for machine in machines:
+        with suppress(KenshoError):
+            found[machine.id] = tuple(load_kernels(machine.readers))
+    return found
+
+
+def after_adapting(
+    kernels: Mapping[str, tuple[Loaded, ...]], planned: Mapping[str, Sequence[KernelPlan]]
+) -> dict[str, tuple[Loaded, ...]]:
+    """Return the kernels with the modules that an adaptation gives their initramfs."""
+    found = {}
+    for machine, loaded in kernels.items():
+        added = {(plan.root, plan.version): plan.added for plan in planned.get(machine, ())}
+        found[machine] = tuple(_with(one, added.get((one.root, one.version), ())) for one in loaded)
+    return found
+
+
+def _with(loaded: Loaded, modules: Sequence[str]) -> Loaded:
+    if loaded.kernel is None or not modules:
+        return loaded
+    inside = loaded.kernel.in_initramfs | set(modules)
+    return replace(loaded, kernel=replace(loaded.kernel, in_initramfs=inside))
+
+
+def with_guests(
+    appliance: Appliance, kernels: Mapping[str, tuple[Loaded, ...]]
+) -> tuple[Appliance, tuple[Finding, ...]]:
+    """Return the appliance with the guests that its disks tell, where it says nothing (KF-926)."""
+    machines: list[Machine] = []
+    findings: list[Finding] = []
+    for machine in appliance.machines:
+        known = as_known(machine, kernels.get(machine.id, ()))
+        machines.append(known)
+        if known is not machine:
+            findings.append(
+                Finding(
+                    "KF-926",
+                    Severity.NOTE,
+                    f"its disks hold {known.guest.description or known.guest.id}",
+                    machine.name,
+                    "taken as its guest; --guest says otherwise",
+                )
+            )
+    return msgspec.structs.replace(appliance, machines=tuple(machines)), tuple(findings)
+
+
+def as_known(machine: Machine, kernels: Sequence[Loaded]) -> Machine:
+    """Return the machine with the guest that its kernels tell; itself when it says which one it is."""
+    guest = next((one.guest for one in kernels), None)
+    if machine.guest.id != _OTHER or guest is None or guest.id == _OTHER:
+        return machine
+    return msgspec.structs.replace(machine, guest=guest)
+
+
+def fit(
+    machine: Machine,
+    platform: Platform,
+    form: Form,
+    policy: DevicePolicy,
+    kernels: Sequence[Loaded],
+    *,
+    free: bool,
+) -> Fitted:
+    """Return a policy that the guest's kernels start with; ``free`` allows another than ``policy``.
+
+    Nothing is said of a guest without a kernel that is read. UnsupportedError when the machine does
+    not fit on the platform.
+    """
+    known = [one for one in kernels if not one.problem]
+    if not known:
+        return Fitted(policy)
+    fitted = _disk(machine, platform, form, policy, known, free=free)
+    nics = _adapters(machine, platform, form, fitted.policy, _first(known), free=free)
+    return Fitted(nics.policy, (*fitted.findings, *nics.findings))
+
+
+def _first(kernels: Sequence[Loaded]) -> list[Loaded]:
+    """Return the kernel of each system that starts when nobody chooses: the newest."""
+    newest: dict[str, Loaded] = {}
+    for one in kernels:
+        other = newest.get(one.root)
+        if other is None or _order(one.version) > _order(other.version):
+            newest[one.root] = one
+    return list(newest.values())
+
+
+def _order(version: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in _NUMBER.split(version)]
+
+
+def _disk(
+    machine: Machine,
+    platform: Platform,
+    form: Form,
+    policy: DevicePolicy,
+    known: Sequence[Loaded],
+    *,
+    free: bool,
+) -> Fitted:
+    after = map_machine(machine, platform, form, policy)
+    chosen = _boot_model(after)
+    if chosen is None or not (stuck := [k for k in known if starts(k, chosen) is False]):
+        return Fitted(policy)
+    names = ", ".join(dict.fromkeys(one.version for one in stuck))
+    first = _first(known)
+    others = [m for m in _offered(platform, policy, after) if m is not chosen]
+    driven = [m for m in others if all(starts(k, m) for k in known)]
+    driven += [m for m in others if m not in driven and all(starts(k, m) for k in first)]
+    starts_by_default = all(starts(k, chosen) is not False for k in first)
+    if starts_by_default:
+        remedy = (
+            f"{' and '.join(driven[:2])} would do for all" if driven else "--adapt gives it one"
+        )
+        return Fitted(
+            policy, (_finding("KF-924", Severity.WARNING, names, chosen, machine, remedy),)
+        )
+    if free:
+        for model in driven:
+            other = _on(policy, model)
+            with suppress(UnsupportedError):
+                if _boot_model(map_machine(machine, platform, form, other)) is model:
+                    done = f"the disks are on {model}, which it drives; --adapt gives it the driver"
+                    finding = _finding("KF-923", Severity.WARNING, names, chosen, machine, done)
+                    return Fitted(other, (finding,))
+    remedy = "--adapt gives it the driver"
+    if driven:
+        remedy += f", --devices auto takes {driven[0]} instead"
+    return Fitted(policy, (_finding("KF-925", Severity.ERROR, names, chosen, machine, remedy),))
+
+
+def _finding(
+    code: str,
+    severity: Severity,
+    kernels: str,
+    model: ControllerModel | NicModel,
+    machine: Machine,
+    action: str,
+) -> Finding:
+    return Finding(
+        code, severity, f"{kernels} has no driver in time for {model}", machine.name, action
+    )
+
+
+def _on(policy: DevicePolicy, model: ControllerModel) -> DevicePolicy:
+    """Return the policy with all disks on this controller, whatever they are on now."""
+    drives = {
+        firmware: DriveChoice(disk=model, cdrom=choice.cdrom)
+        for firmware, choice in policy.drives.items()
+    }
+    return msgspec.structs.replace(policy, drives=drives, keep=frozenset({model}))
+
+
+def _offered(
+    platform: Platform, policy: DevicePolicy, machine: Machine
+) -> Iterator[ControllerModel]:
+    """Yield the controllers that the machine could start from there, the better ones first."""
+    firmware = machine.firmware.kind
+    policies = [policy, platform.native, platform.compatible]
+    policies += [platform.fallback] if platform.fallback else []
+    wanted = [p.drives[firmware].boot_disk or p.drives[firmware].disk for p in policies]
+    offered = {s.model for s in platform.controllers if firmware in s.boots}
+    order = dict.fromkeys((*wanted, *(s.model for s in platform.controllers)))
+    return (model for model in order if model in offered)
+
+
+def _boot_model(machine: Machine) -> ControllerModel | None:
+    boot = machine.boot_disk()
+    controller = machine.controller(boot.controller) if boot else None
+    return controller.model if controller else None
+
+
+def starts(loaded: Loaded, model: ControllerModel) -> bool | None:
+    """Tell whether a kernel finds its disk on this controller; None when nothing is known of it."""
+    if loaded.kernel is not None:
+        told = judge_controller(loaded.kernel, model)
+        return None if told is None else told.works
+    if loaded.windows is not None:
+        return model in loaded.windows.controllers
+    return model in loaded.bsd.controllers if loaded.bsd is not None else None
+
+
+def _drives(loaded: Loaded, model: NicModel) -> bool:
+    """Tell whether a kernel may drive this adapter; Windows' drivers are looked for when it runs."""
+    if loaded.kernel is not None:
+        told = judge_nic(loaded.kernel, model)
+        return told is None or told.works
+    return loaded.bsd is None or model in loaded.bsd.adapters
+
+
+def _adapters(
+    machine: Machine,
+    platform: Platform,
+    form: Form,
+    policy: DevicePolicy,
+    first: Sequence[Loaded],
+    *,
+    free: bool,
+) -> Fitted:
+    after = map_machine(machine, platform, form, policy)
+    lacking = {n.model for n in after.nics if not all(_drives(k, n.model) for k in first)}
+    if not lacking:
+        return Fitted(policy)
+    names = ", ".join(one.version for one in first)
+    policies = [platform.native, platform.compatible]
+    policies += [platform.fallback] if platform.fallback else []
+    candidates = dict.fromkeys(
+        (*(p.nic for p in policies), *(n for p in policies for n in sorted(p.keep_nics)))
+    )
+    unfit = {n for n in candidates if not all(_drives(k, n) for k in first)}
+    fit_ones = [n for n in candidates if n not in unfit]
+    if free and fit_ones:
+        other = msgspec.structs.replace(
+            policy, nic=fit_ones[0], keep_nics=policy.keep_nics - unfit - lacking
+        )
+        if all(n.model not in lacking for n in map_machine(machine, platform, form, other).nics):
+            policy = other
+    action = (
+        f"it gets {fit_ones[0]}, which it drives"
+        if free and fit_ones
+        else "the guest needs another kernel, or the machine another adapter there"
+    )
+    findings = tuple(
+        _finding("KF-927", Severity.WARNING, names, model, machine, action)
+        for model in sorted(lacking)
+    )
+    return Fitted(policy, findings)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from kensho.proof import boot
-from kensho.proof.boot import Verdict, boot_domain
+from kensho.proof.boot import Verdict, Watch, boot_domain, boot_machine
+from kensho.proof.domain import read_domain
 from tests.proof.domains import disk, domain
 
 # cld; xor ax,ax; mov ds,ax; mov si,text; next: lodsb; test al,al; jz end;
@@ -170,3 +171,48 @@ def test_the_stand_in_is_bounded_in_time(tmp_path, monkeypatch):
     result = boot_domain(tmp_path / "guest.xml", log=tmp_path / "log", timeout=0.5)
     assert result.verdict is Verdict.TIMEOUT
     assert left_behind(forever) == []
+
+
+@pytest.mark.boot
+def test_the_screen_is_watched_too(guest, tmp_path):
+    """A disk that cannot be started: only the screen and the firmware's own port say so."""
+    watch = Watch(folder=tmp_path / "seen")
+    result = boot_machine(read_domain(guest(b"")), log=tmp_path / "log", timeout=60, watch=watch)
+    assert result.verdict is Verdict.FAILED
+    assert result.text[-1] == "No bootable device."
+    assert result.screenshots
+    for shot in result.screenshots:
+        data = (tmp_path / "seen" / shot.file).read_bytes()
+        assert hashlib.sha256(data).hexdigest() == shot.sha256
+    assert sorted(p.name for p in (tmp_path / "seen").iterdir()) == [
+        s.file for s in result.screenshots
+    ]
+
+
+@pytest.mark.boot
+def test_what_is_to_be_done_at_the_goal_is_done_while_it_runs(guest, tmp_path):
+    running: list[list[str]] = []
+    watch = Watch(
+        folder=tmp_path / "seen",
+        power_off=2,
+        at_goal=lambda: running.append(processes(f"file={tmp_path}")),
+    )
+    xml = guest(printing("tiny login: "))
+    result = boot_machine(read_domain(xml), log=tmp_path / "log", timeout=60, watch=watch)
+    assert result.verdict is Verdict.LOGIN
+    assert len(running[0]) >= 1
+    assert "shutdown" not in result.milestones  # it does not know ACPI
+    assert processes(f"file={tmp_path}") == []
+
+
+@pytest.mark.boot
+@pytest.mark.parametrize("restarts", [0, 2])
+def test_restarts_are_counted(guest, tmp_path, restarts):
+    watch = Watch(folder=tmp_path / "seen", restarts=restarts)
+    xml = guest(boot_sector(RESTART))
+    result = boot_machine(read_domain(xml), log=tmp_path / "log", timeout=60, watch=watch)
+    if restarts:
+        assert result.verdict is Verdict.FAILED
+        assert "restarted" in result.reason
+    else:
+        assert (result.verdict, result.reason) == (Verdict.EXITED, "the guest restarted")

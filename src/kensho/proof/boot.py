@@ -11,19 +11,33 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
 from kensho.model.machine import Firmware
+from kensho.proof.capture import Heard
 from kensho.proof.domain import read_domain
 from kensho.proof.machine import QemuMachine
-from kensho.proof.qemu import find_qemu, find_uefi, qemu_arguments
-from kensho.proof.serial import LOGIN, SerialWatch
+from kensho.proof.observe import Observer, Screenshot
+from kensho.proof.qemu import Wires, find_qemu, find_uefi, qemu_arguments
+from kensho.proof.serial import LOGIN, REPORT, SerialWatch
 
 MAX_LOG = 8 << 20  #: bytes of serial log kept; a guest in a loop must not fill the disk
+_REACHED = {
+    LOGIN: "the guest asks for a login",
+    REPORT: "the guest reported what it started from",
+}
+_ENDED = "the guest powered off or restarted before it asked for a login"
+#: QEMU's words for why it ended (ShutdownCause of qapi/run-state.json).
+_ENDS = {
+    "guest-shutdown": "the guest powered itself off",
+    "guest-reset": "the guest restarted",
+    "guest-panic": "the guest told its hypervisor that it panicked",
+}
+_LOOK = 2.0  # seconds between looks at the screen
 _GRACE = 2.0  # seconds of log after a failure, for the lines that explain it
 _POLL = 0.25
 
@@ -31,20 +45,45 @@ _POLL = 0.25
 class Verdict(enum.StrEnum):
     """How a boot ended."""
 
-    LOGIN = "login"  #: the guest asked for a user name
+    LOGIN = "login"  #: the guest came up: it asked for a user name, or reported
     FAILED = "failed"  #: it said itself that it cannot go on
     TIMEOUT = "timeout"  #: neither, in the time given
     EXITED = "exited"  #: QEMU ended: the guest powered off or restarted, or QEMU refused
 
 
+class Watch(msgspec.Struct, frozen=True, kw_only=True):
+    """What to look at beside the serial port, and when a boot is over.
+
+    ``folder`` takes pictures of the screen. The boot is over at the milestone ``goal``; the guest may
+    restart ``restarts`` times before. After that it is asked to shut down, for ``power_off`` seconds.
+    ``forwards`` are (port of this machine, the guest's), ``agent`` a socket for the guest's agent, both
+    as `Wires` has them. ``at_goal`` is called while the guest still runs.
+    """
+
+    folder: Path
+    goal: str = LOGIN
+    restarts: int = 0
+    power_off: float = 0
+    accelerator: str = "tcg"
+    forwards: tuple[tuple[int, int], ...] = ()
+    agent: Path | None = None
+    at_goal: Callable[[], None] | None = None
+
+
 class BootResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What one boot showed; ``milestones`` are seconds from the start, in order of time."""
+    """What one boot showed; ``milestones`` are seconds from the start, in order of time.
+
+    The rest is empty without a `Watch`: pictures, the last text screen, what the network heard.
+    """
 
     verdict: Verdict
     reason: str
     seconds: float
     milestones: dict[str, float]
     log: str
+    screenshots: tuple[Screenshot, ...] = ()
+    text: tuple[str, ...] = ()
+    heard: tuple[Heard, ...] = ()
 
 
 def boot_domain(
@@ -73,32 +112,71 @@ def boot_machine(
     timeout: float = 240,
     on_event: Callable[[str], None] | None = None,
     max_memory: int | None = None,
+    watch: Watch | None = None,
 ) -> BootResult:
     """Boot a machine; as `boot_domain`, which reads it from a file."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="kensho-boot-") as folder:
-        firmware_log = Path(folder) / "firmware.log"
+        wires = _wires(Path(folder), machine, watch)
         arguments = qemu_arguments(
             machine,
             qemu=find_qemu(),
             uefi=find_uefi() if machine.firmware is Firmware.UEFI else None,
-            firmware_log=firmware_log,
+            wires=wires,
             max_memory=max_memory,
         )
         with (
             log.open("wb") as log_file,
             (Path(folder) / "stderr").open("w+b") as errors,
             _running(arguments, errors) as process,
+            _observing(wires, watch) as observer,
         ):
-            run = _Run(process, log_file, firmware_log, on_event or (lambda _text: None))
+            run = _Run(process, log_file, wires, watch, observer, on_event or (lambda _text: None))
             verdict, reason = run.until(timeout)
+            seconds = run.seconds()
             if verdict is Verdict.EXITED:
-                reason = _why_exited(process, errors)
+                reason = _why_exited(process, errors, observer)
+            run.after(verdict)
+            heard = observer.heard() if observer else ()
     milestones = dict(sorted(run.milestones.items(), key=lambda item: item[1]))
-    seconds = run.seconds()
     return BootResult(
-        verdict=verdict, reason=reason, seconds=seconds, milestones=milestones, log=str(log)
+        verdict=verdict,
+        reason=reason,
+        seconds=seconds,
+        milestones=milestones,
+        log=str(log),
+        screenshots=tuple(observer.screenshots) if observer else (),
+        text=observer.text if observer else (),
+        heard=heard,
     )
+
+
+def _wires(folder: Path, machine: QemuMachine, watch: Watch | None) -> Wires:
+    firmware_log = folder / "firmware.log"
+    if watch is None:
+        return Wires(firmware_log=firmware_log)
+    return Wires(
+        firmware_log=firmware_log,
+        monitor=folder / "monitor",
+        captures=tuple(folder / f"net{n}.pcap" for n in range(len(machine.nics))),
+        agent=watch.agent,
+        forwards=watch.forwards,
+        restarts=watch.restarts > 0,
+        accelerator=watch.accelerator,
+    )
+
+
+@contextmanager
+def _observing(wires: Wires, watch: Watch | None) -> Iterator[Observer | None]:
+    if watch is None or wires.monitor is None:
+        yield None
+        return
+    watch.folder.mkdir(parents=True, exist_ok=True)
+    observer = Observer(wires.monitor, wires.captures, watch.folder)
+    try:
+        yield observer
+    finally:
+        observer.close()
 
 
 @contextmanager
@@ -132,22 +210,36 @@ class _Run:
         self,
         process: subprocess.Popen[bytes],
         log: BinaryIO,
-        firmware_log: Path,
+        wires: Wires,
+        watch: Watch | None,
+        observer: Observer | None,
         on_event: Callable[[str], None],
     ) -> None:
         self._process = process
         self._log = log
-        self._firmware_log = firmware_log
+        self._firmware_log = wires.firmware_log
         self._firmware_read = 0
+        self._watch = watch
+        self._goal = watch.goal if watch else LOGIN
+        self._observer = observer
+        self._looked = 0.0
         self._on_event = on_event
         self._serial = SerialWatch()
-        self._firmware = SerialWatch()
+        self._others = (SerialWatch(), SerialWatch())  # the firmware's port, the text screen
         self._start = time.monotonic()
 
     @property
     def milestones(self) -> dict[str, float]:
-        """Everything seen so far."""
-        return {**self._firmware.milestones, **self._serial.milestones}
+        """Everything seen so far, by whatever showed it first."""
+        found: dict[str, float] = {}
+        for watch in (*self._others, self._serial):
+            for name, at in watch.milestones.items():
+                found[name] = min(at, found.get(name, at))
+        return found
+
+    @property
+    def _failure(self) -> str:
+        return self._serial.failure or next((w.failure for w in self._others if w.failure), "")
 
     def seconds(self) -> float:
         """Return the time since the start."""
@@ -168,45 +260,97 @@ class _Run:
                     if not data:
                         return Verdict.EXITED, ""
                     self._take(data)
-                if LOGIN in self._serial.milestones:
-                    return Verdict.LOGIN, "the guest asks for a login"
-                failure = self._serial.failure or self._firmware.failure
-                if failure:
+                again = self._look()
+                if again:
+                    return Verdict.FAILED, again
+                if self._goal in self.milestones:
+                    return Verdict.LOGIN, _REACHED.get(self._goal, self._goal)
+                if self._failure:
                     deadline = min(deadline, time.monotonic() + _GRACE)
-        failure = self._serial.failure or self._firmware.failure
-        if failure:
-            return Verdict.FAILED, failure
-        return Verdict.TIMEOUT, f"no login prompt in {timeout:.0f} s; {self._how_far()}"
+        if self._failure:
+            return Verdict.FAILED, self._failure
+        return Verdict.TIMEOUT, f"no {self._goal} in {timeout:.0f} s; {self._how_far()}"
+
+    def after(self, verdict: Verdict) -> None:
+        """Take a last picture; ask a guest that came up to shut down, and see whether it does."""
+        if self._observer is None or self._watch is None:
+            return
+        self._observer.take_picture("end", self.seconds())
+        if verdict is not Verdict.LOGIN:
+            return
+        if self._watch.at_goal is not None:
+            self._watch.at_goal()
+        if self._watch.power_off and self._observer.press_power():
+            with suppress(subprocess.TimeoutExpired):
+                self._drained(self._watch.power_off)
+                self._serial.milestones["shutdown"] = self.seconds()
+                self._on_event(f"shutdown after {self.seconds():.1f} s")
+
+    def _drained(self, seconds: float) -> None:
+        """Read on until QEMU ends; TimeoutExpired when it does not in time."""
+        assert self._process.stdout is not None
+        pipe = self._process.stdout.fileno()
+        deadline = time.monotonic() + seconds
+        with selectors.DefaultSelector() as selector:
+            selector.register(pipe, selectors.EVENT_READ)
+            while time.monotonic() < deadline:
+                if selector.select(timeout=_POLL):
+                    data = os.read(pipe, 1 << 16)
+                    if not data:
+                        return
+                    self._take(data)
+        raise subprocess.TimeoutExpired("qemu", seconds)
 
     def _take(self, data: bytes) -> None:
         room = MAX_LOG - self._log.tell()
         self._log.write(data[: max(room, 0)])
         self._log.flush()
-        self._tell(self._serial.feed(data, self.seconds()))
+        self._tell(self._serial, data)
+
+    def _look(self) -> str:
+        """Look at the screen now and then; return why the boot is lost, as far as QEMU tells."""
+        if self._observer is None or time.monotonic() < self._looked + _LOOK:
+            return ""
+        self._looked = time.monotonic()
+        lines = self._observer.read_text()
+        if lines:
+            self._tell(self._others[1], "\n".join((*lines, "")).encode())
+        restarts = len([e for e in self._observer.events("RESET") if e.get("guest")])
+        most = self._watch.restarts if self._watch else 0
+        return f"the guest restarted {restarts} times" if restarts > most else ""
 
     def _read_firmware_log(self) -> None:
         """Look at what a BIOS wrote to its debug port; only the first of it matters."""
-        if self._firmware_read >= MAX_LOG or not self._firmware_log.exists():
+        if self._firmware_log is None or not self._firmware_log.exists():
+            return
+        if self._firmware_read >= MAX_LOG:
             return
         with self._firmware_log.open("rb") as file:
             file.seek(self._firmware_read)
             data = file.read(1 << 20)
         self._firmware_read += len(data)
-        self._tell(self._firmware.feed(data, self.seconds()))
+        self._tell(self._others[0], data)
 
-    def _tell(self, names: tuple[str, ...]) -> None:
-        for name in names:
-            self._on_event(f"{name} after {self.milestones[name]:.1f} s")
+    def _tell(self, watch: SerialWatch, data: bytes) -> None:
+        known = self.milestones
+        for name in watch.feed(data, self.seconds()):
+            if name not in known:
+                self._on_event(f"{name} after {watch.milestones[name]:.1f} s")
+                if self._observer is not None:
+                    self._observer.take_picture(name, self.seconds())
 
     def _how_far(self) -> str:
         seen = list(self.milestones)
         return f"last seen: {seen[-1]}" if seen else "nothing was seen on its serial port"
 
 
-def _why_exited(process: subprocess.Popen[bytes], errors: BinaryIO) -> str:
+def _why_exited(
+    process: subprocess.Popen[bytes], errors: BinaryIO, observer: Observer | None
+) -> str:
     code = process.wait()
     errors.seek(0)
     said = errors.read(1 << 16).decode("utf-8", "replace").strip()
-    if code == 0:
-        return "the guest powered off or restarted before it asked for a login"
-    return f"QEMU ended with code {code}: {said[-500:] or 'no message'}"
+    if code:
+        return f"QEMU ended with code {code}: {said[-500:] or 'no message'}"
+    ends = [str(event.get("reason")) for event in observer.events("SHUTDOWN")] if observer else []
+    return _ENDS.get(ends[-1] if ends else "", _ENDED)

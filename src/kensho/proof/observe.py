@@ -84,7 +84,8 @@ class Observer:
 
     def events(self, name: str) -> list[dict[str, object]]:
         """Return the data of QEMU's events of a kind so far: ``SHUTDOWN``, ``RESET``, ``GUEST_PANICKED``."""
-        self._asked("query-status")  # what it said since then comes with the answer
+        if self._qmp is not None:
+            self._qmp.drain()
         told = self._qmp.events if self._qmp else []
         return [event.get("data", {}) for event in told if event.get("event") == name]
 

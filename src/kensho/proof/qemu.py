@@ -1,7 +1,6 @@
 """Turn a machine into a QEMU command line.
 
-Always software emulation: that ``/dev/kvm`` opens does not prove that a guest runs on
-it, and a proof has to give the same answer everywhere. Every drive is opened with
+Software emulation unless the caller knows that KVM works (`accelerator.py`). Every drive is opened with
 ``snapshot=on``, so the guest's writes go to a temporary file and the image stays as it is.
 """
 
@@ -9,6 +8,8 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+
+import msgspec
 
 from kensho.model.errors import ToolMissingError
 from kensho.model.machine import Firmware
@@ -26,6 +27,24 @@ _UEFI_IMAGES = (
     ("/usr/share/qemu/ovmf-x86_64-code.bin", "/usr/share/qemu/ovmf-x86_64-vars.bin"),  # SUSE
     ("/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"),  # Arch
 )
+
+
+class Wires(msgspec.Struct, frozen=True, kw_only=True):
+    """Files and sockets by which a run is watched, and how it is run.
+
+    ``firmware_log`` takes what a BIOS says on its debug port, ``monitor`` is where QEMU listens for
+    commands (QMP), ``captures`` take what each adapter sends and gets, ``agent`` is a guest agent's
+    socket. ``forwards`` lead from TCP ports of this machine, on 127.0.0.1, to the guest's on its first
+    adapter. With ``restarts`` the guest may restart; else QEMU ends when it does.
+    """
+
+    firmware_log: Path | None = None
+    monitor: Path | None = None
+    captures: tuple[Path, ...] = ()
+    agent: Path | None = None
+    forwards: tuple[tuple[int, int], ...] = ()
+    restarts: bool = False
+    accelerator: str = "tcg"
 
 
 def find_qemu() -> str:
@@ -54,23 +73,24 @@ def qemu_arguments(
     *,
     qemu: str = QEMU,
     uefi: tuple[str, str] | None = None,
-    firmware_log: Path | None = None,
+    wires: Wires | None = None,
     max_memory: int | None = None,
 ) -> list[str]:
     """Return the command line; its standard output is the guest's first serial port.
 
-    ``uefi`` is needed by a machine with that firmware; ``firmware_log`` takes what a BIOS
-    says on its debug port. Slots and PCI addresses of the domain are not reproduced.
+    ``uefi`` is needed by a machine with that firmware. Slots and PCI addresses of the domain are not reproduced.
     """
     memory = machine.memory if max_memory is None else min(machine.memory, max_memory)
-    line = [qemu, "-name", _escape(machine.name), "-accel", "tcg", "-cpu", CPU]
+    wires = wires or Wires()
+    cpu = CPU if wires.accelerator == "tcg" else "host"
+    line = [qemu, "-name", _escape(machine.name), "-accel", wires.accelerator, "-cpu", cpu]
     line += ["-M", machine.board, "-smp", str(machine.vcpus), "-m", f"{max(memory // MIB, 1)}M"]
-    line += ["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-vga", "std"]
+    line += ["-nodefaults", "-no-user-config", "-display", "none", "-vga", "std"]
+    if not wires.restarts:
+        line.append("-no-reboot")
     line += ["-monitor", "none", "-chardev", "stdio,id=serial0,signal=off"]
     line += ["-serial", "chardev:serial0"]
-    if firmware_log is not None:
-        line += ["-chardev", f"file,id=firmware,path={_escape(str(firmware_log))}"]
-        line += ["-device", "isa-debugcon,iobase=0x402,chardev=firmware"]
+    line += _watched(wires)
     if machine.firmware is Firmware.UEFI:
         if uefi is None:
             raise ValueError("a UEFI machine needs its firmware images")
@@ -81,7 +101,22 @@ def qemu_arguments(
     for number, disk in enumerate(machine.disks):
         line += _drive(number, disk, machine)
     for number, nic in enumerate(machine.nics):
-        line += _network(number, nic)
+        line += _network(number, nic, wires)
+    return line
+
+
+def _watched(wires: Wires) -> list[str]:
+    line: list[str] = []
+    if wires.firmware_log is not None:
+        line += ["-chardev", f"file,id=firmware,path={_escape(str(wires.firmware_log))}"]
+        line += ["-device", "isa-debugcon,iobase=0x402,chardev=firmware"]
+    if wires.monitor is not None:
+        line += ["-qmp", f"unix:{_escape(str(wires.monitor))},server=on,wait=off"]
+    if wires.agent is not None:
+        agent = _escape(str(wires.agent))
+        line += ["-chardev", f"socket,id=agent,path={agent},server=on,wait=off"]
+        line += ["-device", "virtio-serial-pci"]
+        line += ["-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"]
     return line
 
 
@@ -145,9 +180,16 @@ def _slot(disk: BootDisk, machine: QemuMachine) -> list[str]:
             return []
 
 
-def _network(number: int, nic: BootNic) -> list[str]:
+def _network(number: int, nic: BootNic, wires: Wires) -> list[str]:
     # Answers DHCP and lets nothing out; no boot ROM, on which firmware would wait for minutes.
     device = f"{nic.device},netdev=net{number},romfile="
     if nic.mac:
         device += f",mac={nic.mac}"
-    return ["-netdev", f"user,id=net{number},restrict=on", "-device", device]
+    user = f"user,id=net{number},restrict=on"
+    for host, guest in wires.forwards if number == 0 else ():
+        user += f",hostfwd=tcp:127.0.0.1:{host}-:{guest}"
+    line = ["-netdev", user, "-device", device]
+    if number < len(wires.captures):
+        capture = _escape(str(wires.captures[number]))
+        line += ["-object", f"filter-dump,id=dump{number},netdev=net{number},file={capture}"]
+    return line

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,14 @@ class Qmp:
         if not isinstance(told, dict):
             raise ProofError("QEMU says what is no object")
         return told
+
+    def drain(self) -> None:
+        """Take up what QEMU said of its own accord, also when it has ended since."""
+        with suppress(ProofError):
+            while True:
+                told = self._line(time.monotonic() + 0.05)
+                if "event" in told:
+                    self.events.append(told)
 
     def close(self) -> None:
         """Close the connection; QEMU goes on."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 LOGIN = "login"
+REPORT = "report"  #: what `kensho.proof.inside` adds to a guest has said all it has to say
 
 # In the order in which they are expected; each is noted once.
 MILESTONES: tuple[tuple[str, re.Pattern[str]], ...] = (
@@ -27,6 +28,7 @@ MILESTONES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ),
     ("user space", re.compile(r"^Welcome to (?!GRUB)\S|Reached target|INIT: version|OpenRC \d")),
     (LOGIN, re.compile(r"^(?:[\w.-]+ )?login: ?")),
+    (REPORT, re.compile(r"kensho-report end")),
 )
 
 # A guest that prints one of these does not get further by itself.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from kensho.disks.partition_table import ESP
 from kensho.guest.bsd.installed import bsd_system
 from kensho.guest.files.base import FileSystem
 from kensho.guest.files.btrfs.reader import Subvolume
@@ -20,6 +21,8 @@ _RELEASES = ("/etc/os-release", "/usr/lib/os-release")
 _OLD_RELEASES = ("/etc/redhat-release", "/etc/debian_version", "/etc/SuSE-release",
                  "/etc/alpine-release")  # fmt: skip
 _MAX_FSTAB = 1 << 20
+#: Where systemd-gpt-auto-generator(8) mounts the ESP when fstab says nothing and there is nothing else.
+_AUTOMATIC = ("/efi", "/boot")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,28 @@ def _system(opened: Opened, volume: Volume, root: FileSystem) -> System:
                 missing.append((line, error.message))
         else:
             missing.append((line, opened.problems.get(other.id, "it cannot be read")))
+    named = {line.place for line, _ in found}
+    esp = _esp(opened, volume)
+    if esp is not None and esp not in mounts.values():
+        place = next((p for p in _AUTOMATIC if p not in named and _is_empty(root, p)), None)
+        mounts |= {place: esp} if place else {}
     return System(volume, GuestFiles(root, mounts), tuple(found), tuple(missing))
+
+
+def _esp(opened: Opened, root: Volume) -> FileSystem | None:
+    """Return what is on the only EFI system partition of the disk that the root is on."""
+    disk = root.id.partition("p")[0]
+    found = [
+        opened.systems.get(volume.id)
+        for volume in opened.volumes.volumes
+        if volume.partition and volume.partition.type == ESP and volume.id.startswith(f"{disk}p")
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _is_empty(root: FileSystem, place: str) -> bool:
+    files = GuestFiles(root)
+    return files.exists(place) and not files.names_or_none(place)
 
 
 def _part(files: FileSystem, line: Line) -> FileSystem:

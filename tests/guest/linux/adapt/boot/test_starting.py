@@ -15,10 +15,12 @@ from kensho.guest.edit.backends import edit_volume
 from kensho.guest.edit.patch import pieces
 from kensho.guest.edit.plan import FileEdit
 from kensho.guest.inspect.inspect import inspect_disks
+from kensho.guest.linux.adapt.boot.arguments import CONSOLES
 from kensho.guest.linux.adapt.boot.consoles import plan_consoles
 from kensho.guest.linux.adapt.boot.default import check_default
 from kensho.guest.linux.adapt.boot.fallback import grub_prefix, plan_fallback
 from kensho.guest.linux.adapt.boot.fstab import plan_fstab
+from kensho.guest.linux.adapt.boot.loaders import plan_loaders
 from kensho.guest.linux.adapt.boot.mdadm import plan_mdadm
 from kensho.guest.linux.adapt.boot.unknown import plan_unknown
 from kensho.guest.linux.adapt.kernels import KernelPlan
@@ -269,3 +271,20 @@ def test_a_boot_volume_by_another_disks_name_is_mounted(folder: Path) -> None:
         guest.draft.text("/etc/fstab")
         == f"UUID={ROOT} / ext4 a 0 1\nUUID={DATA} /boot ext4 a 0 2\n"
     )
+
+
+def test_an_esp_that_systemd_mounts_by_itself(folder: Path) -> None:
+    """Arch with systemd-boot: fstab does not know the ESP, the kernel and its entry are on it."""
+    tree = tree_of(folder, etc__fstab="")
+    (tree / "boot").mkdir()
+    top = folder / "arch-esp"
+    (top / "loader/entries").mkdir(parents=True)
+    (top / "vmlinuz-linux").touch()
+    (top / "loader/loader.conf").write_text("default arch*\n")
+    entry = "title Arch\nlinux /vmlinuz-linux\ninitrd /i.img\noptions root=/dev/sda1 rw\n"
+    (top / "loader/entries/arch.conf").write_text(entry)
+    guest = guest_on(make_disk(folder, root(tree), Part("vfat", top)))
+    plan_loaders(guest)
+    (edit,) = guest.draft.edits
+    assert edit.path == "/boot/loader/entries/arch.conf"
+    assert f"options root=UUID={ROOT} rw {CONSOLES}\n".encode() in (edit.content or b"")

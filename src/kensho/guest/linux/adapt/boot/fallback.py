@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
+from kensho.disks.partition_table import ESP
 from kensho.guest.files.tree import GuestFiles
 from kensho.guest.linux.adapt.boot.change import why_not
 from kensho.guest.linux.adapt.guest import LinuxGuest
@@ -20,7 +21,7 @@ from kensho.model.errors import KenshoError
 from kensho.model.finding import Severity
 from kensho.model.machine import Firmware
 
-_ESP_TYPES = frozenset({"c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "ef"})
+_ESP_TYPES = frozenset({ESP, "ef"})
 _ARCHITECTURES = ("x64", "aa64", "ia32")
 _FALLBACK = "/EFI/BOOT"
 _MOST = 16 << 20

@@ -73,7 +73,7 @@ def adapt(
     in_place
         With --undo or --replay: change the disks themselves instead of writing overlays.
     json
-        Print one JSON object: kernels, edits, findings, output, changes.
+        Print one JSON object: kernels, windows, edits, findings, output, changes.
     """
     if not sources:
         raise UsageError("nothing to adapt", hint="kensho adapt DISK -o NAME.qcow2")
@@ -140,6 +140,7 @@ def _as_data(
     overlays = [str(path) for path in written if path.suffix != RECORD]
     return {
         "kernels": [kernel for guest in guests for kernel in guest.plan.kernels],
+        "windows": [windows for guest in guests for windows in guest.plan.windows],
         "edits": [
             _edit(guest, volume, edit, diff=diff)
             for guest in guests

@@ -244,3 +244,12 @@ def test_addresses_for_the_first_start() -> None:
     assert "KF-896" in codes("00:50:56:00:00:01", "00:50:56:00:00:02")
     assert "KF-896" not in codes("00:50:56:00:00:01")  # the one there is
     assert "KF-896" in codes()
+    # an adapter that is gone had the same address: the one there is has it now
+    adapter(system, 8, "10.0.0.5")
+    opened = machine(Memory(installed(system, software)))
+    (found,) = find_systems(opened)
+    assert "KF-896" not in codes("00:50:56:00:00:01")
+    adapter(system, 9, "10.0.0.9")
+    opened = machine(Memory(installed(system, software)))
+    (found,) = find_systems(opened)
+    assert "KF-896" in codes("00:50:56:00:00:01")

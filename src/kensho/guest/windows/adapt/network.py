@@ -50,10 +50,13 @@ def plan_network(guest: WindowsGuest) -> None:
     nics = guest.aims.machine.nics if guest.aims.machine is not None else ()
     macs = tuple(nic.mac.lower() for nic in nics if nic.mac)
     tied = {one.interface: mac_of(system, current, one.interface, macs) for one in found}
-    if len(found) == 1 and len(macs) == 1:
+    if len(macs) == 1 and len({one.addresses for one in found}) == 1:
         tied[found[0].interface] = macs[0]
+    settled = {one.addresses for one in found if tied[one.interface]}
     for number, one in enumerate(found):
         mac = tied[one.interface]
+        if not mac and one.addresses in settled:
+            continue  # an adapter that is gone, whose addresses another one has now
         most = max(map(len, (one.addresses, one.gateways, one.servers)))
         if mac and most <= _MOST_SET:
             make = _powershell if guest.version.nt >= SEVEN else _wmic

@@ -21,6 +21,7 @@ from kensho.guest.linux.initramfs.image import open_initramfs
 from kensho.guest.linux.modules.index import read_index
 from kensho.guest.linux.verdict import Kernel
 from kensho.model.errors import NotFoundError
+from kensho.model.finding import Severity
 from kensho.model.machine import Nic
 from tests.guest.images_of import tool
 from tests.guest.linux.adapt.making import (
@@ -160,7 +161,7 @@ def test_names_by_slot_and_by_order(tmp_path: Path) -> None:
     tree = plant(tmp_path / "tree", UDEV | {"etc/network/interfaces": BOND})
     # By the slots of VMware, against the order.
     nics = (Nic("n1", mac=A, pci_slot=224), Nic("n2", mac=B, pci_slot=192), Nic("n3", mac=C))
-    draft = adapted(tree, plan_network, aims_for(machine=machine_with(nics)))
+    draft = adapted(tree, plan_network, aims_for("kvm", "xen", machine=machine_with(nics)))
     assert draft.findings == []
     assert sorted(p.name for p in (tree / LINKS).iterdir()) == [
         "10-kensho-ens192.link",
@@ -185,17 +186,33 @@ def test_nothing_is_guessed(tmp_path: Path) -> None:
 def test_the_only_adapter_without_an_address(tmp_path: Path) -> None:
     tree = plant(tmp_path / "tree", UDEV | {"etc/network/interfaces": "iface ens192 inet dhcp\n"})
     adapted(tree, plan_network, aims_for(machine=machine_with([Nic("n1")])))
-    assert "Path=*\n" in (tree / LINKS / "10-kensho-ens192.link").read_text()
+    text = (tree / LINKS / "97-kensho-ens192.link").read_text()
+    assert "OriginalName=eth0 ens192\n" in text
+
+
+def test_the_only_adapter_where_addresses_are_drawn(tmp_path: Path) -> None:
+    network = UDEV | {"etc/network/interfaces": "iface ens192 inet dhcp\n"}
+    tree = plant(tmp_path / "tree", network)
+    adapted(tree, plan_network, aims_for("vmware", "gcp", machine=machine_with([Nic("n", mac=A)])))
+    assert sorted(p.name for p in (tree / LINKS).iterdir()) == [
+        "10-kensho-ens192.link", "97-kensho-ens192.link",
+    ]  # fmt: skip
+    mine = plant(
+        tmp_path / "mine", network | {f"{LINKS}/50-rings.link": "[Link]\nRxBufferSize=max\n"}
+    )
+    draft = adapted(mine, plan_network, aims_for("kvm", machine=machine_with([Nic("n", mac=A)])))
+    assert codes(draft) == ["KF-882"]
 
 
 def test_names_that_race_are_said(tmp_path: Path) -> None:
     files = {"etc/network/interfaces": "iface eth0 inet dhcp\niface eth1 inet dhcp\n"}
     tree = plant(tmp_path / "tree", UDEV | files)
     draft = adapted(tree, plan_network, aims_for(machine=machine_with(two())))
-    assert codes(draft) == ["KF-871"]
+    assert codes(draft) == ["KF-872", "KF-871"]
+    assert draft.findings[0].severity is Severity.NOTE
     one = plant(tmp_path / "one", UDEV | {"etc/network/interfaces": "iface eth0 inet dhcp\n"})
     draft = adapted(one, plan_network, aims_for(machine=machine_with([Nic("n", mac=A)])))
-    assert (codes(draft), len(draft.edits)) == ([], 1)
+    assert (codes(draft), len(draft.edits)) == ([], 2)
 
 
 def test_names_of_old_guests_are_in_udevs_list(tmp_path: Path) -> None:
@@ -263,7 +280,7 @@ def test_the_initramfs_has_the_names_only_where_it_names_adapters(tmp_path: Path
         "etc/mkinitcpio.conf": "",
     }
     tree = plant(tmp_path / "tree", files)
-    draft = adapted(tree, plan_network, aims_for(machine=machine_with([Nic("n", mac=A)])))
+    draft = adapted(tree, plan_network, aims_for("kvm", machine=machine_with([Nic("n", mac=A)])))
     path = f"{LINKS}/10-kensho-ens192.link"
     assert draft.early == {path: (tree / path).read_bytes()}
     listed = (tree / "etc/dracut.conf.d/91-kensho-names.conf").read_text()
@@ -280,25 +297,32 @@ UNSHARED = """
 set -e
 mount -t sysfs sysfs /sys
 mount --bind "$1" /etc/systemd/network
-ip link add real type veth peer name other
-ip link set dev real address {mac}
+ip link add {name} type veth peer name other
+ip link set dev {name} address {mac}
 ip link add bridge type bridge
 ip link set dev bridge address {mac}
-for d in real bridge; do udevadm test-builtin net_setup_link /sys/class/net/$d || :; done
+for d in {name} bridge; do udevadm test-builtin net_setup_link /sys/class/net/$d || :; done
 """
 
 
-def test_udev_gives_an_adapter_the_name_and_no_bridge(tmp_path: Path) -> None:
-    for name in ("unshare", "ip", "udevadm"):
-        tool(name)
+@pytest.mark.parametrize(
+    ("name", "mac", "file"),
+    [("eth3", A, "10-kensho-ens192.link"), ("eth0", B, "97-kensho-ens192.link")],
+)
+def test_udev_gives_an_adapter_the_name_and_no_bridge(
+    tmp_path: Path, name: str, mac: str, file: str
+) -> None:
+    for program in ("unshare", "ip", "udevadm"):
+        tool(program)
     tree = plant(tmp_path / "tree", UDEV | {"etc/network/interfaces": "iface ens192 inet dhcp\n"})
-    adapted(tree, plan_network, aims_for(machine=machine_with([Nic("n", mac=A)])))
+    adapted(tree, plan_network, aims_for("kvm", "gcp", machine=machine_with([Nic("n", mac=A)])))
     done = subprocess.run(
-        ["unshare", "-mn", "sh", "-c", UNSHARED.format(mac=A), "sh", str(tree / LINKS)],
+        ["unshare", "-mn", "sh", "-c", UNSHARED.format(name=name, mac=mac), "sh", str(tree / LINKS)],
         capture_output=True, text=True,
     )  # fmt: skip
     if done.returncode:
         pytest.skip(f"no network of its own here: {done.stderr[-200:]}")
+    assert "Unknown key" not in done.stderr
     assert done.stdout.count("ID_NET_NAME=ens192") == 1
-    assert done.stdout.count("10-kensho-ens192.link") == 1
+    assert done.stdout.count(f"ID_NET_LINK_FILE=/etc/systemd/network/{file}") == 1
     assert done.stdout.index("ID_NET_NAME=ens192") < done.stdout.index("ID_NET_DRIVER=bridge")

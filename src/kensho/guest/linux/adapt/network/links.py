@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from kensho.guest.edit.draft import Draft
 
 FOLDER = "/etc/systemd/network"
-_OWN = re.compile(r"10-kensho-.+[.]link")
+_OWN = re.compile(r"(?:10|97)-kensho-.+[.]link")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,15}")  # IFNAMSIZ less its end
 _RULES = ("/lib/udev/rules.d", "/usr/lib/udev/rules.d")
 _LIBRARY = re.compile(r"libsystemd-shared-(\d+)")
 _LIBRARIES = ("/usr/lib/systemd", "/lib/systemd", "/usr/lib/x86_64-linux-gnu/systemd")
-#: `Type=ether` was compared with what real adapters do not have, before.
-_TELLS_TYPES = 243
+#: Before, `Type=ether` was compared with what real adapters do not have; other names came then, too.
+_NEWER = 243
 
 
 def uses_links(draft: Draft) -> bool:
@@ -30,30 +30,38 @@ def uses_links(draft: Draft) -> bool:
 def tie_names(draft: Draft, names: Mapping[str, str], alone: str = "") -> tuple[str, ...]:
     """Write a ``.link`` for each adapter; return the paths of all there are of ours.
 
-    ``names`` maps addresses to names, ``alone`` is the name of the only real adapter, whatever its
-    address. Files sort before systemd's own 99-default.link and what distributions add.
+    ``names`` maps addresses to names. ``alone`` is the name of the only adapter: the first one that the
+    kernel finds has it, whatever its address. Files sort before systemd's own 99-default.link.
     """
+    newer = _version(draft) >= _NEWER
     # VLANs and bridges have the address of an adapter; newer versions would name them alike.
-    only = "Type=ether\n" if _version(draft) >= _TELLS_TYPES else ""
-    wanted = {n: f"MACAddress={mac}\n{only}" for mac, n in sorted(names.items())}
+    only = "Type=ether\n" if newer else ""
+    more = "AlternativeNamesPolicy=database onboard slot path\n" if newer else ""
+    wanted = {f"10-kensho-{n}.link": (n, f"MACAddress={mac}") for mac, n in sorted(names.items())}
     if alone:
-        wanted = {alone: f"Path=*\n{only}"}  # what is made by software has no path
+        # The other name is the one it has already when the root is there.
+        wanted[f"97-kensho-{alone}.link"] = (alone, f"OriginalName=eth0 {alone}")
     written = []
-    for name, match in wanted.items():
+    for file, (name, match) in wanted.items():
         if not _NAME.fullmatch(name):
             continue  # not a name that the kernel can have
         text = (
             "# kensho: the adapter keeps its name on whatever platform\n"
-            f"[Match]\n{match}\n[Link]\nName={name}\n"
+            f"[Match]\n{match}\n{only}\n[Link]\nName={name}\n{more}"
         )
-        path = f"{FOLDER}/10-kensho-{name}.link"
-        written.append(path)
+        written.append(f"{FOLDER}/{file}")
         if not _tied_by_others(draft, match, name):
-            draft.write(path, text, f"{name} stays the name of its adapter")
+            draft.write(f"{FOLDER}/{file}", text, f"{name} stays the name of its adapter")
     for name in draft.names(FOLDER):
         if _OWN.fullmatch(name) and f"{FOLDER}/{name}" not in written:
             draft.delete(f"{FOLDER}/{name}", "the adapter it was for is no more")
     return tuple(path for path in written if draft.exists(path))
+
+
+def others(draft: Draft) -> tuple[str, ...]:
+    """Return the guest's own ``.link`` files, of which none is applied beside one of ours."""
+    found = (name for name in draft.names(FOLDER) if name.endswith(".link"))
+    return tuple(name for name in found if "-kensho-" not in name)
 
 
 def name_by_address(draft: Draft) -> tuple[str, ...]:
@@ -61,13 +69,15 @@ def name_by_address(draft: Draft) -> tuple[str, ...]:
 
     The policy is systemd's own with one more way at its end, so that other names stay.
     """
-    newer = _version(draft) >= _TELLS_TYPES
+    newer = _version(draft) >= _NEWER
     match, keep = ("Type=ether", "keep ") if newer else ("Path=*", "")
     text = (
         "# kensho: adapters that are in no slot, as on Hyper-V and Xen, are named by their address\n"
         f"[Match]\n{match}\n\n[Link]\nNamePolicy={keep}kernel database onboard slot path mac\n"
         "MACAddressPolicy=persistent\n"
     )
+    if newer:
+        text += "AlternativeNamesPolicy=database onboard slot path mac\n"
     path = f"{FOLDER}/98-kensho-names.link"
     draft.write(path, text, "adapters in no slot get a name that the network is set up for")
     return (path,)

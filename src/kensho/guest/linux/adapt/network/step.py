@@ -12,8 +12,10 @@ from kensho.guest.linux.adapt.guest import LinuxGuest
 from kensho.guest.linux.adapt.network.addresses import change_addresses
 from kensho.guest.linux.adapt.network.configured import Configured, read_configured
 from kensho.guest.linux.adapt.network.links import (
+    FOLDER,
     keep_early,
     name_by_address,
+    others,
     tie_names,
     uses_links,
 )
@@ -37,15 +39,18 @@ def plan_network(guest: LinuxGuest) -> None:
     _say_unknown(guest, configured, naming)
     change_addresses(draft, aims.macs)
     names = {new: n for mac, n in naming.names.items() if (new := aims.macs.get(mac, mac))}
-    drawn = [n for mac, n in naming.names.items() if not aims.macs.get(mac, mac)]
+    targets = {platform.name for platform in aims.platforms}
+    drawing = tuple(p.name for p in aims.platforms if not any(f.carries.mac for f in p.forms))
+    drawn = [n for mac, n in naming.names.items() if drawing or not aims.macs.get(mac, mac)]
     alone = naming.alone
     if drawn and nics is not None and len(nics) == 1:
         alone, drawn = drawn[0], []
     if drawn:
         draft.note(
-            "KF-872", Severity.WARNING,
-            f"the target draws the addresses of {', '.join(drawn)}: their names are not tied to them",
-            "give the machine its addresses at the target, or look at its network after the start",
+            "KF-872", Severity.NOTE if drawing and set(drawing) < targets else Severity.WARNING,
+            f"{', '.join(drawing) or 'the target'} draws the addresses of adapters: the names "
+            f"{', '.join(drawn)} are not tied there",
+            "look at the machine's network after its start there",
         )  # fmt: skip
     if draft.exists(RULES) and nics is not None:
         there = [aims.macs.get(nic.mac.lower(), nic.mac.lower()) for nic in nics if nic.mac]
@@ -56,6 +61,14 @@ def plan_network(guest: LinuxGuest) -> None:
             files += name_by_address(draft)
         keep_early(draft, files)
         _say_race(guest, names)
+        beside = others(draft)
+        if files and beside:
+            draft.note(
+                "KF-882", Severity.NOTE,
+                f"{', '.join(beside)}: udev applies one .link file to an adapter, and that which ties "
+                "its name comes first",
+                "copy other settings from there, if they are to stay", FOLDER,
+            )  # fmt: skip
     elif draft.exists(RULES) or any(draft.exists(path) for path in _GENERATORS):
         if names:
             add_names(draft, names)

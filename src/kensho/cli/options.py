@@ -18,6 +18,7 @@ from kensho.convert.mapping import Devices
 from kensho.convert.plan import Request
 from kensho.convert.renewing import IdentityPolicy
 from kensho.guest.aims import Aims
+from kensho.model.errors import NotFoundError
 from kensho.model.machine import Firmware
 from kensho.model.selection import Selection
 from kensho.platforms import PLATFORMS, find_platform
@@ -35,22 +36,38 @@ class GuestWishes:
     identity
         keep: a move; new: a copy with its own machine-id and host keys.
     agents
-        Have a Linux guest install the platform's agent at its first start, over the network.
+        Have the guest install the platform's agent at its first start: Linux over the network, Windows
+        from virtio-win.iso (--drivers).
     seed
         Give cloud-init that waits for another cloud data that need none.
+    drivers
+        Drivers for a Windows: virtio-win.iso, a folder, .zip, .msi or .cab. Repeatable.
+    allow_unsigned_drivers
+        Take drivers that nobody signed, or that were changed since.
+    remove_tools
+        Have Windows uninstall the tools of platforms it leaves, at its first start elsewhere.
     """
 
     identity: IdentityPolicy = IdentityPolicy.KEEP
     agents: Annotated[bool, Flag] = False
     seed: Annotated[bool, Flag] = False
+    drivers: Annotated[tuple[Path, ...], Flag] = ()
+    allow_unsigned_drivers: Annotated[bool, Flag] = False
+    remove_tools: Annotated[bool, Flag] = False
 
     def aims(self, targets: str) -> Aims:
         """Return what is wanted for targets, with commas; UsageError as `chosen_platforms`."""
+        for path in self.drivers:
+            if not path.exists():
+                raise NotFoundError("nothing is there", path=path, hint="--drivers takes a path")
         return Aims(
             chosen_platforms(targets, PLATFORMS),
             identity=self.identity is IdentityPolicy.NEW,
             agents=self.agents,
             seed=self.seed,
+            drivers=self.drivers,
+            unsigned_drivers=self.allow_unsigned_drivers,
+            remove_tools=self.remove_tools,
         )
 
 

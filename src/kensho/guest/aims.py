@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from kensho.guest.devices import CONTROLLERS, NICS
 from kensho.model.machine import ControllerModel, Machine, NicModel
@@ -18,7 +19,9 @@ class Aims:
     and host keys are made anew at its first start. ``macs`` maps addresses of adapters (as
     ``aa:bb:cc:dd:ee:ff``) that will not stay to the new ones, or to nothing where the target draws
     them. ``agents`` has the platform's agent installed at the first start, ``seed`` gives cloud-init
-    a data source that needs no cloud.
+    a data source that needs no cloud. ``drivers`` are media with drivers for Windows (CD-ROM images,
+    folders, .zip, .msi, .cab), ``unsigned_drivers`` takes unsigned ones, too; ``remove_tools`` has the
+    tools of platforms that a Windows leaves uninstalled at its first start.
     """
 
     platforms: tuple[Platform, ...]
@@ -27,6 +30,9 @@ class Aims:
     macs: Mapping[str, str] = field(default_factory=dict)
     agents: bool = False
     seed: bool = False
+    drivers: tuple[Path, ...] = ()
+    unsigned_drivers: bool = False
+    remove_tools: bool = False
 
     @property
     def controllers(self) -> tuple[ControllerModel, ...]:

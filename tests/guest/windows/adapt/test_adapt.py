@@ -141,7 +141,22 @@ def bound(identity: str, service: str, guid: str) -> dict[tuple[str, str, str], 
     }
 
 
+#: The service that runs the script for the static address.
+FIRST_BOOT: dict[tuple[str, str, str], object] = {
+    ("SYSTEM", rf"{SERVICES}\kensho-firstboot", name): value
+    for name, value in {
+        "Type": (4, "10000000"),
+        "Start": (4, "02000000"),
+        "ErrorControl": ZERO,
+        "ImagePath": (2, text(r'"%SystemRoot%\kensho\firstboot\service.exe"')),
+        "ObjectName": (1, text("LocalSystem")),
+        "DisplayName": (1, text("kensho first boot")),
+        "Description": (1, text("Finishes the move of this machine, once, and then removes itself.")),
+        "DependOnService": (7, text("RpcSs") + "0000"),
+    }.items()
+}
 SEVEN_KEYS: dict[tuple[str, str, str], object] = {
+    **FIRST_BOOT,
     **{
         ("SYSTEM", rf"{SERVICES}\{name}", "Start"): BOOT
         for name in ("intelide", "pciide", "msahci", "LSI_SAS", "LSI_SCSI", "vmbus", "storvsc")

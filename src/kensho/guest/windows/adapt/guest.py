@@ -12,7 +12,7 @@ from kensho.guest.volumes.scan import Volume
 from kensho.guest.windows.adapt.hives import Hives
 from kensho.guest.windows.adapt.names import Names
 from kensho.guest.windows.changes import Editor
-from kensho.guest.windows.firstboot.plan import FirstBootScript
+from kensho.guest.windows.firstboot.plan import FirstBootFile, FirstBootScript
 from kensho.guest.windows.installed import windows_folder
 from kensho.guest.windows.version import WindowsVersion, read_version
 
@@ -23,7 +23,7 @@ class WindowsGuest:
 
     ``files`` has the machine's other volumes, too, each below `place_of` it. Hives are opened and
     edited through ``hives``, which writes them to ``draft`` after the last step; ``scripts`` are what
-    steps want to be run when Windows starts for the first time.
+    steps want to be run when Windows starts for the first time, ``files`` what these need.
     """
 
     system: System
@@ -35,6 +35,7 @@ class WindowsGuest:
     hives: Hives
     version: WindowsVersion
     scripts: list[FirstBootScript] = field(default_factory=list)
+    files: list[FirstBootFile] = field(default_factory=list)
 
     @property
     def registry(self) -> Editor:

@@ -46,7 +46,7 @@ _ON_THE_WAY = frozenset(
 def plan_services(guest: WindowsGuest) -> None:
     """Disable services and take filters out; both are a finding (KF-891)."""
     targets = {platform.name for platform in guest.aims.platforms}
-    left = [name for name in OWN if not _HOME.get(name, frozenset()) & targets]
+    left = platforms_left(guest)
     before = len(guest.registry.changes)
     disabled = disable_services(guest.registry, left)
     if disabled and len(guest.registry.changes) > before:
@@ -62,6 +62,12 @@ def plan_services(guest: WindowsGuest) -> None:
             f"filters that would keep disks or their buses from starting: {', '.join(dropped)}",
             "they are taken out of the device classes; back on Xen install its tools again",
         )  # fmt: skip
+
+
+def platforms_left(guest: WindowsGuest) -> tuple[str, ...]:
+    """Return the platforms of `OWN` that the machine leaves."""
+    targets = {platform.name for platform in guest.aims.platforms}
+    return tuple(name for name in OWN if not _HOME.get(name, frozenset()) & targets)
 
 
 def drop_filters(system: Editor, foreign: frozenset[str]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from kensho.guest.edit.draft import Draft
 from kensho.guest.inspect.systems import Opened, System
 from kensho.guest.windows.adapt.boot import plan_boot
 from kensho.guest.windows.adapt.drivers import plan_drivers
+from kensho.guest.windows.adapt.first_boot import plan_first_boot
 from kensho.guest.windows.adapt.first_bus import plan_first_bus
 from kensho.guest.windows.adapt.guest import WindowsGuest, open_windows
 from kensho.guest.windows.adapt.mounted import plan_mounted_devices
@@ -24,6 +25,7 @@ from kensho.guest.windows.adapt.notes import plan_notes
 from kensho.guest.windows.adapt.refusals import refuse
 from kensho.guest.windows.adapt.services import plan_services
 from kensho.guest.windows.adapt.settings import plan_settings
+from kensho.guest.windows.adapt.supplied import plan_supplied
 from kensho.guest.windows.control_sets import control_sets
 from kensho.guest.windows.inbox import starts_of
 from kensho.guest.windows.installed import controllers_of
@@ -31,15 +33,17 @@ from kensho.model.errors import KenshoError
 from kensho.model.finding import Severity
 from kensho.model.machine import ControllerModel
 
-#: The first bus is looked for when all drivers are there.
+#: The first bus is looked for when all drivers are there, scripts are written when all are known.
 STEPS: tuple[Callable[[WindowsGuest], None], ...] = (
     plan_drivers,
+    plan_supplied,
     plan_services,
     plan_mounted_devices,
     plan_boot,
     plan_settings,
     plan_network,
     plan_notes,
+    plan_first_boot,
     plan_first_bus,
 )
 

@@ -68,6 +68,9 @@ class DriverPlan:
 
     drivers: tuple[ChosenDriver, ...] = ()
     findings: tuple[Finding, ...] = ()
+    agent: bytes = (
+        b""  #: QEMU's guest agent as a package of Windows Installer, where a medium has it
+    )
 
 
 def plan_drivers(
@@ -84,6 +87,7 @@ def plan_drivers(
             "the architecture of this Windows is not known, so that no driver can be chosen"
         )
     findings: list[Finding] = []
+    agent = b""
     with ExitStack() as stack:
         groups: dict[tuple[str, str], list[DriverPackage]] = {}
         for path in dict.fromkeys(paths):
@@ -99,6 +103,7 @@ def plan_drivers(
             for package in packages:
                 key = (package.version.provider.lower(), package.name)
                 groups.setdefault(key, []).append(package)
+            agent = agent or _agent(media, windows.architecture)
         chosen: list[ChosenDriver] = []
         for key in sorted(groups, key=lambda key: (key[1], key[0])):
             found = _choose(groups[key], windows, findings, allow_unsigned=allow_unsigned)
@@ -106,7 +111,15 @@ def plan_drivers(
                 chosen.append(_named(found, chosen))
             if sum(len(data) for driver in chosen for _, data in driver.files) > _MAX_TOTAL:
                 raise LimitError(f"the drivers that suit have more than {_MAX_TOTAL} bytes")
-    return DriverPlan(_without_rivals(chosen, findings), tuple(findings))
+    drivers = _without_rivals(chosen, findings)
+    return DriverPlan(drivers, tuple(findings), agent)
+
+
+def _agent(media: Media, architecture: str) -> bytes:
+    """Return QEMU's guest agent from virtio-win's CD-ROM, empty when it is not there."""
+    name = {"amd64": "qemu-ga-x86_64.msi", "x86": "qemu-ga-i386.msi"}.get(architecture, "")
+    place = media.find(f"guest-agent/{name}") if name else ""
+    return media.read(place) if place else b""
 
 
 def why_not(package: DriverPackage, windows: WindowsVersion) -> str:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 class FirstBootScript:
     """A batch script: ``text`` is ASCII, with LF or CRLF; ``name`` is of ``a-z 0-9 -``.
 
-    Scripts run by ``order`` (0 to 9999), then by name, each until it exits with something else than
-    ``RETRY``. Their values come from `quoting` alone.
+    Scripts run by ``order`` (0 to 9999), then by name. Their values come from `quoting` alone.
     """
 
     order: int
@@ -18,5 +17,13 @@ class FirstBootScript:
     text: str
 
 
-RETRY = 249  #: exit code: run this script again at the next start, and no later one before
+@dataclass(frozen=True, slots=True)
+class FirstBootFile:
+    r"""A file for the scripts, which find it as ``%~dp0..\files\NAME``."""
+
+    name: str
+    data: bytes
+
+
+RETRY = 249  #: exit code: run it again at the next start, five times at most; the others go on
 REBOOT = 250  #: exit code: done, and Windows has to start anew before the next script

@@ -1,7 +1,7 @@
 r"""The scripts that an adaptation leaves for the first start; those of one part of it are there.
 
-They run in the folder of `install.py`, as LocalSystem, from the lowest order on: drivers 2000, network
-2500, disks 3000, agents 4000, tools of the old platform 5000. Sources: pnputil's command syntax,
+They run as LocalSystem, from the lowest order on: drivers 2000, disks 3000, agents 4000, tools of the
+old platform 5000, addresses 9500. Sources: pnputil's command syntax,
 diskpart's ``san``, the exit codes of Windows Installer (``msiexec``), all on learn.microsoft.com.
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from kensho.guest.windows.firstboot.plan import REBOOT, RETRY, FirstBootScript
 from kensho.guest.windows.firstboot.quoting import cmd_quoted, powershell_command
+from kensho.guest.windows.firstboot.scheduler import check_file
 from kensho.guest.windows.version import WindowsVersion
 from kensho.model.errors import UsageError
 
@@ -20,7 +21,13 @@ _VISTA, _EIGHT = (6, 0), (6, 2)
 _NEW_PNPUTIL = 14393  #: build that has /add-driver
 _SETTLE = 20  #: seconds for Plug and Play to install what it found
 _INF = re.compile(r"%SystemRoot%(\\[A-Za-z0-9_][A-Za-z0-9_ .()+-]*)+\.inf", re.IGNORECASE)
-_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+#: What the firmware of a platform calls its maker, where tools are not removed.
+_MAKERS = {
+    "vmware": "VMware",
+    "virtualbox": "innotek",
+    "xenserver": "Xen",
+    "parallels": "Parallels",
+}
 #: What vendors' tools call themselves: (text, that the name ends with it).
 _PRODUCTS: dict[str, tuple[tuple[str, bool], ...]] = {
     "vmware": (("VMware Tools", True),),
@@ -33,7 +40,6 @@ _PRODUCTS: dict[str, tuple[tuple[str, bool], ...]] = {
         ("XCP-ng Windows Management Agent", False),
     ),
     "parallels": (("Parallels Tools", True),),
-    "kvm": (("QEMU guest agent", True),),
 }
 _ONLINE = """\
 Get-Disk | Where-Object { $_.IsOffline } | Set-Disk -IsOffline $false
@@ -45,7 +51,7 @@ _MOST_DISKS = 16  #: that diskpart is told of by number
 def drivers_script(windows: WindowsVersion, infs: Iterable[str]) -> FirstBootScript | None:
     r"""Add drivers to the driver store and to the devices they are for.
 
-    ``infs`` are as `add_drivers` returns them. None up to Server 2003, which has no pnputil and takes
+    ``infs`` are as Windows names them, ``%SystemRoot%\Drivers\…``. None up to Server 2003, which has no pnputil and takes
     them from ``DevicePath``. Windows 10 gets the syntax that it has since build 14393.
     """
     lines = []
@@ -84,9 +90,8 @@ def disks_online_script(windows: WindowsVersion) -> FirstBootScript | None:
 
 
 def install_msi_script(name: str, file: str) -> FirstBootScript:
-    """Install a package that lies beside the scripts (`install.FirstBootFile`), in silence."""
-    if not _FILE.fullmatch(file):
-        raise UsageError(f"{file[:80]!r} cannot be a package's name")
+    """Install a package that lies beside the scripts (`FirstBootFile`), in silence."""
+    check_file(file)
     lines = [
         rf'msiexec.exe /i "%~dp0..\files\{file}" /qn /norestart /l*v "%~dp0..\{file}.log"',
         "set CODE=%ERRORLEVEL%",
@@ -99,11 +104,21 @@ def install_msi_script(name: str, file: str) -> FirstBootScript:
 
 
 def remove_tools_script(platforms: Iterable[str]) -> FirstBootScript | None:
-    """Uninstall the tools of platforms that the machine left, found by their names; None for none."""
-    products = [row for platform in platforms for row in _PRODUCTS.get(platform, ())]
+    """Uninstall the tools of platforms that the machine left, found by their names; None for none.
+
+    Nothing is removed while the machine still is on one of them: the disk may hang on their driver.
+    """
+    left = [platform for platform in platforms if platform in _PRODUCTS]
+    products = [row for platform in left for row in _PRODUCTS[platform]]
     if not products:
         return None
+    bios = r"HKLM\HARDWARE\DESCRIPTION\System\BIOS"
     lines = [
+        *(
+            f'reg.exe query "{bios}" /v SystemManufacturer 2>nul |'
+            f" findstr.exe /i /c:{cmd_quoted(_MAKERS[platform])} >nul && exit /b 0"
+            for platform in left
+        ),
         "set CODE=0",
         r"for %%r in (SOFTWARE SOFTWARE\Wow6432Node) do for /f "
         r'"delims=" %%k in (' + "'reg.exe query "

@@ -151,7 +151,10 @@ FIRST_BOOT: dict[tuple[str, str, str], object] = {
         "ImagePath": (2, text(r'"%SystemRoot%\kensho\firstboot\service.exe"')),
         "ObjectName": (1, text("LocalSystem")),
         "DisplayName": (1, text("kensho first boot")),
-        "Description": (1, text("Finishes the move of this machine, once, and then removes itself.")),
+        "Description": (
+            1,
+            text("Finishes the move of this machine, once, and then removes itself."),
+        ),
         "DependOnService": (7, text("RpcSs") + "0000"),
     }.items()
 }

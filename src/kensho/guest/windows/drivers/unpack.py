@@ -30,8 +30,11 @@ def unpack_msi(source: Path, folder: Path) -> None:
     """Unpack a ``.msi``; ToolMissingError, UnsafePathError, CorruptError."""
     _check_size(source)
     listed = _run("msiextract", "--list", "--", str(source)).decode("utf-8", "replace").splitlines()
-    _check_names([name.strip() for name in listed], source)
+    _check_names(listed, source)
     _run("msiextract", "--directory", str(folder), "--", str(source))
+    # Whatever went wrong, its exit code is 0.
+    if not listed or not all((folder / name).is_file() for name in listed):
+        raise CorruptError("is no whole package of Windows Installer", path=source)
 
 
 def unpack_cab(source: Path, folder: Path, *, only: str = "") -> None:

@@ -26,7 +26,8 @@ rem Made by kensho. Runs each script in "scripts" once, by name, and then remove
 rem A script that exits with {RETRY} is run again at the next start, five times at most; after one
 rem that exits with {REBOOT} Windows is started anew before the next.
 setlocal EnableExtensions DisableDelayedExpansion
-cd /d "%~dp0" || exit /b 1
+cd /d "%~dp0"
+if not exist firstboot.cmd exit /b 1
 set "WAITING="
 set "RESTART="
 echo [%DATE% %TIME%] started

@@ -18,7 +18,7 @@ from kensho.guest.linux.initramfs.codecs import pack
 from kensho.guest.linux.initramfs.cpio import write_archive
 from kensho.guest.linux.initramfs.image import open_initramfs
 from kensho.guest.linux.modules.index import read_index
-from kensho.model.errors import NoSpaceError
+from kensho.model.errors import CorruptError, NoSpaceError
 from kensho.platforms import find_platform
 
 AIMS = Aims((find_platform("vmware"), find_platform("kvm")))
@@ -76,7 +76,7 @@ def guest(tmp_path: Path) -> Guest:
 
 
 def codes(plan: AdaptPlan) -> set[str]:
-    return {finding.code for finding in plan.findings} - {"KF-841"}
+    return {f.code for f in plan.findings if "KF-843" <= f.code <= "KF-849"}
 
 
 def written(plan: AdaptPlan, disks: list[Path], folder: Path) -> None:
@@ -137,3 +137,17 @@ def test_the_chain_goes_as_far_as_it_has_to(guest: Guest, tmp_path: Path) -> Non
     assert raised.value.hint
     left = [plan.version for plan in plan.kernels]
     assert left == ["6.1.0-10-amd64"]  # the newer one is kept, whatever the order of its name
+
+
+def test_a_file_system_with_errors_is_refused_before_anything_is_written(guest: Guest) -> None:
+    run("debugfs", "-w", "-R", "ssv state 3", guest.root)
+    with pytest.raises(CorruptError, match="met damage"):
+        guest.plan(2 * MIB)
+
+
+def test_room_for_root_is_said_to_be_taken(guest: Guest, tmp_path: Path) -> None:
+    usual, _ = guest.plan(2 * MIB)
+    more = sum(size for name, size in sizes(usual).items() if name.startswith("initrd"))
+    plan, disks = guest.plan(more + 30_000, "-m", "10")
+    assert codes(plan) == {"KF-846"}
+    written(plan, disks, tmp_path)

@@ -9,6 +9,7 @@ import pytest
 from tests.guest.images_of import MIB, disk_of, ext, partitioned, put, run
 from tests.guest.linux.trees import INDEX, MODULES, debian_base
 from tests.guest.lvm_disks import group_text, physical_volume
+from tests.guest.volumes.test_md import member
 
 from kensho.guest.adapt.carry_out import carry_out
 from kensho.guest.adapt.plan import plan_adaptation
@@ -22,6 +23,7 @@ from kensho.guest.linux.initramfs.codecs import pack
 from kensho.guest.linux.initramfs.cpio import write_archive
 from kensho.guest.linux.modules.index import read_index
 from kensho.guest.volumes.scan import scan
+from kensho.model.errors import UnsupportedError
 from kensho.platforms import find_platform
 
 START, STRIPE = MIB, 64 << 10  #: of the extents on a physical volume; of a stripe
@@ -134,3 +136,41 @@ def test_a_root_in_lvm_over_two_disks_with_its_own_boot(tmp_path: Path) -> None:
     assert "vmw_pvscsi" in loaded.kernel.in_initramfs
     again = plan_adaptation([disk_of(tmp_path / f"adapted{n}") for n in range(2)], aims)
     assert [(e.path, e.why, e.content) for v in again.volumes for e in v.edits] == []
+
+
+@pytest.mark.parametrize("in_lvm", [False, True])
+def test_all_sides_of_a_mirror_are_changed_alike(tmp_path: Path, *, in_lvm: bool) -> None:
+    inner = ext(tmp_path / "root.ext", None, "-t", "ext4", size=SIZE).read_bytes()
+    whole = bytes(group(LINEAR, inner)[0]) if in_lvm else inner
+    paths = [
+        member(tmp_path / "one.img", whole, role=0, places=2),
+        member(tmp_path / "two.img", whole, role=1, places=2, data=4096),
+    ]
+    *_, volume = scan([disk_of(path) for path in paths]).volumes
+    assert volume.id == ("vg/root" if in_lvm else "md/0")
+    found = list(pieces(edit_volume(volume, (FileEdit("/new", b"x", ""),), tmp_path)))
+    one, two = patched(paths, found)
+    sides = (one[2048 * 512 :][: len(whole)], two[4096 * 512 :][: len(whole)])
+    assert sides[0] == sides[1] != whole
+    after = tmp_path / "after.ext"
+    after.write_bytes(taken_apart(LINEAR, [sides[0]]) if in_lvm else sides[0])
+    run("e2fsck", "-fn", after)
+    assert run("debugfs", "-R", "cat /new", after) == "x"
+
+
+@pytest.mark.parametrize("what", ["missing", "behind", "not synchronous", "spare"])
+def test_a_mirror_that_is_not_all_here_is_not_changed(tmp_path: Path, what: str) -> None:
+    inner = ext(tmp_path / "root.ext", None, "-t", "ext4", size=SIZE).read_bytes()
+    odd = {
+        "behind": {"events": 4},
+        "not synchronous": {"synchronous": False},
+        "spare": {"role": 2},
+        "missing": {},
+    }[what]
+    paths = [member(tmp_path / "one.img", inner, role=0, places=2)]
+    if what != "missing":
+        paths.append(member(tmp_path / "two.img", inner, **{"role": 1, "places": 2, **odd}))
+    volume = scan([disk_of(path) for path in paths]).find("md/0")
+    assert volume is not None
+    with pytest.raises(UnsupportedError, match="mirror"):
+        edit_volume(volume, (FileEdit("/new", b"x", ""),), tmp_path)

@@ -31,20 +31,24 @@ def member(
     events: int = 5,
     role: int = 0,
     late: bool = False,
+    places: int = 0,
+    data: int = DATA,
+    synchronous: bool = True,
 ) -> Path:
     sectors = len(content) // 512
-    size = (DATA + sectors + 2048) * 512
-    start = 0 if late else DATA
+    size = (data + sectors + 2048) * 512
+    start = 0 if late else data
     place = ((size // 512 - 16) & ~7) if late else 8
     raw = bytearray(256 + 256)
     struct.pack_into("<II", raw, 0, 0xA92B4EFC, 1)
     raw[16:32], raw[32:39] = b"u" * 16, b"host:0\0"
     struct.pack_into("<i", raw, 72, level)
     struct.pack_into("<QQQ", raw, 128, start, sectors, place)
-    struct.pack_into("<I", raw, 160, 0)
-    struct.pack_into("<Q", raw, 200, events)
+    struct.pack_into("<I", raw, 92, places)
+    struct.pack_into("<I", raw, 160, role if places else 0)
+    struct.pack_into("<QQ", raw, 200, events, (1 << 64) - 1 if synchronous else 0)
     struct.pack_into("<I", raw, 220, 128)
-    struct.pack_into("<H", raw, 256, role)
+    struct.pack_into("<H", raw, 256 + (2 * role if places else 0), role)
     struct.pack_into("<I", raw, 216, checksum(bytes(raw)))
     disk = bytearray(size)
     disk[start * 512 : start * 512 + len(content)] = content

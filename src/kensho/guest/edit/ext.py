@@ -46,7 +46,7 @@ def edit_ext(view: View, edits: Sequence[FileEdit], folder: Path) -> Patch:
     refuse_copied(view)
     files = open_ext(view)
     sb = read_superblock(view)  # as it is on the disk: e2fsck replays the journal itself
-    _refuse(files, sb, view)
+    refuse_unfit(files, sb, view)
     image = folder / "ext.img"
     script = Script(files, sb, folder)
     script.add(edits)
@@ -70,8 +70,11 @@ def edit_ext(view: View, edits: Sequence[FileEdit], folder: Path) -> Patch:
     return patch
 
 
-def _refuse(files: Ext, sb: Superblock, view: View) -> None:
-    """Raise for a file system that must not be changed as it is, or that e2fsprogs cannot change."""
+def refuse_unfit(files: Ext, sb: Superblock, view: View) -> None:
+    """Raise for a file system that must not be changed as it is, or that e2fsprogs cannot change.
+
+    ``sb`` is as on the disk. CorruptError where Linux met damage, UnsupportedError for the rest.
+    """
     start = "start the guest once and shut it down properly, then copy its disk again"
     raw = view.read(SUPERBLOCK, SIZE)
     if struct.unpack_from("<H", raw, _STATE_AT)[0] & _ERRORS:

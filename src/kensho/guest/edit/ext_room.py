@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
+from kensho.guest.edit.ext import refuse_unfit
 from kensho.guest.edit.plan import FileEdit
 from kensho.guest.edit.room import Room
 from kensho.guest.files.base import Stat
@@ -30,8 +31,12 @@ _DIRECT = 12  #: blocks of a file that are told in its inode
 
 
 def room_ext(view: View, edits: Sequence[FileEdit]) -> Room:
-    """Measure; paths are those within the file system. Raises what reading it raises."""
+    """Measure; paths are those within the file system.
+
+    Raises what reading it raises, and what `refuse_unfit` does: before anything is written.
+    """
     files = open_ext(view)
+    refuse_unfit(files, read_superblock(view), view)
     sb = read_superblock(files.view)
     raw = files.view.read(SUPERBLOCK, 1024)
     reserved = struct.unpack_from("<I", raw, _RESERVED_AT)[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from kensho.guest.edit.fat import check
 from kensho.guest.edit.fat_table import Table
 from kensho.guest.edit.plan import FileEdit
 from kensho.guest.edit.room import Room
@@ -15,9 +16,10 @@ from kensho.guest.volumes.view import View
 
 
 def room_fat(view: View, edits: Sequence[FileEdit]) -> Room:
-    """Measure; paths are those within the file system. Raises what reading it raises."""
+    """Measure; paths are those within the file system. CorruptError when it is damaged."""
     files = Fat(view)
     tree, table = GuestFiles(files), Table.read(view, read_geometry(view))
+    check(files, table)
     size = table.geometry.cluster
     clusters = 0
     made: set[str] = set()

@@ -49,11 +49,13 @@ class Patched:
 
 
 def pieces(patch: Patch) -> Iterator[tuple[str, Piece]]:
-    """Yield where a patch lies: the disk's name (``disk1`` …), and the piece there."""
+    """Yield where a patch lies, on all sides of a mirror: the disk's name, and the piece there."""
     for offset, length in patch.runs:
         at = offset
         for disk, start, run in patch.view.places(offset, length):
             yield disk.name, Piece(start, run, patch.image, at)
+            for twin, further in disk.twins:
+                yield twin.name, Piece(start + further, run, patch.image, at)
             at += run
 
 
@@ -63,5 +65,5 @@ def refuse_copied(view: View) -> None:
         raise UnsupportedError(
             "is one side of a mirror, or has a snapshot: changed here alone the two would differ",
             path=view.name,
-            hint="take the mirror or the snapshot away in the guest first",
+            hint="give all disks of the mirror, in step with each other; or take it, or the snapshot, away",
         )

@@ -10,20 +10,24 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kensho.guest.volumes.view import View, part_of
+from kensho.guest.volumes.view import CachedDisk, View, part_of
 from kensho.model.errors import CorruptError, UnsupportedError
 
 _MAGIC = 0xA92B4EFC
 _SECTOR = 512
 _HEAD, _MAX_ROLES = 256, 384
 _RECOVERING, _RESHAPING = 0x2, 0x4
+_WHOLE = (1 << 64) - 1  #: of resync_offset: all is the same everywhere
 _SPARE = 0xFFF0  #: roles from here on are no place in the array: faulty, journal, spare
 _LEVELS = {0: "RAID0", 1: "RAID1", 4: "RAID4", 5: "RAID5", 6: "RAID6", 10: "RAID10"}
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A member of an array: ``view`` is the part of it that is the array's, for a mirror."""
+    """A member of an array: where the array's part of it lies on a disk, bytes.
+
+    ``role`` is its place among ``places``; ``synchronous`` tells that no other was behind.
+    """
 
     volume: str
     array: str
@@ -31,7 +35,12 @@ class Member:
     level: int
     events: int
     active: bool
-    view: View
+    role: int
+    places: int
+    synchronous: bool
+    disk: CachedDisk
+    start: int
+    size: int
 
 
 def read_member(volume: View) -> Member:
@@ -67,9 +76,14 @@ def _member(volume: View, raw: bytes, place: int) -> Member:
     name = raw[32:64].partition(b"\0")[0].decode("utf-8", "replace").rpartition(":")[2]
     disk, first = volume.whole()
     array = raw[16:32].hex()
-    view = part_of(disk.as_copied(), first + start * _SECTOR, size * _SECTOR, f"md/{name or array}")
-    active = role < _SPARE and not features & (_RECOVERING | _RESHAPING)
-    return Member(volume.name, array, name or array, level, events, active, view)
+    return Member(
+        volume.name, array, name or array, level, events,
+        active=role < _SPARE and not features & (_RECOVERING | _RESHAPING),
+        role=role,
+        places=struct.unpack_from("<I", raw, 92)[0],
+        synchronous=struct.unpack_from("<Q", raw, 208)[0] == _WHOLE,
+        disk=disk, start=first + start * _SECTOR, size=size * _SECTOR,
+    )  # fmt: skip
 
 
 def mirrors(members: Sequence[Member]) -> tuple[tuple[str, View | None, str], ...]:
@@ -87,8 +101,20 @@ def mirrors(members: Sequence[Member]) -> tuple[tuple[str, View | None, str], ..
             found.append((name, None, "Linux software RAID1 without a member in use"))
         else:
             best = max(active, key=lambda part: part.events)
-            found.append((name, best.view, ""))
+            found.append((name, _view(best, active), ""))
     return tuple(found)
+
+
+def _view(best: Member, active: Sequence[Member]) -> View:
+    """Return the bytes of a mirror; it can be changed when all of its sides are here, and alike."""
+    same = [part for part in active if part.events == best.events and part.size == best.size]
+    whole = sorted(part.role for part in same) == list(range(best.places))
+    if whole and all(part.synchronous for part in same):
+        twins = tuple((part.disk, part.start - best.start) for part in same if part is not best)
+        disk = best.disk.as_one_of(twins)
+    else:
+        disk = best.disk.as_copied()
+    return part_of(disk, best.start, best.size, f"md/{best.name}")
 
 
 def _checksum(raw: bytes) -> int:

@@ -21,21 +21,30 @@ class CachedDisk:
     """A disk to be read from in small pieces. The reader stays the caller's.
 
     ``copied`` tells of one reached through a mirror or below a snapshot: its bytes count elsewhere,
-    too, so that a change here alone would tear the two apart.
+    too, so that a change here alone would tear the two apart. ``twins`` are where they count, if all
+    of that is known: disks, and how many bytes further on each.
     """
 
-    __slots__ = ("_cache", "copied", "name", "size")
+    __slots__ = ("_cache", "copied", "name", "size", "twins")
 
     def __init__(self, disk: DiskReader, name: str) -> None:
         self.name = name
         self.size = disk.virtual_size
         self.copied = False
+        self.twins: tuple[tuple[CachedDisk, int], ...] = ()
         self._cache = BlockCache(self.size, disk.read_into)
 
     def as_copied(self) -> CachedDisk:
         """Return the same disk, marked."""
         marked = copy.copy(self)
         marked.copied = True
+        return marked
+
+    def as_one_of(self, twins: tuple[tuple[CachedDisk, int], ...]) -> CachedDisk:
+        """Return the same disk as one side of a mirror whose other sides are these."""
+        marked = copy.copy(self)
+        marked.twins = twins
+        marked.copied = self.copied or any(disk.copied for disk, _ in twins)
         return marked
 
     def read(self, offset: int, length: int) -> bytes:

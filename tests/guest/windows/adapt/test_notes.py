@@ -234,11 +234,17 @@ def test_addresses_for_the_first_start() -> None:
     opened = machine(Memory(installed(system, software)))
     (found,) = find_systems(opened)
 
-    def codes(*macs: str) -> set[str]:
+    def codes(*macs: str, drawn: str = "", copy: bool = False) -> set[str]:
         nics = tuple(Nic(id=mac, mac=mac) for mac in macs)
         one = Machine(id="w", name="w", cpu=Cpu(), memory=Ram(1 << 30), nics=nics)
-        _, draft = adapt_windows(found, opened, Aims((find_platform("kvm"),), one))
+        anew = {drawn: ""} if drawn else {}
+        aims = Aims((find_platform("kvm"),), one, macs=anew, identity=copy)
+        _, draft = adapt_windows(found, opened, aims)
         return {finding.code for finding in draft.findings}
+
+    assert "KF-896" in codes("00:50:56:a3:02:b7", drawn="00:50:56:a3:02:b7")
+    assert "KF-902" in codes(copy=True)
+    assert "KF-902" not in codes()
 
     assert "KF-896" not in codes("00:50:56:00:00:01", "00:50:56:a3:02:b7")
     assert "KF-896" in codes("00:50:56:00:00:01", "00:50:56:00:00:02")

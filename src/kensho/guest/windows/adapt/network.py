@@ -54,9 +54,10 @@ def plan_network(guest: WindowsGuest) -> None:
         tied[found[0].interface] = macs[0]
     settled = {one.addresses for one in found if tied[one.interface]}
     for number, one in enumerate(found):
-        mac = tied[one.interface]
-        if not mac and one.addresses in settled:
+        old = tied[one.interface]
+        if not old and one.addresses in settled:
             continue  # an adapter that is gone, whose addresses another one has now
+        mac = guest.aims.macs.get(old, old)
         most = max(map(len, (one.addresses, one.gateways, one.servers)))
         if mac and most <= _MOST_SET:
             make = _powershell if guest.version.nt >= SEVEN else _wmic
@@ -64,11 +65,14 @@ def plan_network(guest: WindowsGuest) -> None:
             guest.scripts.append(script)
             continue
         words = ", ".join(address for address, _ in one.addresses[:_MOST_SET])
+        if not old:
+            why = "is tied to no adapter of the machine"
+        elif not mac:
+            why = "belongs to an adapter whose MAC the target draws anew"
+        else:
+            why = f"and others, {most} in all, are more than a script sets"
         guest.draft.note(
-            "KF-896", Severity.WARNING,
-            f"the static address {words} is tied to no adapter of the machine"
-            if not mac
-            else f"an adapter has {most} addresses ({words}, …), more than a script sets",
+            "KF-896", Severity.WARNING, f"the static address {words} {why}",
             "set it by hand after the first start"
             + ("" if macs else ", or adapt the machine with its description, which has its MACs"),
         )  # fmt: skip

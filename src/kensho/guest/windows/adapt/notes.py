@@ -28,7 +28,7 @@ _MOST_SHOWN = 5
 
 
 def plan_notes(guest: WindowsGuest) -> None:
-    """Note what of this Windows asks for care (KF-892 to KF-895, KF-898, KF-899, KF-901)."""
+    """Note what of this Windows asks for care (KF-892 to KF-895, KF-898, KF-899, KF-901, KF-902)."""
     draft = guest.draft
     current = control_sets(guest.registry.hive)[0]
     pending = tuple(_pending(guest, current))
@@ -48,6 +48,12 @@ def plan_notes(guest: WindowsGuest) -> None:
         draft.note(
             "KF-894", Severity.NOTE, "Windows takes the machine's clock for UTC",
             "let the machine's clock run in UTC on the new platform",
+        )  # fmt: skip
+    if guest.aims.identity:
+        draft.note(
+            "KF-902", Severity.WARNING,
+            "a copy of this Windows has its computer name, its SID and its membership of a domain",
+            "run sysprep /generalize in the copy before it meets the original in a network",
         )  # fmt: skip
     _note_volumes(guest)
     if guest.version.nt < VISTA:

@@ -11,11 +11,15 @@ from hypothesis import strategies as st
 
 from kensho.guest.edit.draft import Draft
 from kensho.guest.files.base import Kind, Stat
+from kensho.guest.linux.adapt.cloud_init import plan_cloud_init
 from kensho.guest.linux.adapt.guest import LinuxGuest
 from kensho.guest.linux.adapt.kernels import early_files
+from kensho.guest.linux.adapt.leftovers.display import plan_display
+from kensho.guest.linux.adapt.leftovers.lvm import plan_lvm
+from kensho.guest.linux.adapt.leftovers.modprobe import plan_modprobe
 from kensho.guest.linux.adapt.network.configured import read_configured
 from kensho.guest.linux.adapt.network.step import plan_network
-from kensho.guest.linux.adapt.steps import STEPS
+from kensho.guest.linux.adapt.platform_tools.step import plan_tools
 from kensho.guest.linux.initramfs.cpio import write_archive
 from kensho.guest.linux.initramfs.image import open_initramfs
 from kensho.guest.linux.modules.index import read_index
@@ -108,8 +112,7 @@ def test_configuration_is_read(tmp_path: Path, files, names, known, nameless) ->
 def test_damaged_configuration_stops_nothing(tmp_path: Path, noise: bytes) -> None:
     files = Draft(_Noise(noise), "root")  # type: ignore[arg-type]
     guest = LinuxGuest(None, None, aims_for("aws", macs={A: B, B: ""}), files)  # type: ignore[arg-type]
-    plan_network(guest)
-    for step in STEPS:
+    for step in (plan_network, plan_modprobe, plan_lvm, plan_display, plan_tools, plan_cloud_init):
         step(guest)
 
 

@@ -6,16 +6,20 @@ A run plans it again from the disks, and does nothing when it would be another o
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from kensho.convert.adapting import PlannedGuest
+from kensho.convert.adapting import Macs, PlannedGuest
+from kensho.convert.mapping import is_unicast_mac
+from kensho.convert.renewing import Renewed
 from kensho.guest.aims import Aims
 from kensho.guest.edit.backends import choose
 from kensho.guest.linux.adapt.kernels import KernelPlan
+from kensho.guest.windows.adapt.steps import WindowsPlan
 from kensho.model.errors import CorruptError
-from kensho.platforms import find_platform
+from kensho.model.machine import Machine
+from kensho.platforms import Form, find_platform
 
 
 class AdaptStep(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -37,7 +41,7 @@ class AdaptStep(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the user wants of the guests; none of it without ``platforms``."""
+    """What the user wants of the guests; none of it without ``platforms``. See `Aims`."""
 
     platforms: tuple[str, ...] = ()
 
@@ -47,19 +51,43 @@ class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Adaptation(msgspec.Struct, frozen=True):
-    """All that is to be changed of the guests; ``kernels`` says what the kernels are given."""
+    """All that is to be changed of the guests.
+
+    ``kernels`` and ``windows`` say what they start from then; ``macs`` are the addresses that the
+    adapters of each machine will have, see `Aims.macs`.
+    """
 
     platforms: tuple[str, ...]
     steps: tuple[AdaptStep, ...]
-    kernels: tuple[KernelPlan, ...]
+    kernels: tuple[KernelPlan, ...] = ()
+    windows: tuple[WindowsPlan, ...] = ()
+    macs: Macs = {}
 
 
-def described(guests: Iterable[PlannedGuest], aims: Aims) -> Adaptation:
+def new_addresses(machines: Iterable[Machine], form: Form, drawn: Mapping[str, Renewed]) -> Macs:
+    """Return the addresses that do not stay: of each machine, old ones and the new, empty if unknown.
+
+    ``drawn`` are those of a copy.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for machine in machines:
+        new = drawn[machine.id].macs if machine.id in drawn else {}
+        for nic in machine.nics:
+            now = new.get(nic.id, nic.mac) if form.carries.mac else None
+            now = now if is_unicast_mac(now) else None
+            if nic.mac and (now or "").lower() != nic.mac.lower():
+                found.setdefault(machine.id, {})[nic.mac.lower()] = (now or "").lower()
+    return found
+
+
+def described(guests: Iterable[PlannedGuest], aims: Aims, macs: Macs) -> Adaptation:
     """Return planned edits as data."""
     steps: list[AdaptStep] = []
     kernels: list[KernelPlan] = []
+    windows: list[WindowsPlan] = []
     for guest in guests:
         kernels += guest.plan.kernels
+        windows += guest.plan.windows
         for volume in guest.plan.volumes:
             editor = choose(volume.volume).name
             for edit in volume.edits:
@@ -77,7 +105,8 @@ def described(guests: Iterable[PlannedGuest], aims: Aims) -> Adaptation:
                         details=edit.details,
                     )
                 )
-    return Adaptation(tuple(p.name for p in aims.platforms), tuple(steps), tuple(kernels))
+    names = tuple(platform.name for platform in aims.platforms)
+    return Adaptation(names, tuple(steps), tuple(kernels), tuple(windows), macs)
 
 
 def demand_same(planned: Adaptation, now: Adaptation, source: str) -> None:

@@ -61,8 +61,9 @@ def adapted_package(
         machines = plan.before.machines
         listener(Step("adapt", plan.name))
         guests = tuple(guests_of(package, machines, stack))
-        planned, _ = plan_guests(guests, aims)
-        demand_same(plan.adaptation, described(planned, aims), plan.request.source)
+        macs = plan.adaptation.macs
+        planned, _ = plan_guests(guests, aims, macs)
+        demand_same(plan.adaptation, described(planned, aims, macs), plan.request.source)
         folder.mkdir()
         done = tuple(
             carry_out_guest(guest, folder / str(number), listener)

@@ -6,10 +6,12 @@ laid over what a conversion reads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import TypeAlias
 
 import msgspec
 
@@ -27,6 +29,9 @@ from kensho.guest.edit.disk import PatchedDisk, Piece
 from kensho.model.errors import UnsupportedError
 from kensho.model.finding import Finding, Severity
 from kensho.model.progress import Meter
+
+#: Addresses of adapters that do not stay, and the new ones: by machine.
+Macs: TypeAlias = Mapping[str, Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +57,11 @@ class AdaptedGuest:
 
 
 def plan_guests(
-    machines: Sequence[GuestDisks], aims: Aims
+    machines: Sequence[GuestDisks], aims: Aims, macs: Macs = MappingProxyType({})
 ) -> tuple[tuple[PlannedGuest, ...], tuple[Finding, ...]]:
     """Plan all machines; of several, one that cannot be adapted is a finding (KF-920).
 
+    ``macs`` are the addresses that do not stay, by machine; see `Aims`.
     Raises what `plan_adaptation` does when none can be.
     """
     planned: list[PlannedGuest] = []
@@ -63,7 +69,8 @@ def plan_guests(
     refused: UnsupportedError | None = None
     for machine in machines:
         try:
-            plan = plan_adaptation(machine.readers, replace(aims, machine=machine.machine))
+            own = replace(aims, machine=machine.machine, macs=macs.get(machine.id, {}))
+            plan = plan_adaptation(machine.readers, own)
         except UnsupportedError as error:
             refused = refused or error
             findings.append(

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 from kensho.appliances import Package
 from kensho.convert.adaptation import Adaptation, Wanted, described
-from kensho.convert.adapting import plan_guests
+from kensho.convert.adapting import Macs, plan_guests
 from kensho.convert.guests import GuestDisks, guests_of
 from kensho.convert.mapping import Devices, choose_policy
 from kensho.convert.starting import after_adapting, fit, look, with_guests
+from kensho.guest.aims import Aims
 from kensho.guest.inspect.kernels import Loaded
 from kensho.model.appliance import Appliance
 from kensho.model.errors import KenshoError, NoSpaceError, UnsupportedError, UsageError
@@ -42,6 +43,7 @@ def look_at_guests(
     *,
     cheaply: bool,
     renewed: bool,
+    macs: Macs,
 ) -> Guests:
     """Look into the guests of an appliance, and plan their adaptation if one is wanted.
 
@@ -64,7 +66,8 @@ def look_at_guests(
         appliance, findings = with_guests(before, kernels)
         if not wanted.platforms:
             return Guests(appliance, kernels, findings=findings)
-        return _planned(machines, appliance, kernels, findings, wanted, renewed=renewed)
+        aims = wanted.aims(identity=renewed)
+        return _planned(machines, appliance, kernels, findings, aims, macs)
 
 
 def _planned(
@@ -72,13 +75,11 @@ def _planned(
     appliance: Appliance,
     kernels: Mapping[str, tuple[Loaded, ...]],
     findings: tuple[Finding, ...],
-    wanted: Wanted,
-    *,
-    renewed: bool,
+    aims: Aims,
+    macs: Macs,
 ) -> Guests:
-    aims = wanted.aims(identity=renewed)
     try:
-        planned, more = plan_guests(machines, aims)
+        planned, more = plan_guests(machines, aims, macs)
     except NoSpaceError:
         raise
     except KenshoError as error:
@@ -90,11 +91,11 @@ def _planned(
             error.hint or "convert without --adapt",
         )
         return Guests(appliance, kernels, findings=(*findings, refused))
-    adaptation = described(planned, aims)
-    added = {guest.disks.id: guest.plan.kernels for guest in planned}
+    adaptation = described(planned, aims, macs)
+    plans = {guest.disks.id: guest.plan for guest in planned}
     return Guests(
         appliance,
-        after_adapting(kernels, added),
+        after_adapting(kernels, plans),
         adaptation,
         (*findings, *more),
         sum(step.size for step in adaptation.steps),

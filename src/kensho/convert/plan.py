@@ -17,7 +17,7 @@ import msgspec
 from kensho.appliances import Package
 from kensho.appliances.names import file_stem
 from kensho.appliances.ova.arrival import Arrival
-from kensho.convert.adaptation import Adaptation, Wanted
+from kensho.convert.adaptation import Adaptation, Wanted, new_addresses
 from kensho.convert.arriving import PIPE, arriving, foresee
 from kensho.convert.deployment.attach import EnvironmentStep
 from kensho.convert.deployment.placing import Placed, place
@@ -145,6 +145,8 @@ def make_plan(request: Request, *, out: Path | None = None, arrival: Arrival | N
         if returned.home and not _fits(returned, platform, form):
             returned = without_note(chosen, package.kind)
         before = _with_overrides(returned.basis, request)
+        renewed = request.machine_identity is IdentityPolicy.NEW
+        drawn = draw(returned.first, platform) if renewed else {}
         guests = look_at_guests(
             package,
             before,
@@ -152,7 +154,8 @@ def make_plan(request: Request, *, out: Path | None = None, arrival: Arrival | N
             platform,
             request.adapt,
             cheaply=request.look,
-            renewed=request.machine_identity is IdentityPolicy.NEW,
+            renewed=renewed,
+            macs=new_addresses(before.machines, form, drawn),
         )
         before = guests.appliance
         demand(assigned, before if given else None)
@@ -163,8 +166,7 @@ def make_plan(request: Request, *, out: Path | None = None, arrival: Arrival | N
         fitter = Fitter(platform, form, request.devices, guests.kernels)
         placed = _map(before, platform, form, request, name, assigned, fitter, home=returned.home)
         after = keep_nvram(package, before, placed.after, form, name)
-        if request.machine_identity is IdentityPolicy.NEW:
-            drawn = draw(returned.first, platform)
+        if renewed:
             after = renew(after, drawn, form.carries)
             returned = replace(returned, first=renew(returned.first, drawn, None))
         placed = replace(placed, after=after)
@@ -180,7 +182,7 @@ def make_plan(request: Request, *, out: Path | None = None, arrival: Arrival | N
             settled=summarise(before, request.deployment, assigned),
             environments=placed.environments,
             noted=request.origin,
-            renewed=request.machine_identity is IdentityPolicy.NEW,
+            renewed=renewed,
         )
         return Plan(
             request=_without_passwords(request, assigned),

@@ -15,8 +15,8 @@ import msgspec
 
 from kensho.convert.guests import GuestDisks
 from kensho.convert.mapping import map_machine
+from kensho.guest.adapt.plan import AdaptPlan
 from kensho.guest.inspect.kernels import Loaded, load_kernels
-from kensho.guest.linux.adapt.kernels import KernelPlan
 from kensho.guest.linux.verdict import judge_controller, judge_nic
 from kensho.model.appliance import Appliance
 from kensho.model.errors import KenshoError, UnsupportedError
@@ -46,21 +46,27 @@ def look(machines: Iterable[GuestDisks]) -> dict[str, tuple[Loaded, ...]]:
 
 
 def after_adapting(
-    kernels: Mapping[str, tuple[Loaded, ...]], planned: Mapping[str, Sequence[KernelPlan]]
+    kernels: Mapping[str, tuple[Loaded, ...]], plans: Mapping[str, AdaptPlan]
 ) -> dict[str, tuple[Loaded, ...]]:
-    """Return the kernels with the modules that an adaptation gives their initramfs."""
-    found = {}
-    for machine, loaded in kernels.items():
-        added = {(plan.root, plan.version): plan.added for plan in planned.get(machine, ())}
-        found[machine] = tuple(_with(one, added.get((one.root, one.version), ())) for one in loaded)
-    return found
+    """Return the kernels of each machine with the drivers that its plan gives them."""
+    return {
+        machine: tuple(_with(one, plans[machine]) for one in loaded) if machine in plans else loaded
+        for machine, loaded in kernels.items()
+    }
 
 
-def _with(loaded: Loaded, modules: Sequence[str]) -> Loaded:
-    if loaded.kernel is None or not modules:
-        return loaded
-    inside = loaded.kernel.in_initramfs | set(modules)
-    return replace(loaded, kernel=replace(loaded.kernel, in_initramfs=inside))
+def _with(loaded: Loaded, plan: AdaptPlan) -> Loaded:
+    if loaded.kernel is not None:
+        for kernel in plan.kernels:
+            if (kernel.root, kernel.version) == (loaded.root, loaded.version):
+                inside = loaded.kernel.in_initramfs | set(kernel.added)
+                return replace(loaded, kernel=replace(loaded.kernel, in_initramfs=inside))
+    if loaded.windows is not None:
+        for windows in plan.windows:
+            if windows.root == loaded.root and not windows.refused:
+                found = replace(loaded.windows, controllers=windows.controllers)
+                return replace(loaded, windows=found)
+    return loaded
 
 
 def with_guests(

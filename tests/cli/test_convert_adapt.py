@@ -10,11 +10,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kensho.appliances.package import PlacedDisk
+from kensho.convert.plan import Request, make_plan
+from kensho.convert.workspace import workspace
 from kensho.guest.linux.initramfs.codecs import pack
 from kensho.guest.linux.initramfs.cpio import write_archive
 from tests.cli.conftest import Kensho
@@ -216,3 +220,24 @@ def test_an_older_kernel_that_lacks_a_driver_is_named(tmp_path: Path, as_json: A
     assert "5.9-old" in told["message"]
     assert VERSION not in told["message"]
     assert boot_controller(plan) == "ahci"
+
+
+def test_an_unfinished_run_with_other_bytes_is_not_gone_on_with(tmp_path: Path) -> None:
+    """Mounted file systems do not get the same bytes twice."""
+    plan = make_plan(Request(str(raw_disk(tmp_path / "a.img")), "kvm"))
+    with suppress(KeyboardInterrupt), workspace(plan, tmp_path, overwrite=False, outputs=()) as one:
+        first = one.bound_to("first")
+        first.staged(plan.disks[0].filename).write_bytes(b"a disk")
+        first.record((PlacedDisk("disk1", plan.disks[0].filename, "qcow2", "", 6, 6, 6),))
+        raise KeyboardInterrupt
+    with (
+        suppress(KeyboardInterrupt),
+        workspace(plan, tmp_path, overwrite=False, outputs=()) as again,
+    ):
+        assert again.bound_to("first").resumed
+        raise KeyboardInterrupt
+    with workspace(plan, tmp_path, overwrite=False, outputs=()) as other:
+        assert other.resumed
+        bound = other.bound_to("second")
+        assert not bound.resumed
+        assert not bound.staged(plan.disks[0].filename).exists()

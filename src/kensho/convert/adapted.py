@@ -7,6 +7,7 @@ an overlay nor a second copy is made, and what is verified is what was wanted.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -32,14 +33,21 @@ from kensho.disks import DiskReader
 from kensho.guest.adapt.changes import DiskChange
 from kensho.guest.adapt.record import spans_of, write_changes
 from kensho.guest.adapt.roots import RootBefore
-from kensho.guest.edit.disk import PatchedDisk
+from kensho.guest.edit.disk import PatchedDisk, Piece
+
+_STEP = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Adapted:
-    """The package as it is to be converted. ``before`` takes the roots of disks as they were."""
+    """The package as it is to be converted.
+
+    ``before`` takes the roots of disks as they were; ``stamp`` is another one when other bytes are
+    laid over them, empty when none are.
+    """
 
     package: Package
+    stamp: str = ""
     guests: tuple[AdaptedGuest, ...] = ()
     before: Mapping[str, RootBefore] = field(default_factory=dict)
 
@@ -81,7 +89,21 @@ def adapted_package(
         before = {
             image: RootBefore(readers[image], spans_of(found)) for image, found in pieces.items()
         }
-        yield Adapted(dataclasses.replace(package, open_image=open_image), done, before)
+        changed = dataclasses.replace(package, open_image=open_image)
+        yield Adapted(changed, _stamp(pieces), done, before)
+
+
+def _stamp(pieces: Mapping[str, Sequence[Piece]]) -> str:
+    """Return a digest of what is laid over the images."""
+    total = hashlib.sha256()
+    for image, found in sorted(pieces.items()):
+        for piece in sorted(found, key=lambda piece: piece.start):
+            total.update(f"{image} {piece.start} {piece.length}\n".encode())
+            with piece.file.open("rb") as file:
+                file.seek(piece.at)
+                for at in range(0, piece.length, _STEP):
+                    total.update(file.read(min(_STEP, piece.length - at)))
+    return total.hexdigest()
 
 
 def record_name(plan: Plan) -> str:

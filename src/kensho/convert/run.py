@@ -88,9 +88,10 @@ def run_plan(
         with (
             workspace(
                 plan, out, overwrite=options.overwrite, outputs=_outputs(private, form, beside)
-            ) as space,
-            adapted_package(package, plan, space.folder / "guest", listener) as adapted,
+            ) as made,
+            adapted_package(package, plan, made.guests, listener) as adapted,
         ):
+            space = made.bound_to(adapted.stamp) if adapted.stamp else made
             _announce(space, listener)
             mover = _Mover(adapted, options, listener, cancelled)
             try:

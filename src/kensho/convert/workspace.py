@@ -15,7 +15,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import msgspec
@@ -25,6 +25,8 @@ from kensho.convert.plan import JOURNAL, LOCK, Plan
 from kensho.disks.resume import is_resumable, leftovers
 from kensho.model.errors import FormatError, LocatorError, UsageError, VerificationError
 from kensho.storage.atomic import PendingFile, partial_path
+
+_STAMP, _GUESTS = "content.stamp", "guests"
 
 
 class Journal(msgspec.Struct, frozen=True):
@@ -54,6 +56,27 @@ class Workspace:
     discarded: bool
     overwrite: bool
     sources: tuple[Path, ...]
+
+    @property
+    def guests(self) -> Path:
+        """Where what is changed of guests is kept during a run; there is nothing yet."""
+        return self.folder / _GUESTS
+
+    def bound_to(self, stamp: str) -> Workspace:
+        """Return the folder for content of this ``stamp``; what was made of other content goes.
+
+        Adapting a guest again need not make the same bytes, so that an unfinished run cannot always
+        be gone on with.
+        """
+        path = self.folder / _STAMP
+        old = path.read_text() if path.is_file() else ""
+        space = self
+        if old != stamp and (old or self.resumed):
+            _clear(self.folder, keep={LOCK, _GUESTS})
+            space = replace(self, resumed=(), discarded=True)
+            space.record(())
+        _replace_bytes(path, stamp.encode())
+        return space
 
     def staged(self, name: str) -> Path:
         """Return where a file of the result is until it is published: its folders come then."""
@@ -123,7 +146,9 @@ def workspace(
         resumed = _kept(folder, old) if old is not None and same else ()
         begun = _begun(folder, plan) if same else set()
         discarded = not (resumed or begun) and any(p.name != LOCK for p in folder.iterdir())
-        _clear(folder, keep={plain_name(d.filename) for d in resumed} | begun | {LOCK, JOURNAL})
+        _clear(
+            folder, keep={plain_name(d.filename) for d in resumed} | begun | {LOCK, JOURNAL, _STAMP}
+        )
         space = Workspace(folder, out, digest, resumed, discarded, overwrite, sources)
         try:
             space.record(resumed)  # from here on, what is in the folder is this plan's

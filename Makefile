@@ -1,6 +1,6 @@
 # kensho: everything a contributor runs. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-boot matrix fuzz lint format demo clean
+.PHONY: help setup test test-boot matrix boot-matrix fuzz lint format demo clean
 
 BIN := .venv/bin
 WORKERS ?= 2
@@ -20,6 +20,9 @@ matrix: setup ## any form to any form and back: the same machine and the same di
 test-boot: setup ## the tests that boot a guest under QEMU, one at a time
 	$(BIN)/pytest -m boot $(PYTEST_ARGS)
 
+boot-matrix: setup ## guests by recipe on every hypervisor's hardware, before and after adapt: an hour (MATRIX="--on pvscsi")
+	$(BIN)/python -m tests.boot_matrix $(MATRIX)
+
 fuzz: setup ## fuzz one reader for a minute (FORMAT=vhdx SECONDS=3600), see docs/fuzzing.md
 	$(BIN)/python tests/fuzz/run.py $(or $(FORMAT),vmdk) --seconds $(or $(SECONDS),60)
 
@@ -36,5 +39,5 @@ format: setup ## rewrite the code in the house style
 demo: setup ## convert an appliance to every target and boot one (APPLIANCE=file.ova for your own)
 	$(BIN)/python demo/run.py $(if $(APPLIANCE),--appliance "$(APPLIANCE)")
 
-clean: ## remove results and caches, keep .venv and the built demo appliance
-	rm -rf --one-file-system .cache/demo/.build-* out dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+clean: ## remove results and caches, keep .venv and the guests built
+	rm -rf --one-file-system .cache/*/.build-* out dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

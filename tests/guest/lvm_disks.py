@@ -63,8 +63,13 @@ def dashed(identity: str) -> str:
 
 
 def physical_volume(identity: str, text: str, size: int) -> bytearray:
-    """Return a physical volume: label in sector 1, metadata from 4 KiB to 1 MiB."""
-    disk = bytearray(size)
+    """Return a physical volume whose extents are empty."""
+    return metadata_area(identity, text, size).ljust(size, b"\0")
+
+
+def metadata_area(identity: str, text: str, size: int) -> bytearray:
+    """Return the first 1 MiB of a physical volume: label in sector 1, metadata from 4 KiB."""
+    disk = bytearray(MIB)
     header = identity.encode() + struct.pack("<Q", size)
     header += struct.pack("<QQQQ", MIB, 0, 0, 0) + struct.pack("<QQQQ", 4096, MIB - 4096, 0, 0)
     label = bytearray(512)

@@ -11,7 +11,8 @@ class BootDisk(msgspec.Struct, frozen=True, kw_only=True):
     """A disk or CD-ROM drive and where it is plugged in.
 
     ``bus`` is ``virtio``, ``scsi``, ``sata``, ``ide`` or ``nvme``; ``controller`` and ``unit``
-    count from 0 on that bus. ``path`` is None for an empty drive.
+    count from 0 on that bus. ``path`` is None for an empty drive. The guest's writes are dropped
+    when it is switched off, unless it ``keeps`` them.
     """
 
     path: str | None
@@ -22,6 +23,7 @@ class BootDisk(msgspec.Struct, frozen=True, kw_only=True):
     cdrom: bool = False
     serial: str = ""
     boot_order: int | None = None
+    keeps: bool = False
 
 
 class BootNic(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,7 +1,8 @@
 """Turn a machine into a QEMU command line.
 
-Software emulation unless the caller knows that KVM works (`accelerator.py`). Every drive is opened with
-``snapshot=on``, so the guest's writes go to a temporary file and the image stays as it is.
+Software emulation unless the caller knows that KVM works (`accelerator.py`). Drives are opened with
+``snapshot=on``, so that the guest's writes go to a temporary file and the image stays as it is, unless
+a disk is to keep them.
 """
 
 from __future__ import annotations
@@ -140,7 +141,9 @@ def _drive(number: int, disk: BootDisk, machine: QemuMachine) -> list[str]:
     name = f"drive{number}"
     line: list[str] = []
     if disk.path is not None:
-        access = "media=cdrom,readonly=on" if disk.cdrom else "snapshot=on"
+        access = "snapshot=off" if disk.keeps else "snapshot=on"
+        if disk.cdrom:
+            access = "media=cdrom,readonly=on"
         line += [
             "-drive",
             f"if=none,id={name},format={_escape(disk.format)},{access},file={_escape(disk.path)}",

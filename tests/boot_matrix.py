@@ -1,12 +1,13 @@
 """Guests made by recipe, booted on the hardware of each hypervisor, before and after `kensho adapt`.
 
-    python -m tests.boot_matrix [--guests NAME,…] [--on PROFILE,…] [--states STATE,…] [--jobs N]
+    python -m tests.boot_matrix [--guests NAME,…] [--on PROFILE,…] [--states STATE,…]
+        [--kernels first|others] [--jobs N] [--out FOLDER]
 
 Each cell is a boot under QEMU's emulation, and has to agree with what `kensho check` tells without
 one: whether the root file system is found, by which driver, and whether the adapter has one. Guests
 for virtio alone have to fail elsewhere before, on the same hardware where the generic guest starts,
 and to start after. A boot that ends unclear is tried once more, which is said. Logs are kept in
-``out/boot-matrix``. Exit code 1 when a cell is wrong.
+``out/boot-matrix``, which is emptied first. Exit code 1 when a cell is wrong.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import argparse
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ OUT = Path(__file__).parents[1] / "out" / "boot-matrix"
 BEFORE, AFTER = "before", "after"
 # Where a guest's other kernels are booted: once on each kind of hardware.
 _FEW = ("virtio-blk", "pvscsi", "lsi-sas", "ahci", "nvme-uefi", "ide")
+KERNELS = ("first", "others")
 _VIRTIO = ("virtio-blk", "virtio-scsi", "virtio-uefi")
 _HEAD = ("guest", "kernel", "hardware", "state", "root", "disk driver", "adapter driver", "s", "")
 
@@ -72,9 +74,13 @@ class Row:
 
 
 def cells(
-    names: Iterable[str], on: Iterable[Profile], states: Iterable[str], folder: Path
+    names: Iterable[str],
+    on: Iterable[Profile],
+    states: Iterable[str],
+    folder: Path,
+    kernels: Sequence[str] = KERNELS,
 ) -> Iterator[Cell]:
-    """Make the disks, and yield what there is to boot."""
+    """Make the disks in ``folder``, and yield what there is to boot."""
     hardware, chosen = tuple(on), tuple(states)
     for name in names:
         guest = recipe.guest(name)
@@ -85,11 +91,12 @@ def cells(
         for state, disk in disks.items():
             if state not in chosen and guest.initramfs != "most":
                 continue
-            kernels = kernels_of(disk)
-            for version, kernel in kernels.items():
+            for version, kernel in kernels_of(disk).items():
+                first = recipe.flavour(version) == guest.kernels[0]
+                if KERNELS[not first] not in kernels:
+                    continue
                 path = folder / f"{name}-{state}-{version}.qcow2"
                 started = starting(disk, entry(version, "probe"), path)
-                first = recipe.flavour(version) == guest.kernels[0]
                 for row in (row for row in hardware if first or row.name in _FEW):
                     yield Cell(
                         name, kernel, state, started, row, _wanted(guest, version, state, row)
@@ -157,6 +164,8 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--guests", default=",".join(guests))
     parser.add_argument("--on", default=",".join(row.name for row in PROFILES))
     parser.add_argument("--states", default=f"{BEFORE},{AFTER}")
+    parser.add_argument("--kernels", choices=KERNELS, action="append")
+    parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--jobs", type=int, default=1)
     return parser.parse_args(arguments)
 
@@ -164,17 +173,26 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Run the cells that are asked for, all by default."""
     asked = _arguments(arguments)
-    shutil.rmtree(OUT, ignore_errors=True)
-    OUT.mkdir(parents=True)
+    out: Path = asked.out
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
     start = time.monotonic()
     hardware = [profile(name) for name in asked.on.split(",")]
-    wanted = tuple(cells(asked.guests.split(","), hardware, asked.states.split(","), OUT))
+    wanted = tuple(
+        cells(
+            asked.guests.split(","),
+            hardware,
+            asked.states.split(","),
+            out,
+            asked.kernels or KERNELS,
+        )
+    )
     rows: list[Row] = []
-    for row in boot_all(wanted, OUT, asked.jobs):
+    for row in boot_all(wanted, out, asked.jobs):
         rows.append(row)
         sys.stdout.write(f"{len(rows)}/{len(wanted)} {' '.join(row.words)}\n")
         sys.stdout.flush()
-        (OUT / "table.md").write_text(f"{table(rows)}\n")
+        (out / "table.md").write_text(f"{table(rows)}\n")
     wrong = sum(bool(row.wrong) for row in rows)
     sys.stdout.write(f"\n{table(rows)}\n\n{len(rows)} boots, {wrong} wrong, ")
     sys.stdout.write(f"{time.monotonic() - start:.0f} s\n")

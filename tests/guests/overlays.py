@@ -13,6 +13,7 @@ from kensho.disks.overlay.backing import backing_of
 from kensho.guest.adapt.carry_out import write_overlay
 from kensho.guest.edit.backends import edit_volume
 from kensho.guest.edit.patch import pieces
+from kensho.guest.edit.placing import place_of
 from kensho.guest.edit.plan import FileEdit
 from kensho.guest.inspect.kernels import load_kernels
 from kensho.guest.inspect.systems import Opened, find_systems
@@ -35,7 +36,7 @@ def beside(disk: Path, folder: Path) -> Path:
 
 def adapted(disk: Path, overlay: Path, targets: str = "all") -> Path:
     """Adapt the guest for ``targets``; the change goes to ``overlay``."""
-    code = run(["adapt", str(disk), "--for", targets, "-o", str(overlay)])
+    code = run(["adapt", str(disk), "--for", targets, "--no-roots", "-o", str(overlay)])
     assert code == 0, f"kensho adapt {disk} ended with {code}"
     return overlay
 
@@ -46,8 +47,7 @@ def starting(disk: Path, entry: str, overlay: Path) -> Path:
         opened = Opened(scan([reader]))
         opened.open_all()
         (system,) = find_systems(opened)
-        files, within = system.files.mount_of(_MENU)
-        volume = next(v for v in opened.volumes.volumes if opened.systems.get(v.id) is files)
+        volume, within = place_of(opened, system.files, _MENU)
         menu = system.files.read(_MENU, 1 << 20)
         content, count = _DEFAULT.subn(f'set default="{entry}"'.encode(), menu)
         assert count == 1

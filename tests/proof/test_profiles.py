@@ -1,0 +1,43 @@
+"""Profiles name devices that QEMU has and that kensho knows what to say about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kensho.guest.devices import CONTROLLERS, NICS
+from kensho.model.machine import Firmware
+from kensho.proof.boot import Verdict, boot_machine
+from kensho.proof.profiles import PROFILES, Profile, machine_of, profile
+from kensho.proof.qemu import qemu_arguments
+from tests.proof.test_boot import printing
+
+
+def test_names_are_unique_and_devices_known() -> None:
+    assert len({row.name for row in PROFILES}) == len(PROFILES)
+    for row in PROFILES:
+        assert profile(row.name) is row
+        assert row.controller in CONTROLLERS
+        assert row.adapter in NICS
+
+
+@pytest.mark.parametrize(("keeps", "word"), [(False, "snapshot=on"), (True, "snapshot=off")])
+def test_what_a_guest_writes_is_dropped_unless_it_is_to_be_kept(keeps: bool, word: str) -> None:
+    machine = machine_of(profile("pvscsi"), Path("a.qcow2"), "qcow2", keeps=keeps)
+    (drive,) = [text for text in qemu_arguments(machine) if text.startswith("if=none")]
+    assert word in drive.split(",")
+
+
+@pytest.mark.boot
+@pytest.mark.parametrize(
+    # UEFI starts no boot sector; tests.guests boots on it
+    "row",
+    [row for row in PROFILES if row.firmware is Firmware.BIOS],
+    ids=lambda row: row.name,
+)
+def test_the_firmware_starts_from_the_disk(row: Profile, tmp_path: Path) -> None:
+    disk = tmp_path / "disk.img"
+    disk.write_bytes(printing("tiny login: ").ljust(1 << 20, b"\0"))
+    result = boot_machine(machine_of(row, disk, "raw"), log=tmp_path / "log", timeout=60)
+    assert result.verdict is Verdict.LOGIN, result

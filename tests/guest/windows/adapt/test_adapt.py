@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ from tests.guest.images_of import disk_of, put, run, tool
 from tests.guest.windows.adapt import machines
 from tests.guest.windows.adapt.machines import CURRENT, LOADER, MANAGER, RESUMER, Made
 from tests.guest.windows.adapt.ntfs import mounted, write_tree
+from tests.guest.windows.drivers.made import IDS, package
 from tests.guest.windows.hive.oracles import Tree, by_hivex, keys_by_regipy
 from tests.guest.windows.hives import system_hive
 from tests.guest.windows.test_edits import SCSI, differences, edited, text
@@ -236,6 +238,95 @@ def test_windows_server_2022_on_gpt(tmp_path: Path) -> None:
     system = planned.edits["disk1p2", f"{CONFIG}/SYSTEM"].details
     assert rf"SYSTEM\{SERVICES}\stornvme Start = 0 (was 3)" in system
     assert rf"SYSTEM\{SERVICES}\pci\StartOverride deleted" in system
+
+
+def service(name: str, below: dict[str, tuple[str, int]]) -> dict[tuple[str, str, str], object]:
+    """Row 1 of the list: the service of a supplied driver."""
+    path = rf"{SERVICES}\{name}"
+    return {
+        ("SYSTEM", path, "Type"): (4, "01000000"),
+        ("SYSTEM", path, "Start"): BOOT,
+        ("SYSTEM", path, "ErrorControl"): (4, "01000000"),
+        ("SYSTEM", path, "Group"): (1, text("SCSI miniport")),
+        ("SYSTEM", path, "ImagePath"): (2, text(rf"system32\drivers\{name}.sys")),
+        **{
+            ("SYSTEM", rf"{path}\{key}", value): (4, number.to_bytes(4, "little").hex())
+            for key, (value, number) in below.items()
+        },
+    }
+
+
+VIOSTOR = service("viostor", {"Parameters": ("BusType", 10), r"Parameters\PnpInterface": ("5", 1)})
+PLACE = r"%SystemRoot%\inf;%SystemRoot%\Drivers\kensho\viostor"
+DEVICE_PATH = {
+    ("SOFTWARE", r"Microsoft\Windows\CurrentVersion", "DevicePath"): (2, text(PLACE)),
+}
+
+
+def test_a_supplied_driver_since_windows_8(tmp_path: Path) -> None:
+    made = machines.ten(tmp_path)
+    package(tmp_path / "cd/viostor/w10/amd64")
+    wanted = replace(aims("kvm", "vmware", "hyperv"), drivers=(tmp_path / "cd",))
+    plain = Planned(made, aims("kvm", "vmware", "hyperv"))
+    planned = Planned(made, wanted)
+    name, database = "viostor.inf_amd64_0000000000000000", "DriverDatabase"
+    root = rf"{database}\DriverPackages\{name}"
+    rows: dict[tuple[str, str, str], object] = {
+        **VIOSTOR,
+        **DEVICE_PATH,
+        **FIRST_BOOT,
+        ("SYSTEM", rf"{database}\DriverInfFiles\viostor.inf", ""): (7, text(name) + "0000"),
+        ("SYSTEM", rf"{database}\DriverInfFiles\viostor.inf", "Active"): (1, text(name)),
+        ("SYSTEM", rf"{database}\DriverInfFiles\viostor.inf", "Configurations"):
+            (7, text("viostor_conf") + "0000"),
+        ("SYSTEM", root, "Version"):
+            (3, "00ff0900000000007be9364d25e3ce11bfc108002be10318" + "00" * 24),
+        ("SYSTEM", rf"{root}\Configurations\viostor_conf", "ConfigFlags"): ZERO,
+        ("SYSTEM", rf"{root}\Configurations\viostor_conf", "Service"): (1, text("viostor")),
+    }  # fmt: skip
+    for identity in IDS:
+        rows["SYSTEM", rf"{database}\DeviceIds\{identity}", "viostor.inf"] = (3, "01ff0000")
+        place = rf"{root}\Descriptors\{identity}"
+        rows["SYSTEM", place, "Configuration"] = (1, text("viostor_conf"))
+    seen = changes(made, planned, TEN_HIVES, tmp_path)
+    after = trees(made, TEN_HIVES, tmp_path)
+    # what is changed without the driver is changed with it just so
+    carry_out(machines.ten(tmp_path), plain, tmp_path)
+    without = trees(made, TEN_HIVES, tmp_path)
+    assert {
+        (hive, key, value): now
+        for hive in TEN_HIVES
+        for (key, value), now in differences(without[hive], after[hive]).items()
+    } == rows
+    assert set(rows) <= set(seen)
+    assert C.VIRTIO_BLK in planned.plan.controllers
+    assert "kvm" not in {f.subject for f in planned.draft.findings if f.code == "KF-887"}
+    for file in ("Drivers/kensho/viostor/viostor.inf", "System32/drivers/viostor.sys",
+                 "kensho/firstboot/service.exe", "kensho/firstboot/scripts/2000-drivers.cmd"):  # fmt: skip
+        assert ("disk1p2", f"/Windows/{file}") in planned.edits
+    script = planned.edits["disk1p2", "/Windows/kensho/firstboot/scripts/2000-drivers.cmd"].content
+    assert script is not None
+    assert script.count(b"\n") == script.count(b"\r\n")
+
+
+def test_a_supplied_driver_up_to_windows_7(tmp_path: Path) -> None:
+    made = machines.seven(tmp_path)
+    package(tmp_path / "cd/viostor/w7/amd64", targets="NTamd64.6.1")
+    targets = ("kvm", "hyperv", "virtualbox")
+    wanted = replace(aims(*targets, mac="00:50:56:a3:02:b7"), drivers=(tmp_path / "cd",))
+    planned = Planned(made, wanted)
+    hives = {"SYSTEM": (2, f"{CONFIG}/SYSTEM"), "SOFTWARE": (2, f"{CONFIG}/SOFTWARE")}
+    ids = {
+        key: value
+        for i in IDS
+        for key, value in bound(i.replace("\\", "#"), "viostor", SCSI).items()
+    }
+    assert changes(made, planned, hives, tmp_path) == {
+        **SEVEN_KEYS, **VIOSTOR, **DEVICE_PATH, **ids,
+    }  # fmt: skip
+    scripts = {path.rpartition("/")[2] for _, path in planned.edits if "/scripts/" in path}
+    assert scripts == {"2000-drivers.cmd", "2500-addresses-0.cmd", "3000-disks-online.cmd"}
+    assert Planned(made, wanted).edits == {}
 
 
 @pytest.mark.parametrize("make", [machines.seven, machines.ten, machines.xp])

@@ -17,6 +17,31 @@ from kensho.model.finding import Severity
 from kensho.model.machine import ControllerModel, Firmware
 from kensho.platforms.base import Platform
 
+_PARAVIRTUAL = frozenset(
+    {
+        ControllerModel.VIRTIO_BLK,
+        ControllerModel.VIRTIO_SCSI,
+        ControllerModel.PVSCSI,
+        ControllerModel.HYPERV_SCSI,
+        ControllerModel.XEN_VBD,
+    }
+)
+#: Controllers by how well known they are to Windows, the best known first.
+_SAFEST = {
+    model: place
+    for place, model in enumerate(
+        (
+            ControllerModel.AHCI,
+            ControllerModel.IDE,
+            ControllerModel.PIIX4,
+            ControllerModel.PIIX3,
+            ControllerModel.ICH6,
+            ControllerModel.LSISAS,
+            ControllerModel.NVME,
+        )
+    )
+}
+
 
 def plan_first_bus(guest: WindowsGuest) -> None:
     """Note, for every target, what the machine starts from (KF-887) where that is not the best."""
@@ -27,11 +52,14 @@ def plan_first_bus(guest: WindowsGuest) -> None:
         best = _best(platform, firmware)
         if best is None or best in ready:
             continue
-        safe = [
+        offered = [
             row.model
             for row in platform.controllers
             if firmware in row.boots and firmware in row.firmware and row.model in ready
         ]
+        if any(model in _PARAVIRTUAL for model in offered):
+            continue
+        safe = sorted(offered, key=lambda model: _SAFEST.get(model, len(_SAFEST)))
         if safe:
             guest.draft.note(
                 "KF-887", Severity.NOTE,

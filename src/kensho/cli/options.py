@@ -18,7 +18,7 @@ from kensho.convert.mapping import Devices
 from kensho.convert.plan import Request
 from kensho.convert.renewing import IdentityPolicy
 from kensho.guest.aims import Aims
-from kensho.model.errors import NotFoundError
+from kensho.model.errors import NotFoundError, UsageError
 from kensho.model.machine import Firmware
 from kensho.model.selection import Selection
 from kensho.platforms import PLATFORMS, find_platform
@@ -120,6 +120,10 @@ class Wishes:
         The same for more targets, with commas, or all.
     look
         Look into the guests for devices that they have drivers for.
+    agents
+        With --adapt: have a Linux guest install the platform's agent at its first start.
+    seed
+        With --adapt: give cloud-init that waits for another cloud data that need none.
     """
 
     form: str | None = None
@@ -142,6 +146,8 @@ class Wishes:
     adapt: Annotated[bool, Flag] = False
     adapt_for: str | None = None
     look: bool = True
+    agents: Annotated[bool, Flag] = False
+    seed: Annotated[bool, Flag] = False
 
     def settings(self) -> tuple[Setting, ...]:
         """Return the properties as given; those of the command line beat those of the file."""
@@ -184,6 +190,9 @@ class Wishes:
     def _adapt(self, target: str) -> Wanted:
         """Return what is wanted of the guests: the target itself is always among it."""
         if not self.adapt and self.adapt_for is None:
+            if self.agents or self.seed:
+                raise UsageError("--agents and --seed are for --adapt")
             return Wanted()
         platforms = [find_platform(target), *chosen_platforms(self.adapt_for or target, PLATFORMS)]
-        return Wanted(tuple(dict.fromkeys(platform.name for platform in platforms)))
+        names = tuple(dict.fromkeys(platform.name for platform in platforms))
+        return Wanted(names, self.agents, self.seed)

@@ -44,10 +44,13 @@ class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the user wants of the guests; none of it without ``platforms``. See `Aims`."""
 
     platforms: tuple[str, ...] = ()
+    agents: bool = False
+    seed: bool = False
 
     def aims(self, *, identity: bool) -> Aims:
         """Return it as what plans adaptations understands."""
-        return Aims(tuple(map(find_platform, self.platforms)), identity=identity)
+        platforms = tuple(map(find_platform, self.platforms))
+        return Aims(platforms, identity=identity, agents=self.agents, seed=self.seed)
 
 
 class Adaptation(msgspec.Struct, frozen=True):

@@ -93,8 +93,9 @@ def _library(module: str, distribution: str, use: str, remedy: str) -> Check:
 def _editor(backend: Backend) -> Check:
     """Tell whether the files of some file systems can be edited here."""
     reason = lacking(backend)
-    use = f"kensho adapt: files on {', '.join(sorted(backend.kinds))}"
-    return Check(f"edits: {backend.name}", "" if reason else backend.why, use, reason)
+    kinds = ", ".join(sorted(backend.kinds))
+    use = f"kensho adapt: files on {kinds}"
+    return Check(f"{kinds}: {backend.name}", "" if reason else backend.why, use, reason)
 
 
 def _tools() -> Iterator[tuple[str, str, str]]:

@@ -151,3 +151,10 @@ def test_room_for_root_is_said_to_be_taken(guest: Guest, tmp_path: Path) -> None
     plan, disks = guest.plan(more + 30_000, "-m", "10")
     assert codes(plan) == {"KF-846"}
     written(plan, disks, tmp_path)
+
+
+def test_a_journal_that_is_replayed_is_said(guest: Guest, tmp_path: Path) -> None:
+    run("debugfs", "-w", "-R", "feature needs_recovery", guest.root)
+    plan, disks = guest.plan(2 * MIB)
+    assert codes(plan) == {"KF-848"}
+    written(plan, disks, tmp_path)

@@ -26,6 +26,7 @@ from kensho.guest.edit.plan import FileEdit
 from kensho.guest.edit.raw_file import TOOLS as RAW_FILE_TOOLS
 from kensho.guest.edit.raw_file import usable
 from kensho.guest.edit.room import Room
+from kensho.guest.edit.xfs_room import room_xfs
 from kensho.guest.volumes.scan import Volume
 from kensho.guest.volumes.view import View
 from kensho.model.errors import KenshoError, ToolMissingError, UnsupportedError
@@ -90,6 +91,7 @@ BACKENDS: tuple[Backend, ...] = (
         (("mount", "mount"), ("xfs_repair", "xfsprogs"), *RAW_FILE_TOOLS),
         edit_xfs,
         lambda: no_mount("xfs"),
+        room_xfs,
     ),
     Backend(
         "kernel",

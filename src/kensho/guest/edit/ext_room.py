@@ -5,13 +5,13 @@ Spec: Linux Documentation/filesystems/ext4 (super block, group descriptors).
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Sequence
 
 from kensho.guest.edit.ext import refuse_unfit
 from kensho.guest.edit.plan import FileEdit
-from kensho.guest.edit.room import Room
-from kensho.guest.files.base import Stat
+from kensho.guest.edit.room import Room, made_by
 from kensho.guest.files.ext.inode import read_inode
 from kensho.guest.files.ext.reader import Ext, open_ext
 from kensho.guest.files.ext.superblock import (
@@ -65,27 +65,19 @@ def _free(view: Readable, sb: Superblock) -> tuple[int, int]:
 def _needed(files: Ext, sb: Superblock, edits: Sequence[FileEdit]) -> tuple[int, int]:
     """Return blocks taken less blocks given back, and the new files."""
     tree = GuestFiles(files)
-    blocks = new = 0
-    made: set[str] = set()
+    blocks = 0
     for edit in edits:
-        old = _lstat(tree, edit.path)
-        inode = read_inode(files.view, sb, old.node) if old is not None else None
-        if inode and (edit.content is not None or inode.facts.links == 1):
-            blocks -= inode.taken // sb.block
+        with contextlib.suppress(NotFoundError):
+            inode = read_inode(files.view, sb, tree.stat(edit.path, follow=False).node)
+            if edit.content is not None or inode.facts.links == 1:
+                blocks -= inode.taken // sb.block
+            if edit.content is not None and inode.acl_block:
+                blocks += sb.cluster
         if edit.content is not None:
             blocks += _blocks(sb, len(edit.content))
-            blocks += sb.cluster if inode and inode.acl_block else 0
-        elif not edit.target:
-            continue
-        if inode is None:
-            parts = edit.path.split("/")[1:-1]
-            folders = {"/" + "/".join(parts[: n + 1]) for n in range(len(parts))} - made
-            missing = {folder for folder in folders if _lstat(tree, folder) is None}
-            made |= missing
-            new += 1 + len(missing)
-            # A block for each folder, and one where the name finds no room in its folder.
-            blocks += (len(missing) + 1) * sb.cluster
-    return blocks, new
+    new, folders = made_by(tree, edits)
+    # A block for each folder, and one where a name finds no room in its folder.
+    return blocks + (new + 2 * folders) * sb.cluster, new + folders
 
 
 def _blocks(sb: Superblock, size: int) -> int:
@@ -99,10 +91,3 @@ def _blocks(sb: Superblock, size: int) -> int:
         tables += 1 + -(-min(rest, pointers * pointers) // pointers)
         rest -= pointers * pointers
     return content + tables
-
-
-def _lstat(tree: GuestFiles, path: str) -> Stat | None:
-    try:
-        return tree.stat(path, follow=False)
-    except NotFoundError:
-        return None

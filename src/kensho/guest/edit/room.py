@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from kensho.guest.edit.plan import FileEdit
+from kensho.guest.files.tree import GuestFiles
+from kensho.model.errors import NotFoundError
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +39,23 @@ class Room:
     def takes_reserved(self) -> bool:
         """Tell whether it fits only into what is kept for root."""
         return not self.lacking and self.needed > 0 and self.needed > self.free - self.reserved
+
+
+def made_by(tree: GuestFiles, edits: Sequence[FileEdit]) -> tuple[int, int]:
+    """Return how many files and links, and how many folders on the way to them, are made."""
+    folders: set[str] = set()
+    files = 0
+    for edit in edits:
+        if (edit.content is not None or edit.target) and not _there(tree, edit.path):
+            files += 1
+            parts = edit.path.split("/")[1:-1]
+            folders |= {"/" + "/".join(parts[: n + 1]) for n in range(len(parts))}
+    return files, sum(not _there(tree, folder) for folder in folders)
+
+
+def _there(tree: GuestFiles, path: str) -> bool:
+    try:
+        tree.stat(path, follow=False)
+    except NotFoundError:
+        return False
+    return True

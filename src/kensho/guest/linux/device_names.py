@@ -188,9 +188,9 @@ def _candidates(devices: Devices, use: Use) -> list[Volume]:
             continue
         if known is not None and number != known:
             continue
-        place = devices.claimed.get(volume.id, "")
-        if use.place.startswith("/") and place.startswith("/") and place != use.place:
-            continue
+        place = devices.claimed.get(volume.id, use.place)
+        if known is None and use.place.startswith("/") and place != use.place:
+            continue  # fstab has another name for that one
         found.append(volume)
     mounted = [v for v in found if use.place.startswith("/") and _last_mounted(v) == use.place]
     return mounted if len(mounted) == 1 else found

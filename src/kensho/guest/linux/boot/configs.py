@@ -22,7 +22,7 @@ from kensho.guest.linux.boot.syntax import (
 from kensho.guest.linux.software import matches
 from kensho.model.errors import KenshoError
 
-_MOST = 1 << 20  #: bytes of a file; a larger one is none
+_MOST = 1 << 19  #: bytes of a file; a larger one is none
 _MOST_FILES = 100  #: of one pattern
 _ESPS = ("/boot/efi", "/efi", "/boot")
 _ENV_SIZE = 1024

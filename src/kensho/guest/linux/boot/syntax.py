@@ -9,11 +9,16 @@ Specification, type 1; SYSLINUX wiki (Config); Debian's update-grub (``# kopt=``
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 _REST = r"(?P<args>(?:[^\n\\]|\\[^\n]|\\\n)*)"
+_MOST_ENTRIES = 2000
+_MOST_ARGUMENTS = (
+    16384  #: bytes; COMMAND_LINE_SIZE is 4096 at most, escapes and line ends come on top
+)
 _NO_KERNEL = re.compile(r"memtest|(^|/)xen[^/]*$|\.(c32|com|efi|bin)$", re.IGNORECASE)
 
 
@@ -102,7 +107,16 @@ class Entry:
 
 
 def entries(text: str, syntax: Syntax) -> Iterator[Entry]:
-    """Yield the entries of a configuration in its order, then command lines outside of them."""
+    """Yield the entries of a configuration in its order, then command lines outside of them.
+
+    No more of either than a sane one has; a command line longer than any kernel takes is none.
+    """
+    for entry in itertools.islice(_all(text, syntax), _MOST_ENTRIES):
+        entry.spans = [(start, end) for start, end in entry.spans if end - start <= _MOST_ARGUMENTS]
+        yield entry
+
+
+def _all(text: str, syntax: Syntax) -> Iterator[Entry]:
     if syntax.kernel is not None:
         yield from _entries(text, syntax)
     if syntax.loose is not None:

@@ -268,3 +268,11 @@ def test_the_root_tells_its_disk_by_the_loader(folder: Path) -> None:
     volume = devices_of(guest).volume("/dev/sdb2", "swap")
     assert volume is not None
     assert volume.content.uuid == SWAP
+
+
+def test_one_volume_in_several_places(folder: Path) -> None:
+    """Subvolumes of btrfs have a line each."""
+    text = "/dev/sda1 / ext4 a 0 1\n/dev/sda1 /home ext4 subvol=x 0 0\n"
+    guest = two_parts(folder, text)
+    plan_fstab(guest)
+    assert guest.draft.text("/etc/fstab") == text.replace("/dev/sda1", f"UUID={ROOT}")

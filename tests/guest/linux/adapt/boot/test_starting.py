@@ -288,3 +288,13 @@ def test_an_esp_that_systemd_mounts_by_itself(folder: Path) -> None:
     (edit,) = guest.draft.edits
     assert edit.path == "/boot/loader/entries/arch.conf"
     assert f"options root=UUID={ROOT} rw {CONSOLES}\n".encode() in (edit.content or b"")
+
+
+def test_a_guest_that_its_host_started(folder: Path) -> None:
+    guest = guest_on(_simple(folder))
+    plan_fallback(guest)
+    assert codes(guest.draft) == ["KF-867"]
+    xen = Aims((find_platform("xen"),))
+    guest = dataclasses.replace(guest_on(_simple(folder)), aims=xen)
+    plan_fallback(guest)
+    assert codes(guest.draft) == []

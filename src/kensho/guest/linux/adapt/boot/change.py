@@ -10,14 +10,13 @@ from kensho.model.finding import Severity
 
 def why_not(guest: LinuxGuest, path: str) -> str:
     """Return why files at ``path`` are not edited; empty when they are."""
-    files, _ = guest.system.files.mount_of(guest.system.files.settled(path))
-    for volume in guest.opened.volumes.volumes:
-        if guest.opened.systems.get(volume.id) is files:
-            try:
-                choose(volume)
-            except KenshoError as error:
-                return f"{volume.id}: {error.message}"
-            return ""
+    place = guest.opened.where(*guest.system.files.mount_of(guest.system.files.settled(path)))
+    if place is None:
+        return ""
+    try:
+        choose(place[0])
+    except KenshoError as error:
+        return f"{place[0].id}: {error.message}"
     return ""
 
 

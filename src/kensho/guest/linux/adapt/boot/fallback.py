@@ -151,6 +151,12 @@ def _firmware(guest: LinuxGuest, esps: list[tuple[Volume, str]]) -> None:
         )
         if found
     }
+    if not boots and any(not p.name.startswith("xen") for p in guest.aims.platforms):
+        guest.draft.note(
+            "KF-867", Severity.WARNING,
+            "nothing on these disks starts by BIOS or UEFI: the loader may be the host's, as with Xen PV",
+            "install GRUB in the guest (grub-install), before the move",
+        )  # fmt: skip
     for platform in guest.aims.platforms:
         has = {firmware for form in platform.forms for firmware in form.firmware}
         if boots and not boots & has:

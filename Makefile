@@ -20,7 +20,7 @@ matrix: setup ## any form to any form and back: the same machine and the same di
 test-boot: setup ## the tests that boot a guest under QEMU, one at a time
 	$(BIN)/pytest -m boot $(PYTEST_ARGS)
 
-boot-matrix: setup ## guests by recipe on every hypervisor's hardware, before and after adapt: an hour (MATRIX="--on pvscsi")
+boot-matrix: setup ## guests by recipe on every hypervisor's hardware, before and after adapt: an hour (MATRIX="--on vmware-pvscsi")
 	$(BIN)/python -m tests.boot_matrix $(MATRIX)
 
 fuzz: setup ## fuzz one reader for a minute (FORMAT=vhdx SECONDS=3600), see docs/fuzzing.md

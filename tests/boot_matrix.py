@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kensho.guest.linux.verdict import Kernel
-from kensho.proof.profiles import PROFILES, Profile, profile
+from kensho.proof.profiles import PROFILES, profile
+from kensho.proof.profiles.base import Profile
 from tests.guests import recipe
 from tests.guests.boots import Seen, adapter_driven, boot, on_profile, predicted
 from tests.guests.overlays import adapted, beside, kernels_of, starting
@@ -31,9 +32,16 @@ from tests.guests.settings import entry
 OUT = Path(__file__).parents[1] / "out" / "boot-matrix"
 BEFORE, AFTER = "before", "after"
 # Where a guest's other kernels are booted: once on each kind of hardware.
-_FEW = ("virtio-blk", "pvscsi", "lsi-sas", "ahci", "nvme-uefi", "ide")
+_FEW = (
+    "kvm-virtio",
+    "vmware-pvscsi",
+    "vmware-lsisas",
+    "vmware-sata",
+    "vmware-nvme-uefi",
+    "vmware-ide",
+)
 KERNELS = ("first", "others")
-_VIRTIO = ("virtio-blk", "virtio-scsi", "virtio-uefi")
+_VIRTIO = ("kvm-virtio", "proxmox-scsi", "kvm-virtio-uefi")
 _HEAD = ("guest", "kernel", "hardware", "state", "root", "disk driver", "adapter driver", "s", "")
 
 
@@ -158,11 +166,21 @@ def table(rows: Iterable[Row]) -> str:
     )
 
 
+def _hardware() -> tuple[str, ...]:
+    """Return a profile for each hardware that QEMU has; platforms may have one in common."""
+    found: dict[tuple[object, ...], str] = {}
+    for row in PROFILES:
+        if not row.static:
+            key = (row.controller, row.adapter, row.firmware, row.board)
+            found.setdefault(key, row.name)
+    return tuple(found.values())
+
+
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="boot_matrix")
     guests = [guest.name for guest in recipe.GUESTS if guest.root == "ext4"]
     parser.add_argument("--guests", default=",".join(guests))
-    parser.add_argument("--on", default=",".join(row.name for row in PROFILES))
+    parser.add_argument("--on", default=",".join(_hardware()))
     parser.add_argument("--states", default=f"{BEFORE},{AFTER}")
     parser.add_argument("--kernels", choices=KERNELS, action="append")
     parser.add_argument("--out", type=Path, default=OUT)

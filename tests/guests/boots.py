@@ -9,7 +9,8 @@ from pathlib import Path
 from kensho.guest.devices import CONTROLLERS, NICS
 from kensho.guest.linux.verdict import Kernel, judge_controller, judge_nic
 from kensho.proof.boot import BootResult, Verdict, boot_machine
-from kensho.proof.profiles import Profile, machine_of
+from kensho.proof.devices import Drive, machine_of
+from kensho.proof.profiles.base import Profile
 from tests.guests.settings import MARK
 
 # A boot takes 20 to 60 s on an idle core.
@@ -46,7 +47,7 @@ def boot(
 ) -> Seen:
     """Boot a disk, raw by ``.img`` and else QCOW2; what the guest writes is dropped or kept."""
     kind = "raw" if disk.suffix == ".img" else "qcow2"
-    machine = machine_of(profile, disk, kind, keeps=keeps)
+    machine = machine_of(profile, (Drive(str(disk), kind, keeps),))
     result = boot_machine(machine, log=log, timeout=timeout)
     told = _REPORT.search(log.read_text(errors="replace"))
     if told is None:

@@ -21,11 +21,11 @@ pytestmark = pytest.mark.boot
 def test_small_matrix(tmp_path: Path) -> None:
     """A failure before counts where the generic guest starts, on the same hardware."""
     asked = (
-        ("generic", "pvscsi,nvme-uefi,lsi-sas,ahci", BEFORE),
-        ("initramfs-tools", "pvscsi,nvme-uefi", f"{BEFORE},{AFTER}"),
-        ("dracut", "ahci", f"{BEFORE},{AFTER}"),
-        ("dracut", "pvscsi", AFTER),
-        ("lvm", "lsi-sas", f"{BEFORE},{AFTER}"),
+        ("generic", "vmware-pvscsi,vmware-nvme-uefi,vmware-lsisas,vmware-sata", BEFORE),
+        ("initramfs-tools", "vmware-pvscsi,vmware-nvme-uefi", f"{BEFORE},{AFTER}"),
+        ("dracut", "vmware-sata", f"{BEFORE},{AFTER}"),
+        ("dracut", "vmware-pvscsi", AFTER),
+        ("lvm", "vmware-lsisas", f"{BEFORE},{AFTER}"),
     )
     cells = []
     for number, (name, on, states) in enumerate(asked):
@@ -38,7 +38,9 @@ def test_small_matrix(tmp_path: Path) -> None:
     assert len(rows) == 13
 
 
-@pytest.mark.parametrize(("name", "elsewhere"), [("initramfs-tools", "ahci"), ("dracut", "pvscsi")])
+@pytest.mark.parametrize(
+    ("name", "elsewhere"), [("initramfs-tools", "vmware-sata"), ("dracut", "vmware-pvscsi")]
+)
 def test_rebuilt_by_the_guest_itself_it_starts_elsewhere(
     name: str, elsewhere: str, tmp_path: Path
 ) -> None:
@@ -48,7 +50,7 @@ def test_rebuilt_by_the_guest_itself_it_starts_elsewhere(
     rebuilding = starting(disk, entry(version, "rebuild"), tmp_path / "rebuilding.qcow2")
     rebuilt = empty(rebuilding, tmp_path / "rebuilt.qcow2")
     log = tmp_path / "rebuild.log"
-    boot(rebuilt, profile("virtio-blk"), log, keeps=True, timeout=900)
+    boot(rebuilt, profile("kvm-virtio"), log, keeps=True, timeout=900)
     assert f"{MARK} rebuilt" in log.read_text(errors="replace")
     on = profile(elsewhere)
     before, after = kernels_of(disk)[version], kernels_of(rebuilt)[version]
@@ -66,6 +68,6 @@ def test_adapted_it_starts_where_it_came_from(tmp_path: Path) -> None:
     disk = adapted(beside(recipe.build(guest), tmp_path), tmp_path / "adapted.qcow2")
     version = next(v for v in kernels_of(disk) if recipe.flavour(v) == guest.kernels[0])
     full = starting(disk, entry(version, "full"), tmp_path / "full.qcow2")
-    seen = boot(full, profile("virtio-blk"), tmp_path / "full.log")
+    seen = boot(full, profile("kvm-virtio"), tmp_path / "full.log")
     assert seen.result.verdict is Verdict.LOGIN, seen
     assert seen.drivers[:1] == ("virtio_blk",)

@@ -8,8 +8,12 @@ import pytest
 
 from kensho.guest.devices import CONTROLLERS, NICS
 from kensho.model.machine import Firmware
+from kensho.platforms import PLATFORMS
+from kensho.proof import devices
 from kensho.proof.boot import Verdict, boot_machine
-from kensho.proof.profiles import PROFILES, Profile, machine_of, profile
+from kensho.proof.devices import Drive, machine_of
+from kensho.proof.profiles import PROFILES, profile
+from kensho.proof.profiles.base import Profile
 from kensho.proof.qemu import qemu_arguments
 from tests.proof.test_boot import printing
 
@@ -18,13 +22,17 @@ def test_names_are_unique_and_devices_known() -> None:
     assert len({row.name for row in PROFILES}) == len(PROFILES)
     for row in PROFILES:
         assert profile(row.name) is row
+        assert row.platform in {platform.name for platform in PLATFORMS}
+        assert row.static or (
+            row.controller in devices.CONTROLLERS and row.adapter in devices.ADAPTERS
+        )
         assert row.controller in CONTROLLERS
         assert row.adapter in NICS
 
 
 @pytest.mark.parametrize(("keeps", "word"), [(False, "snapshot=on"), (True, "snapshot=off")])
 def test_what_a_guest_writes_is_dropped_unless_it_is_to_be_kept(keeps: bool, word: str) -> None:
-    machine = machine_of(profile("pvscsi"), Path("a.qcow2"), "qcow2", keeps=keeps)
+    machine = machine_of(profile("vmware-pvscsi"), (Drive("a.qcow2", "qcow2", keeps),))
     (drive,) = [text for text in qemu_arguments(machine) if text.startswith("if=none")]
     assert word in drive.split(",")
 
@@ -33,11 +41,13 @@ def test_what_a_guest_writes_is_dropped_unless_it_is_to_be_kept(keeps: bool, wor
 @pytest.mark.parametrize(
     # UEFI starts no boot sector; tests.guests boots on it
     "row",
-    [row for row in PROFILES if row.firmware is Firmware.BIOS],
+    [row for row in PROFILES if row.firmware is Firmware.BIOS and not row.static],
     ids=lambda row: row.name,
 )
 def test_the_firmware_starts_from_the_disk(row: Profile, tmp_path: Path) -> None:
     disk = tmp_path / "disk.img"
     disk.write_bytes(printing("tiny login: ").ljust(1 << 20, b"\0"))
-    result = boot_machine(machine_of(row, disk, "raw"), log=tmp_path / "log", timeout=60)
+    result = boot_machine(
+        machine_of(row, (Drive(str(disk), "raw"),)), log=tmp_path / "log", timeout=60
+    )
     assert result.verdict is Verdict.LOGIN, result

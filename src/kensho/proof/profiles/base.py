@@ -1,0 +1,26 @@
+"""A profile: the hardware that a platform shows a guest, as far as QEMU has it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from kensho.model.machine import ControllerModel, Firmware, NicModel
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """One way a platform can show a machine to its guest.
+
+    ``platform`` is the name in ``kensho.platforms``; ``board`` is QEMU's, ``pc`` or ``q35``. ``nearest``
+    says in what the hardware is another than the platform's, where QEMU has something near it.
+    ``static`` says why nothing can be started for it: then `kensho check` alone judges.
+    """
+
+    name: str
+    platform: str
+    title: str
+    controller: ControllerModel
+    adapter: NicModel
+    firmware: Firmware = Firmware.BIOS
+    board: str = "pc"
+    nearest: str = ""
+    static: str = ""

@@ -1,0 +1,49 @@
+"""VMware ESXi and Workstation: PVSCSI, LSI Logic SAS, SATA, NVMe, IDE; VMXNET3, E1000E, E1000.
+
+Source: https://knowledge.broadcom.com/external/article/313456 (controllers), Broadcom's "Network adapter
+types"; what QEMU has of them: hw/scsi/vmw_pvscsi.c, mptsas.c, hw/net/vmxnet3.c.
+"""
+
+from __future__ import annotations
+
+from kensho.model.machine import ControllerModel as C
+from kensho.model.machine import Firmware
+from kensho.model.machine import NicModel as N
+from kensho.proof.profiles.base import Profile
+
+_OVMF = "Debian's firmware starts from no disk on it (edk2 has the driver switched off)"
+
+PROFILES = (
+    Profile(
+        name="vmware-pvscsi", platform="vmware", title="ESXi: PVSCSI, VMXNET3, BIOS",
+        controller=C.PVSCSI, adapter=N.VMXNET3,
+    ),
+    Profile(
+        name="vmware-lsisas", platform="vmware", title="ESXi: LSI Logic SAS, E1000E, BIOS",
+        controller=C.LSISAS, adapter=N.E1000E,
+    ),
+    Profile(
+        name="vmware-sata", platform="vmware", title="ESXi: SATA, E1000E, BIOS",
+        controller=C.AHCI, adapter=N.E1000E, board="q35",
+    ),
+    Profile(
+        name="vmware-ide", platform="vmware", title="Workstation: IDE, E1000, BIOS",
+        controller=C.IDE, adapter=N.E1000,
+    ),
+    Profile(
+        name="vmware-nvme-uefi", platform="vmware", title="ESXi: NVMe, VMXNET3, UEFI",
+        controller=C.NVME, adapter=N.VMXNET3, firmware=Firmware.UEFI, board="q35",
+    ),
+    Profile(
+        name="vmware-sata-uefi", platform="vmware", title="ESXi: SATA, E1000E, UEFI",
+        controller=C.AHCI, adapter=N.E1000E, firmware=Firmware.UEFI, board="q35",
+    ),
+    Profile(
+        name="vmware-pvscsi-uefi", platform="vmware", title="ESXi: PVSCSI, VMXNET3, UEFI",
+        controller=C.PVSCSI, adapter=N.VMXNET3, firmware=Firmware.UEFI, board="q35", static=_OVMF,
+    ),
+    Profile(
+        name="vmware-lsilogic", platform="vmware", title="ESXi: LSI Logic Parallel, E1000, BIOS",
+        controller=C.LSILOGIC, adapter=N.E1000, static="QEMU has no LSI 53C1030",
+    ),
+)  # fmt: skip

@@ -1,0 +1,167 @@
+"""One profile tried: a guest booted on its hardware, or judged where there is none, and what was seen."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from kensho.guest.devices import CONTROLLERS, NICS
+from kensho.proof.boot import Verdict, Watch, boot_machine
+from kensho.proof.capture import Heard
+from kensho.proof.causes import Cause, likely_cause
+from kensho.proof.devices import Drive, machine_of
+from kensho.proof.inside.read import Inside, read_report
+from kensho.proof.observe import Screenshot
+from kensho.proof.profiles.base import Profile
+from kensho.proof.serial import LOGIN, REPORT
+from kensho.proof.static import Foretold
+
+
+class Outcome(enum.StrEnum):
+    """What a trial showed."""
+
+    PASS = "pass"  # noqa: S105
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+
+class FileRef(msgspec.Struct, frozen=True):
+    """A file of the evidence: its name in the folder, SHA-256, and bytes."""
+
+    name: str
+    sha256: str
+    size: int
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A profile and what it showed. ``started`` is False for a static verdict.
+
+    ``agrees`` tells whether the static verdict said of the disk what the boot showed; None where one
+    of them said nothing. ``root`` and ``adapters`` are drivers that the guest itself reported.
+    """
+
+    profile: str
+    platform: str
+    title: str
+    started: bool
+    outcome: Outcome
+    reason: str
+    nearest: str = ""
+    cause: Cause | None = None
+    foretold: Foretold = Foretold()
+    agrees: bool | None = None
+    seconds: float = 0
+    milestones: dict[str, float] = {}
+    accelerator: str = ""
+    inside: Inside | None = None
+    heard: tuple[Heard, ...] = ()
+    log: FileRef | None = None
+    screenshots: tuple[Screenshot, ...] = ()
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """How a guest is run: ``memory`` in bytes, ``timeout`` and ``power_off`` in seconds."""
+
+    memory: int
+    timeout: float
+    cpus: int = 1
+    power_off: float = 0
+    restarts: int = 1
+    accelerator: str = "tcg"
+
+
+def judge_only(profile: Profile, foretold: Foretold) -> Trial:
+    """Return the trial of a profile that QEMU has no hardware for."""
+    known = {True: Outcome.PASS, False: Outcome.FAIL, None: Outcome.UNKNOWN}
+    outcome = known[foretold.disk]
+    if outcome is Outcome.PASS and foretold.adapter is False:
+        outcome = Outcome.FAIL
+    reason = f"told from the guest's files alone: {profile.static}"
+    return Trial(
+        profile=profile.name, platform=profile.platform, title=profile.title, started=False,
+        outcome=outcome, reason=reason, nearest=profile.nearest, foretold=foretold,
+        cause=_lacking(foretold) if outcome is Outcome.FAIL else None,
+    )  # fmt: skip
+
+
+def try_out(
+    profile: Profile,
+    drives: Sequence[Drive],
+    macs: Sequence[str],
+    folder: Path,
+    limits: Limits,
+    foretold: Foretold,
+    *,
+    reports: bool,
+    on_event: Callable[[str], None],
+) -> Trial:
+    """Boot a guest on a profile; logs and pictures go to ``folder``.
+
+    With ``reports``, the boot is over when the guest has said what it started from, else at its login.
+    """
+    machine = machine_of(profile, drives, macs=macs, memory=limits.memory, cpus=limits.cpus)
+    log = folder / "serial.log"
+    watch = Watch(
+        folder=folder, goal=REPORT if reports else LOGIN, restarts=limits.restarts,
+        power_off=limits.power_off, accelerator=limits.accelerator,
+    )  # fmt: skip
+    result = boot_machine(machine, log=log, timeout=limits.timeout, on_event=on_event, watch=watch)
+    said = log.read_text("utf-8", "replace")
+    inside = read_report(said)
+    up = result.verdict is Verdict.LOGIN or LOGIN in result.milestones
+    cause = None if up else likely_cause(
+        result, said, driver=foretold.disk, controller=profile.controller.value
+    )  # fmt: skip
+    outcome = Outcome.PASS if up else Outcome.FAIL
+    reason = result.reason
+    if up and inside is not None:
+        wrong = _wrong_hardware(profile, inside)
+        if wrong is not None:
+            outcome, reason, cause = Outcome.FAIL, wrong.what, wrong
+    return Trial(
+        profile=profile.name, platform=profile.platform, title=profile.title, started=True,
+        outcome=outcome, reason=reason, nearest=profile.nearest, cause=cause, foretold=foretold,
+        agrees=None if foretold.disk is None else _agrees(foretold, up=up, cause=cause),
+        seconds=result.seconds, milestones=result.milestones, accelerator=limits.accelerator,
+        inside=inside, heard=result.heard, log=file_ref(log), screenshots=result.screenshots,
+    )  # fmt: skip
+
+
+def _agrees(foretold: Foretold, *, up: bool, cause: Cause | None) -> bool | None:
+    """Tell whether the boot showed of the disk what was told; None when it failed by something else."""
+    if up:
+        return foretold.disk is True
+    if cause is not None and cause.code in {"KF-960", "KF-961"}:
+        return foretold.disk is False
+    return None
+
+
+def _wrong_hardware(profile: Profile, inside: Inside) -> Cause | None:
+    """Return what is wrong with what a guest reported, although it came up."""
+    drivers = {name.replace("-", "_") for name in inside.drivers}
+    wanted = CONTROLLERS[profile.controller].linux
+    if drivers.isdisjoint(wanted):
+        what = f"the root is driven by {', '.join(inside.drivers) or 'nothing known'}"
+        return Cause("KF-972", what, f"a profile of {profile.controller} is meant: report this")
+    adapters = {name.replace("-", "_") for nic in inside.nics for name in nic.drivers}
+    if adapters.isdisjoint(NICS[profile.adapter].linux):
+        what = f"it came up, and has no driver for its adapter ({profile.adapter})"
+        return Cause("KF-973", what, "another adapter, or a kernel that has the driver")
+    return None
+
+
+def _lacking(foretold: Foretold) -> Cause:
+    what = f"drivers that are not there in time: {', '.join(foretold.lacking) or 'all'}"
+    return Cause("KF-960", what, "kensho adapt gives its initramfs the drivers")
+
+
+def file_ref(path: Path) -> FileRef:
+    """Return the name, digest and size of a file, read once."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return FileRef(path.name, digest, os.fstat(file.fileno()).st_size)

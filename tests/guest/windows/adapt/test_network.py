@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from kensho.guest.windows.adapt.network import (
     Addresses,
-    _powershell,
-    _wmic,
     mac_of,
+    powershell_script,
     static_addresses,
+    wmic_script,
 )
 from kensho.guest.windows.hive import multi_sz, sz
 from tests.guest.windows.adapt.machines import CURRENT, adapter
@@ -58,13 +58,13 @@ def test_the_script_sets_all_of_it() -> None:
         "{1}", (("10.0.0.5", "255.255.255.0"), ("10.0.0.6", "255.255.0.0")), ("10.0.0.1",),
         ("10.0.0.2", "10.0.0.3"), "example.org",
     )  # fmt: skip
-    code = code_of(_powershell(MAC, one))
+    code = code_of(powershell_script(MAC, one))
     assert "-eq '00:50:56:A3:02:B7'" in code
     assert "EnableStatic(@('10.0.0.5', '10.0.0.6'), @('255.255.255.0', '255.255.0.0'))" in code
     assert "SetGateways(@('10.0.0.1'))" in code
     assert "SetDNSServerSearchOrder(@('10.0.0.2', '10.0.0.3'))" in code
     assert "SetDNSDomain('example.org')" in code
-    old = _wmic(MAC, one)
+    old = wmic_script(MAC, one)
     assert 'EnableStatic ("10.0.0.5","10.0.0.6"),("255.255.255.0","255.255.0.0")' in old
     assert "MACAddress='00:50:56:A3:02:B7'" in old
 
@@ -84,12 +84,12 @@ def test_what_is_no_address_never_gets_into_a_script(words: list[str], domain: s
     system.set(path, multi_sz("SubnetMask", ["255.255.255.0"] * len(whole)))
     system.set(path, sz("NameServer", ",".join(whole)), sz("Domain", domain))
     for one in static_addresses(system, CURRENT):
-        code = code_of(_powershell(MAC, one))
+        code = code_of(powershell_script(MAC, one))
         assert set(re.findall(r"'([^']*)'", code)) <= {
             MAC.upper(), *(a for a, _ in one.addresses), "255.255.255.0", *one.gateways,
             *one.servers, one.domain,
         }  # fmt: skip
-        for text in (code, _powershell(MAC, one), _wmic(MAC, one)):
+        for text in (code, powershell_script(MAC, one), wmic_script(MAC, one)):
             assert text.isascii()
             assert "calc" not in text
             assert "COMSPEC" not in text
@@ -108,5 +108,5 @@ def test_a_mask_that_is_none(mask: str) -> None:
 def test_the_longest_script_fits_a_line() -> None:
     many = tuple(f"100.100.100.{n}" for n in range(100, 116))
     one = Addresses("{1}", tuple((a, "255.255.255.128") for a in many), many, many, "d" * 253)
-    for script in (_powershell(MAC, one), _wmic(MAC, one)):
+    for script in (powershell_script(MAC, one), wmic_script(MAC, one)):
         assert max(map(len, script.splitlines())) <= 8191  # as cmd takes: KB 830473

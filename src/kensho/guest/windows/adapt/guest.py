@@ -21,7 +21,7 @@ from kensho.guest.windows.version import WindowsVersion, read_version
 class WindowsGuest:
     """A Windows on a machine's volumes, what is wanted of it, and where changes go.
 
-    ``files`` has the machine's other volumes, too, each below `place_of` it. Hives are opened and
+    ``system.files`` has the machine's other volumes, too, each below `place_of` it. Hives are opened and
     edited through ``hives``, which writes them to ``draft`` after the last step; ``scripts`` are what
     steps want to be run when Windows starts for the first time, ``files`` what these need.
     """

@@ -60,7 +60,7 @@ def plan_network(guest: WindowsGuest) -> None:
         mac = guest.aims.macs.get(old, old)
         most = max(map(len, (one.addresses, one.gateways, one.servers)))
         if mac and most <= _MOST_SET:
-            make = _powershell if guest.version.nt >= SEVEN else _wmic
+            make = powershell_script if guest.version.nt >= SEVEN else wmic_script
             script = FirstBootScript(_ORDER, f"addresses-{number}", make(mac, one))
             guest.scripts.append(script)
             continue
@@ -130,7 +130,7 @@ def _serials(mac: str) -> Iterator[str]:
         yield f"{words[3::-1].hex()}{words[:3:-1].hex()}00"
 
 
-def _powershell(mac: str, one: Addresses) -> str:
+def powershell_script(mac: str, one: Addresses) -> str:
     """Return the script for Windows 7 and later: WMI's methods, called from PowerShell."""
     addresses, masks = zip(*one.addresses, strict=True)
     lines = [
@@ -160,7 +160,7 @@ def _array(words: Sequence[str]) -> str:
     return "@(" + ", ".join(f"'{word}'" for word in words) + ")"
 
 
-def _wmic(mac: str, one: Addresses) -> str:
+def wmic_script(mac: str, one: Addresses) -> str:
     """Return the script for older Windows: the same methods, called by wmic."""
     addresses, masks = zip(*one.addresses, strict=True)
     adapter = f"wmic nicconfig where \"IPEnabled=TRUE and MACAddress='{mac.upper()}'\""

@@ -63,7 +63,7 @@ def plan_notes(guest: WindowsGuest) -> None:
 
 
 def _pending(guest: WindowsGuest, current: str) -> Iterator[str]:
-    if guest.exists(f"{guest.folder}/winsxs/pending.xml"):
+    if guest.system.files.exists(f"{guest.folder}/winsxs/pending.xml"):  # a large directory
         yield "winsxs\\pending.xml"
     key = guest.registry.hive.find(rf"{current}\Control\Session Manager")
     if key is not None and _strings(key, "PendingFileRenameOperations"):

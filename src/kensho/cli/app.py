@@ -31,6 +31,10 @@ VERBS = {
         "kensho.cli.adapt:adapt",
         "Change a guest so that it starts elsewhere, on an overlay; or take that back.",
     ),
+    "drivers": (
+        "kensho.cli.drivers:drivers",
+        "Show what a medium with drivers for Windows has.",
+    ),
     "convert": ("kensho.cli.convert:convert", "Convert a machine, or run a plan."),
     "validate": ("kensho.cli.validate:validate", "Check an OVF package, and who will take it."),
     "fix": ("kensho.cli.fix:fix", "Mend an OVF package, for some targets too."),

@@ -15,6 +15,7 @@ from kensho.cli.options import GuestWishes
 from kensho.cli.progress import shown
 from kensho.cli.render import console, print_findings, print_json, table
 from kensho.cli.restoring import restore
+from kensho.cli.targets import chosen_platforms
 from kensho.convert.adapting import PlannedGuest, carry_out_guest, plan_guests, recorded, with_roots
 from kensho.convert.events import Listener
 from kensho.convert.guests import opened_guests
@@ -26,6 +27,7 @@ from kensho.guest.edit.placing import VolumeEdits
 from kensho.guest.edit.plan import FileEdit
 from kensho.model.errors import UsageError
 from kensho.model.finding import Finding
+from kensho.platforms import PLATFORMS
 
 
 def adapt(
@@ -90,7 +92,7 @@ def adapt(
         raise UsageError("where to?", hint="-o NAME.qcow2, or --dry-run to see what would change")
     if output is not None:
         demand_room(output)
-    aims = wishes.aims(for_)
+    aims = wishes.wanted(chosen_platforms(for_, PLATFORMS)).aims(identity=wishes.renews)
     with (
         shown(events=False, quiet=json) as listener,
         opened_guests(sources, machine=machine, format=format) as machines,

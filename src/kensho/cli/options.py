@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -17,11 +18,10 @@ from kensho.convert.deployment.settle import Deployment
 from kensho.convert.mapping import Devices
 from kensho.convert.plan import Request
 from kensho.convert.renewing import IdentityPolicy
-from kensho.guest.aims import Aims
 from kensho.model.errors import NotFoundError, UsageError
 from kensho.model.machine import Firmware
 from kensho.model.selection import Selection
-from kensho.platforms import PLATFORMS, find_platform
+from kensho.platforms import PLATFORMS, Platform, find_platform
 
 __all__ = ["Flag", "GuestWishes", "Json", "Wishes"]
 
@@ -34,7 +34,8 @@ class GuestWishes:
     Parameters
     ----------
     identity
-        keep: a move; new: a copy with its own machine-id and host keys.
+        keep: a move; new: a copy with its own UUID, MAC addresses and serial numbers, and in a guest
+        that is adapted its own machine-id and host keys. The name stays.
     agents
         Have the guest install the platform's agent at its first start: Linux over the network, Windows
         from virtio-win.iso (--drivers).
@@ -55,17 +56,21 @@ class GuestWishes:
     allow_unsigned_drivers: Annotated[bool, Flag] = False
     remove_tools: Annotated[bool, Flag] = False
 
-    def aims(self, targets: str) -> Aims:
-        """Return what is wanted for targets, with commas; UsageError as `chosen_platforms`."""
+    @property
+    def renews(self) -> bool:
+        """Tell whether a copy is wanted."""
+        return self.identity is IdentityPolicy.NEW
+
+    def wanted(self, platforms: Iterable[Platform]) -> Wanted:
+        """Return what is wanted for these targets, as a plan has it; NotFoundError for drivers."""
         for path in self.drivers:
             if not path.exists():
                 raise NotFoundError("nothing is there", path=path, hint="--drivers takes a path")
-        return Aims(
-            chosen_platforms(targets, PLATFORMS),
-            identity=self.identity is IdentityPolicy.NEW,
+        return Wanted(
+            platforms=tuple(dict.fromkeys(platform.name for platform in platforms)),
             agents=self.agents,
             seed=self.seed,
-            drivers=self.drivers,
+            drivers=tuple(str(path.absolute()) for path in self.drivers),
             unsigned_drivers=self.allow_unsigned_drivers,
             remove_tools=self.remove_tools,
         )
@@ -109,9 +114,6 @@ class Wishes:
         NAME=TARGET: the target's network for one of the package's; *=TARGET is for all.
     accept_eula
         Accept the package's licence agreements on the record; `kensho eula` shows them.
-    identity
-        keep: a move; new: a copy with its own UUID, MAC addresses and serial numbers. The name
-        stays; --name gives another.
     origin
         Write the note that brings the machine back as it was, and use one that is there.
     adapt
@@ -120,10 +122,6 @@ class Wishes:
         The same for more targets, with commas, or all.
     look
         Look into the guests for devices that they have drivers for.
-    agents
-        With --adapt: have a Linux guest install the platform's agent at its first start.
-    seed
-        With --adapt: give cloud-init that waits for another cloud data that need none.
     """
 
     form: str | None = None
@@ -141,13 +139,11 @@ class Wishes:
     properties: Path | None = None
     network: Annotated[tuple[str, ...], Flag] = ()
     accept_eula: Annotated[bool, Flag] = False
-    identity: IdentityPolicy = IdentityPolicy.KEEP
     origin: bool = True
     adapt: Annotated[bool, Flag] = False
     adapt_for: str | None = None
     look: bool = True
-    agents: Annotated[bool, Flag] = False
-    seed: Annotated[bool, Flag] = False
+    guests: GuestWishes = GuestWishes()
 
     def settings(self) -> tuple[Setting, ...]:
         """Return the properties as given; those of the command line beat those of the file."""
@@ -182,17 +178,18 @@ class Wishes:
                 accept_eulas=self.accept_eula,
             ),
             origin=self.origin,
-            machine_identity=self.identity,
+            machine_identity=self.guests.identity,
             adapt=self._adapt(target),
             look=self.look,
         )
 
     def _adapt(self, target: str) -> Wanted:
-        """Return what is wanted of the guests: the target itself is always among it."""
+        """Return what is wanted of the guests: for the target itself in any case."""
         if not self.adapt and self.adapt_for is None:
-            if self.agents or self.seed:
-                raise UsageError("--agents and --seed are for --adapt")
+            if replace(self.guests, identity=IdentityPolicy.KEEP) != GuestWishes():
+                raise UsageError(
+                    "these options are about the guest, which is left as it is", hint="add --adapt"
+                )
             return Wanted()
-        platforms = [find_platform(target), *chosen_platforms(self.adapt_for or target, PLATFORMS)]
-        names = tuple(dict.fromkeys(platform.name for platform in platforms))
-        return Wanted(names, self.agents, self.seed)
+        more = chosen_platforms(self.adapt_for or target, PLATFORMS)
+        return self.guests.wanted((find_platform(target), *more))

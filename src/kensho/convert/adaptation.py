@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import msgspec
 
@@ -46,11 +47,21 @@ class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
     platforms: tuple[str, ...] = ()
     agents: bool = False
     seed: bool = False
+    drivers: tuple[str, ...] = ()
+    unsigned_drivers: bool = False
+    remove_tools: bool = False
 
     def aims(self, *, identity: bool) -> Aims:
         """Return it as what plans adaptations understands."""
-        platforms = tuple(map(find_platform, self.platforms))
-        return Aims(platforms, identity=identity, agents=self.agents, seed=self.seed)
+        return Aims(
+            tuple(map(find_platform, self.platforms)),
+            identity=identity,
+            agents=self.agents,
+            seed=self.seed,
+            drivers=tuple(map(Path, self.drivers)),
+            unsigned_drivers=self.unsigned_drivers,
+            remove_tools=self.remove_tools,
+        )
 
 
 class Adaptation(msgspec.Struct, frozen=True):

@@ -21,6 +21,7 @@ from kensho.guest.edit.guestfs import edit_guestfs, no_kernel
 from kensho.guest.edit.kernel_mount import edit_btrfs, edit_xfs
 from kensho.guest.edit.kernel_mount import lacking as no_mount
 from kensho.guest.edit.ntfs import edit_ntfs
+from kensho.guest.edit.ntfs_room import room_ntfs
 from kensho.guest.edit.patch import Patch, refuse_copied
 from kensho.guest.edit.plan import FileEdit
 from kensho.guest.edit.raw_file import TOOLS as RAW_FILE_TOOLS
@@ -83,6 +84,7 @@ BACKENDS: tuple[Backend, ...] = (
         (("ntfs-3g", "ntfs-3g"), *RAW_FILE_TOOLS),
         edit_ntfs,
         usable,
+        room_ntfs,
     ),
     Backend(
         "kernel",

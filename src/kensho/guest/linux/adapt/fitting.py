@@ -77,16 +77,17 @@ def fit(guest: LinuxGuest, jobs: Sequence[Job]) -> tuple[ControllerModel, ...]:
         what = f"there is little room on {where}: what is added to the initramfs is packed tightly"
         guest.draft.note("KF-843", Severity.NOTE, what, "done")
         return models
-    chosen = guest.aims.chosen_controllers
+    chosen = guest.aims.chosen_controllers or models
     missed = sum(room.lacking for room in lacking(guest).values())
-    for job in small:
-        job.plan(guest, chosen, _packing(guest, job))
     others = ", ".join(model.value for model in models if model not in chosen)
-    what = (
-        f"{missed} bytes are lacking on {where} for all drivers: the initramfs has those of the "
-        f"controllers that kensho convert chooses, and not those of {others}"
-    )
-    guest.draft.note("KF-844", Severity.WARNING, what, _REMEDY)
+    if others:
+        for job in small:
+            job.plan(guest, chosen, _packing(guest, job))
+        what = (
+            f"{missed} bytes are lacking on {where} for all drivers: the initramfs has those of the "
+            f"controllers that kensho convert chooses, and not those of {others}"
+        )
+        guest.draft.note("KF-844", Severity.WARNING, what, _REMEDY)
     while len(small) > 1 and (short := lacking(guest)):
         job = small.pop(0)
         job.forget(guest)

@@ -222,6 +222,7 @@ def test_what_is_refused_of_single_files(image: Path, edit: FileEdit, what: str)
         (["ssv feature_ro_compat 0x8000000"], UnsupportedError, "not known"),
         (["ssv journal_dev 0x801"], UnsupportedError, "another device"),
         (["sif /large flags 0x180000"], UnsupportedError, "fs-verity"),
+        (["sif / flags 0x40080000"], UnsupportedError, "small and large letters"),
     ],
 )
 def test_file_systems_that_are_not_written_to(

@@ -92,7 +92,7 @@ def _measured(opened: Opened, volumes: Sequence[VolumeEdits]) -> Iterator[Findin
         for warning in files.warnings if files else ():
             yield Finding(
                 "KF-848", Severity.NOTE, warning, planned.volume.id,
-                "a journal is replayed first, and the whole is checked before and after",
+                "what its journal holds is replayed first; without one it is edited only if it is whole",
             )  # fmt: skip
     for volume, room in rooms(volumes):
         refuse_too_much(volume, room)

@@ -74,7 +74,7 @@ def _run(
     environment = {"PATH": _PATH, "LC_ALL": "C", "E2FSPROGS_FAKE_TIME": now}
     try:
         return subprocess.run(
-            command, cwd=folder, input=text, capture_output=True, text=True,
+            command, cwd=folder, input=text, capture_output=True, encoding="utf-8",
             errors="surrogateescape", env=environment, timeout=_SECONDS, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:

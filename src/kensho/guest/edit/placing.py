@@ -37,12 +37,16 @@ def place_of(opened: Opened, tree: GuestFiles, path: str) -> tuple[Volume, str]:
 def by_volume(
     opened: Opened, planned: Iterable[tuple[GuestFiles, Sequence[FileEdit]]]
 ) -> tuple[VolumeEdits, ...]:
-    """Lay the edits of systems out on their volumes; UnsupportedError where one is not edited."""
+    """Lay the edits of systems out on their volumes; of two edits of one file the later counts.
+
+    UnsupportedError where one is not edited.
+    """
     found: dict[str, dict[str, FileEdit]] = {}
     for tree, edits in planned:
         for edit in edits:
             volume, path = place_of(opened, tree, edit.path)
-            found.setdefault(volume.id, {})[path] = msgspec.structs.replace(edit, path=path)
+            key = path.casefold() if opened.systems[volume.id].folds_case else path
+            found.setdefault(volume.id, {})[key] = msgspec.structs.replace(edit, path=path)
     by_id = {volume.id: volume for volume in opened.volumes.volumes}
     return tuple(
         VolumeEdits(by_id[k], tuple(paths.values()), GuestFiles(opened.systems[k]))

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kensho.guest.linux.verdict import Kernel
+from kensho.model.machine import ControllerModel
 from kensho.proof.profiles import PROFILES, profile
 from kensho.proof.profiles.base import Profile
 from tests.guests import recipe
@@ -41,7 +42,8 @@ _FEW = (
     "vmware-ide",
 )
 KERNELS = ("first", "others")
-_VIRTIO = ("kvm-virtio", "proxmox-scsi", "kvm-virtio-uefi")
+_BUSES = {"sd", "pcieport", "virtio-pci"}  #: above or below the driver that counts
+_VIRTIO = (ControllerModel.VIRTIO_BLK, ControllerModel.VIRTIO_SCSI)
 _HEAD = ("guest", "kernel", "hardware", "state", "root", "disk driver", "adapter driver", "s", "")
 
 
@@ -70,9 +72,10 @@ class Row:
     def words(self) -> tuple[str, ...]:
         """The row of the table."""
         cell, seen = self.cell, self.seen
-        found = f"{seen.root} ({seen.firmware})" if seen.found_root else "not found"
-        known = [n for n in seen.drivers if n not in {"sd", "pcieport", "virtio-pci"}]
-        nics = [n for n in seen.nics if n not in {"pcieport", "virtio-pci"}]
+        inside = seen.inside
+        found = f"{inside.root} ({inside.firmware})" if inside else "not found"
+        known = [n for n in inside.drivers if n not in _BUSES] if inside else []
+        nics = [n for n in seen.nics if n not in _BUSES]
         notes = [word for word, told in ((self.wrong, True), ("second try", self.again)) if told]
         return (
             *(cell.guest, cell.kernel.version, cell.on.name, cell.state, found),
@@ -113,7 +116,7 @@ def cells(
 
 def _wanted(guest: recipe.Guest, version: str, state: str, on: Profile) -> bool | None:
     """Return whether the root has to be found; None for the clouds' kernel, which lacks drivers."""
-    if on.name in _VIRTIO or guest.initramfs == "most":
+    if on.controller in _VIRTIO or guest.initramfs == "most":
         return True
     if recipe.flavour(version) == recipe.CLOUD:
         return None
@@ -141,14 +144,15 @@ def _wrong(cell: Cell, seen: Seen) -> str:
     disk, nic = predicted(cell.kernel, cell.on)
     if seen.unclear:
         return f"WRONG: {seen.result.reason}"
-    if cell.wanted is not None and seen.found_root is not cell.wanted:
-        return "WRONG: its root is " + ("found" if seen.found_root else "not found")
-    if seen.found_root is not disk:
+    found = seen.inside is not None
+    if cell.wanted is not None and found is not cell.wanted:
+        return "WRONG: its root is " + ("found" if found else "not found")
+    if found is not disk:
         return f"WRONG: kensho check says {'starts' if disk else 'does not start'}"
-    if not seen.found_root:
+    if seen.inside is None:
         return ""
-    if seen.kernel != cell.kernel.version:
-        return f"WRONG: kernel {seen.kernel}"
+    if seen.inside.kernel != cell.kernel.version:
+        return f"WRONG: kernel {seen.inside.kernel}"
     if not on_profile(seen, cell.on):
         return "WRONG: not by this controller's driver"
     if adapter_driven(seen, cell.on) is not nic:

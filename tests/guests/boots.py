@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,36 +9,30 @@ from kensho.guest.devices import CONTROLLERS, NICS
 from kensho.guest.linux.verdict import Kernel, judge_controller, judge_nic
 from kensho.proof.boot import BootResult, Verdict, boot_machine
 from kensho.proof.devices import Drive, machine_of
+from kensho.proof.inside.read import Inside, read_report
 from kensho.proof.profiles.base import Profile
-from tests.guests.settings import MARK
 
 # A boot takes 20 to 60 s on an idle core.
 TIMEOUT = 400
-_REPORT = re.compile(
-    rf"{MARK} kernel=(\S+) firmware=(\w+) root=(\S+) drivers=(\S*) nets=\[ ?(.*?) ?\]"
-)
 
 
 @dataclass(frozen=True)
 class Seen:
-    """How a boot ended; all but ``result`` is empty when the guest did not find its root."""
+    """How a boot ended; ``inside`` is None when the guest did not find its root."""
 
     result: BootResult
-    kernel: str = ""
-    firmware: str = ""
-    root: str = ""
-    drivers: tuple[str, ...] = ()
-    nics: tuple[str, ...] = ()  #: drivers of adapters
+    inside: Inside | None
 
     @property
-    def found_root(self) -> bool:
-        """Whether the guest's own program on its root file system reported."""
-        return bool(self.root)
+    def nics(self) -> tuple[str, ...]:
+        """The drivers of all adapters."""
+        found = self.inside.nics if self.inside else ()
+        return tuple(name for nic in found for name in nic.drivers)
 
     @property
     def unclear(self) -> bool:
         """Whether it neither reported nor said that there is no root."""
-        return not self.found_root and self.result.verdict is not Verdict.FAILED
+        return self.inside is None and self.result.verdict is not Verdict.FAILED
 
 
 def boot(
@@ -49,17 +42,13 @@ def boot(
     kind = "raw" if disk.suffix == ".img" else "qcow2"
     machine = machine_of(profile, (Drive(str(disk), kind, keeps),))
     result = boot_machine(machine, log=log, timeout=timeout)
-    told = _REPORT.search(log.read_text(errors="replace"))
-    if told is None:
-        return Seen(result)
-    kernel, firmware, root, drivers, nets = told.groups()
-    nics = tuple(word for net in nets.split() for word in net.partition("=")[2].split(","))
-    return Seen(result, kernel, firmware, root, tuple(drivers.split(",")), nics)
+    return Seen(result, read_report(log.read_text(errors="replace")))
 
 
 def on_profile(seen: Seen, profile: Profile) -> bool:
     """Tell whether the root is on the profile's controller, by a driver that is made for it."""
-    return _of(CONTROLLERS[profile.controller].linux, seen.drivers)
+    drivers = seen.inside.drivers if seen.inside else ()
+    return _of(CONTROLLERS[profile.controller].linux, drivers)
 
 
 def adapter_driven(seen: Seen, profile: Profile) -> bool:

@@ -37,7 +37,7 @@ from tests.guests.base import build_base, digest
 
 CACHE = Path(__file__).parents[2] / ".cache" / "guests"
 _RECIPE = (__file__, base.__file__, layouts.__file__, settings.__file__, debian.__file__)
-_RECIPE += (disk_image.__file__, lvm_disks.__file__)
+_RECIPE += (disk_image.__file__, lvm_disks.__file__, str(settings.REPORT_SCRIPT))
 _ROOT_MIB, _BOOT_MIB = 760, 200
 
 NEWER, CLOUD, DEBIAN = "newer", "cloud", "debian"

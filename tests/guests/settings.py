@@ -3,46 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-PROBE = "/usr/local/sbin/guest-report"
+import kensho.proof.inside
+
+PROBE = "/usr/local/sbin/guest-probe"
 REBUILD = "/usr/local/sbin/guest-rebuild"
-#: What the guest says of itself: `tests.guests.boots` reads it.
-MARK = "GUEST-REPORT"
+REBUILT = "guest-rebuild: done"  #: said on the serial port
+REPORT_SCRIPT = Path(kensho.proof.inside.__file__).with_name("report.sh")
+_REPORT = "/usr/local/sbin/kensho-report"
 
-# Once as PID 1, which is quick, or from a full system. Drivers are looked for as udev does it, by modalias.
-_REPORT = f"""\
+# As PID 1, which is quick. No udev runs, so adapters' drivers are looked for here as it does, by modalias:
+# twice, because virtio's devices come with the driver of their PCI function.
+_PROBE = f"""\
 #!/bin/sh
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
-drivers() {{
-  at=$(readlink -f "$1")
-  while [ "$at" != /sys ] && [ "$at" != / ]; do
-    if [ -e "$at/driver" ]; then basename "$(readlink -f "$at/driver")"; fi
-    at=$(dirname "$at")
-  done | paste -sd,
-}}
-adapters() {{
+for again in 1 2; do
   for path in /sys/bus/pci/devices/* /sys/bus/virtio/devices/*; do
     case $(cat "$path/class" 2>/dev/null) in 0x02*|"") modprobe -qb "$(cat "$path/modalias")";; esac
   done
-}}
-if [ $$ = 1 ]; then adapters; adapters; fi
-root=$(readlink -f "$(findmnt -no SOURCE / | sed 's/\\[.*//')")
-disk=/sys/class/block/$(basename "$root")
-for under in "$disk"/slaves/*; do if [ -e "$under" ]; then disk=$under; fi; done
-for net in /sys/class/net/*; do
-  if [ -e "$net/device" ]; then nets="$nets $(basename "$net")=$(drivers "$net/device")"; fi
 done
-firmware=bios
-if [ -d /sys/firmware/efi ]; then firmware=uefi; fi
-{{
-  echo
-  echo "{MARK} kernel=$(uname -r) firmware=$firmware root=$root drivers=$(drivers "$disk")" \\
-    "nets=[$nets ]"
-}} >/dev/ttyS0
-if [ $$ = 1 ]; then
-  echo o >/proc/sysrq-trigger
-  sleep 60
-fi
+KENSHO_WAIT=0 {_REPORT}
+echo o >/proc/sysrq-trigger
+sleep 60
 """
 
 # The guest's own makers of initramfs, for the kernel that runs, as an update of it runs them.
@@ -58,7 +41,7 @@ else
   update-initramfs -u -k "$(uname -r)" && done=1
 fi
 sync
-if [ "$done" ]; then echo "{MARK} rebuilt"; fi
+if [ "$done" ]; then echo "{REBUILT}"; fi
 umount /boot 2>/dev/null
 mount -o remount,ro /
 echo o >/proc/sysrq-trigger
@@ -71,7 +54,8 @@ Description=Report to the serial port
 Before=serial-getty@ttyS0.service
 [Service]
 Type=oneshot
-ExecStart={PROBE}
+Environment=KENSHO_WAIT=0
+ExecStart={_REPORT}
 """
 
 
@@ -81,7 +65,8 @@ def common() -> dict[str, str]:
         "etc/hostname": "guest\n",
         "etc/hosts": "127.0.0.1 localhost\n127.0.1.1 guest\n",
         "etc/systemd/system/guest-report.service": _UNIT,
-        PROBE[1:]: _REPORT,
+        _REPORT[1:]: REPORT_SCRIPT.read_text(),
+        PROBE[1:]: _PROBE,
         REBUILD[1:]: _REBUILD,
     }
 
@@ -130,5 +115,5 @@ def grub(
 
 #: Kinds of entries: how they end the kernel's command line.
 WORDS = {"probe": f"init={PROBE}", "rebuild": f"init={REBUILD}", "full": ""}
-#: dracut tries 360 times for a root that is not there, and asks on the console.
-DRACUT_WORDS = "rd.retry=15 rd.shell=0"
+#: dracut looks for a root that is not there 360 times, which takes minutes, and then asks on the console.
+DRACUT_WORDS = "rd.retry=5 rd.shell=0"

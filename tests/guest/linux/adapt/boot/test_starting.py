@@ -139,6 +139,10 @@ def test_where_a_grub_looks_for_its_configuration(folder: Path, tmp_path: Path, 
         images[prefix] = path.read_bytes()
         assert grub_prefix(images[prefix]) == prefix
     assert grub_prefix(b"mimg" * 100) is None
+    (tmp_path / "early.cfg").write_text("search --fs-uuid --set=root x\n")
+    run("grub-mkimage", "-O", form, "-d", modules, "-p", "/boot/grub", "-c", tmp_path / "early.cfg",
+        "-o", tmp_path / "grub.efi", "normal")  # fmt: skip
+    assert grub_prefix((tmp_path / "grub.efi").read_bytes()) is None  # it finds the folder itself
     for prefix, expected in (("/EFI/debian", ["KF-866"]), ("(,gpt2)/boot/grub", [])):
         guest = guest_on(disk_with_esp(folder, {"EFI/x/grubx64.efi": images[prefix]}))
         plan_fallback(guest)

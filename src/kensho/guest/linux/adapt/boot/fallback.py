@@ -25,9 +25,9 @@ _ESP_TYPES = frozenset({ESP, "ef"})
 _ARCHITECTURES = ("x64", "aa64", "ia32")
 _FALLBACK = "/EFI/BOOT"
 _MOST = 16 << 20
-#: grub/kernel.h: struct grub_module_info64 and 32 (magic "mimg"), grub_module_header, OBJ_TYPE_PREFIX.
+#: grub/kernel.h: struct grub_module_info64 and 32 (magic "mimg"), grub_module_header's types.
 _MAGIC = b"mimg"
-_PREFIX = 3
+_CONFIG, _PREFIX = 2, 3
 
 
 def plan_fallback(guest: LinuxGuest) -> None:
@@ -113,7 +113,10 @@ def _without_configuration(files: GuestFiles, image: bytes) -> str:
 
 
 def grub_prefix(image: bytes) -> str | None:
-    """Return the folder that a GRUB image looks for its configuration in; None when it is no GRUB."""
+    """Return the folder that a GRUB image looks for its configuration in.
+
+    None when it is no GRUB, or has a script in it that finds the folder.
+    """
     at = image.find(_MAGIC)
     while at >= 0:
         for form, header in (("<4xQQ", 8), ("<II", 4)):
@@ -121,24 +124,25 @@ def grub_prefix(image: bytes) -> str | None:
                 continue
             offset, size = struct.unpack_from(form, image, at + 4)
             if header <= offset < size <= len(image) - at:
-                found = _prefix_in(image[at + offset : at + size])
-                if found is not None:
-                    return found
+                found = _objects(image[at + offset : at + size])
+                if _PREFIX in found:
+                    word = found[_PREFIX].partition(b"\0")[0]
+                    return None if _CONFIG in found else word.decode("utf-8", "replace")
         at = image.find(_MAGIC, at + 1)
     return None
 
 
-def _prefix_in(objects: bytes) -> str | None:
+def _objects(data: bytes) -> dict[int, bytes]:
+    """Return what is packed into an image, by its type; of modules the last."""
+    found: dict[int, bytes] = {}
     place = 0
-    while place + 8 <= len(objects):
-        kind, size = struct.unpack_from("<II", objects, place)
+    while place + 8 <= len(data):
+        kind, size = struct.unpack_from("<II", data, place)
         if size < 8:
-            return None
-        if kind == _PREFIX:
-            word = objects[place + 8 : place + size].partition(b"\0")[0]
-            return word.decode("utf-8", "replace")
+            break
+        found[kind] = data[place + 8 : place + size]
         place += size
-    return None
+    return found
 
 
 def _firmware(guest: LinuxGuest, esps: list[tuple[Volume, str]]) -> None:

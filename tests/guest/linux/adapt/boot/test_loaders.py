@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kensho.guest.edit.draft import Draft
-from kensho.guest.linux.adapt.boot.arguments import CONSOLES, with_consoles
+from kensho.guest.linux.adapt.boot.arguments import CONSOLES, with_consoles, without_blacklists
 from kensho.guest.linux.adapt.boot.grub import plan_grub
 from kensho.guest.linux.adapt.boot.loaders import plan_loaders
 from kensho.guest.linux.adapt.boot.resume import plan_resume
@@ -140,6 +140,23 @@ def test_what_is_not_changed_is_said(folder: Path) -> None:
 def test_where_consoles_go(text: str, expected: str) -> None:
     assert with_consoles(text) == expected
     assert with_consoles(expected) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "freed"),
+    [
+        ("ro modprobe.blacklist=ahci quiet", "ro quiet", ("ahci",)),
+        ("rd.driver.blacklist=nouveau,vmw-pvscsi", "rd.driver.blacklist=nouveau", ("vmw-pvscsi",)),
+        ("rdblacklist=floppy  x", "rdblacklist=floppy  x", ()),
+        ("noblacklist=ahci", "noblacklist=ahci", ()),
+        ("blacklist=ahci", "", ("ahci",)),
+    ],
+)
+def test_drivers_that_are_needed_may_be_loaded(
+    text: str, expected: str, freed: tuple[str, ...]
+) -> None:
+    assert without_blacklists(text, {"ahci", "vmw_pvscsi"}) == (expected, freed)
+    assert without_blacklists(expected, {"ahci", "vmw_pvscsi"}) == (expected, ())
 
 
 DEFAULTS = """\

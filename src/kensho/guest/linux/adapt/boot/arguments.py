@@ -7,7 +7,7 @@ dracut.cmdline(7), initramfs-tools(7), bootparam(7).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from kensho.guest.linux.device_names import Devices, moving
@@ -28,6 +28,10 @@ _OPAQUE = re.compile(r"\$\{?\w*(?:kernelopts|cmdline|opts)\w*")
 _END = re.compile(r"(?<![ \t])[ \t]+(?:---?|#)(?:[ \t]|$)")
 _ROOT = re.compile(r"(?:^|[\s\"'])(?:real_)?root=(?P<root>[^\s\"']+)")
 _RESUME = re.compile(r"(?:^|[\s\"'])resume=(?P<resume>(?:UUID|LABEL|PARTUUID)=[^\s\"']+)")
+_BLACKLIST = re.compile(
+    r"(?P<gap>^|(?<![ \t])[ \t]+|(?<=[\"']))"
+    r"(?P<word>modprobe\.blacklist|rd\.driver\.blacklist|rdblacklist|blacklist)=(?P<names>[\w,-]+)(?![^\s\"'])"
+)
 _KIND = {"resume": "swap", "cryptdevice": "crypto_LUKS"}
 #: Arguments that were given for the old platform, and what they may do on another.
 _OLD = (
@@ -73,6 +77,25 @@ def with_stable_names(text: str, devices: Devices, *, initramfs: bool) -> Rewrit
         return f"{word}={name}"
 
     return Rewritten(_DEVICE.sub(stable, text), tuple(changes), tuple(unknown))
+
+
+def without_blacklists(text: str, needed: Collection[str]) -> tuple[str, tuple[str, ...]]:
+    """Allow drivers that the targets need (names with ``_`` for a dash); return which were forbidden.
+
+    modprobe(8) and dracut.cmdline(7) take lists with commas, in the initramfs as well.
+    """
+    freed: list[str] = []
+
+    def allowed(match: re.Match[str]) -> str:
+        names = match["names"].split(",")
+        left = [name for name in names if name.replace("-", "_") not in needed]
+        freed.extend(name for name in names if name not in left)
+        if left == names:
+            return match[0]
+        return f"{match['gap']}{match['word']}={','.join(left)}" if left else ""
+
+    text = _BLACKLIST.sub(allowed, text)
+    return text, tuple(freed)
 
 
 def with_consoles(text: str) -> str:

@@ -12,11 +12,13 @@ from kensho.guest.linux.adapt.boot.arguments import (
     has_console,
     with_consoles,
     with_stable_names,
+    without_blacklists,
 )
 from kensho.guest.linux.adapt.boot.change import change, why_not
 from kensho.guest.linux.adapt.boot.devices import devices_of
 from kensho.guest.linux.adapt.boot.loaders import serial
 from kensho.guest.linux.adapt.guest import LinuxGuest
+from kensho.guest.linux.adapt.leftovers.modprobe import needed_drivers
 from kensho.guest.linux.boot.configs import environment_paths
 from kensho.guest.linux.boot.syntax import SHELL, entries
 from kensho.guest.linux.device_names import Devices, moving
@@ -93,7 +95,8 @@ def _environment(guest: LinuxGuest, path: str, devices: Devices) -> None:
     if not match:
         return
     new = with_stable_names(match[1], devices, initramfs=True)
-    words = with_consoles(new.text) if serial(guest) else new.text
+    words, _ = without_blacklists(new.text, needed_drivers(guest.aims))
+    words = with_consoles(words) if serial(guest) else words
     for name in new.unknown:
         guest.draft.note(
             "KF-860", Severity.WARNING, f"{path}: which volume is meant cannot be told: {name}",

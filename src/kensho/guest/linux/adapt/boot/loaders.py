@@ -13,10 +13,12 @@ from kensho.guest.linux.adapt.boot.arguments import (
     root_volume,
     with_consoles,
     with_stable_names,
+    without_blacklists,
 )
 from kensho.guest.linux.adapt.boot.change import change
 from kensho.guest.linux.adapt.boot.devices import devices_of
 from kensho.guest.linux.adapt.guest import LinuxGuest
+from kensho.guest.linux.adapt.leftovers.modprobe import needed_drivers
 from kensho.guest.linux.boot.configs import Config, configs
 from kensho.guest.linux.boot.syntax import SHELL, Entry, entries
 from kensho.guest.linux.device_names import Devices, moving
@@ -61,6 +63,7 @@ def _fixed(
     pieces: list[tuple[int, int, str]] = []
     unknown: dict[str, None] = {}
     rootless: list[str] = []
+    needed = needed_drivers(guest.aims)
     for entry in entries(text, config.syntax):
         if entry.kernel and not entry.starts_linux:
             continue
@@ -70,12 +73,13 @@ def _fixed(
             for start, end in entry.spans
         ]
         whole = " ".join(new.text for new in renamed)
-        old |= dict(leftovers(whole))
+        old |= dict(leftovers(without_blacklists(whole, needed)[0]))
         serial_too = _wants_console(guest, config, entry, whole, devices)
         for number, ((start, end), new) in enumerate(zip(entry.spans, renamed, strict=True)):
             details += new.changes
             unknown |= dict.fromkeys(new.unknown)
-            words = new.text
+            words, freed = without_blacklists(new.text, needed)
+            details += [f"{name} may be loaded" for name in freed]
             if number == 0 and serial_too:
                 words = with_consoles(words)
                 if entry.kernel and not (text[start - 1].isspace() or words[0].isspace()):

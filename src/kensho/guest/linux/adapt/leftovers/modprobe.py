@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from kensho.guest.aims import Aims
 from kensho.guest.devices import CONTROLLERS, NICS
 from kensho.guest.linux.adapt.guest import LinuxGuest
 
@@ -22,15 +23,20 @@ _FORBIDS = re.compile(
 _OMITS = re.compile(r"^([ \t]*omit_drivers\+?=)([\"'])(.*?)\2", re.MULTILINE)
 
 
+def needed_drivers(aims: Aims) -> frozenset[str]:
+    """Return the drivers of what the targets have, with ``_`` for every dash."""
+    needed = set(_BELOW)
+    for model in aims.controllers:
+        needed |= {*CONTROLLERS[model].linux, *CONTROLLERS[model].upper}
+    for adapter in aims.adapters:
+        needed |= set(NICS[adapter].linux)
+    return frozenset(_plain(name) for name in needed)
+
+
 def plan_modprobe(guest: LinuxGuest) -> None:
     """Have the drivers that the targets need loaded again."""
     draft = guest.draft
-    needed = set(_BELOW)
-    for model in guest.aims.controllers:
-        needed |= {*CONTROLLERS[model].linux, *CONTROLLERS[model].upper}
-    for adapter in guest.aims.adapters:
-        needed |= set(NICS[adapter].linux)
-    needed = {_plain(name) for name in needed}
+    needed = needed_drivers(guest.aims)
 
     def allowed(match: re.Match[str]) -> str:
         name = match[3] or match[4]

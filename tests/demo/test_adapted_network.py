@@ -31,7 +31,7 @@ Before=serial-getty@ttyS0.service getty.target
 [Service]
 Type=oneshot
 ExecStart=/bin/sh -c 'for n in 1 2 3 4 5 6 7 8 9 10; do ip -o -4 a | grep -q {ADDRESS} && break; sleep 1; done; \
-for a in $(ls /sys/class/net); do echo "ADAPTER $a $(ip -o -4 a show $a | grep -o {ADDRESS}) END"; done >/dev/ttyS0'
+for a in $(ls /sys/class/net); do echo "ADAPTER $a $(ip -o -4 a show $a | grep -o {ADDRESS}) END"; done >/dev/ttyS0; echo MACHINE $(cat /etc/machine-id) END >/dev/ttyS0'
 """
 DOMAIN = """\
 <domain type='kvm'><name>guest</name><memory unit='MiB'>512</memory><vcpu>1</vcpu>
@@ -63,16 +63,18 @@ def with_static_address(source: Path, path: Path) -> Path:
     return path
 
 
-def adapters(disk: Path, nic: str, folder: Path) -> dict[str, str]:
-    """Start the guest; return its adapters and their addresses."""
+def adapters(disk: Path, nic: str, folder: Path, mac: str = MAC) -> tuple[dict[str, str], str]:
+    """Start the guest; return its adapters with their addresses, and its machine-id."""
     folder.mkdir()
     xml = folder / "guest.xml"
-    xml.write_text(DOMAIN.format(disk=disk, nic=nic, mac=MAC))
+    xml.write_text(DOMAIN.format(disk=disk, nic=nic, mac=mac))
     log = folder / "serial.log"
     result = boot_domain(xml, log=log, timeout=400)
     assert result.verdict is Verdict.LOGIN, result
-    found = re.findall(r"ADAPTER (\S+) (\S*) ?END", log.read_text(errors="replace"))
-    return {name: address for name, address in found if name != "lo"}
+    text = log.read_text(errors="replace")
+    found = re.findall(r"ADAPTER (\S+) (\S*) ?END", text)
+    (own,) = re.findall(r"MACHINE ([0-9a-f]{32}) END", text)
+    return {name: address for name, address in found if name != "lo"}, own
 
 
 @pytest.mark.boot
@@ -84,7 +86,12 @@ def test_a_static_address_stays_with_its_adapter(tmp_path: Path) -> None:
     machine = tmp_path / "machine.xml"
     machine.write_text(DOMAIN.format(disk=before, nic="vmxnet3", mac=MAC))
     after = tmp_path / "after.qcow2"
-    assert run(["adapt", str(machine), "--for", "all", "--no-roots", "-o", str(after)]) == 0
-    assert ADDRESS not in adapters(before, "virtio", tmp_path / "unadapted").values()
-    for nic in ("virtio", "e1000"):
-        assert adapters(after, nic, tmp_path / nic) == {"ens192": ADDRESS}
+    wishes = ("--for", "all", "--no-roots", "--identity", "new", "--agents")
+    assert run(["adapt", str(machine), *wishes, "-o", str(after)]) == 0
+    had, old = adapters(before, "virtio", tmp_path / "unadapted")
+    assert ADDRESS not in had.values()
+    # The address goes along, or the target draws one.
+    for nic, mac in (("virtio", MAC), ("e1000", "52:54:00:11:22:33")):
+        has, new = adapters(after, nic, tmp_path / nic, mac)
+        assert has == {"ens192": ADDRESS}
+        assert new != old

@@ -237,6 +237,15 @@ def test_names_of_old_guests_are_in_udevs_list(tmp_path: Path) -> None:
     assert draft.early == {}
 
 
+def test_udevs_list_of_a_machine_without_addresses(tmp_path: Path) -> None:
+    rules = "etc/udev/rules.d/70-persistent-net.rules"
+    line = f'SUBSYSTEM=="net", ATTR{{{{address}}}}=="{C}", NAME="{{}}"\n'
+    for name, left in (("eth0", ""), ("lan0", line.format("lan0"))):
+        tree = plant(tmp_path / name, {rules: line.format(name)})
+        adapted(tree, plan_network, aims_for("kvm", machine=machine_with([Nic("n")])))
+        assert (tree / rules).read_text() == left
+
+
 def test_patterns_that_no_name_of_a_target_fits(tmp_path: Path) -> None:
     network = {f"{LINKS}/a.network": "[Match]\nName=en*\n"}
     tree = plant(tmp_path / "tree", UDEV | network)

@@ -20,7 +20,12 @@ from kensho.guest.linux.adapt.network.links import (
     uses_links,
 )
 from kensho.guest.linux.adapt.network.naming import Naming, name_adapters
-from kensho.guest.linux.adapt.network.rules import RULES, add_names, drop_addresses
+from kensho.guest.linux.adapt.network.rules import (
+    RULES,
+    add_names,
+    drop_addresses,
+    names_in_rules,
+)
 from kensho.model.finding import Severity
 from kensho.model.machine import NicModel
 
@@ -52,7 +57,9 @@ def plan_network(guest: LinuxGuest) -> None:
             f"{', '.join(drawn)} are not tied there",
             "look at the machine's network after its start there",
         )  # fmt: skip
-    if draft.exists(RULES) and nics is not None:
+    # The list is of no use to a machine without addresses; names of one's own are not given up for that.
+    plain = all(_KERNELS.fullmatch(name) for name in names_in_rules(draft).values())
+    if nics is not None and (plain or all(nic.mac for nic in nics)):
         there = [aims.macs.get(nic.mac.lower(), nic.mac.lower()) for nic in nics if nic.mac]
         drop_addresses(draft, there)
     if uses_links(draft):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from kensho.cli.options import GuestWishes
 from kensho.cli.progress import shown
 from kensho.cli.render import console, print_findings, print_json, table
 from kensho.cli.restoring import restore
+from kensho.cli.secrets import read_keys
 from kensho.cli.targets import chosen_platforms
 from kensho.convert.adapting import PlannedGuest, carry_out_guest, plan_guests, recorded, with_roots
 from kensho.convert.events import Listener
@@ -37,6 +39,7 @@ def adapt(
     wishes: GuestWishes = GuestWishes(),  # noqa: B008 - frozen
     machine: str | None = None,
     format: FormatOption = None,  # noqa: A002
+    key: Annotated[tuple[str, ...], Flag] = (),
     roots: bool = True,
     dry_run: Annotated[bool, Flag] = False,
     diff: Annotated[bool, Flag] = False,
@@ -62,6 +65,8 @@ def adapt(
         NAME.qcow2 for one disk, with NAME.changes beside it; or a folder, such as that of the disks.
     machine
         One machine of an appliance with several.
+    key
+        ID=FILE: what opens a LUKS volume, with ID its name, UUID or all; ID alone asks for it. Repeatable.
     roots
         Record the root of each disk's content before and after, for which it is read whole.
     dry_run
@@ -93,6 +98,7 @@ def adapt(
     if output is not None:
         demand_room(output)
     aims = wishes.wanted(chosen_platforms(for_, PLATFORMS)).aims(identity=wishes.renews)
+    aims = replace(aims, keys=read_keys(key))
     with (
         shown(events=False, quiet=json) as listener,
         opened_guests(sources, machine=machine, format=format) as machines,

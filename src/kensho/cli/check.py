@@ -7,8 +7,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from kensho.cli import exits
-from kensho.cli.flags import Json, Locator
+from kensho.cli.flags import Flag, Json, Locator
 from kensho.cli.render import console, print_json, table
+from kensho.cli.secrets import read_keys
 from kensho.cli.targets import chosen_platforms
 from kensho.convert.judging import DeviceVerdict, StartVerdict, judge
 from kensho.convert.mapping import Devices
@@ -23,6 +24,7 @@ def check(
     *,
     for_: Annotated[str, Parameter(name="--for")] = "all",
     devices: Devices = Devices.AUTO,
+    key: Annotated[tuple[str, ...], Flag] = (),
     json: Json = False,
 ) -> int:
     """Tell whether a guest finds its disk and network on other hypervisors. Nothing is started.
@@ -40,13 +42,15 @@ def check(
         Targets, with commas: kvm,vmware,hyperv; all by default.
     devices
         As for `kensho convert`.
+    key
+        ID=FILE: what opens a LUKS volume, with ID its name, UUID or all; ID alone asks for it. Repeatable.
     json
         Print one JSON object: verdicts.
     """
     everywhere = tuple(p for p in PLATFORMS if p.name != "ova" and p.controllers)
     platforms = chosen_platforms(for_, everywhere)
     with opened(source) as package:
-        verdicts = tuple(judge(package, platforms, devices))
+        verdicts = tuple(judge(package, platforms, devices, read_keys(key)))
     if json:
         print_json({"verdicts": verdicts})
     else:

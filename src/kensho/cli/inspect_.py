@@ -28,6 +28,7 @@ def inspect(
     locale: str | None = None,
     fetch: Annotated[bool, Flag] = False,
     deep: Annotated[bool, Flag] = False,
+    key: Annotated[tuple[str, ...], Flag] = (),
     json: Annotated[bool, Flag] = False,
     schema: Annotated[bool, Flag] = False,
 ) -> None:
@@ -50,6 +51,8 @@ def inspect(
         Look at files at web addresses that a package names outside its own place.
     deep
         Look into the disks: partitions, file systems, systems, kernels, what they start from.
+    key
+        ID=FILE: what opens a LUKS volume, with ID its name, UUID or all; ID alone asks for it. Repeatable.
     json
         Print one JSON object: kind, selection, manifest, findings, appliance; guests with --deep.
     schema
@@ -66,7 +69,7 @@ def inspect(
         configuration=configuration, hardware=hardware, locale=locale, fetch=fetch
     )
     with opened(source, selection) as package:
-        guests = _guests(package) if deep else {}
+        guests = _guests(package, key) if deep else {}
         if json:
             print_json(
                 {
@@ -89,10 +92,11 @@ def inspect(
         print_findings((*package.findings, *within))
 
 
-def _guests(package: Package) -> dict[str, GuestReport]:
+def _guests(package: Package, words: tuple[str, ...]) -> dict[str, GuestReport]:
+    from kensho.cli.secrets import read_keys
     from kensho.convert.looking import look_into
 
-    return dict(look_into(package))
+    return dict(look_into(package, read_keys(words)))
 
 
 def _show(appliance: Appliance, kind: str) -> None:

@@ -16,6 +16,7 @@ from kensho.convert.source import opened_image
 from kensho.convert.starting import as_known, fit
 from kensho.guest.inspect.kernels import Loaded, load_kernels
 from kensho.guest.linux.verdict import Kernel, Verdict, judge_controller, judge_nic
+from kensho.guest.volumes.luks.device import Key
 from kensho.model.errors import UnsupportedError
 from kensho.model.machine import ControllerModel, Machine
 from kensho.platforms.base import DevicePolicy, Platform
@@ -53,9 +54,12 @@ class StartVerdict(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def judge(
-    package: Package, platforms: Sequence[Platform], devices: Devices = Devices.AUTO
+    package: Package,
+    platforms: Sequence[Platform],
+    devices: Devices = Devices.AUTO,
+    keys: Sequence[Key] = (),
 ) -> Iterator[StartVerdict]:
-    """Yield a verdict for each machine, kernel and target.
+    """Yield a verdict for each machine, kernel and target; ``keys`` open volumes of LUKS.
 
     UnsupportedError when no machine has a kernel that is found; what opening disks raises.
     """
@@ -65,7 +69,7 @@ def judge(
             readers = [
                 stack.enter_context(opened_image(package, disk.image)) for disk in machine.disks
             ]
-            kernels = tuple(load_kernels(readers))
+            kernels = tuple(load_kernels(readers, keys))
         found = found or bool(kernels)
         known = as_known(machine, kernels)
         for platform in platforms:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 import msgspec
@@ -12,12 +12,16 @@ from kensho.convert.source import opened_image
 from kensho.disks.base import DiskReader
 from kensho.guest.inspect.facts import GuestReport
 from kensho.guest.inspect.inspect import inspect_disks
+from kensho.guest.volumes.luks.device import Key
 from kensho.model.errors import KenshoError
 from kensho.model.finding import Finding, Severity
 
 
-def look_into(package: Package) -> Iterator[tuple[str, GuestReport]]:
-    """Yield each machine's id and what is on its disks; one that cannot be read is a finding."""
+def look_into(package: Package, keys: Sequence[Key] = ()) -> Iterator[tuple[str, GuestReport]]:
+    """Yield each machine's id and what is on its disks; one that cannot be read is a finding.
+
+    ``keys`` open volumes of LUKS.
+    """
     for machine in package.appliance.machines:
         readers: list[DiskReader] = []
         problems: list[Finding] = []
@@ -35,7 +39,7 @@ def look_into(package: Package) -> Iterator[tuple[str, GuestReport]]:
                             error.hint,
                         )
                     )
-            report = inspect_disks(readers)
+            report = inspect_disks(readers, keys)
         yield machine.id, _with(report, problems)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kensho.guest.devices import CONTROLLERS, NICS
+from kensho.guest.volumes.luks.device import Key
 from kensho.model.machine import ControllerModel, Machine, NicModel
 from kensho.platforms.base import Platform
 
@@ -21,7 +22,7 @@ class Aims:
     them. ``agents`` has the platform's agent installed at the first start, ``seed`` gives cloud-init
     a data source that needs no cloud. ``drivers`` are media with drivers for Windows (CD-ROM images,
     folders, .zip, .msi, .cab), ``unsigned_drivers`` takes unsigned ones, too; ``remove_tools`` has the
-    tools of platforms that a Windows leaves uninstalled at its first start.
+    tools of platforms that a Windows leaves uninstalled at its first start. ``keys`` open volumes of LUKS.
     """
 
     platforms: tuple[Platform, ...]
@@ -33,6 +34,7 @@ class Aims:
     drivers: tuple[Path, ...] = ()
     unsigned_drivers: bool = False
     remove_tools: bool = False
+    keys: tuple[Key, ...] = ()
 
     @property
     def controllers(self) -> tuple[ControllerModel, ...]:

@@ -45,7 +45,7 @@ def plan_adaptation(disks: Sequence[DiskReader], aims: Aims) -> AdaptPlan:
     or when files that have to be changed are on a file system that is not edited; NoSpaceError when
     what has to be written does not fit, with the bytes that are lacking.
     """
-    opened = Opened(scan(disks))
+    opened = Opened(scan(disks, aims.keys))
     opened.open_all()
     kernels: list[KernelPlan] = []
     windows: list[WindowsPlan] = []

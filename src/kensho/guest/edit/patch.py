@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from kensho.guest.edit.disk import Piece
+from kensho.guest.edit.disk import PatchedDisk, Piece
+from kensho.guest.volumes.luks.device import Decrypted
 from kensho.guest.volumes.view import View
 from kensho.model.errors import UnsupportedError
+
+_PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +53,45 @@ class Patched:
 
 
 def pieces(patch: Patch) -> Iterator[tuple[str, Piece]]:
-    """Yield where a patch lies, on all sides of a mirror: the disk's name, and the piece there."""
+    """Yield where a patch lies, on all sides of a mirror: the disk's name, and the piece there.
+
+    What lies within LUKS is encrypted first, into a file beside the patch's image.
+    """
+    locked: dict[str, tuple[Decrypted, list[Piece]]] = {}
     for offset, length in patch.runs:
         at = offset
         for disk, start, run in patch.view.places(offset, length):
-            yield disk.name, Piece(start, run, patch.image, at)
-            for twin, further in disk.twins:
-                yield twin.name, Piece(start + further, run, patch.image, at)
+            for side, further in ((disk, 0), *disk.twins):
+                piece = Piece(start + further, run, patch.image, at)
+                if isinstance(side.reader, Decrypted):
+                    locked.setdefault(side.name, (side.reader, []))[1].append(piece)
+                else:
+                    yield side.name, piece
             at += run
+    for number, (decrypted, plain) in enumerate(locked.values()):
+        sealed = patch.image.with_name(f"{patch.image.name}.sealed{number}")
+        yield from pieces(_sealed(decrypted, plain, sealed))
+
+
+def _sealed(decrypted: Decrypted, plain: Sequence[Piece], image: Path) -> Patch:
+    """Return the patch of the encrypted volume that pieces of its content are."""
+    runs: list[tuple[int, int]] = []
+    for piece in sorted(plain, key=lambda piece: piece.start):
+        start, end = decrypted.sectors(piece.start, piece.length)
+        if runs and start <= runs[-1][1]:
+            runs[-1] = (runs[-1][0], max(end, runs[-1][1]))
+        else:
+            runs.append((start, end))
+    base = decrypted.luks.offset
+    with closing(PatchedDisk(decrypted, plain)) as content, image.open("xb") as file:
+        for start, end in runs:
+            for at in range(start, end, _PIECE):
+                data = bytearray(min(_PIECE, end - at))
+                content.read_into(at, data)
+                file.seek(base + at)
+                file.write(decrypted.encrypted(at, bytes(data)))
+    shifted = tuple((base + start, end - start) for start, end in runs)
+    return Patch(decrypted.below, image, shifted)
 
 
 def refuse_copied(view: View) -> None:

@@ -35,6 +35,7 @@ from kensho.guest.linux.software import (
 )
 from kensho.guest.linux.verdict import judge_controller, judge_nic
 from kensho.guest.package import Package
+from kensho.guest.volumes.luks.device import Key
 from kensho.guest.volumes.scan import Volume, scan
 from kensho.guest.windows.installed import hives_of, read_installed, windows_folder
 from kensho.model.errors import KenshoError
@@ -45,12 +46,12 @@ _MAX_RELEASE = 1 << 16
 _NARROW = frozenset({"i386", "arm"})
 
 
-def inspect_disks(disks: Sequence[DiskReader]) -> GuestReport:
-    """Return what is on these disks, which belong to one machine.
+def inspect_disks(disks: Sequence[DiskReader], keys: Sequence[Key] = ()) -> GuestReport:
+    """Return what is on these disks, which belong to one machine; ``keys`` open volumes of LUKS.
 
     Damage and what is not read become findings. Only what cannot be read of a disk at all raises.
     """
-    volumes = scan(disks)
+    volumes = scan(disks, keys)
     opened = Opened(volumes)
     opened.open_all()
     systems = tuple(find_systems(opened))

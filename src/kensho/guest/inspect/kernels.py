@@ -11,6 +11,7 @@ from kensho.guest.inspect.inspect import linux_guest
 from kensho.guest.inspect.systems import Opened, System, find_systems
 from kensho.guest.linux.kernels import find_kernels, load_initramfs, load_kernel
 from kensho.guest.linux.verdict import Kernel
+from kensho.guest.volumes.luks.device import Key
 from kensho.guest.volumes.scan import scan
 from kensho.guest.windows.installed import Installed, read_installed, windows_folder
 from kensho.model.errors import KenshoError
@@ -33,9 +34,12 @@ class Loaded:
     guest: GuestOs = GuestOs()  # noqa: RUF009 - frozen
 
 
-def load_kernels(disks: Sequence[DiskReader]) -> Iterator[Loaded]:
-    """Yield every kernel of every system on these disks, which belong to one machine."""
-    opened = Opened(scan(disks))
+def load_kernels(disks: Sequence[DiskReader], keys: Sequence[Key] = ()) -> Iterator[Loaded]:
+    """Yield every kernel of every system on these disks, which belong to one machine.
+
+    ``keys`` open volumes of LUKS.
+    """
+    opened = Opened(scan(disks, keys))
     opened.open_all()
     for system in find_systems(opened):
         folder = windows_folder(system.files)

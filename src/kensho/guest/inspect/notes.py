@@ -54,7 +54,8 @@ def _about_volumes(opened: Opened) -> Iterator[Finding]:
         if volume.content.kind == "zfs_member":
             yield _about_zfs(volume)
             continue
-        if reason and volume.content.kind not in _FINE:
+        inside = opened.volumes.find(f"crypt/{volume.id}")
+        if reason and volume.content.kind not in _FINE and inside is None:
             yield _finding(
                 "KF-800", Severity.WARNING, f"its files are not read: {reason}", volume.id,
                 "what is on it is left as it is",

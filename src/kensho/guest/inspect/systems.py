@@ -21,6 +21,7 @@ _RELEASES = ("/etc/os-release", "/usr/lib/os-release")
 _OLD_RELEASES = ("/etc/redhat-release", "/etc/debian_version", "/etc/SuSE-release",
                  "/etc/alpine-release")  # fmt: skip
 _MAX_FSTAB = 1 << 20
+_MAX_LINES = 10_000
 #: Where systemd-gpt-auto-generator(8) mounts the ESP when fstab says nothing and there is nothing else.
 _AUTOMATIC = ("/efi", "/boot")
 
@@ -153,6 +154,22 @@ def _esp(opened: Opened, root: Volume) -> FileSystem | None:
 def _is_empty(root: FileSystem, place: str) -> bool:
     files = GuestFiles(root)
     return files.exists(place) and not files.names_or_none(place)
+
+
+def _mapped(files: GuestFiles, volumes: Volumes) -> dict[str, Volume]:
+    """Return the volumes that are opened of LUKS, by the names that crypttab(5) gives them."""
+    try:
+        text = files.read("/etc/crypttab", _MAX_FSTAB).decode("utf-8", "surrogateescape")
+    except KenshoError:
+        return {}
+    found = {}
+    for words in (line.split() for line in text.splitlines()[:_MAX_LINES]):
+        if len(words) >= 2 and not words[0].startswith("#"):
+            below = volume_of(Line(words[1], "none", "crypto_LUKS", ()), volumes)
+            inside = volumes.find(f"crypt/{below.id}") if below else None
+            if inside is not None:
+                found[words[0]] = inside
+    return found
 
 
 def _part(files: FileSystem, line: Line) -> FileSystem:

@@ -9,6 +9,7 @@ from kensho.disks.base import DiskReader
 from kensho.disks.partition_table import Partition, PartitionTable, read_partition_table
 from kensho.guest.volumes.detect import Content, content_of
 from kensho.guest.volumes.disklabel import SLICES, Labelled, read_disklabel
+from kensho.guest.volumes.luks.device import Key, unlocked
 from kensho.guest.volumes.lvm import PhysicalVolume, logical_volumes, read_pv
 from kensho.guest.volumes.md import Member, mirrors, read_member
 from kensho.guest.volumes.view import CachedDisk, View, part_of
@@ -16,7 +17,7 @@ from kensho.model.errors import KenshoError
 
 #: Kinds that hold other volumes or need a key, and what is to be done about them.
 REFUSALS = {
-    "crypto_LUKS": "encrypted with LUKS: its passphrase is needed, and cryptsetup",
+    "crypto_LUKS": "encrypted with LUKS: give its passphrase or key in a file, --key ID=FILE",
     "BitLocker": "encrypted with BitLocker: decrypt it in Windows first (manage-bde -off C:)",
     "zfs_member": "a member of a ZFS pool: all members are needed, and zpool",
 }
@@ -26,8 +27,9 @@ REFUSALS = {
 class Volume:
     """A volume that may hold a file system.
 
-    ``id`` is ``disk1p2`` (``disk1p2a`` in a BSD's slice), ``disk1`` for a whole disk, ``md/0`` for an array, or ``vg/lv``; ``view`` its bytes, None with
-    ``refusal`` saying why and what to do. ``partition`` is its entry, None where it has none.
+    ``id`` is ``disk1p2`` (``disk1p2a`` in a BSD's slice), ``disk1`` for a whole disk, ``md/0`` for an array, ``vg/lv``, or ``crypt/ID`` for what is in a LUKS
+    volume; ``view`` its bytes, None with ``refusal`` saying why and what to do. ``locked`` are the bytes
+    of a LUKS volume. ``partition`` is its entry, None where it has none.
     """
 
     id: str
@@ -36,6 +38,7 @@ class Volume:
     view: View | None = None
     partition: Partition | None = None
     refusal: str = ""
+    locked: View | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +67,11 @@ class Volumes:
         return None
 
 
-def scan(disks: Sequence[DiskReader]) -> Volumes:
+def scan(disks: Sequence[DiskReader], keys: Sequence[Key] = ()) -> Volumes:
     """Return the volumes of these disks, which stay open as long as they are read.
 
     A damaged part becomes a problem in words, or a volume with a refusal; the rest is still
-    found. Nothing is opened, decrypted or assembled by other programs.
+    found. Volumes of LUKS are opened by ``keys``. Nothing is opened or assembled by other programs.
     """
     volumes: list[Volume] = []
     tables: list[PartitionTable | None] = []
@@ -88,8 +91,11 @@ def scan(disks: Sequence[DiskReader]) -> Volumes:
                 + ("; its backup at the end of the disk is read" if table.backup else "")
             )
         volumes.extend(_volumes(cached, table, name))
+    volumes.extend(_unlocked(volumes, keys, problems))
     volumes.extend(_arrays(volumes, problems))
+    volumes.extend(_unlocked(volumes, keys, problems))
     volumes.extend(_logical(volumes, problems))
+    volumes.extend(_unlocked(volumes, keys, problems))
     return Volumes(tuple(volumes), tuple(tables), tuple(problems))
 
 
@@ -127,8 +133,35 @@ def _volume(
         content = content_of(view)
     except KenshoError as error:
         return Volume(name, size, Content(), None, partition, error.message)
+    return _holding(name, view, content, partition)
+
+
+def _holding(name: str, view: View, content: Content, partition: Partition | None) -> Volume:
     refusal = REFUSALS.get(content.kind, "")
-    return Volume(name, size, content, None if refusal else view, partition, refusal)
+    locked = view if content.kind == "crypto_LUKS" else None
+    return Volume(name, view.size, content, None if refusal else view, partition, refusal, locked)
+
+
+def _unlocked(volumes: list[Volume], keys: Sequence[Key], problems: list[str]) -> Iterator[Volume]:
+    """Return what is in the LUKS volumes that a key is given for; each is tried once."""
+    for number, volume in enumerate(volumes):
+        if volume.locked is None:
+            continue
+        secrets = tuple(k.secret for k in keys if k.fits(volume.id, volume.content.uuid))
+        if not secrets:
+            continue
+        name = f"crypt/{volume.id}"
+        volumes[number] = replace(volume, locked=None)
+        try:
+            view = unlocked(volume.locked, name, secrets)
+        except KenshoError as error:
+            problems.append(f"{volume.id}: {error.message}")
+            continue
+        if view is None:
+            problems.append(f"{volume.id}: none of the keys given for it opens it")
+            continue
+        volumes[number] = replace(volume, locked=None, refusal=f"LUKS, opened as {name}")
+        yield _opened(name, view.size, view, "")
 
 
 def _arrays(volumes: list[Volume], problems: list[str]) -> Iterator[Volume]:
@@ -172,11 +205,9 @@ def _logical(volumes: list[Volume], problems: list[str]) -> Iterator[Volume]:
 
 def _opened(name: str, size: int, view: View | None, refusal: str) -> Volume:
     """Return a volume made of others, and what it holds."""
-    content = Content()
-    if view is not None:
-        try:
-            content = content_of(view)
-            refusal = REFUSALS.get(content.kind, "")
-        except KenshoError as error:
-            refusal = error.message
-    return Volume(name, size, content, None if refusal else view, None, refusal)
+    if view is None:
+        return Volume(name, size, Content(), None, None, refusal)
+    try:
+        return _holding(name, view, content_of(view), None)
+    except KenshoError as error:
+        return Volume(name, size, Content(), None, None, error.message)

@@ -25,10 +25,11 @@ class CachedDisk:
     of that is known: disks, and how many bytes further on each.
     """
 
-    __slots__ = ("_cache", "copied", "name", "size", "twins")
+    __slots__ = ("_cache", "copied", "name", "reader", "size", "twins")
 
     def __init__(self, disk: DiskReader, name: str) -> None:
         self.name = name
+        self.reader = disk
         self.size = disk.virtual_size
         self.copied = False
         self.twins: tuple[tuple[CachedDisk, int], ...] = ()

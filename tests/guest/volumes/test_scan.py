@@ -130,7 +130,7 @@ def test_kinds_as_their_tools_make_them(
     assert words.get("UUID", "") == volume.content.uuid
     if kind != "ntfs":
         assert volume.content.label == words.get("LABEL", "").replace("\\ ", " ")
-    if kind not in {"ext2", "ext3", "ext4", "vfat", "xfs", "ntfs"}:
+    if kind not in {"ext2", "ext3", "ext4", "vfat", "xfs", "btrfs", "ntfs"}:
         with pytest.raises(UnsupportedError):
             open_files(volume)
 

@@ -137,9 +137,18 @@ class Draft:
     def note(
         self, code: str, severity: Severity, what: str, action: str, subject: str = ""
     ) -> None:
-        """Add a finding: ``action`` is what was done, or what the user can do."""
-        self.findings.append(Finding(code, severity, what, subject or self.subject, action))
+        """Add a finding: ``action`` is what was done, or what the user can do.
+
+        Names of the guest's may be in either: what is no character to be printed becomes a mark.
+        """
+        subject = printable(subject or self.subject)
+        self.findings.append(Finding(code, severity, printable(what), subject, printable(action)))
 
     def _itself(self, path: str) -> str:
         above, _, name = path.rstrip("/").rpartition("/")
         return f"{self.files.settled(above or '/').rstrip('/')}/{name}"
+
+
+def printable(text: str) -> str:
+    """Return a text that a terminal shows and does not act upon."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)

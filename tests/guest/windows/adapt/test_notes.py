@@ -259,3 +259,23 @@ def test_addresses_for_the_first_start() -> None:
     opened = machine(Memory(installed(system, software)))
     (found,) = find_systems(opened)
     assert "KF-896" in codes("00:50:56:00:00:01")
+
+
+def test_windows_2000_is_too_old() -> None:
+    system = system_hive((5, 1), architecture="x86")
+    files = installed(system, software_hive(2195, "Microsoft Windows 2000", "5.0"))
+    ((plan, draft),) = adapted(machine(Memory(files)))
+    assert "Windows 2000 is not adapted" in plan.refused
+    assert draft.edits == ()
+
+
+def test_names_that_a_terminal_would_act_upon() -> None:
+    system, software = ten()
+    system.set(rf"{CURRENT}\Services" + "\\evil\x1b]0;x\x07", sz("Group", "FSFilter Anti-Virus"))
+    bus = rf"{CURRENT}\Control\Class\{{4D36E96A-E325-11CE-BFC1-08002BE10318}}"
+    system.set(bus, multi_sz("UpperFilters", ("bad\x1b[31m",)))
+    ((_, draft),) = adapted(machine(Memory(installed(system, software))))
+    texts = [text for f in draft.findings for text in (f.message, f.action, f.subject)]
+    texts += [text for edit in draft.edits for text in edit.details]
+    assert any("evil\ufffd" in text for text in texts)
+    assert all(text.isprintable() for text in texts)

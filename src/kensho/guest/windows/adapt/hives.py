@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from kensho.guest.edit.draft import Draft
+from kensho.guest.edit.draft import Draft, printable
 from kensho.guest.windows.adapt.names import Names
 from kensho.guest.windows.changes import Change, Editor
 from kensho.guest.windows.hive import Type, Value, open_hive
@@ -64,10 +64,10 @@ class Hives:
 
 def shown(change: Change) -> str:
     r"""Return a change in words: ``SYSTEM\ControlSet001\Services\pciide Start = 0 (was 3)``."""
-    place = f"{change.hive}\\{change.key}"
+    place = printable(f"{change.hive}\\{change.key}")
     if change.name is None:
         return f"{place} deleted"
-    place += f" {change.name or '(default)'}"
+    place += f" {printable(change.name) or '(default)'}"
     if change.after is None:
         return f"{place} deleted (was {_text(change.before)})"
     was = f" (was {_text(change.before)})" if change.before is not None else ""

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from kensho.guest.inspect.systems import Opened, System
 from kensho.guest.volumes.scan import Volume
+from kensho.guest.windows.inbox import XP
+from kensho.guest.windows.version import WindowsVersion
 from kensho.model.errors import KenshoError, UnsupportedError
 
 _SHUT_DOWN = "start it where it was, then: powercfg /h off, and shutdown /s /t 0"
@@ -43,6 +45,15 @@ def refuse(system: System, opened: Opened) -> None:
             f"Windows is on {kind}",
             path=volume.id,
             hint="convert the disk to a basic one in Windows, or adapt it there",
+        )
+
+
+def refuse_version(version: WindowsVersion) -> None:
+    """Raise UnsupportedError for a Windows that is too old."""
+    if version.nt < XP:
+        raise UnsupportedError(
+            f"{version.product or 'this Windows'} is not adapted; XP and later are",
+            hint="keep it on IDE, which it starts from on most platforms",
         )
 
 

@@ -22,7 +22,7 @@ from kensho.guest.windows.adapt.guest import WindowsGuest, open_windows
 from kensho.guest.windows.adapt.mounted import plan_mounted_devices
 from kensho.guest.windows.adapt.network import plan_network
 from kensho.guest.windows.adapt.notes import plan_notes
-from kensho.guest.windows.adapt.refusals import refuse
+from kensho.guest.windows.adapt.refusals import refuse, refuse_version
 from kensho.guest.windows.adapt.services import plan_services
 from kensho.guest.windows.adapt.settings import plan_settings
 from kensho.guest.windows.adapt.supplied import plan_supplied
@@ -63,6 +63,7 @@ def adapt_windows(system: System, opened: Opened, aims: Aims) -> tuple[WindowsPl
     try:
         refuse(system, opened)
         guest = open_windows(system, opened, aims)
+        refuse_version(guest.version)
         for step in STEPS:
             step(guest)
         guest.hives.write_back()

@@ -50,14 +50,13 @@ def plan_adaptation(disks: Sequence[DiskReader], aims: Aims) -> AdaptPlan:
     kernels: list[KernelPlan] = []
     windows: list[WindowsPlan] = []
     findings: list[Finding] = []
+    left: list[Finding] = []
     planned: list[tuple[GuestFiles, Sequence[FileEdit]]] = []
     for system in find_systems(opened):
         bsd = bsd_system(system.files)
         if bsd:
             found = read_bsd(system.files, bsd)
-            findings.append(
-                left_alone(found.guest.description, found.controllers, system.volume.id)
-            )
+            left.append(left_alone(found.guest.description, found.controllers, system.volume.id))
             continue
         if windows_folder(system.files):
             told, draft = adapt_windows(system, opened, aims)
@@ -68,7 +67,8 @@ def plan_adaptation(disks: Sequence[DiskReader], aims: Aims) -> AdaptPlan:
         findings += draft.findings
         planned.append((draft.files, draft.edits))
     adapted = kernels or any(not one.refused for one in windows)
-    if not adapted and not findings:
+    why = [f for f in findings if f.severity is Severity.ERROR] or left
+    if not adapted and not why:
         locked = next((v for v in opened.volumes.volumes if v.content.kind in REFUSALS), None)
         raise UnsupportedError(
             "neither a Windows nor a Linux kernel with an initramfs was found",
@@ -76,11 +76,11 @@ def plan_adaptation(disks: Sequence[DiskReader], aims: Aims) -> AdaptPlan:
             hint=locked.refusal if locked else "kensho inspect --deep shows what is there",
         )
     if not adapted:
-        first = next((f for f in findings if f.severity is Severity.ERROR), findings[0])
         raise UnsupportedError(
-            f"nothing can be adapted: {first.message}", path=first.subject, hint=first.action
+            f"nothing can be adapted: {why[0].message}", path=why[0].subject, hint=why[0].action
         )
     volumes = by_volume(opened, planned)
+    findings += left
     findings += _measured(opened, volumes)
     return AdaptPlan(tuple(kernels), volumes, tuple(findings), tuple(windows))
 

@@ -1,0 +1,164 @@
+"""What cannot be adapted: an error or a finding with a remedy, and nothing half done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import shutil
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kensho.guest.linux.initramfs.codecs import pack
+from tests.cli.conftest import Kensho
+from tests.cli.small_guest import VERSION, guest_tree
+from tests.guest.images_of import MIB, ext, partitioned, put, run
+from tests.guest.linux.trees import MODULES
+from tests.guest.windows.adapt import machines
+from tests.guest.windows.adapt.ntfs import mounted
+
+Make = Callable[[Path], Path]
+
+
+def root_of(folder: Path, *, size: int = 32 * MIB) -> Path:
+    tree = guest_tree(folder / "tree", boot=False) / "root"
+    return ext(folder / "guest.img", tree, "-t", "ext4", size=size)
+
+
+def encrypted(folder: Path) -> Path:
+    path = partitioned(folder / "guest.img", "label: gpt\nstart=2048, size=16384\n", 16 * MIB)
+    header = b"LUKS\xba\xbe" + struct.pack(">HQ", 2, 16384)
+    with path.open("r+b") as disk:
+        disk.seek(MIB)
+        disk.write(header.ljust(4096, b"\0"))
+    return path
+
+
+def without_kernel(folder: Path) -> Path:
+    tree = guest_tree(folder / "tree", boot=False) / "root"
+    shutil.rmtree(tree / "boot")
+    shutil.rmtree(tree / MODULES)
+    return ext(folder / "guest.img", tree, "-t", "ext4", size=32 * MIB)
+
+
+def unknown_initramfs(folder: Path) -> Path:
+    tree = guest_tree(folder / "tree", boot=False) / "root"
+    (tree / f"boot/initrd.img-{VERSION}").write_bytes(b"what is this")
+    return ext(folder / "guest.img", tree, "-t", "ext4", size=32 * MIB)
+
+
+def read_only(folder: Path) -> Path:
+    path = root_of(folder)
+    run("tune2fs", "-O", "read-only", path)
+    return path
+
+
+def damaged(folder: Path) -> Path:
+    """A file system with a name of no file."""
+    path = root_of(folder)
+    run("debugfs", "-w", "-R", f"clri /boot/vmlinuz-{VERSION}", path)
+    return path
+
+
+def full(folder: Path) -> Path:
+    tree = guest_tree(folder / "tree", boot=False) / "root"
+    for module in (tree / MODULES).glob("kernel/drivers/*/*.ko*"):
+        module.write_bytes(random.Random(1).randbytes(100_000))
+    path = ext(folder / "guest.img", tree, "-t", "ext4", size=32 * MIB)
+    filling = folder / "filling"
+    facts = dict(
+        line.split(":", 1) for line in run("dumpe2fs", "-h", path).splitlines() if ":" in line
+    )
+    room = int(facts["Free blocks"]) * int(facts["Block size"])
+    filling.write_bytes(b"x" * room)
+    run("debugfs", "-w", "-R", f"write {filling} filling", path)
+    return path
+
+
+def hibernated(folder: Path) -> Path:
+    made = machines.xp(folder)
+    volume, offset = made.volumes[1]
+    with mounted(volume) as place:
+        (place / "hiberfil.sys").write_bytes(b"hibr" + bytes(5000))
+    put(made.path, offset, volume)
+    return made.path
+
+
+def corrupt_hive(folder: Path) -> Path:
+    made = machines.xp(folder)
+    volume, offset = made.volumes[1]
+    with mounted(volume) as place:
+        hive = place / "WINDOWS/system32/config/system"
+        whole = hive.read_bytes()
+        hive.write_bytes(whole[:4096] + bytes(4096) + whole[8192:])
+    put(made.path, offset, volume)
+    return made.path
+
+
+def bitlocker(folder: Path) -> Path:
+    made = machines.xp(folder)
+    with made.path.open("r+b") as disk:
+        disk.seek(made.volumes[1][1] + 3)
+        disk.write(b"-FVE-FS-")
+    return made.path
+
+
+@pytest.mark.parametrize(
+    ("make", "code", "said"),
+    [
+        (encrypted, 12, "LUKS"),
+        (without_kernel, 12, "kernel"),
+        (unknown_initramfs, 12, VERSION),
+        (read_only, 12, "read-only"),
+        (damaged, 1, "fsck"),
+        (full, 14, "room"),
+        (hibernated, 12, "powercfg /h off"),
+        (corrupt_hive, 12, "system32/config/system"),
+        (bitlocker, 12, "BitLocker"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_nothing_is_left_half_done(
+    tmp_path: Path, kensho: Kensho, make: Make, code: int, said: str
+) -> None:
+    (tmp_path / "in").mkdir()
+    disk = make(tmp_path / "in")
+    digest = hashlib.sha256(disk.read_bytes()).digest()
+    out = tmp_path / "out"
+    out.mkdir()
+    got, _, err = kensho("adapt", disk, "--for", "vmware,kvm", "-o", out / "new.qcow2")
+    assert (got, said in err) == (code, True), err
+    assert "hint:" in err
+    assert list(out.iterdir()) == []
+    got, printed, err = kensho("convert", disk, "--to", "kvm", "--adapt", "-o", out, "--json")
+    assert got in {10, code}, err
+    assert json.loads(printed)["exit_code"] == got
+    assert list(out.iterdir()) == []
+    assert hashlib.sha256(disk.read_bytes()).digest() == digest
+
+
+def test_several_systems_on_a_disk(tmp_path: Path, kensho: Kensho) -> None:
+    """Each is adapted; one that cannot be is named, and is left as it is."""
+    tree = guest_tree(tmp_path / "tree", boot=False) / "root"
+    path = tmp_path / "guest.img"
+    script = "label: gpt\n2048,65536\n67584,65536\n133120,65536\n"
+    partitioned(path, script, 100 * MIB)
+    good = ext(tmp_path / "good.ext", tree, "-t", "ext4", size=32 * MIB)
+    initramfs = tree / f"boot/initrd.img-{VERSION}"
+    initramfs.write_bytes(pack(b"no archive", "gzip"))
+    bad = ext(tmp_path / "bad.ext", tree, "-t", "ext4", size=32 * MIB)
+    for number, volume in enumerate((good, bad, good)):
+        put(path, MIB + number * 32 * MIB, volume)
+    run("tune2fs", "-U", "random", "-f", good)
+    put(path, MIB + 2 * 32 * MIB, good)
+    overlay = tmp_path / "new.qcow2"
+    code, out, err = kensho("adapt", path, "--for", "vmware", "-o", overlay, "--json")
+    assert code == 0, err
+    told = json.loads(out)
+    assert {kernel["root"] for kernel in told["kernels"]} == {"disk1p1", "disk1p3"}
+    changed = {edit["volume"] for edit in told["edits"] if "initrd" in edit["path"]}
+    assert changed == {"disk1p1", "disk1p3"}
+    assert ("KF-840", "disk1p2") in {(f["code"], f["subject"]) for f in told["findings"]}

@@ -139,6 +139,25 @@ def test_xen_cannot_be_started_from_at_once(tmp_path: Path) -> None:
     assert codes(plan) == ["KF-905", "KF-916"]
 
 
+def test_all_files_of_a_package_come_along(tmp_path: Path) -> None:
+    """Plug and Play installs from them: what co-installers copy, and all that the medium has."""
+    text = inf().decode("utf-16")
+    text = text.replace("[Strings]", "[viostor_inst.CoInstallers]\r\nCopyFiles = co\r\n"
+                        "[co]\r\nco_1.2.dll,co.dll\r\n[Strings]", 1)  # fmt: skip
+    text = text.replace(
+        "viostor.sys = 1,,", "viostor.sys = 1,,\r\nco.dll = 1,\r\nhelp.txt = 1,\r\nno.pdb = 1", 1
+    )
+    folder = package(tmp_path, text=text.encode("utf-16"))
+    assert codes(plan_drivers((folder,), TEN)) == ["KF-908"]
+    (folder / "co.dll").write_bytes(b"a library")
+    (folder / "help.txt").write_bytes(b"help")
+    assert codes(plan_drivers((folder,), TEN)) == ["KF-907"]  # it is not in the catalogue
+    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".cat"}
+    (folder / "viostor.cat").write_bytes(signed(CTL, ctl(files)))
+    (driver,) = plan_drivers((folder,), TEN).drivers
+    assert {name for name, _ in driver.files} == {*files, "viostor.cat"}
+
+
 def test_rivals(tmp_path: Path) -> None:
     package(tmp_path / "a", "astor")
     package(tmp_path / "b", "bstor")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from kensho.guest.windows.drivers.inf import MAX_INF, Line, read_inf
@@ -52,6 +52,17 @@ def test_sections_merge_and_strings_are_put_in() -> None:
     text = '[version]\na=1\n[STRINGS]\nWho = "Some, ""one"""\n[VERSION]\nb=%WHO%;no\n[Strings.0407]\nwho=x\nneu=y\n'
     found = read_inf(text.encode(), "x.inf")
     assert found.lines("Version") == (Line("a", ("1",)), Line("b", ('Some, "one"',)))
+
+
+@given(st.text(alphabet=" \t=,;%\\ab1", max_size=30))
+def test_lines_with_quotes_and_without(text: str) -> None:
+    """Two quotes with nothing between are nothing."""
+    assume(text.partition(";")[0].strip(" \t\\"))
+    assert lines(text) == lines('""' + text)
+
+
+def test_only_ends_of_lines_end_lines() -> None:
+    assert lines("a = x\u2028y\x0bz\x85") == (Line("a", ("x\u2028y\x0bz",)),)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8", "utf-8-sig", "cp1252"])

@@ -199,6 +199,21 @@ def test_what_is_no_medium(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         pass
 
 
+def test_a_damaged_archive_ends(tree: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in FILES.items():
+            archive.writestr(name, data)
+    whole = (tmp_path / "a.zip").read_bytes()
+    for place in range(4, len(whole), 3):
+        for byte in (0xFF, 0x00):
+            (tmp_path / "a.zip").write_bytes(whole[:place] + bytes((byte,)) + whole[place + 1 :])
+            try:
+                with open_media(tmp_path / "a.zip") as media:
+                    contents(media)
+            except KenshoError:
+                pass
+
+
 def cabinet(name: bytes, size: int = 3, flags: int = 0) -> bytes:
     """Return a cabinet of one file, its list alone whole."""
     head = b"MSCF" + bytes(4) + (100).to_bytes(4, "little") + bytes(4)

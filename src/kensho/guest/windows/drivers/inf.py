@@ -16,6 +16,7 @@ MAX_INF = 4 << 20
 _MAX_LINES = 200_000
 _MAX_FIELD = 4096  #: characters after substitution, as the specification has it
 _TOKEN = re.compile(r"%([^%]*)%")
+_LINE_END = re.compile(r"\r\n|\r|\n")
 _ENGLISH = ("strings", "strings.0009", "strings.0409")
 
 
@@ -105,7 +106,7 @@ def _decode(data: bytes) -> str:
 def _logical(text: str) -> Iterator[tuple[str, int]]:
     """Yield lines without comments, continued ones joined, with the number of their last part."""
     kept = ""
-    for number, line in enumerate(text.replace("\0", "").splitlines(), 1):
+    for number, line in enumerate(_LINE_END.split(text.replace("\0", "")), 1):
         bare = _without_comment(line).rstrip()
         # A backslash continues a line; one within quotes does not.
         if bare.endswith("\\") and _balanced(bare):
@@ -126,6 +127,8 @@ def _balanced(text: str) -> bool:
 
 
 def _without_comment(line: str) -> str:
+    if '"' not in line:
+        return line.partition(";")[0]
     quoted = False
     for place, character in enumerate(line):
         if character == '"':
@@ -137,6 +140,12 @@ def _without_comment(line: str) -> str:
 
 def _fields(line: str) -> tuple[list[str], bool]:
     """Split at the first ``=`` and at commas, both outside of quotes; quotes are taken off."""
+    if '"' not in line:
+        key, equals, rest = line.partition("=")
+        comma = "," in key  # then it is a value with an equals sign in it
+        words = (line if comma else rest if equals else key).split(",")
+        plain = [word.strip() for word in words]
+        return ([key.strip(), *plain], True) if equals and not comma else (plain, False)
     fields: list[str] = []
     field: list[str] = []
     solid = 0  # characters of the field that are not blanks at its end

@@ -117,9 +117,8 @@ def devices_for(inf: Inf, windows: WindowsVersion) -> tuple[Device, ...]:
             if not section or len(line.values) < 2:
                 continue
             ids = tuple(dict.fromkeys(word.upper() for word in line.values[1:] if word))
-            found.append(
-                Device(line.key, ids, _services(inf, f"{section}.services"), _files(inf, section))
-            )
+            files = (*_files(inf, section), *_files(inf, f"{section}.coinstallers"))
+            found.append(Device(line.key, ids, _services(inf, f"{section}.services"), files))
     return tuple(found)
 
 

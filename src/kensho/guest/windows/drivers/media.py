@@ -106,34 +106,39 @@ def _folder(root: Path, name: str) -> Media:
     return Media(name, sizes, read)
 
 
+#: What zipfile raises for archives that are none; RuntimeError for encrypted members, and
+#: NotImplementedError, one of those, for compressions and versions that it does not know.
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, ValueError)
+
+
 @contextmanager
 def _zip(path: Path) -> Iterator[Media]:
     try:
-        with zipfile.ZipFile(path) as archive:
-            infos = {}
-            for info in archive.infolist()[: _MAX_FILES + 1]:
-                member = PurePosixPath(info.filename.replace("\\", "/"))
-                if member.is_absolute() or ".." in member.parts:
-                    raise UnsafePathError(f"{info.filename[:200]!r} leads out of it", path=path)
-                if not info.is_dir():
-                    infos[member.as_posix()] = info
+        archive = zipfile.ZipFile(path)
+    except _ZIP_ERRORS as error:
+        raise CorruptError(f"is no whole zip archive: {error}", path=path) from None
+    with archive:
+        infos = {}
+        for info in archive.infolist():
+            member = PurePosixPath(info.filename.replace("\\", "/"))
+            if member.is_absolute() or ".." in member.parts:
+                raise UnsafePathError(f"{info.filename[:200]!r} leads out of it", path=path)
+            if info.filename and not info.filename.endswith("/"):
+                infos[member.as_posix()] = info
             if len(infos) > _MAX_FILES:
                 raise LimitError(f"more than {_MAX_FILES} files", path=path)
 
-            def read(member: str) -> bytes:
-                info = infos[member]
-                try:
-                    with archive.open(info) as file:
-                        return file.read(info.file_size)
-                except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-                    # RuntimeError: encrypted; NotImplementedError, one of those: a compression.
-                    raise CorruptError(
-                        f"cannot be unpacked: {error}", path=f"{path}: {member}"
-                    ) from None
+        def read(member: str) -> bytes:
+            info = infos[member]
+            try:
+                with archive.open(info) as file:
+                    return file.read(info.file_size)
+            except _ZIP_ERRORS as error:
+                raise CorruptError(
+                    f"cannot be unpacked: {error}", path=f"{path}: {member}"
+                ) from None
 
-            yield Media(str(path), {name: i.file_size for name, i in infos.items()}, read)
-    except zipfile.BadZipFile as error:
-        raise CorruptError(f"is no whole zip archive: {error}", path=path) from None
+        yield Media(str(path), {name: i.file_size for name, i in infos.items()}, read)
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,7 @@ def load(package: DriverPackage, devices: tuple[Device, ...], architecture: str)
     Raises NotFoundError when the medium lacks one, CorruptError when a driver is for another
     architecture or no driver at all.
     """
+    drivers = {s.binary.lower() for device in devices for s in device.services}
     names = dict.fromkeys(
         word for device in devices for word in (*device.files, *(s.binary for s in device.services))
     )
@@ -109,10 +110,15 @@ def load(package: DriverPackage, devices: tuple[Device, ...], architecture: str)
                 f"{name}, which it copies, is not on the medium", path=_place(package)
             )
         files[base_name(place)] = package.media.read(place)
+    # All others of the package, too: Plug and Play wants it whole.
+    for name in source_folders(package.inf, architecture):
+        place = package.find(base_name(name), architecture)
+        if place and base_name(place) not in files:
+            files[base_name(place)] = package.media.read(place)
     for name, data in files.items():
         if not _PLAIN.fullmatch(name):
             raise CorruptError(f"a driver's file cannot be called {name!r}", path=_place(package))
-        if name.lower().endswith(".sys"):
+        if name.lower() in drivers:
             machine = read_pe(data, name).machine
             if machine != architecture:
                 raise CorruptError(

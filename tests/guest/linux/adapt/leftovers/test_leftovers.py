@@ -72,9 +72,12 @@ def test_lvm_looks_at_all_disks(tmp_path: Path) -> None:
         "etc/lvm/lvmlocal.conf": 'local {\n\tsystem_id = ""\n}\n',
         "etc/lvm/lvm.conf": "devices {\n}\n",
         "etc/lvm/cache/.cache": "persistent_filter_cache {}\n",
+        "etc/blkid.tab": "->/dev/.blkid.tab", "etc/blkid/blkid.tab": "x",
     })  # fmt: skip
     draft = adapted(tree, plan_lvm, aims_for())
     assert not (tree / "etc/lvm/cache/.cache").exists()
+    assert not (tree / "etc/blkid/blkid.tab").exists()
+    assert (tree / "etc/blkid.tab").is_symlink()
     assert list(draft.early) == ["etc/lvm/lvmlocal.conf"]
     shown = run("env", f"LVM_SYSTEM_DIR={tree / 'etc/lvm'}", "lvmconfig", "devices/use_devicesfile")
     assert shown == "use_devicesfile=0\n"

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import re
 
+from kensho.guest.edit.draft import Draft
+from kensho.guest.files.base import Kind
 from kensho.guest.linux.adapt.guest import LinuxGuest
+from kensho.model.errors import KenshoError
 from kensho.model.finding import Severity
 
 _DEVICES = "/etc/lvm/devices/system.devices"
@@ -26,7 +29,8 @@ def plan_lvm(guest: LinuxGuest) -> None:
     """Have LVM find its volumes on other controllers (KF-878 where a filter forbids it)."""
     draft = guest.draft
     for path in _CACHES:
-        draft.delete(path, "a cache of devices' old names")
+        if not _is_link(draft, path):  # Debian had one, to where it does not last
+            draft.delete(path, "a cache of devices' old names")
     if draft.exists(_DEVICES):
         text = draft.text(_LOCAL)
         if "use_devicesfile = 0" not in text:
@@ -43,3 +47,10 @@ def plan_lvm(guest: LinuxGuest) -> None:
             "widen the filter in the guest before it is moved, or keep the kind of controller",
             "/etc/lvm/lvm.conf",
         )  # fmt: skip
+
+
+def _is_link(draft: Draft, path: str) -> bool:
+    try:
+        return draft.files.stat(path, follow=False).kind is Kind.SYMLINK
+    except KenshoError:
+        return False

@@ -6,7 +6,7 @@
 Each cell is a boot under QEMU's emulation, and has to agree with what `kensho check` tells without
 one: whether the root file system is found, by which driver, and whether the adapter has one. Guests
 for virtio alone have to fail elsewhere before, on the same hardware where the generic guest starts,
-and to start after. A boot that ends unclear is tried once more, which is said. Logs are kept in
+and to start after, and when they have made their own initramfs anew (state ``rebuilt``). A boot that ends unclear is tried once more, which is said. Logs are kept in
 ``out/boot-matrix``, which is emptied first. Exit code 1 when a cell is wrong.
 """
 
@@ -28,11 +28,13 @@ from kensho.proof.profiles.base import Profile
 from tests.guests import recipe
 from tests.guests.boots import Seen, adapter_driven, boot, on_profile, predicted
 from tests.guests.overlays import adapted, beside, kernels_of, starting
+from tests.guests.rebuild import rebuilt
 from tests.guests.settings import entry
 
 OUT = Path(__file__).parents[1] / "out" / "boot-matrix"
 BEFORE, AFTER = "before", "after"
-# Where a guest's other kernels are booted: once on each kind of hardware.
+REBUILT = "rebuilt"  #: after, and the guest has made its own initramfs anew
+# Where a guest's other kernels are booted, and what it has rebuilt: once on each kind of hardware.
 _FEW = (
     "kvm-virtio",
     "vmware-pvscsi",
@@ -92,26 +94,40 @@ def cells(
     kernels: Sequence[str] = KERNELS,
 ) -> Iterator[Cell]:
     """Make the disks in ``folder``, and yield what there is to boot."""
-    hardware, chosen = tuple(on), tuple(states)
+    hardware = tuple(on)
     for name in names:
         guest = recipe.guest(name)
-        pristine = beside(recipe.build(guest), folder)
-        disks = {BEFORE: pristine}
-        if guest.initramfs != "most" and AFTER in chosen:
-            disks[AFTER] = adapted(pristine, folder / f"{name}-after.qcow2")
-        for state, disk in disks.items():
-            if state not in chosen and guest.initramfs != "most":
-                continue
+        for state, disk in _disks(guest, tuple(states), folder):
             for version, kernel in kernels_of(disk).items():
-                first = recipe.flavour(version) == guest.kernels[0]
-                if KERNELS[not first] not in kernels:
+                first = _first(guest, version)
+                if KERNELS[not first] not in kernels or (state == REBUILT and not first):
                     continue
                 path = folder / f"{name}-{state}-{version}.qcow2"
                 started = starting(disk, entry(version, "probe"), path)
-                for row in (row for row in hardware if first or row.name in _FEW):
-                    yield Cell(
-                        name, kernel, state, started, row, _wanted(guest, version, state, row)
-                    )
+                few = not first or state == REBUILT
+                for row in (row for row in hardware if not few or row.name in _FEW):
+                    wanted = _wanted(guest, version, state, row)
+                    yield Cell(name, kernel, state, started, row, wanted)
+
+
+def _disks(guest: recipe.Guest, states: Sequence[str], folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield a guest's disks; the generic guest, which is the control, is never adapted."""
+    pristine = beside(recipe.build(guest), folder)
+    if guest.initramfs == "most" or BEFORE in states:
+        yield BEFORE, pristine
+    if guest.initramfs == "most" or set(states) <= {BEFORE}:
+        return
+    after = adapted(pristine, folder / f"{guest.name}-after.qcow2")
+    if AFTER in states:
+        yield AFTER, after
+    if REBUILT in states:
+        version = next(v for v in kernels_of(pristine) if _first(guest, v))
+        path = folder / f"{guest.name}-rebuilt.qcow2"
+        yield REBUILT, rebuilt(after, version, path, path.with_suffix(".log"))
+
+
+def _first(guest: recipe.Guest, version: str) -> bool:
+    return recipe.flavour(version) == guest.kernels[0]
 
 
 def _wanted(guest: recipe.Guest, version: str, state: str, on: Profile) -> bool | None:
@@ -120,7 +136,7 @@ def _wanted(guest: recipe.Guest, version: str, state: str, on: Profile) -> bool 
         return True
     if recipe.flavour(version) == recipe.CLOUD:
         return None
-    return state == AFTER
+    return state != BEFORE
 
 
 def boot_all(wanted: Iterable[Cell], logs: Path, jobs: int) -> Iterator[Row]:
@@ -185,7 +201,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     guests = [guest.name for guest in recipe.GUESTS if guest.root == "ext4"]
     parser.add_argument("--guests", default=",".join(guests))
     parser.add_argument("--on", default=",".join(_hardware()))
-    parser.add_argument("--states", default=f"{BEFORE},{AFTER}")
+    parser.add_argument("--states", default=f"{BEFORE},{AFTER},{REBUILT}")
     parser.add_argument("--kernels", choices=KERNELS, action="append")
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--jobs", type=int, default=1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kensho.guest.linux.fstab import Line
 from kensho.guest.volumes.scan import Volume, Volumes
@@ -75,16 +75,18 @@ class Devices:
     """A machine's volumes by the names its guest has for them.
 
     ``disks`` tells which disk (1 …) a name's disk is, where there is evidence; ``claimed`` the
-    places of volumes that fstab names otherwise.
+    places of volumes that fstab names otherwise. ``whole``: no disk has partitions, as Xen's PV guests
+    have one disk for each of xvda1, xvda2 ….
     """
 
     volumes: Volumes
     disks: Mapping[str, int]
     claimed: Mapping[str, str]
+    whole: bool = False
 
     def volume(self, word: str, kind: str = "", place: str = "") -> Volume | None:
         """Return the volume a moving name means; None when there is none, or it cannot be told."""
-        name = moving(word)
+        name = _name(word, whole=self.whole)
         if name is None:
             return None
         found = _candidates(self, Use(name, kind, place))
@@ -125,24 +127,31 @@ def tell(
     volumes: Volumes,
     root: Volume,
     fstab: Iterable[tuple[Line, Volume | None]],
-    roots: Iterable[Name] = (),
+    roots: Iterable[str] = (),
 ) -> Devices:
     """Return what names mean in a system on ``root``.
 
     ``fstab`` has the volumes of names that stay; ``roots`` are what command lines call the root.
     """
-    uses = [Use(name, root.content.kind, "/") for name in roots]
+    whole = bool(_disk(root)) and not any(volumes.tables)
+    names = (_name(word, whole=whole) for word in roots)
+    uses = [Use(name, root.content.kind, "/") for name in names if name]
     claimed = {root.id: "/"}
     for line, volume in fstab:
-        name = moving(line.device)
+        name = _name(line.device, whole=whole)
         if name is not None:
             uses.append(Use(name, line.type, line.place))
         elif volume is not None:
             claimed[volume.id] = line.place
-    devices = Devices(volumes, _root_disks(uses, root), claimed)
+    devices = Devices(volumes, _root_disks(uses, root), claimed, whole)
     while more := _told(devices, uses):
-        devices = Devices(volumes, {**devices.disks, **more}, claimed)
+        devices = replace(devices, disks={**devices.disks, **more})
     return devices
+
+
+def _name(word: str, *, whole: bool) -> Name | None:
+    name = moving(word)
+    return Name(word.removeprefix("/dev/"), "", None, None) if name and whole else name
 
 
 def _root_disks(uses: Iterable[Use], root: Volume) -> dict[str, int]:
@@ -175,7 +184,8 @@ def _candidates(devices: Devices, use: Use) -> list[Volume]:
     taken = {
         number
         for disk, number in devices.disks.items()
-        if name.family and (other := moving(f"/dev/{disk}")) and other.family == name.family
+        if devices.whole
+        or (name.family and (other := moving(f"/dev/{disk}")) and other.family == name.family)
     }
     count = len(devices.volumes.tables)
     found = []

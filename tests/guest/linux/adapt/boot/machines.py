@@ -51,6 +51,11 @@ def make_disk(folder: Path, *parts: Part, label: str = "gpt") -> Path:
     return path
 
 
+def make_whole(folder: Path, part: Part) -> Path:
+    """Make a disk without partitions."""
+    return _filled(folder, part)
+
+
 def _filled(folder: Path, part: Part) -> Path:
     image = folder / f"part{next(_numbers)}.img"
     if part.kind.startswith("ext"):

@@ -26,6 +26,7 @@ from tests.guest.linux.adapt.boot.machines import (
     carry_out,
     guest_on,
     make_disk,
+    make_whole,
     root,
     tree_of,
 )  # fmt: skip
@@ -268,6 +269,17 @@ def test_the_root_tells_its_disk_by_the_loader(folder: Path) -> None:
     volume = devices_of(guest).volume("/dev/sdb2", "swap")
     assert volume is not None
     assert volume.content.uuid == SWAP
+
+
+def test_disks_that_are_called_like_partitions(folder: Path) -> None:
+    """Xen's PV guests have a disk without partitions for each of xvda1, xvda2."""
+    text = "/dev/xvda2 / ext4 a 0 1\n/dev/xvda1 none swap sw 0 0\n/dev/xvda3 /data ext4 a 0 0\n"
+    tree = tree_of(folder, etc__fstab=text)
+    parts = (root(tree), Part("swap"), Part("ext4", uuid=DATA))
+    guest = guest_on(*(make_whole(folder, part) for part in parts))
+    plan_fstab(guest)
+    expected = text.replace("/dev/xvda2", f"UUID={ROOT}").replace("/dev/xvda1", f"UUID={SWAP}")
+    assert guest.draft.text("/etc/fstab") == expected.replace("/dev/xvda3", f"UUID={DATA}")
 
 
 def test_one_volume_in_several_places(folder: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from kensho.guest.linux.adapt.guest import LinuxGuest
 from kensho.guest.linux.boot.configs import configs, text_of
 from kensho.guest.linux.boot.syntax import entries
-from kensho.guest.linux.device_names import Devices, Name, moving, tell
+from kensho.guest.linux.device_names import Devices, tell
 
 _ROOT_WORD = re.compile(r"(?:^|[\s\"'])root=(/dev/[^\s\"']+)")
 
@@ -18,12 +18,10 @@ def devices_of(guest: LinuxGuest) -> Devices:
     return tell(guest.opened.volumes, guest.system.volume, guest.system.fstab, _roots(guest))
 
 
-def _roots(guest: LinuxGuest) -> Iterator[Name]:
+def _roots(guest: LinuxGuest) -> Iterator[str]:
     """Yield the names that this system's own command lines have for the root."""
     for config in configs(guest.system.files):
         text = text_of(guest.system.files, config.path)
         for entry in entries(text, config.syntax):
             for start, end in entry.spans:
-                for word in _ROOT_WORD.findall(text[start:end]):
-                    if name := moving(word):
-                        yield name
+                yield from _ROOT_WORD.findall(text[start:end])

@@ -114,6 +114,7 @@ def test_a_server_gets_virtio(tmp_path: Path, cd: Path) -> None:
     assert own.read(f"{place}/service.exe") == program_bytes("service64.exe")
     assert own.names(f"{place}/scripts") == (
         "2000-drivers.cmd", "3000-disks-online.cmd", "4000-install-qemu-agent.cmd",
+        "9999-auto-restart.cmd",
     )  # fmt: skip
     assert own.read(f"{place}/files/qemu-ga.msi") == b"an installer"
     drivers = own.read(f"{place}/scripts/2000-drivers.cmd").decode("ascii")

@@ -1,7 +1,7 @@
 r"""Settings for the first start on new hardware.
 
 - ``CrashControl\AutoReboot`` 0: a stop error stays on the screen to be read, where Windows would start
-  again and again. It stays so until somebody sets it back, which is said.
+  again and again. The scripts of the first start set it back; where there are none, that is said.
 - XP and Server 2003: no wizards for new hardware (KB 938596), which wait for a click before the
   drivers are installed.
 """
@@ -10,24 +10,19 @@ from __future__ import annotations
 
 from kensho.guest.windows.adapt.guest import WindowsGuest
 from kensho.guest.windows.control_sets import control_sets
+from kensho.guest.windows.firstboot.plan import FirstBootScript
+from kensho.guest.windows.firstboot.scripts import HEAD
 from kensho.guest.windows.hive import dword
 from kensho.guest.windows.inbox import SERVER_2003, XP
 from kensho.model.finding import Severity
 
+_LAST = 9999  #: when all else has been run
+_CRASH = r"Control\CrashControl"
+
 
 def plan_settings(guest: WindowsGuest) -> None:
-    """Change them; what is not as it was is a finding (KF-897)."""
+    """Change them; what stays changed is a finding (KF-897)."""
     system, sets = guest.registry, control_sets(guest.registry.hive)
-    before = len(system.changes)
-    for control_set in sets:
-        path = rf"{control_set}\Control\CrashControl"
-        if system.hive.find(path) is not None:
-            system.set(path, dword("AutoReboot", 0))
-    if len(system.changes) > before:
-        guest.draft.note(
-            "KF-897", Severity.NOTE, "Windows does not start again by itself after a stop error",
-            "set it back when it runs: wmic recoveros set AutoReboot=True",
-        )  # fmt: skip
     if guest.version.nt == XP:
         path = r"Policies\Microsoft\Windows\DeviceInstall\Settings"
         guest.software.set(path, dword("SuppressNewHWUI", 1))
@@ -35,3 +30,22 @@ def plan_settings(guest: WindowsGuest) -> None:
         for control_set in sets:
             path = rf"{control_set}\Services\PlugPlay\Parameters"
             system.set(path, dword("SuppressUI", 1))
+    before = len(system.changes)
+    for control_set in sets:
+        path = rf"{control_set}\{_CRASH}"
+        if system.hive.find(path) is not None:
+            system.set(path, dword("AutoReboot", 0))
+    if len(system.changes) == before:
+        return
+    command = (
+        rf'reg.exe add "HKLM\SYSTEM\CurrentControlSet\{_CRASH}"'
+        " /v AutoReboot /t REG_DWORD /d 1 /f"
+    )
+    if guest.scripts:
+        script = FirstBootScript(_LAST, "auto-restart", f"{HEAD}{command}\nexit /b 0\n")
+        guest.scripts.append(script)
+        return
+    guest.draft.note(
+        "KF-897", Severity.NOTE, "Windows does not start again by itself after a stop error",
+        f"set it back when it runs: {command}",
+    )  # fmt: skip

@@ -33,15 +33,16 @@ from kensho.model.errors import KenshoError
 from kensho.model.finding import Severity
 from kensho.model.machine import ControllerModel
 
-#: The first bus is looked for when all drivers are there, scripts are written when all are known.
+#: Settings come after what has scripts of its own. The first bus is looked for when all drivers are
+#: there, scripts are written when all are known.
 STEPS: tuple[Callable[[WindowsGuest], None], ...] = (
     plan_drivers,
     plan_supplied,
     plan_services,
     plan_mounted_devices,
     plan_boot,
-    plan_settings,
     plan_network,
+    plan_settings,
     plan_notes,
     plan_first_boot,
     plan_first_bus,

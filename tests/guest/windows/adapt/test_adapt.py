@@ -263,52 +263,6 @@ DEVICE_PATH = {
 }
 
 
-def test_a_supplied_driver_since_windows_8(tmp_path: Path) -> None:
-    made = machines.ten(tmp_path)
-    package(tmp_path / "cd/viostor/w10/amd64")
-    wanted = replace(aims("kvm", "vmware", "hyperv"), drivers=(tmp_path / "cd",))
-    plain = Planned(made, aims("kvm", "vmware", "hyperv"))
-    planned = Planned(made, wanted)
-    name, database = "viostor.inf_amd64_0000000000000000", "DriverDatabase"
-    root = rf"{database}\DriverPackages\{name}"
-    rows: dict[tuple[str, str, str], object] = {
-        **VIOSTOR,
-        **DEVICE_PATH,
-        **FIRST_BOOT,
-        ("SYSTEM", rf"{database}\DriverInfFiles\viostor.inf", ""): (7, text(name) + "0000"),
-        ("SYSTEM", rf"{database}\DriverInfFiles\viostor.inf", "Active"): (1, text(name)),
-        ("SYSTEM", rf"{database}\DriverInfFiles\viostor.inf", "Configurations"):
-            (7, text("viostor_conf") + "0000"),
-        ("SYSTEM", root, "Version"):
-            (3, "00ff0900000000007be9364d25e3ce11bfc108002be10318" + "00" * 24),
-        ("SYSTEM", rf"{root}\Configurations\viostor_conf", "ConfigFlags"): ZERO,
-        ("SYSTEM", rf"{root}\Configurations\viostor_conf", "Service"): (1, text("viostor")),
-    }  # fmt: skip
-    for identity in IDS:
-        rows["SYSTEM", rf"{database}\DeviceIds\{identity}", "viostor.inf"] = (3, "01ff0000")
-        place = rf"{root}\Descriptors\{identity}"
-        rows["SYSTEM", place, "Configuration"] = (1, text("viostor_conf"))
-    seen = changes(made, planned, TEN_HIVES, tmp_path)
-    after = trees(made, TEN_HIVES, tmp_path)
-    # what is changed without the driver is changed with it just so
-    carry_out(machines.ten(tmp_path), plain, tmp_path)
-    without = trees(made, TEN_HIVES, tmp_path)
-    assert {
-        (hive, key, value): now
-        for hive in TEN_HIVES
-        for (key, value), now in differences(without[hive], after[hive]).items()
-    } == rows
-    assert set(rows) <= set(seen)
-    assert C.VIRTIO_BLK in planned.plan.controllers
-    assert "kvm" not in {f.subject for f in planned.draft.findings if f.code == "KF-887"}
-    for file in ("Drivers/kensho/viostor/viostor.inf", "System32/drivers/viostor.sys",
-                 "kensho/firstboot/service.exe", "kensho/firstboot/scripts/2000-drivers.cmd"):  # fmt: skip
-        assert ("disk1p2", f"/Windows/{file}") in planned.edits
-    script = planned.edits["disk1p2", "/Windows/kensho/firstboot/scripts/2000-drivers.cmd"].content
-    assert script is not None
-    assert script.count(b"\n") == script.count(b"\r\n")
-
-
 def test_a_supplied_driver_up_to_windows_7(tmp_path: Path) -> None:
     made = machines.seven(tmp_path)
     package(tmp_path / "cd/viostor/w7/amd64", targets="NTamd64.6.1")

@@ -34,6 +34,9 @@ VERBS = {
     "drivers": (
         "kensho.cli.drivers:drivers",
         "Show what a medium with drivers for Windows has.",
+    "prove": (
+        "kensho.cli.prove:prove",
+        "Start a machine on other hypervisors' devices, and keep what was seen.",
     ),
     "convert": ("kensho.cli.convert:convert", "Convert a machine, or run a plan."),
     "validate": ("kensho.cli.validate:validate", "Check an OVF package, and who will take it."),

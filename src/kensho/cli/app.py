@@ -34,6 +34,7 @@ VERBS = {
     "drivers": (
         "kensho.cli.drivers:drivers",
         "Show what a medium with drivers for Windows has.",
+    ),
     "prove": (
         "kensho.cli.prove:prove",
         "Start a machine on other hypervisors' devices, and keep what was seen.",

@@ -162,7 +162,8 @@ def _as_proven(
     if not targets:
         yield machine.readers, None, ()
         return
-    aims = wishes.aims(targets)
+    platforms = chosen_platforms(targets, PLATFORMS)
+    aims = wishes.wanted(platforms).aims(identity=wishes.renews)
     (planned,), findings = plan_guests((machine,), aims)
     adapted = carry_out_guest(planned, scratch / "adapted", listener)
     changes, _ = recorded((adapted,), "", [p.name for p in aims.platforms])

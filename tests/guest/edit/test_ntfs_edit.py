@@ -225,6 +225,12 @@ def test_what_cannot_be_written(tmp_path: Path, source: Path, path: str) -> None
         patched(source, (FileEdit(path, b"x", "no"),), tmp_path / "work")
 
 
+def test_a_relative_folder(tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    disk = patched(source, EDITS[-1:], Path("work"))
+    assert GuestFiles(open_files(scan([disk]).volumes[0])).read(EDITS[-1].path) == b"utf-16"
+
+
 def test_no_links(tmp_path: Path, source: Path) -> None:
     with pytest.raises(UnsupportedError, match="links"):
         patched(source, (FileEdit("/l", None, "link", target="/x"),), tmp_path / "work")

@@ -80,7 +80,7 @@ BACKENDS: tuple[Backend, ...] = (
     Backend(
         "ntfs-3g",
         frozenset({"ntfs"}),
-        "ntfs-3g on the volume shown as a file: no root",
+        "ntfs-3g on the volume shown as a file, in a mount namespace of its own",
         (("ntfs-3g", "ntfs-3g"), *RAW_FILE_TOOLS),
         edit_ntfs,
         usable,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 from kensho.guest.edit.disk import PatchedDisk, Piece
@@ -17,7 +20,10 @@ _PIECE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """What changes on a volume: the bytes of ``image`` at these (offset, length), same offsets."""
+    """What changes on a volume: the bytes of ``image`` at these (offset, length), same offsets.
+
+    The runs ascend and do not overlap.
+    """
 
     view: View
     image: Path
@@ -43,9 +49,13 @@ class Patched:
     def read(self, offset: int, length: int) -> bytes:
         """Return exactly ``length`` bytes, the patch's where it has them."""
         merged = bytearray(self.patch.view.read(offset, length))
+        runs, end = self.patch.runs, offset + length
+        first = max(0, bisect.bisect_right(runs, offset, key=itemgetter(0)) - 1)
         with self.patch.image.open("rb") as image:
-            for start, size in self.patch.runs:
-                low, high = max(start, offset), min(start + size, offset + length)
+            for start, size in itertools.islice(runs, first, None):
+                if start >= end:
+                    break
+                low, high = max(start, offset), min(start + size, end)
                 if low < high:
                     image.seek(low)
                     merged[low - offset : high - offset] = image.read(high - low)

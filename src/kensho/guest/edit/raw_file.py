@@ -34,6 +34,8 @@ TOOLS = (
     ("nsenter", "util-linux"),
     ("setpriv", "util-linux"),
 )
+#: Whoever is not root is so in a namespace of users; ntfs-3g wants more ids than one there.
+_USER = ("--user", "--map-root-user", "--map-auto")
 _START_SECONDS, _END_SECONDS, _RUN_SECONDS = 30.0, 120.0, 600.0
 _STEP = 0.01
 _SAID = 600  #: characters of what a program said
@@ -53,11 +55,12 @@ class RawFile:
 
     def start(self, *command: str | Path) -> subprocess.Popen[str]:
         """Start a program that sees the file; it ends with this process at the latest."""
+        words = [str(word.absolute()) if isinstance(word, Path) else word for word in command]
         inside = ("--preserve-credentials", "--user") if os.geteuid() else ()
         return subprocess.Popen(
             [
                 tool("nsenter"), "--target", str(self.pid), "--mount", *inside, "--",
-                tool("setpriv"), "--pdeathsig", "KILL", *map(str, command),
+                tool("setpriv"), "--pdeathsig", "KILL", *words,
             ],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             errors="replace", env={"PATH": PATH, "LC_ALL": "C.UTF-8"}, start_new_session=True,
@@ -117,7 +120,7 @@ def _daemon(
 ) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     path, ready, log = folder / "volume.raw", folder / "daemon.pid", folder / "daemon.log"
     path.touch(mode=0o600)
-    mine = ("--user", "--map-root-user") if os.geteuid() else ()
+    mine = _USER if os.geteuid() else ()
     fd = theirs.fileno()
     export = (
         f"type=fuse,id=file,node-name=disk,mountpoint={_quoted(path)},writable=on,allow-other=off"
@@ -186,7 +189,7 @@ def tool(name: str) -> str:
 
 def usable() -> str:
     """Return what keeps volumes from being shown as files here; empty when nothing does."""
-    mine = ("--user", "--map-root-user") if os.geteuid() else ()
+    mine = _USER if os.geteuid() else ()
     if not os.access("/dev/fuse", os.R_OK | os.W_OK):
         return "/dev/fuse cannot be used: modprobe fuse, and allow it to this user or container"
     try:
@@ -197,7 +200,10 @@ def usable() -> str:
     except (KenshoError, subprocess.TimeoutExpired, OSError) as error:
         return f"a mount namespace cannot be made: {error}"
     if probe.returncode:
-        return f"mounts of our own are not allowed: {in_words(probe.stderr)}; run as root"
+        return (
+            f"mounts of our own are not allowed: {in_words(probe.stderr)}; run as root, or give this "
+            "user subordinate ids (apt-get install uidmap; /etc/subuid, /etc/subgid)"
+        )
     return ""
 
 

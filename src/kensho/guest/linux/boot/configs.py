@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from kensho.guest.files.tree import GuestFiles
+from kensho.guest.linux.boot.grub_menu import chosen, ways
 from kensho.guest.linux.boot.syntax import (
     BLS,
     GRUB2,
@@ -100,13 +101,13 @@ def started(files: GuestFiles, read: Callable[[str], str]) -> tuple[Started, ...
             if entry.starts_linux
         ]
         options = environment(files, read).get("kernelopts", "")
-        chosen = _default(files, read, loader, offered)
+        default = _default(files, read, loader, offered)
         for number, (config, entry, text) in enumerate(offered):
             words = " ".join(" ".join(text[a:b].split()) for a, b in entry.spans)
             words = words.replace("$kernelopts", options)
             found.append(
                 Started(loader, config.path, _title(config, entry, text), entry.kernel,
-                        " ".join(words.split()), entry.initrd, number == chosen)
+                        " ".join(words.split()), entry.initrd, number == default)
             )  # fmt: skip
     return tuple(found)
 
@@ -132,42 +133,28 @@ def _default(
     text = offered[0][2]
     if loader == "syslinux":
         match = re.search(
-            r"^\s*(?:default|ontimeout)[ \t]+(\S+)", text, re.MULTILINE | re.IGNORECASE
+            r"^[ \t]*(?:default|ontimeout)[ \t]+(\S+)", text, re.MULTILINE | re.IGNORECASE
         )
         titles = [entry.title for _, entry, _ in offered]
         return titles.index(match[1]) if match and match[1] in titles else 0
     if loader == "grub-legacy":
-        match = re.search(r"^default[ \t=]+(\d+|saved)", text, re.MULTILINE)
-        return _numbered(
-            text, LEGACY, offered, int(match[1]) if match and match[1].isdigit() else 0
-        )
-    match = re.search(r"^\s*set default=[\"']?([^\"'\n]*)", text, re.MULTILINE)
+        match = re.search(r"^default[ \t=]+(\d{1,4})", text, re.MULTILINE)
+        titles = [m["title"].strip() for m in LEGACY.begin.finditer(text)] if LEGACY.begin else []
+        return _of(offered, titles, int(match[1]) if match else 0)
+    match = re.search(r"^[ \t]*set default=[\"']?([^\"'\n]*)", text, re.MULTILINE)
     word = match[1].strip() if match else "0"
     if "saved_entry" in word or not word:
         word = environment(files, read).get("saved_entry", "0")
-    word = word.rpartition(">")[2]
-    if word.isdigit():
-        return _numbered(text, GRUB2, offered, int(word))
-    marks = [f"{e.title}\n{_head(text, e)}" for _, e, _ in offered]
-    return next((n for n, mark in enumerate(marks) if word and word in mark), 0)
+    return _of(offered, [way[-1][1] for way in ways(text)], chosen(text, word))
 
 
-def _numbered(
-    text: str, syntax: Syntax, offered: list[tuple[Config, Entry, str]], number: int
-) -> int | None:
-    """Return the offered entry of that number among all of the menu; the first when it is none."""
-    assert syntax.begin is not None
-    titles = [m["title"].strip() for m in syntax.begin.finditer(text)]
+def _of(offered: list[tuple[Config, Entry, str]], titles: list[str], number: int) -> int | None:
+    """Return which offered entry is that one of all the menu's; None for one that is not Linux."""
     if number >= len(titles):
         return 0
-    here = [entry.title for _, entry, _ in offered]
-    return here.index(titles[number]) if titles[number] in here else None
-
-
-def _head(text: str, entry: Entry) -> str:
-    """Return the line that an entry of GRUB 2 begins with: its id is there."""
-    at = text.find(entry.title)
-    return text[at : text.find("\n", at)]
+    same = titles[:number].count(titles[number])  # titles may come twice
+    here = [n for n, (_, entry, _) in enumerate(offered) if entry.title == titles[number]]
+    return here[same] if same < len(here) else None
 
 
 def _default_bls(

@@ -311,6 +311,44 @@ def test_rhel_8_starts_what_its_environment_says(folder: Path) -> None:
     assert [e.default for e in started(guest.system.files, guest.draft.text)] == [False, True]
 
 
+SUBMENUS = """\
+set default="{}"
+function f {{
+  x
+}}
+menuentry 'A' --class os $menuentry_id_option 'id-a' {{
+  linux /vmlinuz-1 root=x
+}}
+submenu 'More' $menuentry_id_option 'id-more' {{
+  menuentry 'A' --id=id-b {{
+    linux /vmlinuz-2 root=x
+  }}
+  menuentry 'C' --id "id-c" {{
+    linux /vmlinuz-3 root=x
+  }}
+}}
+menuentry 'Memory' {{
+  linux16 /memtest86+.bin
+}}
+menuentry 'D' {{
+  linux /vmlinuz-4 root=x
+}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("default", "kernel"),
+    [
+        ("0", "1"), ("1>0", "2"), ("More>C", "3"), ("id-more>id-c", "3"), ("id-c", "3"), ("3", "4"),
+        ("D", "4"), ("2", ""), ("nothing", "1"), ("99999999999999999999", "1"), ("A", "1"), ("1>A", "2"),
+    ],
+)  # fmt: skip
+def test_defaults_of_grub(folder: Path, default: str, kernel: str) -> None:
+    guest = guest_with(folder, **{"boot/grub/grub.cfg": SUBMENUS.format(default)})
+    found = [e.kernel for e in started(guest.system.files, guest.draft.text) if e.default]
+    assert found == ([f"/vmlinuz-{kernel}"] if kernel else [])
+
+
 _ARG = st.sampled_from(
     ["root=/dev/sda1", "root=UUID=x", "ro", "quiet", "resume=/dev/sda2", "console=tty0", "console=hvc0",
      "init=/bin/sh", "x=\\'a", "$vt_handoff", "root=/dev/vg/x"]

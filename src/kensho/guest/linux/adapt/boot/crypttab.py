@@ -39,6 +39,10 @@ def plan_crypttab(guest: LinuxGuest) -> None:
         details.append(f"{match[2]}: {match[4]} → {stable}")
     if details:
         change(guest, _PATH, "\n".join(lines), "encrypted devices by UUID", tuple(details))
+        guest.draft.note(
+            "KF-860", Severity.NOTE, "an initramfs may have a copy of crypttab with the old names",
+            "where the root itself is encrypted: make the initramfs anew in the guest, before the move",
+        )  # fmt: skip
 
 
 def _stable(devices: Devices, device: str, *, random: bool) -> str:

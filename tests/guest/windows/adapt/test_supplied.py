@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from kensho.guest.aims import Aims
+from kensho.guest.inspect.systems import Opened, find_systems
+from kensho.guest.volumes.scan import scan
+from kensho.guest.windows.adapt.steps import adapt_windows
 from kensho.guest.windows.firstboot.scheduler import program_bytes
 from kensho.model.machine import ControllerModel as C
-from tests.guest.images_of import run
+from tests.guest.images_of import disk_of, run
 from tests.guest.windows.adapt import machines
 from tests.guest.windows.adapt.machines import CURRENT
 from tests.guest.windows.adapt.test_adapt import (
@@ -113,8 +116,7 @@ def test_a_server_gets_virtio(tmp_path: Path, cd: Path) -> None:
     place = "/Windows/kensho/firstboot"
     assert own.read(f"{place}/service.exe") == program_bytes("service64.exe")
     assert own.names(f"{place}/scripts") == (
-        "2000-drivers.cmd", "3000-disks-online.cmd", "4000-install-qemu-agent.cmd",
-        "9999-auto-restart.cmd",
+        "2000-drivers.cmd", "4000-install-qemu-agent.cmd", "9999-auto-restart.cmd",
     )  # fmt: skip
     assert own.read(f"{place}/files/qemu-ga.msi") == b"an installer"
     drivers = own.read(f"{place}/scripts/2000-drivers.cmd").decode("ascii")
@@ -181,6 +183,25 @@ def test_tools_are_removed_when_that_is_asked_for(tmp_path: Path) -> None:
     at_home = Planned(made, dataclasses.replace(aims("kvm", "vmware"), remove_tools=True))
     assert b"VMware Tools" not in (at_home.edits[name].content or b"")
     assert name not in Planned(made, aims("kvm")).edits
+
+
+def test_several_disks_are_brought_online(tmp_path: Path) -> None:
+    made = machines.ten(tmp_path)
+    (tmp_path / "data.img").write_bytes(bytes(8 << 20))
+    opened = Opened(scan([disk_of(made.path), disk_of(tmp_path / "data.img")]))
+    opened.open_all()
+    (system,) = find_systems(opened)
+    _, draft = adapt_windows(system, opened, aims("kvm"))
+    (script,) = [
+        edit for edit in draft.edits if edit.path.endswith(".cmd") and "/scripts/" in edit.path
+    ]
+    assert script.path.endswith("3000-disks-online.cmd")
+    assert b"san policy=OnlineAll" in (script.content or b"")
+
+
+def test_an_agent_that_no_medium_has(tmp_path: Path) -> None:
+    planned = Planned(machines.ten(tmp_path), dataclasses.replace(aims("kvm"), agents=True))
+    assert "KF-917" in planned.codes
 
 
 def test_a_medium_that_is_none_leaves_windows_as_it_is(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from kensho.guest.windows.firstboot.scheduler import (
     named,
     program_bytes,
 )
-from kensho.guest.windows.firstboot.scripts import remove_tools_script
+from kensho.guest.windows.firstboot.scripts import disks_online_script, remove_tools_script
 from kensho.guest.windows.hive import dword, expand_sz, multi_sz, sz
 from kensho.model.finding import Severity
 
@@ -33,8 +33,12 @@ def plan_first_boot(guest: WindowsGuest) -> None:
     Where there is no program for the architecture, that is a finding (KF-915). Raises UsageError
     for a script or file that cannot be.
     """
-    tools = remove_tools_script(platforms_left(guest)) if guest.aims.remove_tools else None
-    scripts = named([*guest.scripts, *([tools] if tools is not None else ())])
+    several = len(guest.opened.volumes.tables) > 1
+    more = (
+        disks_online_script(guest.version) if several else None,
+        remove_tools_script(platforms_left(guest)) if guest.aims.remove_tools else None,
+    )
+    scripts = named([*guest.scripts, *(script for script in more if script is not None)])
     if not scripts:
         return
     architecture = guest.version.architecture

@@ -13,14 +13,11 @@ from kensho.guest.windows.adapt.guest import WindowsGuest
 from kensho.guest.windows.control_sets import control_sets
 from kensho.guest.windows.drivers.choose import ChosenDriver, plan_drivers
 from kensho.guest.windows.firstboot.plan import FirstBootFile
-from kensho.guest.windows.firstboot.scripts import (
-    disks_online_script,
-    drivers_script,
-    install_msi_script,
-)
+from kensho.guest.windows.firstboot.scripts import drivers_script, install_msi_script
 from kensho.guest.windows.hive import expand_sz
 from kensho.guest.windows.inbox import BOOT_START
 from kensho.guest.windows.inject import Driver, register
+from kensho.model.finding import Severity
 
 FOLDER = "Drivers/kensho"  #: below the folder of Windows
 _CURRENT = r"Microsoft\Windows\CurrentVersion"
@@ -44,9 +41,14 @@ def plan_supplied(guest: WindowsGuest) -> None:
         places = ["\\".join(("%SystemRoot%", *FOLDER.split("/"), d.name)) for d in plan.drivers]
         _look_in(guest, places)
         infs = [rf"{place}\{d.inf}" for place, d in zip(places, plan.drivers, strict=True)]
-        scripts = (drivers_script(guest.version, infs), disks_online_script(guest.version))
-        guest.scripts.extend(script for script in scripts if script is not None)
-    if guest.aims.agents and plan.agent:
+        script = drivers_script(guest.version, infs)
+        guest.scripts.extend([script] if script is not None else ())
+    if guest.aims.agents and not plan.agent:
+        guest.draft.note(
+            "KF-917", Severity.NOTE, "no medium has QEMU's guest agent for this Windows",
+            "--drivers virtio-win.iso has it; other platforms' tools are theirs to install",
+        )  # fmt: skip
+    elif guest.aims.agents:
         guest.files.append(FirstBootFile(_AGENT, plan.agent))
         guest.scripts.append(install_msi_script("qemu-agent", _AGENT))
 

@@ -71,11 +71,18 @@ def drivers_script(windows: WindowsVersion, infs: Iterable[str]) -> FirstBootScr
 
 
 def disks_online_script(windows: WindowsVersion) -> FirstBootScript | None:
-    """Bring disks online that Windows keeps off as shared ones; None before Vista, which has no such."""
+    """Bring disks online that Windows keeps off as shared ones; None before Vista, which has no such.
+
+    Not in a failover cluster, whose disks are shared indeed.
+    """
     if windows.nt < _VISTA:
         return None
     part = r'"%TEMP%\kensho-san.txt"'
-    lines = [f">{part} echo san policy=OnlineAll"]
+    cluster = r"HKLM\SYSTEM\CurrentControlSet\Services\ClusSvc"
+    lines = [
+        f'reg.exe query "{cluster}" >nul 2>nul && exit /b 0',
+        f">{part} echo san policy=OnlineAll",
+    ]
     if windows.nt < _EIGHT:
         for number in range(1, _MOST_DISKS):
             lines += [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,12 +16,14 @@ from kensho.cli.options import Flag, Json, Wishes
 from kensho.cli.plan import show_plan
 from kensho.cli.progress import shown
 from kensho.cli.render import console, print_findings, print_json, print_json_line, table
+from kensho.cli.secrets import read_keys
 from kensho.convert.arriving import PIPE, arriving
 from kensho.convert.deployed import demand_licences, licences_settled, with_acceptance
 from kensho.convert.plan import Plan, check_runnable, looks_like_plan, make_plan, read_plan
 from kensho.convert.result import Result
 from kensho.convert.rules.space import NO_SPACE
 from kensho.convert.run import Options, run_plan
+from kensho.guest.volumes.luks.device import Key
 from kensho.model.errors import (
     EulaNotAcceptedError,
     InterruptedRunError,
@@ -46,6 +49,7 @@ def convert(
     verify: bool = True,
     manifest: bool = True,
     strict: Annotated[bool, Flag] = False,
+    key: Annotated[tuple[str, ...], Flag] = (),
     dry_run: Annotated[bool, Flag] = False,
     json: Json = False,
     events: Annotated[bool, Flag] = False,
@@ -78,6 +82,9 @@ def convert(
         Check the source's digests first, when it has a manifest.
     strict
         Exit with 3 when there are warnings.
+    key
+        ID=FILE: passphrase or key file of a LUKS volume, by its name, UUID or all; FILE is asked for
+        when left out. Repeatable; no plan holds it.
     dry_run
         Show the plan and stop.
     events
@@ -88,7 +95,8 @@ def convert(
     if threads is not None and threads < 1:
         raise UsageError(f"--threads {threads}: at least one is needed")
     arrival = arriving() if source == PIPE and to is not None else None
-    plan = _plan(source, to, output, wishes, arrival)
+    keys = read_keys(key)
+    plan = _plan(source, to, output, wishes, arrival, keys)
     settings = wishes.settings()
     if dry_run and json:
         print_json(plan)
@@ -107,7 +115,13 @@ def convert(
     )
     with shown(events=events, quiet=quiet or json) as listener:
         result = run_plan(
-            plan, output, options=options, settings=settings, listener=listener, arrival=arrival
+            plan,
+            output,
+            options=options,
+            settings=settings,
+            listener=listener,
+            arrival=arrival,
+            keys=keys,
         )
     with suppress(KeyboardInterrupt, InterruptedRunError):  # too late: it is done
         if json:
@@ -120,7 +134,12 @@ def convert(
 
 
 def _plan(
-    source: str, to: str | None, output: Path, wishes: Wishes, arrival: Arrival | None
+    source: str,
+    to: str | None,
+    output: Path,
+    wishes: Wishes,
+    arrival: Arrival | None,
+    keys: Sequence[Key],
 ) -> Plan:
     if looks_like_plan(Path(source)):
         if to is not None or not wishes.fit_a_plan():
@@ -133,7 +152,7 @@ def _plan(
         return with_acceptance(read_plan(Path(source)), accepted=wishes.accept_eula)
     if to is None:
         raise UsageError("no target", hint="add --to PLATFORM; `kensho platforms` lists them")
-    return make_plan(wishes.request(source, to), out=output, arrival=arrival)
+    return make_plan(wishes.request(source, to), out=output, arrival=arrival, keys=keys)
 
 
 def _check(plan: Plan, output: Path) -> None:

@@ -8,8 +8,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from kensho.cli.flags import Locator
-from kensho.cli.options import Json, Wishes
+from kensho.cli.options import Flag, Json, Wishes
 from kensho.cli.render import console, print_findings, print_json, table
+from kensho.cli.secrets import read_keys
 from kensho.convert.plan import Plan, make_plan, write_plan
 from kensho.model.errors import PlanBlockedError
 from kensho.model.units import format_bytes
@@ -24,6 +25,7 @@ def plan(
     wishes: Wishes = Wishes(),  # noqa: B008 - frozen
     output: Annotated[Path | None, Parameter(name=["-o", "--output"])] = None,
     into: Path | None = None,
+    key: Annotated[tuple[str, ...], Flag] = (),
     json: Json = False,
 ) -> int:
     """Show findings, the device map, bytes to move and space needed. Nothing is converted.
@@ -42,8 +44,11 @@ def plan(
         Keep the plan in this file; `kensho convert FILE` runs it.
     into
         The folder the result will go to, to see whether it fits.
+    key
+        ID=FILE: passphrase or key file of a LUKS volume, by its name, UUID or all; FILE is asked for
+        when left out. Repeatable; no plan holds it.
     """
-    made = make_plan(wishes.request(source, to), out=into)
+    made = make_plan(wishes.request(source, to), out=into, keys=read_keys(key))
     if output is not None:
         write_plan(made, output)
     if json:

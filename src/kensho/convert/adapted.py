@@ -34,6 +34,7 @@ from kensho.guest.adapt.changes import DiskChange
 from kensho.guest.adapt.record import spans_of, write_changes
 from kensho.guest.adapt.roots import RootBefore
 from kensho.guest.edit.disk import PatchedDisk, Piece
+from kensho.guest.volumes.luks.device import Key
 
 _STEP = 1 << 20
 
@@ -54,7 +55,7 @@ class Adapted:
 
 @contextmanager
 def adapted_package(
-    package: Package, plan: Plan, folder: Path, listener: Listener
+    package: Package, plan: Plan, folder: Path, listener: Listener, keys: Sequence[Key] = ()
 ) -> Iterator[Adapted]:
     """Give the package with the plan's adaptation in it; itself when there is none.
 
@@ -66,6 +67,7 @@ def adapted_package(
         return
     with ExitStack() as stack:
         aims = plan.request.adapt.aims(identity=plan.request.machine_identity is IdentityPolicy.NEW)
+        aims = dataclasses.replace(aims, keys=tuple(keys))
         machines = plan.before.machines
         listener(Step("adapt", plan.name))
         guests = tuple(guests_of(package, machines, stack))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kensho.appliances import Package
 from kensho.convert.adaptation import Adaptation, Wanted, described
@@ -14,6 +14,7 @@ from kensho.convert.mapping import Devices, choose_policy
 from kensho.convert.starting import after_adapting, fit, look, with_guests
 from kensho.guest.aims import Aims
 from kensho.guest.inspect.kernels import Loaded
+from kensho.guest.volumes.luks.device import Key
 from kensho.model.appliance import Appliance
 from kensho.model.errors import KenshoError, NoSpaceError, UnsupportedError, UsageError
 from kensho.model.finding import Finding, Severity
@@ -44,11 +45,13 @@ def look_at_guests(
     cheaply: bool,
     renewed: bool,
     macs: Macs,
+    keys: Sequence[Key] = (),
 ) -> Guests:
     """Look into the guests of an appliance, and plan their adaptation if one is wanted.
 
     ``cheaply`` leaves out nothing but what would have to come over a network or changes meanwhile;
-    an adaptation that is wanted is planned, or blocks the plan (KF-922). UsageError when it
+    an adaptation that is wanted is planned, or blocks the plan (KF-922). ``keys`` open volumes of
+    LUKS. UsageError when it
     cannot be of such a source or for such a target.
     """
     if wanted.platforms:
@@ -62,11 +65,11 @@ def look_at_guests(
             raise
         except KenshoError:  # whoever looks at the images says why
             return Guests(before)
-        kernels = look(machines)
+        kernels = look(machines, keys)
         appliance, findings = with_guests(before, kernels)
         if not wanted.platforms:
             return Guests(appliance, kernels, findings=findings)
-        aims = wanted.aims(identity=renewed)
+        aims = replace(wanted.aims(identity=renewed), keys=tuple(keys))
         return _planned(machines, appliance, kernels, findings, aims, macs)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,6 +34,7 @@ from kensho.convert.rules import ImageFacts, Journey, check_all
 from kensho.convert.source import Identity, identify, opened, opened_image, select_machine
 from kensho.convert.steps import DiskStep
 from kensho.disks import DiskReader
+from kensho.guest.volumes.luks.device import Key
 from kensho.model import guest_os
 from kensho.model.appliance import Appliance, Provenance
 from kensho.model.errors import (
@@ -115,7 +116,13 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return at_least(self.findings, Severity.BLOCKED)
 
 
-def make_plan(request: Request, *, out: Path | None = None, arrival: Arrival | None = None) -> Plan:
+def make_plan(
+    request: Request,
+    *,
+    out: Path | None = None,
+    arrival: Arrival | None = None,
+    keys: Sequence[Key] = (),
+) -> Plan:
     """Read a source and plan its way to a target; nothing is written.
 
     ``out`` is where the result will go, to see whether it fits. ``arrival`` is the package when it
@@ -124,7 +131,8 @@ def make_plan(request: Request, *, out: Path | None = None, arrival: Arrival | N
     said about a readable source becomes a finding. UsageError for properties and networks that
     there are not, and for values that are none.
 
-    The plan holds no password: not in ``request``, not in ``before`` and ``after``.
+    ``keys`` open volumes of LUKS. The plan holds no password: not in ``request``, not in ``before``
+    and ``after``.
     """
     platform = find_platform(request.target)
     if request.version is not None:
@@ -156,6 +164,7 @@ def make_plan(request: Request, *, out: Path | None = None, arrival: Arrival | N
             cheaply=request.look,
             renewed=renewed,
             macs=new_addresses(before.machines, form, drawn),
+            keys=keys,
         )
         before = guests.appliance
         demand(assigned, before if given else None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -35,6 +35,7 @@ from kensho.convert.workspace import Workspace, plan_digest, workspace
 from kensho.disks import DiskReader, DiskWriter, content_root, create_disk, open_disk
 from kensho.disks.copy import copy_disk
 from kensho.disks.resume import pending_disk
+from kensho.guest.volumes.luks.device import Key
 from kensho.model.appliance import Provenance
 from kensho.model.errors import CorruptError, NoSpaceError
 from kensho.model.finding import Finding
@@ -65,11 +66,12 @@ def run_plan(
     listener: Listener = ignore,
     cancelled: Callable[[], bool] | None = None,
     arrival: Arrival | None = None,
+    keys: Sequence[Key] = (),
 ) -> Result:
     """Carry a plan out into the folder ``out`` and return what was made.
 
     ``settings`` are the properties as the user gave them, for the passwords that a plan does not
-    hold; ``arrival`` is the package that was planned when it comes through a pipe. Raises PlanBlockedError, EulaNotAcceptedError, UsageError when the result exists, CorruptError when the source
+    hold, and so are the ``keys`` of encrypted volumes; ``arrival`` is the package that was planned when it comes through a pipe. Raises PlanBlockedError, EulaNotAcceptedError, UsageError when the result exists, CorruptError when the source
     has changed since the plan, ManifestMismatchError, NoSpaceError, VerificationError. After
     any error nothing that looks finished is in ``out``.
     """
@@ -89,7 +91,7 @@ def run_plan(
             workspace(
                 plan, out, overwrite=options.overwrite, outputs=_outputs(private, form, beside)
             ) as made,
-            adapted_package(package, plan, made.guests, listener) as adapted,
+            adapted_package(package, plan, made.guests, listener, keys) as adapted,
         ):
             space = made.bound_to(adapted.stamp) if adapted.stamp else made
             _announce(space, listener)

@@ -18,6 +18,7 @@ from kensho.convert.mapping import map_machine
 from kensho.guest.adapt.plan import AdaptPlan
 from kensho.guest.inspect.kernels import Loaded, load_kernels
 from kensho.guest.linux.verdict import judge_controller, judge_nic
+from kensho.guest.volumes.luks.device import Key
 from kensho.model.appliance import Appliance
 from kensho.model.errors import KenshoError, UnsupportedError
 from kensho.model.finding import Finding, Severity
@@ -36,12 +37,12 @@ class Fitted:
     findings: tuple[Finding, ...] = ()
 
 
-def look(machines: Iterable[GuestDisks]) -> dict[str, tuple[Loaded, ...]]:
+def look(machines: Iterable[GuestDisks], keys: Sequence[Key] = ()) -> dict[str, tuple[Loaded, ...]]:
     """Return the kernels on each machine's disks; none where they cannot be read."""
     found: dict[str, tuple[Loaded, ...]] = {}
     for machine in machines:
         with suppress(KenshoError):
-            found[machine.id] = tuple(load_kernels(machine.readers))
+            found[machine.id] = tuple(load_kernels(machine.readers, keys))
     return found
 
 
@@ -122,17 +123,21 @@ def fit(
 
 
 def _first(kernels: Sequence[Loaded]) -> list[Loaded]:
-    """Return the kernel of each system that starts when nobody chooses: the newest."""
-    newest: dict[str, Loaded] = {}
+    """Return the kernel of each system that starts when nobody chooses.
+
+    It is the newest where the boot loader does not tell.
+    """
+    found: dict[str, Loaded] = {}
     for one in kernels:
-        other = newest.get(one.root)
-        if other is None or _order(one.version) > _order(other.version):
-            newest[one.root] = one
-    return list(newest.values())
+        other = found.get(one.root)
+        if other is None or _order(one) > _order(other):
+            found[one.root] = one
+    return list(found.values())
 
 
-def _order(version: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in _NUMBER.split(version)]
+def _order(one: Loaded) -> tuple[bool, list[tuple[int, str]]]:
+    parts = _NUMBER.split(one.version)
+    return one.default, [(int(p), "") if p.isdigit() else (-1, p) for p in parts]
 
 
 def _disk(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kensho.disks.base import DiskReader
 from kensho.guest.bsd.installed import Bsd, bsd_system, read_bsd
 from kensho.guest.inspect.inspect import linux_guest
 from kensho.guest.inspect.systems import Opened, System, find_systems
-from kensho.guest.linux.kernels import find_kernels, load_initramfs, load_kernel
+from kensho.guest.linux.boot.configs import started, text_of
+from kensho.guest.linux.kernels import Found, find_kernels, load_initramfs, load_kernel
 from kensho.guest.linux.verdict import Kernel
 from kensho.guest.volumes.luks.device import Key
 from kensho.guest.volumes.scan import scan
@@ -22,7 +24,8 @@ from kensho.model.machine import GuestOs
 class Loaded:
     """A kernel of the system on the volume ``root``: Linux', or a Windows, or a BSD's.
 
-    All are None with the ``problem`` that hides it. ``guest`` is what the system says it is.
+    All are None with the ``problem`` that hides it. ``guest`` is what the system says it is,
+    ``default`` tells that its boot loader starts this one by itself.
     """
 
     root: str
@@ -32,6 +35,7 @@ class Loaded:
     windows: Installed | None = None
     bsd: Bsd | None = None
     guest: GuestOs = GuestOs()  # noqa: RUF009 - frozen
+    default: bool = False
 
 
 def load_kernels(disks: Sequence[DiskReader], keys: Sequence[Key] = ()) -> Iterator[Loaded]:
@@ -50,21 +54,32 @@ def load_kernels(disks: Sequence[DiskReader], keys: Sequence[Key] = ()) -> Itera
         if bsd:
             yield _bsd(system, read_bsd(system.files, bsd))
             continue
+        guest, chosen = linux_guest(system.files), _started(system)
         for found in find_kernels(system.files):
-            if not found.image and not found.initramfs:
-                continue  # modules alone are what a removed kernel leaves behind
-            root, guest = system.volume.id, linux_guest(system.files)
-            try:
-                initramfs = load_initramfs(system.files, found) if found.initramfs else None
-                kernel = load_kernel(system.files, found, initramfs)
-            except KenshoError as error:
-                yield Loaded(root, found.version, None, error.message, guest=guest)
-                continue
-            if kernel.index.files or kernel.index.builtin:
-                yield Loaded(root, found.version, kernel, guest=guest)
-            else:
-                problem = "its modules' indexes are not there"
-                yield Loaded(root, found.version, None, problem, guest=guest)
+            if found.image or found.initramfs:  # modules alone are what a removed kernel leaves
+                default = posixpath.basename(found.image) in chosen
+                yield replace(_linux(system, found), guest=guest, default=default)
+
+
+def _started(system: System) -> frozenset[str]:
+    """Return the names of the kernels that boot loaders start by themselves; none where not told."""
+    try:
+        offered = started(system.files, lambda path: text_of(system.files, path))
+    except KenshoError:
+        return frozenset()
+    return frozenset(posixpath.basename(entry.kernel) for entry in offered if entry.default)
+
+
+def _linux(system: System, found: Found) -> Loaded:
+    root = system.volume.id
+    try:
+        initramfs = load_initramfs(system.files, found) if found.initramfs else None
+        kernel = load_kernel(system.files, found, initramfs)
+    except KenshoError as error:
+        return Loaded(root, found.version, None, error.message)
+    if kernel.index.files or kernel.index.builtin:
+        return Loaded(root, found.version, kernel)
+    return Loaded(root, found.version, None, "its modules' indexes are not there")
 
 
 def _windows(system: System, folder: str) -> Loaded:

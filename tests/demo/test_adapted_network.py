@@ -21,6 +21,7 @@ from kensho.proof.boot import Verdict, boot_domain
 from kensho.storage import FileSource
 
 MAC = "00:50:56:aa:bb:01"
+OLD = "0123456789abcdef0123456789abcdef"
 ADDRESS = "10.0.2.77/24"
 UNITS = "/etc/systemd/system"
 STATIC = f"[Match]\nName=ens192\n\n[Network]\nAddress={ADDRESS}\n"
@@ -47,6 +48,7 @@ def with_static_address(source: Path, path: Path) -> Path:
     edits = (
         FileEdit("/etc/systemd/network/80-dhcp.network", None, "no DHCP"),
         FileEdit("/etc/systemd/network/20-lan.network", STATIC.encode(), "a static address"),
+        FileEdit("/etc/machine-id", f"{OLD}\n".encode(), "an id of its own"),
         FileEdit(f"{UNITS}/tell.service", TELL.encode(), "tells"),
         FileEdit(f"{UNITS}/multi-user.target.wants/tell.service", None, "tells", mode=0o777,
                  target=f"{UNITS}/tell.service"),
@@ -88,10 +90,11 @@ def test_a_static_address_stays_with_its_adapter(tmp_path: Path) -> None:
     after = tmp_path / "after.qcow2"
     wishes = ("--for", "all", "--no-roots", "--identity", "new", "--agents")
     assert run(["adapt", str(machine), *wishes, "-o", str(after)]) == 0
-    had, old = adapters(before, "virtio", tmp_path / "unadapted")
+    had, own = adapters(before, "virtio", tmp_path / "unadapted")
     assert ADDRESS not in had.values()
+    assert own == OLD
     # The address goes along, or the target draws one.
     for nic, mac in (("virtio", MAC), ("e1000", "52:54:00:11:22:33")):
-        has, new = adapters(after, nic, tmp_path / nic, mac)
+        has, own = adapters(after, nic, tmp_path / nic, mac)
         assert has == {"ens192": ADDRESS}
-        assert new != old
+        assert own != OLD

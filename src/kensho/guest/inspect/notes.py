@@ -94,7 +94,7 @@ def _about_system(system: System, told: SystemFacts) -> Iterator[Finding]:
         yield _finding(
             "KF-805", Severity.WARNING,
             f"fstab names devices that are called otherwise on another controller: {names}",
-            told.root, "use UUIDs: blkid shows them",
+            told.root, "use UUIDs (blkid shows them), or have `kensho adapt` do it",
         )  # fmt: skip
     if told.windows is not None:
         yield from _about_windows(told, told.windows)

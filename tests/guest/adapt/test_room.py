@@ -139,6 +139,21 @@ def test_the_chain_goes_as_far_as_it_has_to(guest: Guest, tmp_path: Path) -> Non
     assert left == ["6.1.0-10-amd64"]  # the newer one is kept, whatever the order of its name
 
 
+def test_the_kernel_that_is_started_is_the_last_to_be_left_out(guest: Guest) -> None:
+    old, new = KERNELS
+    (guest.boot / "grub").mkdir()
+    entries = (
+        f"menuentry '{version}' {{\n linux /vmlinuz-{version} root=LABEL=root\n}}\n"
+        for version in (old, new)
+    )
+    (guest.boot / "grub/grub.cfg").write_text("set default=0\n" + "".join(entries))
+    usual, _ = guest.plan(2 * MIB)
+    one = min(size for name, size in sizes(usual).items() if name.startswith("initrd"))
+    plan, _ = guest.plan(one + one // 10)
+    assert [kernel.version for kernel in plan.kernels] == [old]
+    assert "KF-845" in codes(plan)
+
+
 def test_a_file_system_with_errors_is_refused_before_anything_is_written(guest: Guest) -> None:
     run("debugfs", "-w", "-R", "ssv state 3", guest.root)
     with pytest.raises(CorruptError, match="met damage"):

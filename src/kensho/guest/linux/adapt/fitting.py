@@ -1,7 +1,7 @@
 """What becomes of the kernels' initramfs where there is little room, as on a full /boot.
 
 Measured before anything is written. What does not fit is packed more tightly, then made for fewer
-controllers, then left out for the older kernels; each is said. What never fits is refused by who
+controllers, then left out for the older kernels that are not started by default; each is said. What never fits is refused by who
 plans the whole, with the bytes that are lacking.
 """
 
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from kensho.guest.edit.placing import by_volume, rooms
 from kensho.guest.edit.room import Room
+from kensho.guest.linux.adapt.boot.default import default_version
 from kensho.guest.linux.adapt.drivers import Enlarged, enlarge
 from kensho.guest.linux.adapt.guest import LinuxGuest
 from kensho.guest.linux.initramfs.image import Initramfs
@@ -70,6 +71,8 @@ def fit(guest: LinuxGuest, jobs: Sequence[Job]) -> tuple[ControllerModel, ...]:
     small = sorted((job for job in jobs if _on(guest, job, short)), key=_age)
     if not small:
         return models
+    first = default_version(guest)  # the kernel that has to start is the last to be left out
+    small.sort(key=lambda job: job.found.version == first)
     where = ", ".join(short)
     for job in small:
         job.plan(guest, models, _packing(guest, job))

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from kensho.guest.linux.adapt.guest import LinuxGuest
-from kensho.guest.linux.adapt.kernels import KernelPlan
 from kensho.guest.linux.boot.configs import Started, started
 from kensho.guest.linux.kernels import find_kernels
 from kensho.model.finding import Severity
 
+if TYPE_CHECKING:
+    from kensho.guest.linux.adapt.kernels import KernelPlan
+
 
 def check_default(guest: LinuxGuest, plans: Sequence[KernelPlan]) -> None:
     """KF-868 when another kernel than the one started by default drives more of what is wanted."""
-    offered = started(guest.system.files, guest.draft.text)
-    chosen = next((entry for entry in offered if entry.default), None)
-    version = version_of_entry(guest, chosen) if chosen else ""
+    version = default_version(guest)
     if not version or not plans:
         return
     lacking = {plan.version: len(plan.missing) for plan in plans}
@@ -27,6 +28,13 @@ def check_default(guest: LinuxGuest, plans: Sequence[KernelPlan]) -> None:
             f"kernel {version} is started by default and {what}; {best} is the better one",
             f"choose {best} in the loader's menu, or make it the default in the guest",
         )  # fmt: skip
+
+
+def default_version(guest: LinuxGuest) -> str:
+    """Return the version of the kernel that is started by itself; empty when that is not told."""
+    offered = started(guest.system.files, guest.draft.text)
+    chosen = next((entry for entry in offered if entry.default), None)
+    return version_of_entry(guest, chosen) if chosen else ""
 
 
 def version_of_entry(guest: LinuxGuest, entry: Started) -> str:

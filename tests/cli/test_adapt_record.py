@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import shutil
@@ -259,3 +260,21 @@ def test_a_result_that_is_there_stays(disk: Path, tmp_path: Path, kensho: Kensho
     assert kensho("adapt", disk, *FOR, "-o", tmp_path / "nowhere/new.qcow2")[0] == 2
     shutil.rmtree(folder)
     assert not (tmp_path / "new.qcow2").exists()
+
+
+def test_what_a_killed_run_left_goes_and_one_at_work_is_left_alone(
+    disk: Path, tmp_path: Path, kensho: Kensho
+) -> None:
+    new = tmp_path / "new.qcow2"
+    left = partial_path(new)
+    (left / "result").mkdir(parents=True)
+    (left / "result/new.qcow2").write_bytes(b"half")
+    with (left / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        code, _, err = kensho("adapt", disk, *FOR, "-o", new)
+        assert code == 2
+        assert "another run" in err
+        assert (left / "result/new.qcow2").exists()
+    assert kensho("adapt", disk, *FOR, "-o", new)[0] == 0
+    assert not left.exists()
+    run("qemu-img", "check", "-q", new)

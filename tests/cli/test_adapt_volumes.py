@@ -10,12 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from kensho.guest.edit.backends import BACKENDS, lacking
 from tests.cli.conftest import Kensho
 from tests.cli.small_guest import VERSION, guest_tree
 from tests.guest.images_of import MIB, ext, run, tool
 from tests.guest.linux.trees import MODULES
 from tests.guest.lvm_disks import group_text, physical_volume
 from tests.guest.volumes.test_luks import PASSPHRASE, encrypted
+from tests.guest.windows.adapt import machines
 from tests.images import ovf
 
 AsJson = Callable[..., Any]
@@ -108,3 +112,23 @@ def test_an_encrypted_root_with_its_key(tmp_path: Path, as_json: AsJson, kensho:
     assert same(disk, tmp_path / "back.qcow2")
     facts = json.loads(run("tar", "-xOf", record, "changes.json"))
     assert {f["volume"] for f in facts["files"]} != {"disk1"}
+
+
+def test_a_windows_on_its_way(tmp_path: Path, as_json: AsJson, kensho: Kensho) -> None:
+    """A second generation machine of Hyper-V, whose Windows starts from its SCSI alone."""
+    for backend in BACKENDS:
+        if backend.kinds & {"ntfs", "vfat"} and lacking(backend):
+            pytest.skip(lacking(backend))
+    disk = machines.ten(tmp_path).path
+    plan = as_json("plan", disk, "--to", "kvm")
+    assert plan["after"]["machines"][0]["guest"]["id"] == "win2k22"
+    assert "KF-925" in {f["code"] for f in plan["findings"]}
+    told = as_json("convert", disk, "--to", "kvm", "--adapt", "-o", tmp_path / "out")
+    assert not {"KF-923", "KF-925"} & {f["code"] for f in told["findings"]}
+    hive = next(s for s in told["plan"]["adaptation"]["steps"] if s["path"].endswith("SYSTEM"))
+    assert any("storahci" in detail for detail in hive["details"])
+    (made,) = (tmp_path / "out" / d["filename"] for d in told["disks"])
+    assert kensho("check", tmp_path / "out" / f"{told['plan']['name']}.xml", "--for", "kvm")[0] == 0
+    (record,) = (tmp_path / "out").glob("*.changes")
+    as_json("adapt", "--undo", record, made, "-o", tmp_path / "back.qcow2")
+    assert same(disk, tmp_path / "back.qcow2")

@@ -16,12 +16,19 @@ from tests.guest.volumes.test_md import member
 from kensho.disks import DiskReader, open_disk
 from kensho.guest.edit.disk import PatchedDisk
 from kensho.guest.edit.ext import edit_ext
+from kensho.guest.edit.ext_room import room_ext
 from kensho.guest.edit.patch import pieces
 from kensho.guest.edit.plan import FileEdit
 from kensho.guest.files.open import open_files
 from kensho.guest.files.tree import GuestFiles
 from kensho.guest.volumes.scan import scan
-from kensho.model.errors import CorruptError, KenshoError, NoSpaceError, UnsupportedError
+from kensho.model.errors import (
+    CorruptError,
+    KenshoError,
+    LimitError,
+    NoSpaceError,
+    UnsupportedError,
+)
 from kensho.model.extent import Kind
 from kensho.storage import FileSource
 
@@ -299,3 +306,18 @@ def test_a_link_that_leads_nowhere_is_not_replaced(tmp_path: Path, tree: Path) -
     source = disk_with(tmp_path / "disk.img", tree)
     with pytest.raises(UnsupportedError, match="nowhere"):
         patched(source, (FileEdit("/dangling", b"x", "new"),), tmp_path / "work")
+
+
+def test_absurdly_many_groups_are_refused_at_once(tmp_path: Path) -> None:
+    """A superblock that says so would keep whoever counts their free blocks busy for minutes."""
+    image = ext(tmp_path / "fs.img", None, "-t", "ext2", "-b", "1024", size=4 * MIB)
+    with image.open("r+b") as file:
+        file.truncate(8 << 30)
+        for at, number in ((0, 1 << 23), (4, 1 << 23), (32, 2), (40, 8)):  # 2 blocks to a group
+            file.seek(1024 + at)
+            file.write(number.to_bytes(4, "little"))
+    (volume,) = scan([open_disk(FileSource(image))]).volumes
+    assert volume.view is not None
+    for work in (edit_ext, lambda view, edits, _: room_ext(view, edits)):
+        with pytest.raises(LimitError, match="groups"):
+            work(volume.view, EDITS, tmp_path)

@@ -24,13 +24,14 @@ from kensho.guest.files.ext.reader import Ext, open_ext
 from kensho.guest.files.ext.superblock import SIZE, SUPERBLOCK, Superblock, crc32c, read_superblock
 from kensho.guest.files.tree import GuestFiles
 from kensho.guest.volumes.view import Readable, View
-from kensho.model.errors import CorruptError, NotFoundError, UnsupportedError
+from kensho.model.errors import CorruptError, LimitError, NotFoundError, UnsupportedError
 
 _WRITTEN_AT, _CHECKED_AT = 0x30, 0x40  #: in the superblock, seconds since 1970
 _STATE_AT, _JOURNAL_DEVICE_AT = 0x3A, 0xE4
 _ERRORS = 0x2  #: of the state: the kernel met damage
 _HAS_JOURNAL = 0x4  #: of compat
 _PIECE = 1 << 20
+_MOST_GROUPS = 1 << 20  #: 128 TiB in blocks of 4 KiB
 #: What e2fsprogs 1.47 changes a file system with, of ro_compat: not read-only, not shared blocks.
 _WRITTEN = 0x7F | 0x100 | 0x200 | 0x400 | 0x2000 | 0x8000 | 0x10000
 _READ_ONLY = {0x1000: "it is marked read-only", 0x4000: "its files share blocks"}
@@ -77,6 +78,8 @@ def refuse_unfit(files: Ext, sb: Superblock, view: View) -> None:
     """
     start = "start the guest once and shut it down properly, then copy its disk again"
     raw = view.read(SUPERBLOCK, SIZE)
+    if sb.groups > _MOST_GROUPS:
+        raise LimitError(f"{sb.groups} groups of blocks are not edited", path=view.name)
     if struct.unpack_from("<H", raw, _STATE_AT)[0] & _ERRORS:
         raise CorruptError(
             "Linux met damage in this file system, and has marked it", path=view.name,

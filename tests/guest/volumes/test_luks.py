@@ -19,6 +19,7 @@ from kensho.guest.edit.plan import FileEdit
 from kensho.guest.files.open import open_files
 from kensho.guest.files.tree import GuestFiles
 from kensho.guest.inspect.inspect import inspect_disks
+from kensho.guest.inspect.systems import Opened, find_systems
 from kensho.guest.volumes.luks.device import Key
 from kensho.guest.volumes.luks.header import read_header
 from kensho.guest.volumes.scan import Volumes, scan
@@ -206,6 +207,22 @@ def test_volumes_of_lvm_within_luks(tmp_path: Path) -> None:
     found = scan([PatchedDisk(disk, made)], KEYS).find("vg/root")
     assert found is not None
     assert GuestFiles(open_files(found)).read("/new") == b"x"
+
+
+def test_names_of_crypttab(tmp_path: Path, locked: Path) -> None:
+    uuid = volumes_of(locked, ()).volumes[0].content.uuid
+    tree = tmp_path / "tree"
+    (tree / "etc").mkdir(parents=True)
+    (tree / "etc/os-release").write_text("ID=debian\n")
+    (tree / "etc/fstab").write_text("/dev/mapper/home-crypt /home ext4 defaults 0 2\n")
+    (tree / "etc/crypttab").write_text(f"# names\nhome-crypt UUID={uuid} none luks\n")
+    root = ext(tmp_path / "root.ext", tree, size=SIZE)
+    for keys, seen in ((KEYS, True), ((), False)):
+        opened = Opened(scan([disk_of(root), disk_of(locked)], keys))
+        opened.open_all()
+        (system,) = find_systems(opened)
+        assert system.files.exists("/home/large") is seen
+        assert bool(system.missing) is not seen
 
 
 def test_a_damaged_first_header(tmp_path: Path, plain: Path) -> None:

@@ -194,7 +194,7 @@ def usable() -> str:
         return "/dev/fuse cannot be used: modprobe fuse, and allow it to this user or container"
     try:
         probe = subprocess.run(
-            [tool("unshare"), "--mount", *mine, "--", tool("mount"), "-t", "tmpfs", "none", "/mnt"],
+            [tool("unshare"), "--mount", *mine, "--", tool("mount"), "-t", "tmpfs", "none", "/dev"],
             capture_output=True, text=True, errors="replace", check=False, timeout=_START_SECONDS,
         )  # fmt: skip
     except (KenshoError, subprocess.TimeoutExpired, OSError) as error:

@@ -116,9 +116,11 @@ def _system(opened: Opened, volume: Volume, root: FileSystem) -> System:
     lines = _fstab(GuestFiles(root))
     plain = [(line, volume_of(line, opened.volumes) if line.on_disk else None) for line in lines]
     devices = tell(opened.volumes, volume, plain)
+    mapped = _mapped(GuestFiles(root), opened.volumes)
     for line, guessed in plain:
         # A name that moves is told by evidence; where there is none, reading may go by its letter.
         other = devices.volume(line.device, line.type, line.place) or guessed
+        other = other or mapped.get(line.device.removeprefix("/dev/mapper/"))
         found.append((line, other))
         if not line.on_disk or not line.place.startswith("/") or line.place == "/":
             continue

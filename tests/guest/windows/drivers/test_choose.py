@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from kensho.guest.windows.drivers.choose import DriverPlan, plan_drivers
+from kensho.guest.windows.drivers.choose import plan_drivers
+from kensho.guest.windows.drivers.plan import DriverPlan
 from kensho.guest.windows.version import WindowsVersion
 from kensho.model.errors import UsageError
 from kensho.model.finding import Severity

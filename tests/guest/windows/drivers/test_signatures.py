@@ -31,6 +31,9 @@ from tests.guest.windows.drivers.made import (
     unsigned_cat,
 )
 
+#: A loader of Debian's with a signature by Microsoft.
+SHIM = Path("/usr/lib/shim/shimx64.efi.signed")
+
 needs_osslsigncode = pytest.mark.skipif(
     shutil.which("osslsigncode") is None, reason="needs osslsigncode"
 )
@@ -99,6 +102,15 @@ def test_a_catalogue_signed_by_osslsigncode(keys: Path, name: str) -> None:
     assert found.lists(driver(filling=b"other"), "a.sys") == ""
     with pytest.raises(UnsupportedError, match="0 signers"):
         read_catalog((keys / "plain.cat").read_bytes(), "plain.cat")
+
+
+@pytest.mark.skipif(not SHIM.exists(), reason="needs Debian's shim-signed")
+def test_a_program_that_microsoft_signed() -> None:
+    program = read_pe(SHIM.read_bytes(), SHIM.name)
+    found = read_signed(program.signature, SHIM.name)
+    assert found.chain[0].startswith("Microsoft")
+    assert not found.rooted
+    assert found.content.part(1, 0x30).part(1, 0x04).content == program.digest("sha256")
 
 
 def test_who_signed() -> None:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from kensho.guest.windows.adapt.guest import WindowsGuest
 from kensho.guest.windows.control_sets import control_sets
-from kensho.guest.windows.drivers.choose import ChosenDriver, plan_drivers
+from kensho.guest.windows.drivers.choose import plan_drivers
+from kensho.guest.windows.drivers.plan import ChosenDriver
 from kensho.guest.windows.firstboot.plan import FirstBootFile
 from kensho.guest.windows.firstboot.scripts import drivers_script, install_msi_script
 from kensho.guest.windows.hive import expand_sz

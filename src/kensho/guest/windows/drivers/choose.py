@@ -8,16 +8,16 @@ folders (``w10``, ``2k19``) decide between equal ones only.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import re
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from kensho.guest.windows.drivers.install import Device, Service, devices_for
 from kensho.guest.windows.drivers.media import Media, open_media
+from kensho.guest.windows.drivers.notes import about, licences, some
 from kensho.guest.windows.drivers.package import DriverPackage, Loaded, load, read_packages
+from kensho.guest.windows.drivers.plan import ChosenDriver, DriverPlan
 from kensho.guest.windows.drivers.targets import Target, all_models, models_for
 from kensho.guest.windows.inject import BOOT_CLASSES, Driver, check_driver, is_pci
 from kensho.guest.windows.version import WindowsVersion
@@ -25,10 +25,7 @@ from kensho.model.errors import KenshoError, LimitError, UsageError
 from kensho.model.finding import Finding, Severity
 
 _MAX_TOTAL = 512 << 20
-_MAX_REASONS = 3
-_LICENCE = re.compile(r"licen[cs]e|copying|eula", re.IGNORECASE)
-_MAX_LICENCE = 4 << 20
-_NEEDS_EMBEDDED = (6, 0)  #: from Vista on, 64-bit, a driver that starts with the kernel
+_NET = "{4D36E972-E325-11CE-BFC1-08002BE10318}"
 #: Names of folders on virtio-win's CD-ROM: by NT's version, or (since NT 10) by the first build.
 _FOLDERS = {
     (5, 1): ("xp", "xp"), (5, 2): ("2k3", "2k3"), (6, 0): ("2k8", "vista"), (6, 1): ("2k8r2", "w7"),
@@ -36,41 +33,6 @@ _FOLDERS = {
 }  # fmt: skip
 _SERVERS = ((26100, "2k25"), (20348, "2k22"), (17763, "2k19"), (0, "2k16"))
 _FIRST_BUILD_OF_11 = 22000
-
-
-@dataclass(frozen=True, slots=True)
-class ChosenDriver:
-    """A driver that a Windows gets. ``files`` are (name, bytes), the INF first.
-
-    ``name`` is free for a folder of its own; ``boot`` are the services that start with the kernel,
-    so that the disk can be behind their devices at the first start already.
-    """
-
-    name: str
-    inf: str
-    origin: str
-    version: str
-    class_name: str
-    class_guid: str
-    signer: str
-    ids: tuple[str, ...]
-    files: tuple[tuple[str, bytes], ...]
-    boot: tuple[Driver, ...] = ()
-
-    def file(self, name: str) -> bytes:
-        """Return the bytes of a file, found whatever the case."""
-        return next(data for known, data in self.files if known.lower() == name.lower())
-
-
-@dataclass(frozen=True, slots=True)
-class DriverPlan:
-    """The drivers that a Windows gets, and what was noticed about them and about the others."""
-
-    drivers: tuple[ChosenDriver, ...] = ()
-    findings: tuple[Finding, ...] = ()
-    agent: bytes = (
-        b""  #: QEMU's guest agent as a package of Windows Installer, where a medium has it
-    )
 
 
 def plan_drivers(
@@ -99,7 +61,7 @@ def plan_drivers(
                     Finding("KF-906", Severity.WARNING, "there is no driver in it", media.name,
                             "name a CD-ROM image, folder, .zip, .msi or .cab that has INF files")
                 )  # fmt: skip
-            findings += _licences(media) if packages else ()
+            findings += licences(media) if packages else ()
             for package in packages:
                 key = (package.version.provider.lower(), package.name)
                 groups.setdefault(key, []).append(package)
@@ -170,11 +132,11 @@ def _choose(
                         "it is not used; get it anew from its maker, or use --allow-unsigned-drivers")
             )  # fmt: skip
             continue
-        findings += _about(driver, loaded, windows, subject)
+        findings += about(driver, loaded, windows, subject)
         return driver
     if refused:
         findings.append(
-            Finding("KF-908", Severity.ERROR, f"{packages[0].name} cannot be used: {_some(refused)}",
+            Finding("KF-908", Severity.ERROR, f"{packages[0].name} cannot be used: {some(refused)}",
                     packages[0].media.name, "it is left out")
         )  # fmt: skip
     elif not ranked:
@@ -182,18 +144,10 @@ def _choose(
         matters = packages[0].version.class_guid in {*BOOT_CLASSES, _NET}
         findings.append(
             Finding("KF-906", Severity.WARNING if matters else Severity.NOTE,
-                    f"{packages[0].name} does not suit this Windows: {_some(reasons)}",
+                    f"{packages[0].name} does not suit this Windows: {some(reasons)}",
                     packages[0].media.name, "it is left out")
         )  # fmt: skip
     return None
-
-
-_NET = "{4D36E972-E325-11CE-BFC1-08002BE10318}"
-
-
-def _some(words: list[str]) -> str:
-    more = f" and {len(words) - _MAX_REASONS} more" if len(words) > _MAX_REASONS else ""
-    return "; ".join(words[:_MAX_REASONS]) + more
 
 
 def _rank(package: DriverPackage, windows: WindowsVersion) -> tuple[object, ...]:
@@ -292,69 +246,3 @@ def _without_rivals(
             free.append(boot)
         found.append(dataclasses.replace(driver, boot=tuple(free)))
     return tuple(found)
-
-
-def _about(
-    driver: ChosenDriver, loaded: Loaded, windows: WindowsVersion, subject: str
-) -> list[Finding]:
-    used = "starts with Windows" if driver.boot else "is installed at the first start"
-    found = []
-    if loaded.signer:
-        chain = " ← ".join(loaded.chain)
-        found.append(
-            Finding("KF-905", Severity.NOTE,
-                    f"{driver.name} {driver.version} {used}; signed by {chain}", subject,
-                    "that nothing was changed is verified; that the chain is one Windows trusts is not")
-        )  # fmt: skip
-    else:
-        found.append(
-            Finding("KF-914", Severity.WARNING,
-                    f"{driver.name} {driver.version} {used} though it is not signed: {loaded.why}",
-                    subject, "64-bit Windows from Vista on does not load it unless told to")
-        )  # fmt: skip
-    if not driver.boot and driver.class_guid in BOOT_CLASSES:
-        found.append(
-            Finding("KF-916", Severity.WARNING,
-                    f"{driver.name} is for disks on a bus of its own, which Windows cannot find its disk"
-                    " behind before it has installed both", subject,
-                    "start from SATA or IDE first")
-        )  # fmt: skip
-    if loaded.weak and windows.nt >= (10, 0):
-        found.append(
-            Finding("KF-910", Severity.WARNING,
-                    f"{driver.name} is signed by SHA-1 alone ({_some(list(loaded.weak))})", subject,
-                    "Windows 10 and later may refuse it; get a newer one")
-        )  # fmt: skip
-    signed = {name.lower() for name in loaded.embedded}
-    bare = [b.sys for b in driver.boot if b.sys.lower() not in signed]
-    if loaded.signer and bare and windows.architecture != "x86" and windows.nt >= _NEEDS_EMBEDDED:
-        found.append(
-            Finding("KF-913", Severity.WARNING,
-                    f"{_some(bare)} has no signature of its own, which a driver needs that starts with"
-                    " the kernel of a 64-bit Windows", subject,
-                    "start from SATA or IDE first, so that Windows installs it")
-        )  # fmt: skip
-    return found
-
-
-def _licences(media: Media) -> list[Finding]:
-    """Name the licences that lie on a medium: the user accepts them, kensho only records them."""
-    found = []
-    for path in sorted(media.sizes):
-        name = PurePosixPath(path)
-        if (
-            _LICENCE.search(name.name)
-            and len(name.parts) <= 2
-            and media.sizes[path] <= _MAX_LICENCE
-        ):
-            try:
-                digest = hashlib.sha256(media.read(path, _MAX_LICENCE)).hexdigest()
-            except KenshoError:
-                continue
-            found.append(f"{path} (SHA-256 {digest})")
-    if not found:
-        return []
-    return [
-        Finding("KF-911", Severity.NOTE, f"licences of the drivers: {_some(found)}", media.name,
-                "kensho ships no drivers: that you may use these is yours to see")
-    ]  # fmt: skip

@@ -18,12 +18,13 @@ from kensho.guest.inspect.inspect import inspect_disks
 from kensho.guest.linux.adapt.boot.arguments import CONSOLES
 from kensho.guest.linux.adapt.boot.consoles import plan_consoles
 from kensho.guest.linux.adapt.boot.default import check_default
-from kensho.guest.linux.adapt.boot.fallback import grub_prefix, plan_fallback
+from kensho.guest.linux.adapt.boot.fallback import plan_fallback
 from kensho.guest.linux.adapt.boot.fstab import plan_fstab
 from kensho.guest.linux.adapt.boot.loaders import plan_loaders
 from kensho.guest.linux.adapt.boot.mdadm import plan_mdadm
 from kensho.guest.linux.adapt.boot.unknown import plan_unknown
 from kensho.guest.linux.adapt.kernels import KernelPlan
+from kensho.guest.linux.boot.efi_image import architecture_of, grub_prefix
 from kensho.guest.volumes.scan import Volume
 from kensho.model.finding import Severity
 from kensho.model.machine import ControllerModel, Firmware
@@ -113,6 +114,24 @@ def test_without_shim_the_loader_alone(folder: Path, esp: dict[str, bytes], targ
     assert [edit.path for edit in guest.draft.edits] == [f"/boot/efi/EFI/BOOT/{target}"]
 
 
+def test_suses_shim_looks_for_grub_under_another_name(folder: Path) -> None:
+    pe = b"MZ" + bytes(58) + (64).to_bytes(4, "little") + b"PE\0\0" + (0xAA64).to_bytes(2, "little")
+    esp = {"EFI/sles/shim.efi": pe, "EFI/sles/grub.efi": b"g", "EFI/sles/MokManager.efi": b"m"}
+    guest = guest_on(disk_with_esp(folder, esp))
+    plan_fallback(guest)
+    names = [edit.path.rpartition("/")[2] for edit in guest.draft.edits]
+    assert names == ["BOOTAA64.EFI", "grub.efi", "MokManager.efi"]
+
+
+def test_a_loader_that_is_not_known(folder: Path) -> None:
+    """RHEL 6 has GRUB legacy for EFI, whose configuration is named after itself."""
+    guest = guest_on(disk_with_esp(folder, {"EFI/redhat/grub.efi": b"legacy"}))
+    plan_fallback(guest)
+    (finding,) = guest.draft.findings
+    assert (finding.code, guest.draft.edits) == ("KF-866", ())
+    assert "/EFI/redhat/grub.efi" in finding.message
+
+
 def test_a_fallback_that_is_there_is_left(folder: Path) -> None:
     guest = guest_on(disk_with_esp(folder, {**SHIM, "EFI/Boot/bootx64.efi": b"own"}))
     plan_fallback(guest)
@@ -138,6 +157,7 @@ def test_where_a_grub_looks_for_its_configuration(folder: Path, tmp_path: Path, 
         run("grub-mkimage", "-O", form, "-d", modules, "-p", prefix, "-o", path, "normal", "fat")
         images[prefix] = path.read_bytes()
         assert grub_prefix(images[prefix]) == prefix
+        assert architecture_of(images[prefix]) == {"x86_64-efi": "x64", "i386-efi": "ia32"}[form]
     assert grub_prefix(b"mimg" * 100) is None
     (tmp_path / "early.cfg").write_text("search --fs-uuid --set=root x\n")
     run("grub-mkimage", "-O", form, "-d", modules, "-p", "/boot/grub", "-c", tmp_path / "early.cfg",

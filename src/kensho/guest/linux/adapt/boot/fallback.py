@@ -8,13 +8,13 @@ would write entries and restart the machine. Where there is no shim, GRUB or sys
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 
 from kensho.disks.partition_table import ESP
 from kensho.guest.files.tree import GuestFiles
 from kensho.guest.linux.adapt.boot.change import why_not
 from kensho.guest.linux.adapt.guest import LinuxGuest
+from kensho.guest.linux.boot.efi_image import architecture_of, grub_prefix
 from kensho.guest.linux.software import matches
 from kensho.guest.volumes.scan import Volume
 from kensho.model.errors import KenshoError
@@ -25,9 +25,6 @@ _ESP_TYPES = frozenset({ESP, "ef"})
 _ARCHITECTURES = ("x64", "aa64", "ia32")
 _FALLBACK = "/EFI/BOOT"
 _MOST = 16 << 20
-#: grub/kernel.h: struct grub_module_info64 and 32 (magic "mimg"), grub_module_header's types.
-_MAGIC = b"mimg"
-_CONFIG, _PREFIX = 2, 3
 
 
 def plan_fallback(guest: LinuxGuest) -> None:
@@ -36,12 +33,14 @@ def plan_fallback(guest: LinuxGuest) -> None:
     _firmware(guest, esps)
     for volume, top in esps:
         files = GuestFiles(guest.opened.systems[volume.id])
-        if matches(files, f"{_FALLBACK}/BOOT*.EFI", fold=True):
-            continue
+        planned = False
         for arch in _ARCHITECTURES:
-            copies = _copies(files, arch)
+            copies = () if files.exists(_target(arch)) else _copies(files, arch)
             if copies:
+                planned = True
                 _plan(guest, volume, top, files, copies)
+        if not planned and not matches(files, f"{_FALLBACK}/BOOT*.EFI", fold=True):
+            _unknown(guest, volume, files)
 
 
 def _esps(guest: LinuxGuest) -> Iterator[tuple[Volume, str]]:
@@ -62,10 +61,40 @@ def _copies(files: GuestFiles, arch: str) -> tuple[tuple[str, str], ...]:
             mok = f"{folder}/mm{arch}.efi"
             more = ((mok, f"{_FALLBACK}/mm{arch}.efi"),) if files.exists(mok) else ()
             return ((shim, _target(arch)), (grub, f"{_FALLBACK}/grub{arch}.efi"), *more)
+    for shim in matches(files, "/EFI/*/shim.efi", fold=True):  # SUSE's looks for grub.efi
+        folder = shim.rpartition("/")[0]
+        if files.exists(f"{folder}/grub.efi") and _architecture(files, shim) == arch:
+            names = [n for n in ("grub.efi", "MokManager.efi") if files.exists(f"{folder}/{n}")]
+            beside = tuple((f"{folder}/{name}", f"{_FALLBACK}/{name}") for name in names)
+            return ((shim, _target(arch)), *beside)
     for pattern in (f"/EFI/*/grub{arch}.efi", f"/EFI/systemd/systemd-boot{arch}.efi"):
         for path in matches(files, pattern, fold=True):
             return ((path, _target(arch)),)
     return ()
+
+
+def _architecture(files: GuestFiles, path: str) -> str:
+    try:
+        return architecture_of(files.head(path, 4096))
+    except KenshoError:
+        return ""
+
+
+def _unknown(guest: LinuxGuest, volume: Volume, files: GuestFiles) -> None:
+    """Name loaders that are not known: GRUB legacy for EFI (RHEL 6), rEFInd …."""
+    found = [
+        path
+        for path in matches(files, "/EFI/*/*.efi", fold=True)
+        if not path.lower().startswith(("/efi/linux/", "/efi/microsoft/"))
+    ]
+    if found:
+        guest.draft.note(
+            "KF-866", Severity.WARNING,
+            "no loader is where UEFI looks without an entry of its own, and none is put there: "
+            f"none of these is known: {', '.join(found[:5])}",
+            f"make an entry on the new platform, or put the guest's own loader at {_FALLBACK}",
+            volume.id,
+        )  # fmt: skip
 
 
 def _target(arch: str) -> str:
@@ -110,39 +139,6 @@ def _without_configuration(files: GuestFiles, image: bytes) -> str:
     if prefix is None or not prefix.startswith("/") or files.exists(f"{prefix}/grub.cfg"):
         return ""  # what names a disk, or is looked for by UUID, does not depend on where GRUB is
     return f"GRUB looks for {prefix}/grub.cfg, which is not there"
-
-
-def grub_prefix(image: bytes) -> str | None:
-    """Return the folder that a GRUB image looks for its configuration in.
-
-    None when it is no GRUB, or has a script in it that finds the folder.
-    """
-    at = image.find(_MAGIC)
-    while at >= 0:
-        for form, header in (("<4xQQ", 8), ("<II", 4)):
-            if len(image) < at + 4 + struct.calcsize(form):
-                continue
-            offset, size = struct.unpack_from(form, image, at + 4)
-            if header <= offset < size <= len(image) - at:
-                found = _objects(image[at + offset : at + size])
-                if _PREFIX in found:
-                    word = found[_PREFIX].partition(b"\0")[0]
-                    return None if _CONFIG in found else word.decode("utf-8", "replace")
-        at = image.find(_MAGIC, at + 1)
-    return None
-
-
-def _objects(data: bytes) -> dict[int, bytes]:
-    """Return what is packed into an image, by its type; of modules the last."""
-    found: dict[int, bytes] = {}
-    place = 0
-    while place + 8 <= len(data):
-        kind, size = struct.unpack_from("<II", data, place)
-        if size < 8:
-            break
-        found[kind] = data[place + 8 : place + size]
-        place += size
-    return found
 
 
 def _firmware(guest: LinuxGuest, esps: list[tuple[Volume, str]]) -> None:

@@ -38,13 +38,15 @@ LIBRARIES = (
     ("xxhash", "xxhash", "checksums in XVA", ""),
     ("blake3", "blake3", "roots of disks' contents", ""),
     ("yaml", "PyYAML", "KubeVirt, kensho pack", ""),
-    ("cryptography", "cryptography", "signatures and encryption of OVF packages", ""),
+    ("cryptography", "cryptography", "signatures and encryption of packages, signed drivers", ""),
     ("obstore", "obstore", "optional: object stores", "pip install 'kensho-vm[objects]'"),
 )
 PROGRAMS = (
     ("qemu-img", "the demo's and the tests' second opinion", "qemu-utils"),
     ("qemu-system-x86_64", "booting a result", "qemu-system-x86"),
     ("virt-xml-validate", "checking libvirt XML", "libvirt-clients"),
+    ("msiextract", "drivers for Windows in .msi packages", "msitools"),
+    ("cabextract", "drivers for Windows in cabinets", "cabextract"),
     ("mmdebstrap", "building the demo's appliance", "mmdebstrap"),
 )
 

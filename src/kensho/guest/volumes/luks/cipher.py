@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
@@ -21,9 +21,9 @@ _UNIT = 512  #: sectors are counted in these, however large they are
 class SectorCipher:
     """Encrypts whole sectors of ``size`` bytes; ``number`` counts units of 512 bytes."""
 
-    key: bytes
+    key: bytes = field(repr=False)
     mode: str
-    initial: Callable[[int], bytes]
+    initial: Callable[[int], bytes] = field(repr=False)
     size: int
 
     def decrypt(self, data: bytes, number: int) -> bytes:

@@ -190,6 +190,8 @@ def test_a_guest_without_a_driver_gets_a_device_it_drives(
     assert boot_controller(plan) == "virtio-blk"
     assert plan["after"]["machines"][0]["nics"][0]["model"] == "vmxnet3"
     assert {"KF-923", "KF-927"} <= codes(plan)
+    moved = next(f for f in plan["findings"] if f["code"] == "KF-320")
+    assert moved["action"].endswith("and has it")
     assert starts(disk, "kvm", kensho) == [True]
     other = as_json("plan", disk, "--to", "vmware")
     assert "KF-923" in codes(other)

@@ -32,6 +32,7 @@ from kensho.convert.returning import Returned, at_home, home_policy, take_note, 
 from kensho.convert.rootfs import look_for_root
 from kensho.convert.rules import ImageFacts, Journey, check_all
 from kensho.convert.source import Identity, identify, opened, opened_image, select_machine
+from kensho.convert.starting import all_start
 from kensho.convert.steps import DiskStep
 from kensho.disks import DiskReader
 from kensho.guest.volumes.luks.device import Key
@@ -192,6 +193,9 @@ def make_plan(
             environments=placed.environments,
             noted=request.origin,
             renewed=renewed,
+            starting=frozenset(
+                m.id for m in placed.after.machines if all_start(m, guests.kernels.get(m.id, ()))
+            ),
         )
         return Plan(
             request=_without_passwords(request, assigned),

@@ -231,6 +231,17 @@ def starts(loaded: Loaded, model: ControllerModel) -> bool | None:
     return model in loaded.bsd.controllers if loaded.bsd is not None else None
 
 
+def all_start(machine: Machine, kernels: Sequence[Loaded]) -> bool:
+    """Tell whether what starts by default is known to find every disk of a machine as it is mapped."""
+    known = [one for one in kernels if not one.problem]
+    disks = [machine.controller(disk.controller) for disk in machine.disks]
+    return bool(known) and all(
+        controller is not None and starts(one, controller.model) is True
+        for one in _first(known)
+        for controller in disks
+    )
+
+
 def _drives(loaded: Loaded, model: NicModel) -> bool:
     """Tell whether a kernel may drive this adapter; Windows' drivers are looked for when it runs."""
     if loaded.kernel is not None:

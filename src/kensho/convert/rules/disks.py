@@ -16,7 +16,8 @@ def check(journey: Journey) -> Iterator[Finding]:
     for before, after in journey.machines():
         moved = {d.id: d for d in after.drives}
         for drive in before.drives:
-            yield from _placement(before, after, drive, moved.get(drive.id))
+            ready = before.id in journey.starting
+            yield from _placement(before, after, drive, moved.get(drive.id), ready=ready)
             if isinstance(drive, Disk):
                 fact = facts.get(drive.image)
                 yield from _disk(drive, fact)
@@ -34,7 +35,7 @@ def check(journey: Journey) -> Iterator[Finding]:
 
 
 def _placement(
-    before: Machine, after: Machine, drive: Drive, moved: Drive | None
+    before: Machine, after: Machine, drive: Drive, moved: Drive | None, *, ready: bool
 ) -> Iterator[Finding]:
     name = drive.name or drive.id
     if moved is None:
@@ -56,9 +57,8 @@ def _placement(
         if isinstance(drive, Cdrom):
             yield note("KF-328", text, before.name)
         else:
-            yield warning(
-                "KF-320", text, before.name, f"the guest needs a driver for {new.model} to start"
-            )
+            action = f"the guest needs a driver for {new.model} to start"
+            yield warning("KF-320", text, before.name, f"{action}, and has it" if ready else action)
     elif (old.index, drive.unit) != (new.index, moved.unit):
         yield note(
             "KF-321",

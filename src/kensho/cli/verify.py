@@ -30,6 +30,8 @@ def verify(
     at: str | None = None,
     trusted: Annotated[bool, Flag] = False,
     strict: Annotated[bool, Flag] = False,
+    disk: Annotated[tuple[str, ...], Flag] = (),
+    public_key: Path | None = None,
     json: Json = False,
     quiet: Annotated[bool, Parameter(name=["-q", "--quiet"], negative="")] = False,
 ) -> int:
@@ -41,7 +43,8 @@ def verify(
     Parameters
     ----------
     package
-        OVA, OVF descriptor, folder or URL, or - for an OVA from a pipe, read once.
+        OVA, OVF descriptor, folder or URL, or - for an OVA from a pipe, read once; or a folder of
+        `kensho prove`.
     ca
         PEM file of the certificates to trust instead of the system's; implies --trusted.
     at
@@ -50,14 +53,27 @@ def verify(
         Exit with 11 as well unless a certificate that leads to the trust store signed it.
     strict
         Exit with 3 when there are warnings.
+    disk
+        Of a proof: an image to compare with what was proven. Repeatable.
+    public_key
+        Of a proof: the signer's key in PEM, where no certificate goes along.
     quiet
         Print nothing; only the exit code tells.
     """
+    from kensho.cli.evidence import verify_evidence
     from kensho.packages.signing.contents import read_contents
     from kensho.packages.signing.verify import verify_contents
+    from kensho.proof.evidence.check import is_evidence
 
     day = _time(at)
     store = _store(ca)
+    if is_evidence(Path(package)):
+        return verify_evidence(
+            Path(package), disk, public_key, store(), day,
+            trusted=trusted or ca is not None or public_key is not None, json=json, quiet=quiet,
+        )  # fmt: skip
+    if disk or public_key is not None:
+        raise UsageError("--disk and --public-key are for a folder of `kensho prove`", path=package)
     with counted(package, "verify", _size(package), quiet=quiet) as on_bytes:
         contents = read_contents(package, on_bytes)
     verdict = verify_contents(contents, store, day)

@@ -41,20 +41,13 @@ def prove(
     """
     at_once = slots(limits.memory)
     kernels = tuple(load_kernels(disks))
-    sockets = folder / ".sockets"
-    sockets.mkdir(parents=True)
-    try:
-        with served(disks, sockets) as drives, ThreadPoolExecutor(at_once) as pool:
-            waiting = [
-                pool.submit(_one, p, drives, macs, folder, limits, kernels, default_kernel,
-                            reports=reports, on_event=on_event, on_trial=on_trial)
-                for p in profiles
-            ]  # fmt: skip
-            return _all(waiting)
-    finally:
-        for left in sockets.iterdir():
-            left.unlink()
-        sockets.rmdir()
+    with served(disks) as drives, ThreadPoolExecutor(at_once) as pool:
+        waiting = [
+            pool.submit(_one, p, drives, macs, folder, limits, kernels, default_kernel,
+                        reports=reports, on_event=on_event, on_trial=on_trial)
+            for p in profiles
+        ]  # fmt: skip
+        return _all(waiting)
 
 
 def _all(waiting: Sequence[Future[Trial]]) -> tuple[Trial, ...]:

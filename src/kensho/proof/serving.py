@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,11 +15,13 @@ from kensho.proof.devices import Drive
 
 
 @contextmanager
-def served(disks: Sequence[DiskReader], folder: Path) -> Iterator[tuple[Drive, ...]]:
-    """Serve disks on sockets in ``folder``; several QEMUs may use them at once. Nothing is written."""
+def served(disks: Sequence[DiskReader]) -> Iterator[tuple[Drive, ...]]:
+    """Serve disks; several QEMUs may use them at once. Nothing is written to them."""
+    # Not beside the results: a socket's path has to be short.
     with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="kensho-nbd-"))
         yield tuple(
-            stack.enter_context(_served(disk, folder / f"disk{number}"))
+            stack.enter_context(_served(disk, Path(folder) / f"disk{number}"))
             for number, disk in enumerate(disks, 1)
         )
 

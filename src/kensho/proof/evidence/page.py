@@ -49,6 +49,7 @@ def _row(trial: Trial) -> str:
     said = trial.reason
     if trial.cause is not None:
         said = f"{trial.cause.what}: {trial.cause.remedy} ({trial.cause.code})"
+        said += "" if trial.started else f"; {trial.reason}"
     root, adapter = root_words(trial), adapter_words(trial)
     seconds = f"{trial.seconds:.0f}" if trial.started else ""
     name = f'<a href="#{escape(trial.profile, quote=True)}">{escape(trial.title)}</a>'

@@ -10,7 +10,10 @@ from kensho.packages.signing import keys
 from kensho.packages.signing.certificate import pem_certificates
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+        Ed25519PrivateKey,
+        Ed25519PublicKey,
+    )
 
 _MOST = 4 << 20
 
@@ -42,6 +45,21 @@ def load_signer(
     if not ders:
         raise CorruptError("has no certificate in PEM", path=certificates)
     return found, ders
+
+
+def load_public_key(path: Path) -> keys.PublicKey | Ed25519PublicKey:
+    """Return a public key in PEM; CorruptError for what is none, UnsupportedError for other kinds."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric import ed25519
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    try:
+        found = load_pem_public_key(_read(path))
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise CorruptError(f"is no public key in PEM: {error}", path=path) from None
+    if isinstance(found, ed25519.Ed25519PublicKey):
+        return found
+    return keys.public_key(found, path=str(path))
 
 
 def _read(path: Path) -> bytes:

@@ -1,0 +1,159 @@
+"""`kensho prove` of devices that are judged without a start, and `kensho verify` of what it leaves."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Kensho
+from tests.cli.small_guest import guest_disk
+
+ON = "hyperv-gen2,vmware-lsilogic,xenserver-pv"
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    return guest_disk(tmp_path, boot=False)
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    path = tmp_path / "key.pem"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", path], check=True)
+    public = ["openssl", "pkey", "-in", path, "-pubout", "-out", path.with_suffix(".pub")]
+    subprocess.run(public, check=True)
+    return path
+
+
+@pytest.fixture
+def proof(disk: Path, key: Path, tmp_path: Path, kensho: Kensho) -> Path:
+    folder = tmp_path / "proof"
+    code, _, err = kensho("prove", disk, "--on", ON, "-o", folder, "--key", key)
+    assert code == 15, err  # a guest for virtio alone
+    return folder
+
+
+def verified(kensho: Kensho, folder: Path, *options: object) -> tuple[int, dict]:
+    code, out, err = kensho("verify", folder, *options, "--json")
+    assert out, err
+    return code, json.loads(out)["evidence"]
+
+
+def states(told: dict) -> dict[str, str]:
+    return {Path(part["name"]).name: part["state"] for part in (*told["files"], *told["disks"])}
+
+
+def test_every_profile_says_why(disk: Path, tmp_path: Path, kensho: Kensho) -> None:
+    code, out, err = kensho("prove", disk, "--on", ON, "-o", tmp_path / "p", "--json")
+    assert code == 15, err
+    trials = {trial["profile"]: trial for trial in json.loads(out)["trials"]}
+    assert set(trials) == set(ON.split(","))
+    for trial in trials.values():
+        assert (trial["started"], trial["outcome"]) == (False, "fail")
+        assert trial["cause"]["code"] == "KF-960"
+    page = (tmp_path / "p/index.html").read_text()
+    assert "QEMU has no LSI 53C1030" in page
+    assert not list(tmp_path.glob(".prove-*"))
+
+
+def test_as_it_would_be_adapted_and_the_disk_is_left(
+    disk: Path, tmp_path: Path, kensho: Kensho
+) -> None:
+    before = disk.read_bytes()
+    on = "vmware-lsilogic,hyperv-gen2"
+    _, out, err = kensho("prove", disk, "--on", on, "--adapt", "-o", tmp_path / "p", "--json")
+    assert json.loads(out)["trials"], err
+    statement = json.loads((tmp_path / "p/statement.json").read_text())
+    changed = statement["predicate"]
+    assert {c["path"].rpartition("/")[2] for c in changed["changes"]} >= {"modules"}
+    (told,) = changed["disks"]
+    assert told["root_before"] != told["root_after"]
+    assert statement["subject"][0]["digest"] == {"kenshoRoot": told["root_after"]}
+    assert disk.read_bytes() == before
+
+
+def test_what_was_signed_is_verified_by_openssl_and_by_kensho(
+    proof: Path, key: Path, disk: Path, kensho: Kensho
+) -> None:
+    sealed = json.loads((proof / "certificate.json").read_text())
+    payload = base64.b64decode(sealed["payload"])
+    kind = sealed["payloadType"]
+    message = proof.parent / "message"
+    message.write_bytes(f"DSSEv1 {len(kind)} {kind} {len(payload)} ".encode() + payload)
+    signature = proof.parent / "signature"
+    signature.write_bytes(base64.b64decode(sealed["signatures"][0]["sig"]))
+    subprocess.run(
+        ["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", key.with_suffix(".pub"), "-rawin",
+         "-in", message, "-sigfile", signature],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    code, told = verified(kensho, proof, "--disk", disk, "--public-key", key.with_suffix(".pub"))
+    assert (code, told["signature"]["state"]) == (0, "valid")
+    assert set(states(told).values()) == {"ok"}
+    # elsewhere, without image and key: nothing contradicts it, and its signer is not known
+    moved = proof.parent / "elsewhere"
+    shutil.copytree(proof, moved)
+    code, told = verified(kensho, moved)
+    assert (code, told["signature"]["state"]) == (0, "unknown")
+    assert states(told)["guest.img"] == "absent"
+    assert kensho("verify", moved, "--trusted")[0] == 11
+
+
+@pytest.mark.parametrize(
+    "what", ["sbom.cdx.json", "statement.json", "guest.img", "certificate.json"]
+)
+def test_one_flipped_byte_is_told_of_what(
+    what: str, proof: Path, key: Path, disk: Path, kensho: Kensho
+) -> None:
+    path = disk if what == "guest.img" else proof / what
+    data = bytearray(path.read_bytes())
+    if what == "certificate.json":
+        sealed = json.loads(data)
+        payload = bytearray(base64.b64decode(sealed["payload"]))
+        at = payload.index(b"hyperv-gen2")
+        payload[at] ^= 1
+        sealed["payload"] = base64.b64encode(payload).decode()
+        data = bytearray(json.dumps(sealed).encode())
+    else:
+        data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    public = key.with_suffix(".pub")
+    code, told = verified(kensho, proof, "--disk", disk, "--public-key", public)
+    assert code == 11
+    wrong = {name for name, state in states(told).items() if state == "mismatch"}
+    if what == "certificate.json":
+        assert told["signature"]["state"] == "invalid"
+    else:
+        assert told["signature"]["state"] == "valid"
+        assert wrong == {what}
+
+
+def test_names_lead_nowhere_else(proof: Path, key: Path, tmp_path: Path, kensho: Kensho) -> None:
+    """A signed statement is somebody's: names in it must not reach files outside its folder."""
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    from kensho.proof.evidence.envelope import seal
+
+    payload = json.loads((proof / "statement.json").read_text())
+    payload["predicate"]["sbom"]["name"] = "../key.pem"
+    private = load_pem_private_key(key.read_bytes(), None)
+    sealed = seal(json.dumps(payload).encode(), "application/vnd.in-toto+json", private)
+    (proof / "certificate.json").write_bytes(sealed)
+    code, _, err = kensho("verify", proof)
+    assert code == 1
+    assert "outside its folder" in err
+
+
+def test_mistakes_are_said(disk: Path, tmp_path: Path, kensho: Kensho) -> None:
+    assert kensho("prove", disk)[0] == 2
+    assert kensho("prove", "-o", tmp_path / "x")[0] == 2
+    assert kensho("prove", disk, "--on", "nonsense", "-o", tmp_path / "x")[0] == 2
+    assert kensho("prove", disk, "--on", ON, "-o", tmp_path)[0] == 2
+    code, out, _ = kensho("prove", "--on", "list")
+    assert code == 0
+    assert "vmware-pvscsi" in out

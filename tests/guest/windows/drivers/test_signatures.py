@@ -136,6 +136,14 @@ def test_a_change_of_any_byte_shows() -> None:
         assert found.signed.signer == "Test Drivers Inc."
 
 
+def test_a_certificate_that_is_numbered_oddly_is_no_warning() -> None:
+    whole = signed(CTL, ctl({}))
+    serial = whole.index(b"\x02\x02\x03\xe9")
+    changed = whole[: serial + 2] + b"\x83" + whole[serial + 3 :]
+    with pytest.raises(CorruptError):
+        read_signed(changed, "a.cat")
+
+
 def test_a_change_of_any_byte_of_a_driver_shows() -> None:
     plain = signed_driver()
     catalog = read_catalog(signed(CTL, ctl({"a.sys": plain})), "a.cat")

@@ -56,7 +56,9 @@ class Signed:
 def read_signed(data: bytes, path: str) -> Signed:
     """Verify PKCS #7 signed data; CorruptError when it was changed, UnsupportedError for odd kinds."""
     try:
-        return _verify(data, path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of old certificates: what breaks RFC 5280 by a little
+            return _verify(data, path)
     except (CorruptError, UnsupportedError) as error:
         raise type(error)(f"its signature: {error.message}", path=path) from None
 
@@ -100,14 +102,12 @@ def _certificates(element: Der | None) -> list[x509.Certificate]:
     found = []
     for part in element.parts()[:_MAX_CERTIFICATES] if element is not None else ():
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                certificate = x509.load_der_x509_certificate(part.raw)
-                # Read on demand only: what cannot be read shows here.
-                _name(certificate)
-                certificate.issuer.public_bytes()
-                _ = certificate.serial_number
-                found.append(certificate)
+            certificate = x509.load_der_x509_certificate(part.raw)
+            # Read on demand only: what cannot be read shows here.
+            _name(certificate)
+            certificate.issuer.public_bytes()
+            _ = certificate.serial_number
+            found.append(certificate)
         except (ValueError, x509.InvalidVersion):
             continue  # one that nobody may need
     return found

@@ -143,7 +143,9 @@ def _members(folder: Path) -> list[str]:
 
 
 def make_btrfs(volume: Path, size: int, folder: Path, fs_uuid: str) -> None:
-    """Make a btrfs of a folder's files (mkfs.btrfs(8))."""
+    """Make a btrfs of a folder's files (mkfs.btrfs(8)); ValueError when it takes more room."""
     with volume.open("wb") as file:
         file.truncate(size)
     run([*privilege(), "mkfs.btrfs", "-q", "-U", fs_uuid, "--rootdir", folder, volume])
+    if volume.stat().st_size > size:  # it takes what it estimates, whatever there is
+        raise ValueError(f"the btrfs takes {volume.stat().st_size} bytes")

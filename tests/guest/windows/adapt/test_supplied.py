@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,7 +12,10 @@ from kensho.guest.aims import Aims
 from kensho.guest.inspect.systems import Opened, find_systems
 from kensho.guest.volumes.scan import scan
 from kensho.guest.windows.adapt.steps import adapt_windows
+from kensho.guest.windows.adapt.supplied import _starts_already
 from kensho.guest.windows.firstboot.scheduler import program_bytes
+from kensho.guest.windows.hive import dword, expand_sz
+from kensho.guest.windows.inject import Driver
 from kensho.model.machine import ControllerModel as C
 from tests.guest.images_of import disk_of, run
 from tests.guest.windows.adapt import machines
@@ -27,6 +31,7 @@ from tests.guest.windows.adapt.test_adapt import (
     files_on,
 )
 from tests.guest.windows.drivers.made import IDS, NET, package
+from tests.guest.windows.hives import system_hive
 from tests.guest.windows.test_edits import SCSI, text
 
 STORE = "/Windows/Drivers/kensho"
@@ -160,6 +165,30 @@ def test_a_driver_that_is_there_already_stays(tmp_path: Path, cd: Path) -> None:
     paths = {path for _, path in second.edits}
     assert f"{STORE}/viostor/viostor.sys" in paths
     assert "/Windows/System32/drivers/viostor.sys" not in paths
+
+
+@pytest.mark.parametrize(
+    ("image", "override", "stays"),
+    [
+        (r"\SystemRoot\System32\DriverStore\viostor.sys", None, True),
+        (r"System32\DriverStore\viostor.sys", None, True),
+        (r"System32\DriverStore\none.sys", None, False),
+        (r"System32\DriverStore\viostor.sys", 3, False),
+    ],
+)
+def test_a_driver_in_the_driver_store(
+    tmp_path: Path, image: str, override: int | None, stays: bool
+) -> None:
+    hive = system_hive((10, 0))
+    path = rf"{SERVICES}\viostor"
+    hive.set(path, dword("Start", 0), expand_sz("ImagePath", image))
+    if override is not None:
+        hive.set(rf"{path}\StartOverride", dword("0", override))
+    there = "/Windows/System32/DriverStore/viostor.sys"
+    guest = SimpleNamespace(
+        registry=SimpleNamespace(hive=hive), folder="/Windows", exists=lambda path: path == there
+    )
+    assert _starts_already(guest, Driver("viostor", IDS)) is stays  # type: ignore[arg-type]
 
 
 def test_what_is_not_signed_changes_nothing(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ A driver that this Windows starts with already stays as it is.
 
 from __future__ import annotations
 
+import re
+
 from kensho.guest.windows.adapt.guest import WindowsGuest
 from kensho.guest.windows.control_sets import control_sets
 from kensho.guest.windows.drivers.choose import plan_drivers
@@ -16,7 +18,7 @@ from kensho.guest.windows.drivers.plan import ChosenDriver
 from kensho.guest.windows.firstboot.plan import FirstBootFile
 from kensho.guest.windows.firstboot.scripts import drivers_script, install_msi_script
 from kensho.guest.windows.hive import expand_sz
-from kensho.guest.windows.inbox import BOOT_START
+from kensho.guest.windows.inbox import BOOT_START, starts_of
 from kensho.guest.windows.inject import Driver, register
 from kensho.model.finding import Severity
 
@@ -55,15 +57,25 @@ def plan_supplied(guest: WindowsGuest) -> None:
 
 
 def _start_with(guest: WindowsGuest, driver: ChosenDriver, boot: Driver) -> None:
-    path = f"{guest.folder}/System32/drivers/{boot.sys}"
-    current = control_sets(guest.registry.hive)[0]
-    key = guest.registry.hive.find(rf"{current}\Services\{boot.service}")
-    start = key.value("Start") if key is not None else None
-    if start is not None and start.number == BOOT_START and guest.exists(path):
+    if _starts_already(guest, boot):
         return
+    path = f"{guest.folder}/System32/drivers/{boot.sys}"
     why = f"driver {driver.name}, which Windows starts with"
     guest.draft.write(guest.real(path), driver.file(boot.sys), why)
     register(guest.registry, guest.version, boot)
+
+
+def _starts_already(guest: WindowsGuest, boot: Driver) -> bool:
+    """Tell whether Windows starts with the driver, which may be in its driver store."""
+    hive = guest.registry.hive
+    current = control_sets(hive)[0]
+    if starts_of(hive, current).get(boot.service.lower()) != BOOT_START:
+        return False
+    key = hive.find(rf"{current}\Services\{boot.service}")
+    value = key.value("ImagePath") if key is not None else None
+    image = value.text if value is not None else rf"System32\drivers\{boot.sys}"
+    below = re.sub(r"^(\\SystemRoot|%SystemRoot%)?\\", "", image, flags=re.IGNORECASE)
+    return guest.exists(f"{guest.folder}/{below.replace(chr(92), '/')}")
 
 
 def _look_in(guest: WindowsGuest, places: list[str]) -> None:

@@ -17,6 +17,7 @@ from kensho.storage.atomic import partial_path
 from tests.cli.conftest import Kensho
 from tests.cli.small_guest import VERSION, guest_disk, guest_machine
 from tests.guest.images_of import MIB, run, tool
+from tests.images import ovf
 
 AsJson = Callable[..., Any]
 FOR = ("--for", "vmware,kvm")
@@ -278,3 +279,18 @@ def test_what_a_killed_run_left_goes_and_one_at_work_is_left_alone(
     assert kensho("adapt", disk, *FOR, "-o", new)[0] == 0
     assert not left.exists()
     run("qemu-img", "check", "-q", new)
+
+
+def test_in_place_is_for_disks_that_are_named(tmp_path: Path, kensho: Kensho) -> None:
+    disk = guest_disk(tmp_path, boot=False)
+    new, changes = tmp_path / "new.qcow2", tmp_path / "new.changes"
+    assert kensho("adapt", disk, *FOR, "-o", new)[0] == 0
+    source = tmp_path / "web01.ovf"
+    source.write_text(ovf({disk.name: 48 * MIB}))
+    found = sha256(disk)
+    for way, *words in (("--replay", source), ("--undo", new), ("--replay", disk, "--dry-run")):
+        code, _, err = kensho("adapt", way, changes, *words, "--in-place")
+        assert code == 2, err
+    assert sha256(disk) == found
+    assert disk.exists()
+    assert new.exists()

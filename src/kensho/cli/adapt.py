@@ -87,6 +87,8 @@ def adapt(
     if undo is not None or replay is not None:
         if undo is not None and replay is not None:
             raise UsageError("--undo or --replay, not both")
+        if dry_run or diff:
+            raise UsageError("--dry-run and --diff do not go with --undo and --replay")
         way = Way.UNDO if undo is not None else Way.REPLAY
         path = undo or replay
         assert path is not None

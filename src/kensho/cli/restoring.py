@@ -77,7 +77,7 @@ def _in_place(
         names = [str(file if file.exists() else partial_path(file)) for file in files]
         with opened_guests(names) as machines:
             given = [disk for machine in machines for disk in machine.disks]
-            if len(given) != len(files):
+            if [disk.place for disk in given] != names:
                 raise UsageError("--in-place is for disk images, each named", hint="or use -o")
             disks, steps = _planned(record, given, way, folder, listener)
         by_image = {

@@ -48,6 +48,7 @@ def disk(tmp_path: Path) -> Path:
 def test_the_record_names_files_and_blocks(disk: Path, tmp_path: Path, as_json: AsJson) -> None:
     told = as_json("adapt", disk, *FOR, "-o", tmp_path / "new.qcow2")
     assert told["changes"] == str(tmp_path / "new.changes")
+    assert (tmp_path / "new.changes").stat().st_mode & 0o777 == 0o600
     run("tar", "-xf", told["changes"], "-C", tmp_path)
     facts = json.loads((tmp_path / "changes.json").read_bytes())
     assert facts["targets"] == ["vmware", "kvm"]

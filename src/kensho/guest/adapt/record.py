@@ -27,7 +27,7 @@ from kensho.guest.edit.plan import FileEdit
 from kensho.guest.files.base import Kind
 from kensho.guest.files.tree import GuestFiles
 from kensho.model.errors import NotFoundError
-from kensho.storage.atomic import PendingFile
+from kensho.storage.atomic import PendingFile, partial_path
 from kensho.storage.tar_write import TarWriter
 
 
@@ -142,6 +142,7 @@ def write_changes(
     ``disks`` are in the order of ``changes.disks``: each as it was, and the pieces over it.
     """
     with PendingFile(path) as pending:
+        partial_path(path).chmod(0o600)  # what files of the guest hold is for nobody else
         archive = TarWriter(pending.sink)
         archive.add(FACTS, msgspec.json.format(msgspec.json.encode(changes), indent=1) + b"\n")
         for number, (change, (below, pieces)) in enumerate(

@@ -33,7 +33,7 @@ from kensho.guest.inspect.inspect import inspect_disks
 from kensho.model.errors import LocatorError, ProofError, UsageError
 from kensho.model.finding import Finding
 from kensho.platforms import PLATFORMS
-from kensho.proof.accelerator import accelerator
+from kensho.proof.accelerator import accelerator, slowness
 from kensho.proof.evidence.envelope import seal
 from kensho.proof.evidence.page import adapter_words, render_page, root_words
 from kensho.proof.evidence.portability import (
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from kensho.packages.signing.keys import PrivateKey
 
 _MEMORY = 512
-_SLOW, _FAST = 420, 120  #: seconds for a start, emulated and not
+_SLOW, _FAST = 240, 120  #: seconds for a start, emulated on an idle machine and not emulated
 
 
 def prove(
@@ -97,7 +97,8 @@ def prove(
     memory
         MiB for the guest.
     timeout
-        Seconds for a start to take; as long as emulation needs by default.
+        Seconds for a start to take; by default 240 where emulation runs as on an idle machine, more where
+        it is slower.
     report
         Have a Linux guest say which drivers it uses: a script on an overlay that is thrown away.
     key
@@ -131,9 +132,10 @@ def prove(
         kept.mkdir()
         used = accelerator()
         limits = Limits(
-            memory=memory << 20, timeout=timeout or (_FAST if used == "kvm" else _SLOW),
+            memory=memory << 20,
+            timeout=timeout or (_FAST if used == "kvm" else _SLOW * slowness()),
             accelerator=used,
-        )  # fmt: skip
+        )
         asked = ",".join(dict.fromkeys(p.platform for p in profiles))
         with _as_proven(
             machines[0], wishes, asked if adapt else "", Path(scratch), listener

@@ -11,12 +11,17 @@ import functools
 import os
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 from kensho.proof.qemu import find_qemu
 
 _SECTOR = 512
 _SECONDS = 5.0
+_IDLE_SECONDS, _MOST_SECONDS = (
+    1.0,
+    20.0,
+)  #: the probe emulated, on an otherwise idle machine of 2023
 #: What ``probe.S`` is assembled to; a test does it again.
 CODE = bytes.fromhex(
     "fa31c08ed88ec08ed0bc007cbf0010b90018fcf3abc70600100320c70600200330c706003083000f"
@@ -32,6 +37,17 @@ def accelerator() -> str:
     """Return ``kvm`` where a probe has shown that it works, ``tcg`` otherwise. Asked once."""
     usable = os.access("/dev/kvm", os.R_OK | os.W_OK)
     return "kvm" if usable and runs_on("kvm", _SECONDS) else "tcg"
+
+
+@functools.cache
+def slowness() -> float:
+    """Return how many times longer emulation takes here and now than on an idle machine; at least 1.
+
+    ToolMissingError without QEMU.
+    """
+    begun = time.monotonic()
+    runs_on("tcg", _MOST_SECONDS)
+    return max(1.0, (time.monotonic() - begun) / _IDLE_SECONDS)
 
 
 def runs_on(kind: str, seconds: float) -> bool:

@@ -41,8 +41,8 @@ def adapted(disk: Path, overlay: Path, targets: str = "all") -> Path:
     return overlay
 
 
-def starting(disk: Path, entry: str, overlay: Path) -> Path:
-    """Choose what GRUB starts, in an overlay."""
+def starting(disk: Path, entry: str, overlay: Path, changed: tuple[str, str] = ("", "")) -> Path:
+    """Choose what GRUB starts, in an overlay; ``changed`` is a text in its menu, and what it becomes."""
     with opened_disk(str(disk)) as reader, tempfile.TemporaryDirectory() as work:
         opened = Opened(scan([reader]))
         opened.open_all()
@@ -52,6 +52,9 @@ def starting(disk: Path, entry: str, overlay: Path) -> Path:
         content, count = _DEFAULT.subn(f'set default="{entry}"'.encode(), menu)
         assert count == 1
         assert f"--id '{entry}'".encode() in menu
+        before, after = (text.encode() for text in changed)
+        assert before in content
+        content = content.replace(before, after) if before else content
         edit = FileEdit(within, content, "what starts")
         changes = (piece for _, piece in pieces(edit_volume(volume, (edit,), Path(work))))
         write_overlay(changes, reader, backing_of(str(disk), reader, overlay), overlay)

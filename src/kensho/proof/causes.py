@@ -31,17 +31,12 @@ _NO_ROOT = re.compile(
     r"|VFS: (Cannot open root device|Unable to mount root fs)|Could not find root|\(initramfs\)"
     r"|dracut-emergency|Warning: Could not boot|dracut-initqueue.*timeout|reboot: System halted"
 )
+_NO_INIT = re.compile(
+    r"No working init found|Requested init .* failed|Failed to execute .*init|can't execute"
+    r"|run-init: .*: (No such file|Permission)|Target filesystem doesn't have|No init found"
+)
 #: Tried in this order, after a root that was not found: code, what a line says, what it means, remedy.
 _ROWS: tuple[tuple[str, re.Pattern[str], str, str], ...] = (
-    (
-        "KF-962",
-        re.compile(
-            r"No working init found|Requested init .* failed|Failed to execute .*init"
-            r"|can't execute|run-init: .*: (No such file|Permission)|Target filesystem doesn't have"
-        ),
-        "the root was found, and has no init that can be run",
-        "look at init= on the kernel's command line, and at /sbin/init in the guest",
-    ),
     (
         "KF-963",
         re.compile(r"Kernel panic - not syncing"),
@@ -83,6 +78,11 @@ def likely_cause(
     if result.verdict is Verdict.LOGIN:
         return None
     lines = [*said.splitlines(), *result.text, result.reason]
+    found = _first(_NO_INIT, lines)
+    if found is not None:  # before the shell that the initramfs ends in, whatever it lacks
+        return Cause("KF-962", "the root was found, and has no init that can be run",
+                     "look at init= on the kernel's command line, and at /sbin/init in the guest",
+                     found)  # fmt: skip
     found = _first(_NO_ROOT, lines)
     if found is not None:
         if driver is False:

@@ -1,0 +1,64 @@
+"""`kensho prove` of a guest that starts, and of what is broken in it: the cause is named for each."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Kensho, kensho
+from tests.guests import recipe
+from tests.guests.overlays import beside, kernels_of, starting
+from tests.guests.settings import entry
+
+pytestmark = pytest.mark.boot
+__all__ = ["kensho"]
+
+#: What becomes of the boot loader's entry, and the cause that has to be named.
+BROKEN = {
+    "wrong root": (("root=UUID=", "root=UUID=0000"), "KF-961"),
+    "no init": (("console=ttyS0,115200", "console=ttyS0,115200 init=/nothing"), "KF-962"),
+    "panic": (("console=ttyS0,115200", "console=ttyS0,115200 init=/bin/false"), "KF-963"),
+    "no driver for the adapter": (
+        ("console=ttyS0,115200", "console=ttyS0,115200 modprobe.blacklist=vmxnet3"),
+        "KF-973",
+    ),
+}
+
+
+def trial(
+    kensho: Kensho, folder: Path, changed: tuple[str, str] = ("", "")
+) -> tuple[int, dict, dict]:
+    """Prove the generic guest on PVSCSI and VMXNET3; returns code, trial and statement."""
+    disk = beside(recipe.build(recipe.guest("generic")), folder)
+    version = next(v for v in kernels_of(disk) if recipe.flavour(v) == recipe.DEBIAN)
+    guest = starting(disk, entry(version, "full"), folder / "guest.qcow2", changed)
+    proof = folder / "proof"
+    code, out, err = kensho("prove", guest, "--on", "vmware-pvscsi", "-o", proof, "--json")
+    assert out, err
+    (told,) = json.loads(out)["trials"]
+    return code, told, json.loads((proof / "statement.json").read_text())
+
+
+def test_it_comes_up_and_says_from_what(kensho: Kensho, tmp_path: Path) -> None:
+    code, told, statement = trial(kensho, tmp_path)
+    assert (code, told["outcome"], told["agrees"]) == (0, "pass", True), told
+    assert {"sd", "vmw_pvscsi"} <= set(told["inside"]["drivers"])
+    (nic,) = told["inside"]["nics"]
+    assert nic["drivers"][0] == "vmxnet3"
+    (heard,) = told["heard"]
+    assert heard["mac"] == nic["mac"]
+    assert heard["lease"] == nic["address"].partition("/")[0]
+    assert {"boot loader", "kernel", "report"} <= set(told["milestones"])
+    assert statement["predicate"]["trials"][0]["log"]["sha256"]
+    assert kensho("verify", tmp_path / "proof")[0] != 0  # nobody signed it: it is no package
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_the_cause_is_named(what: str, kensho: Kensho, tmp_path: Path) -> None:
+    changed, cause = BROKEN[what]
+    code, told, _ = trial(kensho, tmp_path, changed)
+    assert (code, told["outcome"]) == (15, "fail"), told
+    assert told["cause"]["code"] == cause, told
+    assert told["cause"]["remedy"]

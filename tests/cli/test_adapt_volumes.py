@@ -20,6 +20,7 @@ from tests.guest.linux.trees import MODULES
 from tests.guest.lvm_disks import group_text, physical_volume
 from tests.guest.volumes.test_luks import PASSPHRASE, encrypted
 from tests.guest.windows.adapt import machines
+from tests.guest.windows.drivers.made import package
 from tests.images import ovf
 
 AsJson = Callable[..., Any]
@@ -123,7 +124,11 @@ def test_a_windows_on_its_way(tmp_path: Path, as_json: AsJson, kensho: Kensho) -
     plan = as_json("plan", disk, "--to", "kvm")
     assert plan["after"]["machines"][0]["guest"]["id"] == "win2k22"
     assert "KF-925" in {f["code"] for f in plan["findings"]}
-    told = as_json("convert", disk, "--to", "kvm", "--adapt", "-o", tmp_path / "out")
+    drivers = ("--drivers", package(tmp_path / "virtio"))
+    assert kensho("convert", disk, "--to", "kvm", *drivers, "-o", tmp_path / "out")[0] == 2
+    told = as_json("convert", disk, "--to", "kvm", "--adapt", *drivers, "-o", tmp_path / "out")
+    paths = {step["path"] for step in told["plan"]["adaptation"]["steps"]}
+    assert "/Windows/System32/drivers/viostor.sys" in paths
     assert not {"KF-923", "KF-925"} & {f["code"] for f in told["findings"]}
     hive = next(s for s in told["plan"]["adaptation"]["steps"] if s["path"].endswith("SYSTEM"))
     assert any("storahci" in detail for detail in hive["details"])

@@ -147,12 +147,16 @@ def test_the_command_line(guest: Path, capsysbinary: pytest.CaptureFixture[bytes
 def test_check_tells_where_it_starts(
     guest: Path, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    """A guest that has virtio's drivers alone: as a disk image it would get a SATA disk."""
+    """A guest that has virtio's drivers alone: it gets virtio, and no SATA disk starts it."""
     assert run_cli(["check", str(guest), "--for", "kvm,hyperv", "--json"]) == 10
     kvm, hyperv = json.loads(capsysbinary.readouterr().out)["verdicts"]
-    assert (kvm["target"], kvm["kernel"], kvm["starts"]) == ("kvm", VERSION, False)
-    assert kvm["disk"]["lacking"]
-    assert "virtio-blk" in kvm["instead"]
+    assert (kvm["target"], kvm["kernel"], kvm["starts"]) == ("kvm", VERSION, True)
+    assert kvm["disk"]["model"].startswith("virtio")
+    compatible = ["--for", "kvm", "--devices", "compatible", "--json"]
+    assert run_cli(["check", str(guest), *compatible]) == 10
+    (sata,) = json.loads(capsysbinary.readouterr().out)["verdicts"]
+    assert sata["disk"]["lacking"]
+    assert "virtio-blk" in sata["instead"]
     assert (hyperv["starts"], hyperv.get("instead")) == (False, None)
     assert run_cli(["check", str(guest), "--for", "kvm", "--devices", "native"]) == 0
     assert "virtio-scsi (initramfs)" in capsysbinary.readouterr().out.decode()

@@ -73,7 +73,7 @@ def load_certificate(der: bytes, *, path: str) -> x509.Certificate:
             certificate.issuer.rfc4514_string()
             _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
             _ = certificate.serial_number, certificate.version
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise CorruptError(f"is no certificate: {error}", path=path) from None
     return certificate
 

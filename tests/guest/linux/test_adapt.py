@@ -19,7 +19,7 @@ from kensho.guest.linux.modules.index import read_index
 from kensho.guest.linux.verdict import Kernel, judge_controller, modules_in
 from kensho.model.machine import ControllerModel as C
 from tests.guest.images_of import ext, files_of
-from tests.guest.linux.trees import INDEX, MODULES, debian_base
+from tests.guest.linux.trees import INDEX, MODULES, debian_base, entry
 
 VERSION = MODULES.rpartition("/")[2]
 FOLDER = f"/{MODULES}"
@@ -81,6 +81,17 @@ def test_an_initramfs_gets_the_drivers_it_lacks(guest) -> None:
     # The second time nothing is left to add.
     again = enlarge(files, after, FOLDER, INITRD, new, WANTED)
     assert (again.edit, again.added) == (None, ())
+
+
+def test_an_initramfs_that_loads_a_list_gets_nothing(guest) -> None:
+    script = (
+        b"#!/bin/nash\ninsmod /lib/scsi_mod.ko\ninsmod /lib/sd_mod.ko\ninsmod /lib/vmw_pvscsi.ko\n"
+    )
+    loaded = (entry(f"lib/{name}.ko") for name in ("scsi_mod", "sd_mod", "vmw_pvscsi"))
+    data = write_archive([entry("init", script), *loaded])
+    result = enlarge(guest(), kernel_of(data), FOLDER, INITRD, open_initramfs(data), WANTED)
+    assert (result.edit, result.added) == (None, ())
+    assert result.missing == (C.AHCI, C.LSILOGIC, C.VIRTIO_BLK)
 
 
 def test_no_driver_of_an_adapter_is_in_the_initramfs() -> None:

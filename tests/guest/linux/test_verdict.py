@@ -25,7 +25,7 @@ from kensho.guest.linux.verdict import (
 )
 from kensho.model.errors import CorruptError
 from kensho.model.machine import ControllerModel, NicModel
-from tests.guest.linux.trees import INDEX, MODULES, debian_base
+from tests.guest.linux.trees import INDEX, MODULES, debian_base, entry
 
 VERSION = MODULES.rpartition("/")[2]
 VIRTIO = (
@@ -162,3 +162,51 @@ def test_what_is_no_module() -> None:
 
 def test_names_of_modules() -> None:
     assert module_name("kernel/drivers/net/xen-netfront.ko.zst") == "xen_netfront"
+
+
+NASH = b"""#!/bin/nash
+echo "Loading scsi_mod.ko module"
+insmod /lib/scsi_mod.ko\x20
+insmod /lib/sd_mod.ko
+insmod /lib/vmw_pvscsi.ko
+echo Waiting for driver initialization.
+stabilized --hash --interval 250 /proc/scsi/scsi
+"""
+
+
+def test_nash_loads_what_its_script_names_and_no_more() -> None:
+    names = ("lib/scsi_mod.ko", "lib/sd_mod.ko", "lib/vmw_pvscsi.ko")
+    added = f"lib/modules/{VERSION}/kernel/drivers/ata/ahci.ko.xz"
+    image = open_initramfs(
+        write_archive([entry("init", NASH), *(entry(name, b"ELF") for name in (*names, added))])
+    )
+    kernel = Kernel(VERSION, read_index(INDEX), modules_in(image, VERSION))
+    works = {
+        model: judge_controller(kernel, model).works  # type: ignore[union-attr]
+        for model in (ControllerModel.PVSCSI, ControllerModel.AHCI)
+    }
+    assert works == {ControllerModel.PVSCSI: True, ControllerModel.AHCI: False}
+
+
+@pytest.mark.parametrize(
+    ("files", "asks"),
+    [
+        ({"init": NASH}, False),
+        ({"init": b"\x7fELF", "etc/booster.init.yaml": b"", "usr/lib/modules/booster.alias": b""}, False),
+        ({"init": b"#!/bin/sh\nmodprobe virtio_blk\n"}, False),
+        ({"init": b"#!/bin/sh\nfind /sys -name modalias | xargs modprobe -a\n"}, True),
+        ({"init": b"", "etc/mdev.conf": b'$MODALIAS=.* 0:0 660 @modprobe -b "$MODALIAS"\n'}, True),
+        # SLES 11: mkinitrd has udev and its rules.
+        ({"init": b"", "sbin/udevd": b"", "lib/udev/rules.d/80-drivers.rules":
+          b'ENV{MODALIAS}=="?*", RUN+="/sbin/modprobe -b $env{MODALIAS}"\n'}, True),
+        ({"init": b"", "sbin/udevd": b"", "lib/udev/rules.d/60-persistent-storage.rules": b""}, False),
+        # mkinitcpio without its hook for udev, and with systemd.
+        ({"init": b"#!/usr/bin/ash\n", "init_functions": b""}, False),
+        ({"init": b"", "buildconfig": b"", "usr/lib/systemd/systemd-udevd": b"",
+          "usr/lib/udev/rules.d/80-drivers.rules":
+          b'ENV{MODALIAS}=="?*", RUN{builtin}+="kmod load \'$env{MODALIAS}\'"\n'}, True),
+    ],
+)  # fmt: skip
+def test_who_loads_what_the_hardware_asks_for(files: dict[str, bytes], asks: bool) -> None:
+    image = open_initramfs(write_archive([entry(name, data) for name, data in files.items()]))
+    assert image.asks_hardware is asks

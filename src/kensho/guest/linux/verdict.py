@@ -8,6 +8,7 @@ it), on the root file system alone, or nowhere.
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -27,6 +28,9 @@ class Place(enum.StrEnum):
 
 
 _ORDER = tuple(Place)
+_NASH = b"#!/bin/nash"
+_INSMOD = re.compile(r"^[ \t]*insmod[ \t]+(\S+\.ko)\b", re.MULTILINE)
+_MOST_SCRIPT = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,11 @@ class Kernel:
 
 def modules_in(initramfs: Initramfs, version: str) -> frozenset[str]:
     """Return the names of the modules for this kernel in an initramfs."""
+    init = initramfs.get("init")
+    if init is not None and bytes(init.data[:_MOST_SCRIPT]).startswith(_NASH):
+        # Red Hat's up to 5: what the script names is loaded, and nothing else.
+        loaded = _INSMOD.findall(bytes(init.data[:_MOST_SCRIPT]).decode("ascii", "replace"))
+        return frozenset(module_name(path) for path in loaded if initramfs.get(path))
     folder = initramfs.real(f"lib/modules/{version}") + "/"
     return frozenset(
         module_name(name)

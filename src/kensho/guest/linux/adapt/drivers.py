@@ -79,13 +79,17 @@ def enlarge(
     make it as small as can be: then kmod's indexes come without the texts they are made of.
 
     Adapters' drivers are left out on purpose: names given within the initramfs would hold before
-    the guest's own rules are there. Raises what reading the files raises.
+    the guest's own rules are there. An initramfs that loads a list of its own is left as it is; all it
+    does not drive is missing then. Raises what reading the files raises.
     """
     chosen = tuple(models)
     index = kernel.index
     names = storage_modules(index, chosen)
     added = tuple(name for name in names if name not in kernel.in_initramfs)
     missing = tuple(model for model in chosen if not _could(kernel, model))
+    if not initramfs.asks_hardware:
+        # What is added would lie there unused.
+        return Enlarged(None, (), tuple(model for model in chosen if not _drives(kernel, model)))
     content = {
         name: data
         for name, data in early.items()
@@ -117,8 +121,11 @@ def _modules(
 
 def _could(kernel: Kernel, model: ControllerModel) -> bool:
     """Tell whether the kernel would drive a controller with all of its modules at hand."""
-    everything = Kernel(kernel.version, kernel.index, frozenset(kernel.index.files))
-    verdict = judge_controller(everything, model)
+    return _drives(Kernel(kernel.version, kernel.index, frozenset(kernel.index.files)), model)
+
+
+def _drives(kernel: Kernel, model: ControllerModel) -> bool:
+    verdict = judge_controller(kernel, model)
     return verdict is not None and verdict.works
 
 

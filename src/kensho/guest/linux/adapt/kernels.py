@@ -60,7 +60,16 @@ def _job(guest: LinuxGuest, found: Found) -> Job | None:
     except KenshoError as error:
         draft.note("KF-840", Severity.ERROR, f"{name} cannot be adapted: {error}", "left as it is")
         return None
-    if result.missing:
+    if result.missing and not initramfs.asks_hardware:
+        lacking = ", ".join(model.value for model in result.missing)
+        draft.note(
+            "KF-883", Severity.WARNING,
+            f"{name} has an initramfs that loads a list of drivers and nothing that is added, so it does "
+            f"not start from {lacking}",
+            "make one with these drivers in the guest before it is moved (mkinitrd --with=DRIVER), or "
+            "give the machine a controller it has", found.initramfs,
+        )  # fmt: skip
+    elif result.missing:
         lacking = ", ".join(model.value for model in result.missing)
         remedy = "give the machine another controller there, or the guest another kernel"
         draft.note("KF-841", Severity.WARNING, f"{name} has no driver for {lacking}", remedy)

@@ -8,6 +8,7 @@ initramfs-tools, dracut, Arch's mkinitcpio, Alpine's mkinitfs.
 from __future__ import annotations
 
 import posixpath
+import re
 from dataclasses import dataclass
 
 from kensho.guest.linux.initramfs.codecs import MOST, codec_of, unpack
@@ -50,6 +51,24 @@ class Initramfs:
         init = self.get("init")
         return "mkinitfs" if init and _ALPINE in bytes(init.data) else ""
 
+    @property
+    def asks_hardware(self) -> bool:
+        """Tell whether it loads whatever drivers the hardware asks for, by modules.alias.
+
+        Others load a list that was made with them, and nothing that is added: nash of Red Hat 5,
+        booster, what people write themselves.
+        """
+        if self.maker and self.maker != "mkinitcpio":  # whose hook for udev can be left out
+            return True
+        names = {posixpath.basename(name) for name in self.files}
+        if names & {"udevd", "systemd-udevd"}:
+            return any(
+                name.endswith(".rules") and _ASKS.search(bytes(entry.data))
+                for name, entry in self.files.items()
+            )
+        scripts = (self.get("etc/mdev.conf"), self.get("init"))
+        return any(e is not None and _ASKS.search(bytes(e.data[:_MOST_SCRIPT])) for e in scripts)
+
     def real(self, path: str) -> str:
         """Return where a path leads when the links in it are followed; it need not exist."""
         done, rest, hops = "", path.strip("/").split("/"), 0
@@ -81,9 +100,11 @@ class Initramfs:
 _MAKERS = (
     ("dracut", ("usr/lib/dracut", "lib/dracut")),
     ("initramfs-tools", ("conf/initramfs.conf",)),
-    ("mkinitcpio", ("init_functions",)),
+    ("mkinitcpio", ("init_functions", "buildconfig")),  # the latter with systemd within, too
 )
 _ALPINE = b"Alpine Init"
+_ASKS = re.compile(rb"\bmodalias\b", re.IGNORECASE)
+_MOST_SCRIPT = 1 << 20
 
 
 def open_initramfs(data: bytes, path: str = "") -> Initramfs:

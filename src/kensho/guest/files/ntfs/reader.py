@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping
 
 from kensho.guest.files.base import Kind, Stat
 from kensho.guest.files.ntfs import record as r
+from kensho.guest.files.ntfs.logfile import log_is_open
 from kensho.guest.files.ntfs.volume import File, Volume
 from kensho.guest.volumes.view import Readable
 from kensho.model.errors import CorruptError, LimitError, UnsupportedError
 
-_VOLUME, _ROOT, _FIRST_USER = 3, 5, 16
+_LOG, _VOLUME, _ROOT, _FIRST_USER = 2, 3, 5, 16
 _SYMLINK, _MOUNT_POINT, _LX_SYMLINK = 0xA000000C, 0xA0000003, 0xA000001D
 #: Reparse points behind which the data is not where it seems to be.
 _ELSEWHERE = {0x80000017: "compressed by Windows (WOF)", 0x80000013: "deduplicated"}
@@ -40,8 +41,16 @@ class Ntfs:
         value = information.value if information else None
         dirty = value is not None and len(value) >= 12 and value[10] & 1
         self.warnings = (
-            ("was not unmounted cleanly; what its log holds is not seen",) if dirty else ()
+            ("was not unmounted cleanly; what its log holds is not seen",)
+            if dirty or self._log_is_open()
+            else ()
         )
+
+    def _log_is_open(self) -> bool:
+        try:
+            return log_is_open(self._volume, self._file(_LOG))
+        except CorruptError:
+            return True
 
     @property
     def label(self) -> str:

@@ -52,6 +52,11 @@ def plan_boot(guest: WindowsGuest) -> None:
             if not guest.exists(root + path):
                 continue
             found = True
+            fs = guest.opened.systems[volume.id]
+            if fs.kind == "ntfs" and fs.warnings:
+                _note(guest, volume, f"the boot configuration is not looked at: NTFS {fs.warnings[0]}",
+                      "start the machine where it was and shut it down, then adapt again")  # fmt: skip
+                continue
             try:
                 bcd = guest.hives.open(root + path, "BCD")
             except KenshoError as error:

@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from kensho.guest.windows.hive import (
     Value,
     binary,
+    cells,
     dword,
     open_hive,
     qword,
     sz,
     walk,
 )
-from kensho.model.errors import CorruptError, FormatError, TruncatedError, UsageError
+from kensho.model.errors import CorruptError, FormatError, LimitError, TruncatedError, UsageError
 from tests.guest.windows.hive.logs import changed_pages, make_dirty, new_log, old_log
 from tests.guest.windows.hive.oracles import as_regipy_names, by_hivex, keys_by_regipy
 from tests.guest.windows.hive.samples import small_hive, tree_of
@@ -244,6 +245,43 @@ def test_a_key_below_itself_is_found() -> None:
         list(walk(hive.root))
     with pytest.raises(CorruptError):
         hive.delete_key("Select")
+
+
+def test_a_list_that_comes_again_and_again_is_found() -> None:
+    hive = small_hive()
+    select = hive.find("Select")
+    assert select is not None
+    node, _ = select.node()
+    leaf = hive.cells.allocate(b"li" + struct.pack("<H", 65535) + struct.pack("<I", 32) * 65535)
+    node.subkeys = hive.cells.allocate(
+        b"ri" + struct.pack("<H", 65535) + struct.pack("<I", leaf) * 65535
+    )
+    node.subkey_count = 65535 * 65535
+    hive.cells.write(select.offset, node.pack())
+    with pytest.raises(CorruptError, match="more subkeys than there is room for"):
+        list(select.subkeys())
+    values = hive.cells.allocate(struct.pack("<I", 32) * 65536)
+    node.values, node.value_count = values, 65536
+    hive.cells.write(select.offset, node.pack())
+    with pytest.raises(CorruptError, match="more values than there is room for"):
+        list(select.values())
+
+
+def test_a_list_that_all_keys_share_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    hive = small_hive()
+    for number in range(500):
+        hive.create(rf"Many\{number}")
+    hive = open_hive(hive.dump())
+    many = hive.find("Many")
+    assert many is not None
+    shared, _ = many.node()
+    for key in many.subkeys():
+        node, _ = key.node()
+        node.subkeys, node.subkey_count = shared.subkeys, shared.subkey_count
+        hive.cells.write(key.offset, node.pack())
+    monkeypatch.setattr(cells, "_MOST_LOOKS", 100_000)
+    with pytest.raises(LimitError, match="longer than any Windows' are"):
+        [key.subkey("StartOverride") for key in many.subkeys()]
 
 
 def test_what_is_no_hive() -> None:

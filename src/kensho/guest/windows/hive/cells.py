@@ -23,6 +23,7 @@ from kensho.guest.windows.hive._structs import (
 from kensho.model.errors import CorruptError, LimitError, TruncatedError
 
 MOST = 1 << 30  #: bytes; Windows itself loads no larger system hive
+_MOST_LOOKS = 100_000_000  #: at entries of lists, which a forged hive can share among its keys
 
 
 @dataclass(slots=True)
@@ -33,6 +34,7 @@ class Cells:
     path: str
     bins: list[int] = field(default_factory=list)  #: where each hive bin begins
     free: list[tuple[int, int]] | None = None  #: sizes and offsets of free cells, sorted
+    looks: int = 0  #: at entries of lists, since the hive was opened
 
     @property
     def size(self) -> int:
@@ -47,6 +49,15 @@ class Cells:
             offset=BASE_SIZE + offset,
             hint="the hive is damaged; Windows keeps copies in System32\\config\\RegBack",
         )
+
+    def look(self, entries: int, weight: int = 1) -> None:
+        """Count entries of a list that are gone through; LimitError when it never ends."""
+        self.looks += entries * weight
+        if self.looks > _MOST_LOOKS:
+            raise LimitError(
+                "the hive's lists are longer than any Windows' are", path=self.path,
+                hint="the hive is damaged or was forged; look at it where it came from",
+            )  # fmt: skip
 
     def read(self, offset: int) -> bytes:
         """Return the content of an allocated cell. CorruptError when there is none."""

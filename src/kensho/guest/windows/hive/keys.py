@@ -28,6 +28,8 @@ from kensho.guest.windows.hive.names import decode, folded
 from kensho.guest.windows.hive.values import Value
 
 MOST_DEPTH = 512  #: levels of keys that Windows itself allows
+_SMALLEST_VALUE = 24  #: bytes of its cell
+_WEIGHT = 10  #: of a value in a list against a subkey, which is told by its hash alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,9 @@ def value_offsets(key: Key) -> list[int]:
     node, _ = key.node()
     if not node.value_count:
         return []
+    if node.value_count > key.cells.size // _SMALLEST_VALUE:
+        raise key.cells.corrupt("a key has more values than there is room for", key.offset)
+    key.cells.look(node.value_count, _WEIGHT)
     raw = key.cells.read(node.values)[: 4 * node.value_count]
     if len(raw) != 4 * node.value_count:
         raise key.cells.corrupt(f"a list of {node.value_count} values is too large", node.values)

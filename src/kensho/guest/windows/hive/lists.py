@@ -15,6 +15,7 @@ from kensho.guest.windows.hive.names import folded, hash_of, sort_key
 
 _MOST_IN_LEAF = 507  #: a leaf of 8 bytes each stays within a page
 _HASHED_FROM = 5  #: minor version of hives with hash leaves
+_SMALLEST_KEY = 80  #: bytes of its cell
 #: A row of a list: where the key is, and the hash or hint beside it (none in an index leaf).
 Row = tuple[int, bytes]
 NameOf = Callable[[int], str]
@@ -22,8 +23,13 @@ NameOf = Callable[[int], str]
 
 def entries(cells: Cells, offset: int) -> Iterator[int]:
     """Yield the offsets of the keys of a list, in order."""
+    most = cells.size // _SMALLEST_KEY
     for leaf in _leaves(cells, offset):
-        for key, _ in _rows(cells, leaf):
+        rows = _rows(cells, leaf)
+        most -= len(rows)
+        if most < 0:
+            raise cells.corrupt("a key has more subkeys than there is room for", offset)
+        for key, _ in rows:
             yield key
 
 
@@ -93,6 +99,7 @@ def _rows(cells: Cells, leaf: int) -> list[Row]:
 
 def _items(cells: Cells, offset: int, cell: bytes, step: int) -> bytes:
     (count,) = struct.unpack_from("<H", cell, 2)
+    cells.look(count)
     items = cell[4 : 4 + count * step]
     if len(items) != count * step:
         raise cells.corrupt(f"a list of {count} subkeys is larger than its cell", offset)

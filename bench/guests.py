@@ -5,7 +5,7 @@
 Without ``--image`` the demo's Debian is taken (built once). ``--peers`` runs what libguestfs does in
 the same time: inspection, and a new initramfs made by the guest's own program in its appliance;
 ``--v2v`` a whole conversion toward KVM, which takes minutes without hardware virtualisation. Both need
-Debian's libguestfs-tools and virt-v2v, with a kernel for the appliance (linux-image-amd64). What
+Debian's libguestfs-tools, virt-v2v and nbdkit, with a kernel for the appliance (linux-image-amd64). What
 `kensho check` still objects to in the adapted guest is printed.
 """
 

@@ -16,7 +16,7 @@ from kensho.convert.mapping import is_unicast_mac
 from kensho.convert.renewing import Renewed
 from kensho.guest.aims import Aims
 from kensho.guest.edit.backends import choose
-from kensho.guest.linux.adapt.kernels import KernelPlan
+from kensho.guest.linux.adapt.kernel_plan import KernelPlan
 from kensho.guest.windows.adapt.steps import WindowsPlan
 from kensho.model.errors import CorruptError
 from kensho.model.machine import Machine

@@ -19,7 +19,7 @@ from kensho.guest.edit.plan import FileEdit
 from kensho.guest.files.tree import GuestFiles
 from kensho.guest.inspect.systems import Opened, find_systems
 from kensho.guest.linux.adapt.guest import LinuxGuest
-from kensho.guest.linux.adapt.kernels import KernelPlan
+from kensho.guest.linux.adapt.kernel_plan import KernelPlan
 from kensho.guest.linux.adapt.steps import adapt_linux
 from kensho.guest.volumes.scan import REFUSALS, scan
 from kensho.guest.windows.adapt.steps import WindowsPlan, adapt_windows

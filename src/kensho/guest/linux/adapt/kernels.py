@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import msgspec
-
 from kensho.guest.devices import NICS
 from kensho.guest.linux.adapt.fitting import Job, fit
 from kensho.guest.linux.adapt.guest import LinuxGuest
+from kensho.guest.linux.adapt.kernel_plan import KernelPlan
 from kensho.guest.linux.adapt.persist import persist
 from kensho.guest.linux.initramfs.image import Initramfs
 from kensho.guest.linux.kernels import Found, find_kernels, load_initramfs, load_kernel
@@ -16,17 +15,6 @@ from kensho.guest.linux.modules.index import ModuleIndex
 from kensho.guest.linux.verdict import Kernel
 from kensho.model.errors import KenshoError
 from kensho.model.finding import Severity
-from kensho.model.machine import ControllerModel
-
-
-class KernelPlan(msgspec.Struct, frozen=True):
-    """What becomes of one kernel: modules added to its initramfs, controllers it cannot drive."""
-
-    root: str
-    version: str
-    initramfs: str
-    added: tuple[str, ...] = ()
-    missing: tuple[ControllerModel, ...] = ()
 
 
 def plan_kernels(guest: LinuxGuest) -> tuple[KernelPlan, ...]:

@@ -22,7 +22,8 @@ from kensho.guest.linux.adapt.boot.unknown import plan_unknown
 from kensho.guest.linux.adapt.cloud_init import plan_cloud_init
 from kensho.guest.linux.adapt.guest import LinuxGuest
 from kensho.guest.linux.adapt.identity import plan_identity
-from kensho.guest.linux.adapt.kernels import KernelPlan, plan_kernels
+from kensho.guest.linux.adapt.kernel_plan import KernelPlan
+from kensho.guest.linux.adapt.kernels import plan_kernels
 from kensho.guest.linux.adapt.leftovers.display import plan_display
 from kensho.guest.linux.adapt.leftovers.lvm import plan_lvm
 from kensho.guest.linux.adapt.leftovers.modprobe import plan_modprobe

@@ -23,7 +23,7 @@ from kensho.guest.linux.adapt.boot.fstab import plan_fstab
 from kensho.guest.linux.adapt.boot.loaders import plan_loaders
 from kensho.guest.linux.adapt.boot.mdadm import plan_mdadm
 from kensho.guest.linux.adapt.boot.unknown import plan_unknown
-from kensho.guest.linux.adapt.kernels import KernelPlan
+from kensho.guest.linux.adapt.kernel_plan import KernelPlan
 from kensho.guest.linux.boot.efi_image import architecture_of, grub_prefix
 from kensho.guest.volumes.scan import Volume
 from kensho.model.finding import Severity

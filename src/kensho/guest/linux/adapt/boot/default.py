@@ -11,7 +11,7 @@ from kensho.guest.linux.kernels import find_kernels
 from kensho.model.finding import Severity
 
 if TYPE_CHECKING:
-    from kensho.guest.linux.adapt.kernels import KernelPlan
+    from kensho.guest.linux.adapt.kernel_plan import KernelPlan
 
 
 def check_default(guest: LinuxGuest, plans: Sequence[KernelPlan]) -> None:

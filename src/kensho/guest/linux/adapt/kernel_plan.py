@@ -1,0 +1,17 @@
+"""What becomes of a kernel, as data."""
+
+from __future__ import annotations
+
+import msgspec
+
+from kensho.model.machine import ControllerModel
+
+
+class KernelPlan(msgspec.Struct, frozen=True):
+    """What becomes of one kernel: modules added to its initramfs, controllers it cannot drive."""
+
+    root: str
+    version: str
+    initramfs: str
+    added: tuple[str, ...] = ()
+    missing: tuple[ControllerModel, ...] = ()

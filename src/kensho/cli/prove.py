@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import os
-import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 from cyclopts import Parameter
 
-from kensho import __version__
 from kensho.cli import exits
 from kensho.cli.disk.opening import FormatOption
 from kensho.cli.flags import Flag, Json, Locator
@@ -26,31 +22,19 @@ from kensho.convert.adapting import carry_out_guest, patched, plan_guests, recor
 from kensho.convert.events import Listener, Message, Step
 from kensho.convert.guests import GuestDisks, opened_guests
 from kensho.disks import DiskReader
-from kensho.disks.compare import content_root
 from kensho.guest.adapt.changes import ChangeSet
-from kensho.guest.inspect.facts import GuestReport
 from kensho.guest.inspect.inspect import inspect_disks
 from kensho.model.errors import LocatorError, ProofError, UsageError
 from kensho.model.finding import Finding
 from kensho.platforms import PLATFORMS
 from kensho.proof.accelerator import accelerator, slowness
-from kensho.proof.evidence.envelope import seal
-from kensho.proof.evidence.page import adapter_words, render_page, root_words
-from kensho.proof.evidence.portability import (
-    Portability,
-    ProvenDisk,
-    changed_files,
-    statement_of,
-    untested,
-)
-from kensho.proof.evidence.sbom import bill_of_materials
-from kensho.proof.evidence.statement import MEDIA_TYPE
+from kensho.proof.evidence.gather import default_kernel, gather, write_evidence
+from kensho.proof.evidence.page import adapter_words, root_words
 from kensho.proof.inside.overlay import reporting
 from kensho.proof.profiles import PROFILES, profile
 from kensho.proof.profiles.base import Profile
 from kensho.proof.prove import prove as prove_on
-from kensho.proof.qemu import find_qemu
-from kensho.proof.trial import Limits, Outcome, Trial, file_ref
+from kensho.proof.trial import Limits, Outcome, Trial
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -143,10 +127,11 @@ def prove(
             disks, changes, findings = made
             trials = _trials(machines[0], disks, profiles, kept, Path(scratch), limits, listener,
                              reports=report)  # fmt: skip
-            evidence = _evidence(
-                machines[0], sources, disks, changes, findings, trials, kept, asked, listener
-            )
-        _write(evidence, kept, signer)
+            evidence = gather(
+                machines[0], " ".join(sources), disks, changes, findings, trials, kept, asked,
+                lambda place: listener(Step("hash", place)),
+            )  # fmt: skip
+        write_evidence(evidence, kept, signer)
         kept.rename(output)
     if json:
         print_json({"trials": trials, "output": str(output)})
@@ -190,69 +175,10 @@ def _trials(
             listener(Message(f"the guest does not report: {why}"))
         return prove_on(
             disks, macs or ("52:54:00:12:34:56",), profiles, kept, limits,
-            default_kernel=_default(inspect_disks(disks)), reports=not why,
+            default_kernel=default_kernel(inspect_disks(disks)), reports=not why,
             on_event=lambda name, what: listener(Message(f"{name}: {what}")),
             on_trial=lambda t: listener(Message(f"{t.profile}: {t.outcome.value}, {t.reason}")),
         )  # fmt: skip
-
-
-def _default(report: GuestReport) -> str:
-    """Return the version of the kernel that starts by default, empty when that is not known."""
-    for system in report.systems:
-        for boot in system.boots:
-            if boot.default:
-                name = boot.kernel.rpartition("/")[2]
-                return next((k.version for k in system.kernels if k.image.endswith(name)), "")
-    return ""
-
-
-def _evidence(
-    machine: GuestDisks, sources: Sequence[str], disks: Sequence[DiskReader],
-    changes: ChangeSet | None, findings: tuple[Finding, ...], trials: tuple[Trial, ...], kept: Path,
-    targets: str, listener: Listener,
-) -> Portability:  # fmt: skip
-    proven = []
-    for number, (disk, now) in enumerate(zip(machine.disks, disks, strict=True), 1):
-        listener(Step("hash", disk.place))
-        after = content_root(now)
-        before = after if now is disk.reader else content_root(disk.reader)
-        proven.append(ProvenDisk(machine.id, f"disk{number}", Path(disk.place).name,
-                                 now.virtual_size, before, after))  # fmt: skip
-    bill = kept / "sbom.cdx.json"
-    bill.write_bytes(
-        msgspec.json.format(msgspec.json.encode(bill_of_materials(inspect_disks(disks))))
-    )
-    return Portability(
-        kensho=__version__,
-        made=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        source=" ".join(sources),
-        machines=(machine.id,),
-        disks=tuple(proven),
-        trials=trials,
-        targets=tuple(targets.split(",")) if changes is not None else (),
-        changes=changed_files(changes),
-        findings=findings,
-        sbom=file_ref(bill),
-        qemu=_qemu_version() if any(t.started for t in trials) else "",
-        untested=untested(trials),
-    )
-
-
-def _qemu_version() -> str:
-    said = subprocess.run([find_qemu(), "--version"], capture_output=True, text=True, check=False)
-    return said.stdout.partition("\n")[0].strip()
-
-
-def _write(
-    evidence: Portability,
-    kept: Path,
-    signer: tuple[PrivateKey | Ed25519PrivateKey, list[bytes]] | None,
-) -> None:
-    payload = msgspec.json.format(msgspec.json.encode(statement_of(evidence)), indent=1) + b"\n"
-    (kept / "statement.json").write_bytes(payload)
-    if signer is not None:
-        (kept / "certificate.json").write_bytes(seal(payload, MEDIA_TYPE, *signer))
-    (kept / "index.html").write_text(render_page(evidence, kept), encoding="utf-8")
 
 
 def _signer(

@@ -47,4 +47,4 @@ def test_adapted_it_starts_where_it_came_from(tmp_path: Path) -> None:
     full = starting(disk, entry(version, "full"), tmp_path / "full.qcow2")
     seen = boot(full, profile("kvm-virtio"), tmp_path / "full.log")
     assert seen.result.verdict is Verdict.LOGIN, seen
-    assert on_profile(seen, profile("virtio-blk"))
+    assert on_profile(seen, profile("kvm-virtio"))

@@ -33,7 +33,7 @@ def key(tmp_path: Path) -> Path:
 @pytest.fixture
 def proof(disk: Path, key: Path, tmp_path: Path, kensho: Kensho) -> Path:
     folder = tmp_path / "proof"
-    code, _, err = kensho("prove", disk, "--on", ON, "-o", folder, "--key", key)
+    code, _, err = kensho("prove", disk, "--on", ON, "-o", folder, "--sign-key", key)
     assert code == 15, err  # a guest for virtio alone
     return folder
 

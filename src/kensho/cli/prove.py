@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from kensho.appliances.image.partitions import starts_by
 from kensho.cli import exits
 from kensho.cli.disk.opening import FormatOption
 from kensho.cli.flags import Flag, Json, Locator
@@ -24,8 +25,9 @@ from kensho.convert.guests import GuestDisks, opened_guests
 from kensho.disks import DiskReader
 from kensho.guest.adapt.changes import ChangeSet
 from kensho.guest.inspect.inspect import inspect_disks
-from kensho.model.errors import LocatorError, ProofError, UsageError
+from kensho.model.errors import LocatorError, NotFoundError, ProofError, UsageError
 from kensho.model.finding import Finding
+from kensho.model.machine import Firmware
 from kensho.platforms import PLATFORMS
 from kensho.proof.accelerator import accelerator, slowness
 from kensho.proof.evidence.gather import default_kernel, gather, write_evidence
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
 
     from kensho.packages.signing.keys import PrivateKey
 
-_MEMORY = 512
+_MEMORY, _MOST_MEMORY = 512 << 20, 2 << 30
 _SLOW, _FAST = 240, 120  #: seconds for a start, emulated on an idle machine and not emulated
 
 
@@ -53,11 +55,11 @@ def prove(
     wishes: GuestWishes = GuestWishes(),  # noqa: B008 - frozen
     machine: str | None = None,
     format: FormatOption = None,  # noqa: A002
-    memory: int = _MEMORY,
+    memory: int = 0,
     timeout: float = 0,
     report: bool = True,
-    key: Path | None = None,
-    cert: Path | None = None,
+    sign_key: Path | None = None,
+    sign_cert: Path | None = None,
     json: Json = False,
 ) -> int:
     """Start a machine on the devices of other hypervisors, as far as QEMU has them, and keep what was seen.
@@ -79,15 +81,15 @@ def prove(
     machine
         One machine of an appliance with several.
     memory
-        MiB for the guest.
+        MiB for the guest; by default what the machine has, at most 2048, and 512 where that is not known.
     timeout
         Seconds for a start to take; by default 240 where emulation runs as on an idle machine, more where
         it is slower.
     report
         Have a Linux guest say which drivers it uses: a script on an overlay that is thrown away.
-    key
+    sign_key
         Private key to sign the statement with: Ed25519, RSA or EC, in PEM.
-    cert
+    sign_cert
         The key's certificate with its chain, in PEM, to go along.
     json
         Print one JSON object: trials.
@@ -95,7 +97,7 @@ def prove(
     if on == "list":
         _list(as_json=json)
         return exits.OK
-    profiles = _chosen(on)
+    profiles, named = _chosen(on)
     if not sources or output is None:
         what = "nothing to prove" if not sources else "where to?"
         raise UsageError(what, hint="kensho prove APPLIANCE -o FOLDER")
@@ -103,7 +105,9 @@ def prove(
         raise LocatorError(
             "is there already", path=output, hint="remove it, or name another folder"
         )
-    signer = _signer(key, cert)
+    if not output.absolute().parent.is_dir():
+        raise NotFoundError("there is no such folder", path=output.absolute().parent)
+    signer = _signer(sign_key, sign_cert)
     with (
         shown(events=False, quiet=json) as listener,
         opened_guests(sources, machine=machine, format=format) as machines,
@@ -114,12 +118,8 @@ def prove(
             raise UsageError(f"has several machines: {names}", hint="--machine NAME")
         kept = Path(scratch) / "evidence"
         kept.mkdir()
-        used = accelerator()
-        limits = Limits(
-            memory=memory << 20,
-            timeout=timeout or (_FAST if used == "kvm" else _SLOW * slowness()),
-            accelerator=used,
-        )
+        profiles = _suitable(machines[0], profiles, named)
+        limits = _limits(machines[0], profiles, memory << 20, timeout)
         asked = ",".join(dict.fromkeys(p.platform for p in profiles))
         with _as_proven(
             machines[0], wishes, asked if adapt else "", Path(scratch), listener
@@ -139,6 +139,36 @@ def prove(
         _show(trials, output)
     failed = any(trial.outcome is Outcome.FAIL for trial in trials)
     return ProofError.exit_code if failed else exits.OK
+
+
+def _suitable(
+    machine: GuestDisks, profiles: Sequence[Profile], named: frozenset[str]
+) -> tuple[Profile, ...]:
+    """Return the profiles of the firmware that the machine starts by, and those that were named."""
+    if machine.machine is not None and machine.machine.firmware.stated:
+        firmware = frozenset({machine.machine.firmware.kind})
+    else:
+        firmware = starts_by(machine.readers[0]) if machine.readers else frozenset(Firmware)
+    found = tuple(p for p in profiles if p.name in named or p.firmware in firmware)
+    if not found:
+        kinds = ", ".join(kind.value for kind in firmware)
+        raise UsageError(
+            f"no profile there has the firmware it starts by: {kinds}", hint="name a profile itself"
+        )
+    return found
+
+
+def _limits(
+    machine: GuestDisks, profiles: Sequence[Profile], memory: int, timeout: float
+) -> Limits:
+    if not memory:
+        known = machine.machine.memory.size if machine.machine is not None else 0
+        memory = min(known, _MOST_MEMORY) or _MEMORY
+    if all(profile.static for profile in profiles):
+        return Limits(memory=memory, timeout=timeout)
+    used = accelerator()
+    longest = timeout or (_FAST if used == "kvm" else _SLOW * slowness())
+    return Limits(memory=memory, timeout=longest, accelerator=used)
 
 
 @contextmanager
@@ -186,20 +216,20 @@ def _signer(
 ) -> tuple[PrivateKey | Ed25519PrivateKey, list[bytes]] | None:
     if key is None:
         if cert is not None:
-            raise UsageError("--cert needs --key")
+            raise UsageError("--sign-cert needs --sign-key")
         return None
     from kensho.proof.evidence.signer import load_signer
 
     return load_signer(key, cert)
 
 
-def _chosen(words: str) -> tuple[Profile, ...]:
-    """Return profiles by their own names, and all of the platforms that are named."""
+def _chosen(words: str) -> tuple[tuple[Profile, ...], frozenset[str]]:
+    """Return profiles by their own names, which come apart, too, and all of the platforms named."""
     names = [word.strip() for word in words.split(",") if word.strip()]
     if not names:
         raise UsageError("no profile", hint="--on vmware,kvm; --on list shows them")
     if names == ["all"]:
-        return PROFILES
+        return PROFILES, frozenset()
     known = {row.name for row in PROFILES}
     found: dict[str, Profile] = {}
     for name in names:
@@ -213,7 +243,7 @@ def _chosen(words: str) -> tuple[Profile, ...]:
                 f"there is no profile for {platform.name}", hint="--on list shows them"
             )
         found |= {row.name: row for row in rows}
-    return tuple(found.values())
+    return tuple(found.values()), frozenset(names) & known
 
 
 def _list(*, as_json: bool) -> None:

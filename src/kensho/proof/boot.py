@@ -57,7 +57,8 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
     ``folder`` takes pictures of the screen. The boot is over at the milestone ``goal``; the guest may
     restart ``restarts`` times before. After that it is asked to shut down, for ``power_off`` seconds.
     ``forwards`` are (port of this machine, the guest's), ``agent`` a socket for the guest's agent, both
-    as `Wires` has them. ``at_goal`` is called while the guest still runs.
+    as `Wires` has them. ``at_goal`` is called while the guest still runs; ``stopped`` tells that nobody
+    waits for it any more.
     """
 
     folder: Path
@@ -68,6 +69,7 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
     forwards: tuple[tuple[int, int], ...] = ()
     agent: Path | None = None
     at_goal: Callable[[], None] | None = None
+    stopped: Callable[[], bool] | None = None
 
 
 class BootResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -267,6 +269,8 @@ class _Run:
                     return Verdict.LOGIN, _REACHED.get(self._goal, self._goal)
                 if self._failure:
                     deadline = min(deadline, time.monotonic() + _GRACE)
+                if self._watch and self._watch.stopped and self._watch.stopped():
+                    return Verdict.TIMEOUT, "it was not waited for"
         if self._failure:
             return Verdict.FAILED, self._failure
         return Verdict.TIMEOUT, f"no {self._goal} in {timeout:.0f} s; {self._how_far()}"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from kensho.disks import DiskReader
@@ -39,29 +40,26 @@ def prove(
     ``disks`` are only read, ``macs`` those of its adapters. ProofError when there is too little memory
     for one guest; ToolMissingError without QEMU.
     """
-    at_once = slots(limits.memory)
+    at_once = slots(limits.memory) if any(not p.static for p in profiles) else 1
     kernels = tuple(load_kernels(disks))
+    over = threading.Event()
     with served(disks) as drives, ThreadPoolExecutor(at_once) as pool:
         waiting = [
-            pool.submit(_one, p, drives, macs, folder, limits, kernels, default_kernel,
+            pool.submit(_one, p, drives, macs, folder, limits, kernels, default_kernel, over.is_set,
                         reports=reports, on_event=on_event, on_trial=on_trial)
             for p in profiles
         ]  # fmt: skip
-        return _all(waiting)
-
-
-def _all(waiting: Sequence[Future[Trial]]) -> tuple[Trial, ...]:
-    try:
-        return tuple(future.result() for future in waiting)
-    except BaseException:
-        for future in waiting:
-            future.cancel()
-        raise
+        try:
+            return tuple(future.result() for future in waiting)
+        except BaseException:  # Ctrl-C, too: the guests that run are not waited for
+            over.set()
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _one(
     profile: Profile, drives: Sequence[Drive], macs: Sequence[str], folder: Path, limits: Limits,
-    kernels: Sequence[Loaded], default: str, *, reports: bool, on_event: Told,
+    kernels: Sequence[Loaded], default: str, stopped: Callable[[], bool], *, reports: bool, on_event: Told,
     on_trial: Callable[[Trial], None],
 ) -> Trial:  # fmt: skip
     foretold = foretell(kernels, default, profile)
@@ -70,7 +68,7 @@ def _one(
     else:
         trial = try_out(
             profile, drives, macs, folder / profile.name, limits, foretold,
-            reports=reports, on_event=lambda what: on_event(profile.name, what),
+            reports=reports, on_event=lambda what: on_event(profile.name, what), stopped=stopped,
         )  # fmt: skip
     on_trial(trial)
     return trial

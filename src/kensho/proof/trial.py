@@ -99,16 +99,17 @@ def try_out(
     *,
     reports: bool,
     on_event: Callable[[str], None],
+    stopped: Callable[[], bool],
 ) -> Trial:
     """Boot a guest on a profile; logs and pictures go to ``folder``.
 
-    With ``reports``, the boot is over when the guest has said what it started from, else at its login.
+    ``stopped`` tells that nobody waits for it any more. With ``reports``, the boot is over when the guest has said what it started from, else at its login.
     """
     machine = machine_of(profile, drives, macs=macs, memory=limits.memory, cpus=limits.cpus)
     log = folder / "serial.log"
     watch = Watch(
         folder=folder, goal=REPORT if reports else LOGIN, restarts=limits.restarts,
-        power_off=limits.power_off, accelerator=limits.accelerator,
+        power_off=limits.power_off, accelerator=limits.accelerator, stopped=stopped,
     )  # fmt: skip
     result = boot_machine(machine, log=log, timeout=limits.timeout, on_event=on_event, watch=watch)
     said = log.read_text("utf-8", "replace")

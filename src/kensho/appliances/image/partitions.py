@@ -15,13 +15,21 @@ _MBR_ESP = "ef"
 
 def firmware_of(disk: DiskReader) -> Firmware:
     """Return UEFI for a disk with an EFI System Partition and no way to boot by BIOS."""
+    return Firmware.UEFI if starts_by(disk) == {Firmware.UEFI} else Firmware.BIOS
+
+
+def starts_by(disk: DiskReader) -> frozenset[Firmware]:
+    """Return which firmware may start from a disk, both where its partition table does not tell."""
     try:
         table = read_partition_table(disk)
     except KenshoError:
-        return Firmware.BIOS
+        table = None
     if table is None:
-        return Firmware.BIOS
+        return frozenset(Firmware)
     types = {partition.type for partition in table.partitions}
-    boots_by_bios = BIOS_BOOT in types or table.boot_code
-    has_esp = bool(types & {ESP, _MBR_ESP})
-    return Firmware.UEFI if has_esp and not boots_by_bios else Firmware.BIOS
+    found = set()
+    if BIOS_BOOT in types or table.boot_code:
+        found.add(Firmware.BIOS)
+    if types & {ESP, _MBR_ESP}:
+        found.add(Firmware.UEFI)
+    return frozenset(found or Firmware)

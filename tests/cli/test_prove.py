@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Kensho
 from tests.cli.small_guest import guest_disk
+from tests.proof.test_boot import left_behind, printing
 
 ON = "hyperv-gen2,vmware-lsilogic,xenserver-pv"
 
@@ -157,3 +160,22 @@ def test_mistakes_are_said(disk: Path, tmp_path: Path, kensho: Kensho) -> None:
     code, out, _ = kensho("prove", "--on", "list")
     assert code == 0
     assert "vmware-pvscsi" in out
+
+
+@pytest.mark.boot
+def test_it_stops_at_once_and_leaves_nothing(tmp_path: Path) -> None:
+    """A guest that never comes up, and nobody who waits for it."""
+    disk = tmp_path / "silent.img"
+    disk.write_bytes(printing("").ljust(1 << 20, b"\0"))
+    # A job in the background of a shell has Ctrl-C ignored, and would hand that on.
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "kensho", "prove", disk]
+    command += ["--on", "vmware-ide,kvm-virtio", "-o", tmp_path / "proof"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        while "firmware after" not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, said
+    assert [path.name for path in tmp_path.iterdir()] == ["silent.img"]
+    assert left_behind(f"/{tmp_path.name}/") == []

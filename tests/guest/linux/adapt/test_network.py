@@ -92,6 +92,24 @@ def two(a: str | None = A, b: str | None = B) -> tuple[Nic, Nic]:
         ({"etc/sysconfig/network/ifcfg-eth0": "BOOTPROTO=dhcp\n"}, ["eth0"], {}, set()),
         ({f"{LINKS}/a.network": "[Match]\nName=enx005056aabb01\n"},
          ["enx005056aabb01"], {A: "enx005056aabb01"}, set()),
+        # An address that is given to an adapter is not what it is found by.
+        ({f"{LINKS}/a.network": f"[Match]\nName=eno1\n[Link]\nMACAddress={A}\n"}, ["eno1"], {}, set()),
+        ({f"{LINKS}/a.link": f"[Match]\nPath=pci-0000:03:00.0\n[Link]\nName=lan0\nMACAddress={A}\n"},
+         ["lan0"], {}, set()),
+        ({"etc/udev/rules.d/60-lan.rules":
+          'SUBSYSTEM=="net", ACTION=="add", KERNELS=="0000:03:00.0", NAME="lan0"\n'}, ["lan0"], {}, set()),
+        # What is above an adapter often has its address.
+        ({"etc/sysconfig/network-scripts/ifcfg-bond0": f"DEVICE=bond0\nTYPE=Bond\nHWADDR={A}\n",
+          "etc/sysconfig/network-scripts/ifcfg-eth0.7": f"DEVICE=eth0.7\nVLAN=yes\nHWADDR={A}\n",
+          "etc/sysconfig/network-scripts/ifcfg-eth1": f'DEVICE=eth1\nTYPE="Ethernet"\nHWADDR={B}\n'},
+         ["eth0", "eth1"], {B: "eth1"}, set()),
+        ({"etc/NetworkManager/system-connections/v.nmconnection":
+          f"[connection]\ntype=vlan\ninterface-name=lan7\n[ethernet]\nmac-address={A}\n"}, [], {}, set()),
+        ({"etc/wicked/ifconfig/a.xml": "<interface><name>eth0</name></interface>"}, ["eth0"], {}, set()),
+        ({"etc/netctl/lan": "Interface=ens33\n"}, ["ens33"], {}, set()),
+        ({"etc/conf.d/net": 'config_enp0s3="dhcp"\n'}, ["enp0s3"], {}, set()),
+        ({"etc/systemd/system/multi-user.target.wants/dhcpcd@ens33.service": "->/usr/lib/x"},
+         ["ens33"], {}, set()),
     ],
 )  # fmt: skip
 def test_configuration_is_read(tmp_path: Path, files, names, known, nameless) -> None:
@@ -175,6 +193,106 @@ def test_names_by_slot_and_by_order(tmp_path: Path) -> None:
     other = plant(tmp_path / "other", UDEV | {"etc/network/interfaces": BOND})
     adapted(other, plan_network, aims_for(machine=machine_with(two())))
     assert f"MACAddress={A}\n" in (other / LINKS / "10-kensho-ens192.link").read_text()
+
+
+def test_the_slots_of_many_adapters(tmp_path: Path) -> None:
+    # VMware's fifth adapter and those after are other functions in the slots of the first four.
+    slots = {160: 1, 192: 2, 224: 3, 256: 4, 1184: 5, 1216: 6, 2208: 7}
+    nics = [Nic(f"n{n}", mac=f"00:50:56:00:00:0{n}", pci_slot=slot) for slot, n in slots.items()]
+    for stem, numbers in (
+        ("ens", {160: 1, 161: 5, 162: 7, 192: 2, 193: 6, 224: 3, 256: 4}),
+        ("eth", dict(enumerate((1, 5, 7, 2, 6, 3, 4)))),
+    ):
+        names = " ".join(f"{stem}{number}" for number in numbers)
+        network = {
+            "etc/network/interfaces": f"auto bond0\niface bond0 inet dhcp\nbond-slaves {names}\n"
+        }
+        tree = plant(tmp_path / stem, UDEV | network)
+        adapted(tree, plan_network, aims_for("kvm", machine=machine_with(nics)))
+        for number, n in numbers.items():
+            text = (tree / LINKS / f"10-kensho-{stem}{number}.link").read_text()
+            assert f"MACAddress=00:50:56:00:00:0{n}\n" in text
+
+
+def test_a_udev_that_reads_no_links_gets_a_list(tmp_path: Path) -> None:
+    # Red Hat 7.0 has systemd 208, with names by slot, without .link files and without a generator.
+    network = {
+        "usr/lib/udev/rules.d/80-net-name-slot.rules": "",
+        "etc/sysconfig/network-scripts/ifcfg-ens192": "DEVICE=ens192\n",
+    }
+    tree = plant(tmp_path / "tree", network)
+    adapted(tree, plan_network, aims_for("kvm", machine=machine_with([Nic("n", mac=A)])))
+    text = (tree / "etc/udev/rules.d/70-persistent-net.rules").read_text()
+    assert f'ATTR{{address}}=="{A}", ATTR{{type}}=="1", NAME="ens192"' in text
+    drawn = plant(tmp_path / "drawn", network)
+    adapted(drawn, plan_network, aims_for("kvm", machine=machine_with([Nic("n")])))
+    text = (drawn / "etc/udev/rules.d/70-persistent-net.rules").read_text()
+    assert 'KERNEL=="eth0|ens192", ATTR{type}=="1", NAME="ens192"' in text
+
+
+def test_adapters_that_change_their_addresses_with_each_other(tmp_path: Path) -> None:
+    folder = "etc/sysconfig/network-scripts"
+    files = {f"{folder}/ifcfg-eth{n}": f"DEVICE=eth{n}\nHWADDR={m}\n" for n, m in enumerate((A, B))}
+    tree = plant(tmp_path / "tree", UDEV | files)
+    guest = guest_in(tree, aims_for("kvm", machine=machine_with(two()), macs={A: B, B: A}))
+    plan_network(guest)
+    assert f"HWADDR={B}\n" in guest.draft.text(f"/{folder}/ifcfg-eth0")
+    assert f"HWADDR={A}\n" in guest.draft.text(f"/{folder}/ifcfg-eth1")
+
+
+AZURE = f"""\
+network:
+    ethernets:
+        eth0:
+            dhcp4: true
+            match:
+                driver: hv_netvsc
+                macaddress: {A}
+            set-name: eth0
+    version: 2
+"""
+
+
+def test_what_goes_by_a_driver_fits_those_of_the_targets(tmp_path: Path) -> None:
+    yaml, keyfile, amazon = (
+        "etc/netplan/50-cloud-init.yaml", "etc/NetworkManager/system-connections/a.nmconnection",
+        "usr/lib/systemd/network/80-ec2.network",
+    )  # fmt: skip
+    files = UDEV | {
+        yaml: AZURE,
+        keyfile: "[connection]\ntype=ethernet\n[match]\ndriver=vmxnet3;\n",
+        amazon: "[Match]\nDriver=ena ixgbevf vif\n",
+        "usr/lib/systemd/network/80-container-vz.network": "[Match]\nDriver=bridge\n",
+        f"{LINKS}/a.network": "[Match]\nDriver=vmxnet3\n[Network]\nDHCP=yes\n",
+        f"{LINKS}/br.network": "[Match]\nDriver=bridge\n",
+    }
+    tree = plant(tmp_path / "tree", files)
+    nics = machine_with([Nic("n", mac=A)])
+    assert codes(adapted(tree, plan_network, aims_for("kvm", machine=nics))) == []
+    assert (tree / yaml).read_text() == AZURE.replace("hv_netvsc", '"[!m]*"')
+    assert "driver=vmxnet3;" in (tree / keyfile).read_text()
+    assert "virtio_net" in (tree / keyfile).read_text()
+    assert "Driver=vmxnet3 " in (tree / LINKS / "a.network").read_text()
+    assert (tree / LINKS / "br.network").read_text() == files[f"{LINKS}/br.network"]
+    own = sorted(p.name for p in (tree / LINKS).iterdir() if p.is_dir())
+    assert own == ["80-ec2.network.d"]
+    assert "virtio_net" in (tree / LINKS / "80-ec2.network.d/kensho.conf").read_text()
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        (
+            "etc/netplan/a.yaml",
+            "network: {ethernets: {a: {match: {driver: vmxnet3}, dhcp4: true}}}",
+        ),
+        (f"{LINKS}/a.network", "[Match]\nPath=pci-0000:03:00.0\n"),
+    ],
+)
+def test_what_goes_by_a_driver_or_slot_alone_is_said(tmp_path: Path, path: str, text: str) -> None:
+    tree = plant(tmp_path / "tree", UDEV | {path: text})
+    draft = adapted(tree, plan_network, aims_for("kvm", machine=machine_with([Nic("n", mac=A)])))
+    assert codes(draft) == ["KF-884"]
 
 
 def test_nothing_is_guessed(tmp_path: Path) -> None:

@@ -46,6 +46,58 @@ def test_a_copy_is_told_apart(tmp_path: Path) -> None:
     assert "Before=ssh.service" in unit.read_text()
 
 
+def test_keys_are_made_before_a_socket_listens(tmp_path: Path) -> None:
+    tree = plant(tmp_path / "tree", DEBIAN)
+    adapted(tree, plan_identity, aims_for(identity=True))
+    vendor = Path("/usr/lib/systemd/system")
+    if not (vendor / "sockets.target").exists():
+        pytest.skip("no systemd here")
+    units = tmp_path / "units"
+    units.mkdir()
+    for name in ("basic", "sysinit", "sockets", "local-fs", "multi-user", "shutdown"):
+        (units / f"{name}.target").write_bytes((vendor / f"{name}.target").read_bytes())
+    made = (tree / "etc/systemd/system/kensho-host-keys.service").read_text()
+    (units / "keys.service").write_text(made.replace("ssh-keygen -A", "true"))
+    (units / "ssh.service").write_text("[Service]\nExecStart=/bin/true\n")
+    (units / "ssh.socket").write_text("[Socket]\nListenStream=2222\n")
+    for wishes, unit in (("sockets", "ssh.socket"), ("multi-user", "keys.service")):
+        (units / f"{wishes}.target.wants").mkdir()
+        (units / f"{wishes}.target.wants" / unit).symlink_to(units / unit)
+    told = subprocess.run(
+        [tool("systemd-analyze"), "verify", "--man=no", units / "multi-user.target"],
+        env=os.environ | {"SYSTEMD_UNIT_PATH": f"{units}"}, capture_output=True, text=True,
+    ).stderr  # fmt: skip
+    assert "cycle" not in told
+
+
+def test_machine_ids_that_are_links_to_each_other_stay_so(tmp_path: Path) -> None:
+    other = {"etc/machine-id": "->/var/lib/dbus/machine-id"}
+    tree = plant(tmp_path / "tree", DEBIAN | other | {"var/lib/dbus/machine-id": f"{'0' * 31}1\n"})
+    adapted(tree, plan_identity, aims_for(identity=True))
+    assert (tree / "var/lib/dbus/machine-id").read_bytes() == b""
+    assert not (tree / "var/lib/dbus/machine-id").is_symlink()
+
+
+def test_what_a_dhcp_server_has_let_stays(tmp_path: Path) -> None:
+    tree = plant(tmp_path / "tree", DEBIAN | {"var/lib/dhcp/dhcpd.leases": "lease 10.0.0.9 {}"})
+    adapted(tree, plan_identity, aims_for(identity=True))
+    assert [p.name for p in (tree / "var/lib/dhcp").iterdir()] == ["dhcpd.leases"]
+
+
+def test_a_script_is_listed_where_startpar_reads_a_list(tmp_path: Path) -> None:
+    bare = {name: text for name, text in DEBIAN.items() if "systemd" not in name}
+    listed = (
+        "TARGETS = rsyslog cron ssh rc.local\nINTERACTIVE =\ncron: rsyslog\nrc.local: cron ssh\n"
+    )
+    files = {"etc/rc2.d/README": "", "etc/init.d/.depend.start": listed}
+    tree = plant(tmp_path / "tree", bare | files)
+    adapted(tree, plan_identity, aims_for(identity=True))
+    assert (tree / "etc/init.d/.depend.start").read_text() == (
+        "TARGETS = kensho-host-keys rsyslog cron ssh rc.local\nINTERACTIVE =\ncron: rsyslog\n"
+        "rc.local: cron ssh\nssh: kensho-host-keys\n"
+    )
+
+
 def test_where_the_guest_makes_its_keys_itself(tmp_path: Path) -> None:
     maker = {"usr/lib/systemd/system/sshd-keygen@.service": ""}
     tree = plant(tmp_path / "tree", DEBIAN | maker)

@@ -35,7 +35,7 @@ _JOB = Job(
 )
 #: Folders, and what in them is one machine's own: leases with the client's id, seeds.
 _OWN = (
-    ("/var/lib/dhcp", r".+\.leases.*"),
+    ("/var/lib/dhcp", r"dhclient.*\.leases.*"),  # a server's own are there, too
     ("/var/lib/dhclient", r".+\.leases?.*"),
     ("/var/lib/dhcpcd", r"duid|secret|.+\.lease6?"),
     ("/var/lib/NetworkManager", r".+\.lease|secret_key"),
@@ -68,7 +68,10 @@ def _machine_id(draft: Draft) -> None:
     why = "a machine-id of its own is made at the next start"
     if draft.text(_ID).strip() not in {"", "uninitialized"}:
         draft.write(_ID, b"", why)
-    if _kind(draft, _DBUS) is Kind.FILE:  # a link is to the other one
+    one = draft.files.settled(_ID) == draft.files.settled(
+        _DBUS
+    )  # either may be a link to the other
+    if _kind(draft, _DBUS) is Kind.FILE and not one:
         if draft.exists(_ID):
             draft.link(_DBUS, _ID, why)
         else:

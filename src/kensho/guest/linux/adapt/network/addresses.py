@@ -29,8 +29,9 @@ def change_addresses(draft: Draft, changes: Mapping[str, str]) -> None:
     links = (f"{FOLDER}/{n}" for n in draft.names(FOLDER) if n.endswith(".link"))
     for path in (RULES, *links, *configuration_files(draft)):
         before = text = draft.text(path)
-        for old, new in changes.items():
-            text = _replaced(path, text, old, new)
+        text = _renewed(text, {old: new for old, new in changes.items() if new})
+        for old in (old for old, new in changes.items() if not new):
+            text = _without_narrowing(path, text, old)
         if text != before:
             draft.write(path, text, "addresses of the machine's adapters brought up to date")
         gone = [old for old, new in changes.items() if not new and _has(text, old)]
@@ -50,10 +51,21 @@ def _spelt(address: str) -> str:
     return re.escape(address).replace(":", "[:-]")
 
 
-def _replaced(path: str, text: str, old: str, new: str) -> str:
-    if new:
-        pattern = rf"(?<![\w:-]){_spelt(old)}(?![\w:-])"
-        return re.sub(pattern, lambda m: _like(m[0], new), text, flags=re.IGNORECASE)
+def _renewed(text: str, changes: Mapping[str, str]) -> str:
+    """Return a text with all addresses brought up to date at once: two may have changed places."""
+    if not changes:
+        return text
+    new = {old.lower(): address for old, address in changes.items()}
+    pattern = rf"(?<![\w:-])(?:{'|'.join(map(_spelt, changes))})(?![\w:-])"
+    return re.sub(
+        pattern,
+        lambda m: _like(m[0], new[m[0].lower().replace("-", ":")]),
+        text,
+        flags=re.IGNORECASE,
+    )
+
+
+def _without_narrowing(path: str, text: str, old: str) -> str:
     for folders, (line, name) in _NARROWING.items():
         if path.startswith(folders) and re.search(name, text, re.MULTILINE):
             found = re.search(line, text, re.MULTILINE)

@@ -9,11 +9,11 @@ kernel's own), so that ports of bonds and bridges count like any other.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kensho.guest.edit.draft import Draft
-from kensho.guest.linux.adapt.network.rules import RULES, names_in_rules
+from kensho.guest.linux.adapt.network.rules import RULES, names_by_slot, names_in_rules
 from kensho.model.errors import KenshoError
 from kensho.model.yamlsafe import load_all
 
@@ -22,14 +22,25 @@ KEYFILES = ("/etc/NetworkManager/system-connections",)
 IFCFG = ("/etc/sysconfig/network-scripts", "/etc/sysconfig/network")
 NETWORKD = ("/etc/systemd/network",)
 IFUPDOWN = "/etc/network/interfaces"
-_OTHERS = ("/etc/dhcpcd.conf", "/etc/conf.d/net")
+_GENTOO = "/etc/conf.d/net"
+_OTHERS = ("/etc/dhcpcd.conf", _GENTOO)
+_UNITS = "/etc/systemd/system"
 MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 #: Names of real adapters: the kernel's, systemd's, biosdevname's. What follows a dot is a VLAN on it.
 _NAME = re.compile(
-    r"(?<![\w.:/-])(eth\d+|en(?:o\d+|s\d+|P?\d*p\d+s\d+|X\d+|v\d+)(?:[fdnu]\w+)?|enx[0-9a-f]{12}"
+    r"(?<![\w.:/-])(eth\d+|en(?:o\d+|s\d+|P?\d*p\d+s\d+|X\d+|v\d+)(?:[fdnuv]\w+)?|enx[0-9a-f]{12}"
     r"|em\d+|p\d+p\d+)(?![\w-])"
 )
+_OF_UNITS = re.compile(r"(?:dhcpcd|dhclient|netctl-ifplugd)@(.+)\.service")
 _BY_ADDRESS = re.compile(r"enx([0-9a-f]{12})")
+#: What a file for a real adapter says, or does not say.
+_ETHERNET = re.compile(r"\A(?![\s\S]*^type=)|^type=(?:802-3-)?ethernet[ \t]*$", re.MULTILINE)
+_VIRTUAL = re.compile(
+    r"^[ \t]*(?:TYPE=[\"']?(?!Ethernet|OVSPort)\w|VLAN=[\"']?yes|BONDING_(?:OPTS|MASTER)=|BRIDGE=[\"']?yes"
+    r"|ETHERDEVICE=|DEVICE=[\"']?[\w-]+[.:])",
+    re.MULTILINE | re.IGNORECASE,
+)
+_MATCHES = r"(?:Permanent)?MACAddress=(\S+)[ \t]*$"
 _BACKUP = re.compile(r"~$|\.(?:bak|old|orig|rpm\w+|dpkg-\w+|sw.)$")
 _WILD = re.compile(r"(?<![\w*])(en\*|eth\*|ens\*|enp\*)")
 _MOST_TEXT = 1 << 20
@@ -56,7 +67,9 @@ def read_configured(draft: Draft) -> Configured:
     """Read a guest's network configuration, whatever styles there are. Damaged files say nothing."""
     names: dict[str, None] = {}
     wild: dict[str, None] = {}
-    ties: list[tuple[str, str]] = [*names_in_rules(draft).items(), *_links(draft)]
+    linked, elsewhere = _links(draft)
+    ties: list[tuple[str, str]] = [*names_in_rules(draft).items(), *linked]
+    names |= dict.fromkeys((*names_by_slot(draft), *elsewhere, *_units(draft)))
     files = [RULES] if draft.exists(RULES) else []
     for path in configuration_files(draft):
         text = draft.text(path)
@@ -66,6 +79,8 @@ def read_configured(draft: Draft) -> Configured:
         own, free = _ties(draft, path, text)
         ties += own
         plain = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+        if path == _GENTOO:
+            plain = plain.replace("_", " ")  # config_eth0="dhcp"
         if path.startswith(IFCFG):
             plain = f"{path.rpartition('/ifcfg-')[2]}\n{plain}"
         names |= dict.fromkeys(n for n in _NAME.findall(plain) if n not in free)
@@ -97,6 +112,8 @@ def configuration_files(draft: Draft) -> Iterator[str]:
         *((folder, r".+") for folder in KEYFILES),
         *((folder, r"ifcfg-.+") for folder in IFCFG),
         *((folder, r".+\.network") for folder in NETWORKD),
+        ("/etc/wicked/ifconfig", r".+\.xml"),
+        ("/etc/netctl", r".+"),
     ):
         for name in draft.names(folder):
             if re.fullmatch(pattern, name) and not _BACKUP.search(name):
@@ -108,10 +125,14 @@ def _ties(draft: Draft, path: str, text: str) -> tuple[list[tuple[str, str]], fr
     if path.startswith(NETPLAN):
         return _netplan(draft, path)
     if path.startswith(KEYFILES):
+        if not _ETHERNET.search(text):
+            return [], frozenset()  # of a bridge, a VLAN: the address is not of the one it names
         return _one(text, r"mac-address=(\S+)", r"interface-name=(\S+)"), frozenset()
     if path.startswith(NETWORKD):
-        return _one(text, r"(?:Permanent)?MACAddress=(\S+)", r"Name=(\S+)"), frozenset()
+        return _one(section(text, "Match"), _MATCHES, r"Name=(\S+)"), frozenset()
     if path.startswith(IFCFG):
+        if _VIRTUAL.search(text):
+            return [], frozenset()
         found = _one(text, r"HWADDR=[\"']?([\w:]+)", r"DEVICE=[\"']?([\w.-]+)")
         file = path.rpartition("/ifcfg-")[2]
         return [(m, n or (file if _NAME.fullmatch(file) else "")) for m, n in found], frozenset()
@@ -125,14 +146,40 @@ def _one(text: str, address: str, name: str) -> list[tuple[str, str]]:
     return [(mac[1].lower(), exact)] if mac else []
 
 
-def _links(draft: Draft) -> Iterable[tuple[str, str]]:
-    """Yield what ``.link`` files say."""
+def section(text: str, name: str) -> str:
+    """Return the lines of a section of an ini file, all of them where it comes up again."""
+    found, inside = [], False
+    for line in text.splitlines():
+        if line.lstrip().startswith("["):
+            inside = line.strip() == f"[{name}]"
+        elif inside:
+            found.append(line)
+    return "\n".join(found)
+
+
+def _links(draft: Draft) -> tuple[list[tuple[str, str]], tuple[str, ...]]:
+    """Return what ``.link`` files tie, and the names that they give by a slot, a driver or so."""
+    ties: list[tuple[str, str]] = []
+    others: list[str] = []
     for folder in NETWORKD:
         for name in draft.names(folder):
-            if name.endswith(".link"):
-                yield from _one(
-                    draft.text(f"{folder}/{name}"), r"(?:Permanent)?MACAddress=(\S+)", r"Name=(\S+)"
-                )
+            if not name.endswith(".link"):
+                continue
+            text = draft.text(f"{folder}/{name}")
+            given = re.search(r"^[ \t]*Name=(\S+)", section(text, "Link"), re.MULTILINE)
+            match = section(text, "Match")
+            if given and re.search(rf"^[ \t]*{_MATCHES}", match, re.MULTILINE):
+                ties += [(mac, given[1]) for mac, _ in _one(match, _MATCHES, r"Name=(\S+)")]
+            elif given and re.search(r"^[ \t]*(?:Path|Property)=", match, re.MULTILINE):
+                others.append(given[1])
+    return ties, tuple(others)
+
+
+def _units(draft: Draft) -> tuple[str, ...]:
+    """Return the names that services are started for, as in dhcpcd@ens33.service."""
+    wishes = (f"{_UNITS}/{n}" for n in draft.names(_UNITS) if n.endswith(".wants"))
+    units = (_OF_UNITS.fullmatch(unit) for folder in wishes for unit in draft.names(folder))
+    return tuple(m[1] for m in units if m and _NAME.fullmatch(m[1]))
 
 
 def _netplan(draft: Draft, path: str) -> tuple[list[tuple[str, str]], frozenset[str]]:

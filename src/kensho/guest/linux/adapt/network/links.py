@@ -15,16 +15,17 @@ from kensho.guest.edit.draft import Draft
 FOLDER = "/etc/systemd/network"
 _OWN = re.compile(r"(?:10|97)-kensho-.+[.]link")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,15}")  # IFNAMSIZ less its end
-_RULES = ("/lib/udev/rules.d", "/usr/lib/udev/rules.d")
+RULE_FOLDERS = ("/lib/udev/rules.d", "/usr/lib/udev/rules.d")
 _LIBRARY = re.compile(r"libsystemd-shared-(\d+)")
-_LIBRARIES = ("/usr/lib/systemd", "/lib/systemd", "/usr/lib/x86_64-linux-gnu/systemd")
+_LIBRARIES = ("/usr/lib/systemd", "/lib/systemd")
+_MULTIARCH = re.compile(r"[a-z0-9_]+-linux-gnu\w*")  # where Debian has them, by architecture
 #: Before, `Type=ether` was compared with what real adapters do not have; other names came then, too.
 _NEWER = 243
 
 
 def uses_links(draft: Draft) -> bool:
     """Tell whether the guest's udev reads ``.link`` files."""
-    return any(draft.exists(f"{folder}/80-net-setup-link.rules") for folder in _RULES)
+    return any(draft.exists(f"{folder}/80-net-setup-link.rules") for folder in RULE_FOLDERS)
 
 
 def tie_names(draft: Draft, names: Mapping[str, str], alone: str = "") -> tuple[str, ...]:
@@ -101,7 +102,9 @@ def keep_early(draft: Draft, paths: tuple[str, ...]) -> None:
 
 def _version(draft: Draft) -> int:
     """Return systemd's version, by the library that has it in its name; 0 when there is none."""
-    names = (name for folder in _LIBRARIES for name in draft.names(folder))
+    places = (n for n in draft.names("/usr/lib") if _MULTIARCH.fullmatch(n))
+    folders = (*_LIBRARIES, *(f"/usr/lib/{place}/systemd" for place in places))
+    names = (name for folder in folders for name in draft.names(folder))
     return max((int(m[1]) for name in names if (m := _LIBRARY.match(name))), default=0)
 
 

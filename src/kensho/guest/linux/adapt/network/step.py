@@ -13,12 +13,14 @@ from kensho.guest.linux.adapt.network.addresses import change_addresses
 from kensho.guest.linux.adapt.network.configured import Configured, read_configured
 from kensho.guest.linux.adapt.network.links import (
     FOLDER,
+    RULE_FOLDERS,
     keep_early,
     name_by_address,
     others,
     tie_names,
     uses_links,
 )
+from kensho.guest.linux.adapt.network.matches import widen_drivers
 from kensho.guest.linux.adapt.network.naming import Naming, name_adapters
 from kensho.guest.linux.adapt.network.rules import (
     RULES,
@@ -77,11 +79,13 @@ def plan_network(guest: LinuxGuest) -> None:
                 "copy other settings from there, if they are to stay", FOLDER,
             )  # fmt: skip
     elif draft.exists(RULES) or any(draft.exists(path) for path in _GENERATORS):
-        if names:
-            add_names(draft, names)
+        add_names(draft, names, "" if alone == "eth0" else alone)
     elif any(name != "eth0" for name in (*names.values(), alone) if name):
+        if any(draft.exists(folder) for folder in RULE_FOLDERS):  # systemd 197 to 208, eudev
+            add_names(draft, names, "" if alone == "eth0" else alone)
         _say_race(guest, names)
     _say_patterns(guest, configured)
+    widen_drivers(draft, aims.adapters)
 
 
 def _say_unknown(guest: LinuxGuest, configured: Configured, naming: Naming) -> None:

@@ -5,6 +5,7 @@ Sources: systemd.service(5), openrc-run(8), the Linux Standard Base 5, "Init Scr
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from kensho.guest.edit.draft import Draft
@@ -12,6 +13,7 @@ from kensho.guest.linux.adapt.services.disable import UNITS, level_folders
 
 _SYSTEMD = ("/usr/lib/systemd/systemd", "/lib/systemd/systemd")
 _TAB = "\t"
+_LISTED = "/etc/init.d/.depend.start"
 _OPENRC = ("/sbin/openrc-run", "/usr/sbin/openrc-run", "/usr/bin/openrc-run")
 
 
@@ -47,7 +49,24 @@ def run_at_start(draft: Draft, job: Job) -> bool:
         draft.write(script, _sysv(job), job.title, mode=0o755)
         number = "01" if job.before else "99"
         draft.link(f"{folder}/S{number}{job.name}", script, job.title)
+    if folders:
+        _startpar(draft, job)
     return bool(folders)
+
+
+def _startpar(draft: Draft, job: Job) -> None:
+    """List the script where insserv(8) has: startpar(8) starts what is listed, whatever links there are."""
+    text = draft.text(_LISTED)
+    if not text or re.search(rf"^TARGETS =.* {job.name}(?: |$)", text, re.MULTILINE):
+        return
+    text = re.sub(r"^TARGETS =", f"TARGETS = {job.name}", text, count=1, flags=re.MULTILINE)
+    waiting = [unit.removesuffix(".service") for unit in job.before if unit.endswith(".service")]
+    for name in waiting if re.search(r"^TARGETS =", text, re.MULTILINE) else ():
+        if re.search(rf"^{name}:", text, re.MULTILINE):
+            text = re.sub(rf"^{name}:", f"{name}: {job.name}", text, count=1, flags=re.MULTILINE)
+        elif re.search(rf"^TARGETS =.* {name}(?: |$)", text, re.MULTILINE):
+            text = text.rstrip("\n") + f"\n{name}: {job.name}\n"
+    draft.write(_LISTED, text, job.title)
 
 
 def _unit(job: Job) -> str:
@@ -55,7 +74,10 @@ def _unit(job: Job) -> str:
     if job.unless:
         lines.append(f"ConditionPathExistsGlob=!{job.unless}")
     if job.before:
-        lines += [f"Before={' '.join(job.before)}", "", "[Service]", "Type=oneshot"]
+        # Sockets are there before what services stand on by default: without it, that would be a circle.
+        lines += ["DefaultDependencies=no", "After=local-fs.target", "Conflicts=shutdown.target"]
+        lines += [f"Before={' '.join((*job.before, 'shutdown.target'))}"]
+        lines += ["", "[Service]", "Type=oneshot"]
     else:
         lines += ["Wants=network-online.target", "After=network-online.target"]
         lines += ["", "[Service]", "Type=simple"]

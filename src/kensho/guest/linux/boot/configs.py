@@ -16,6 +16,7 @@ from kensho.guest.linux.boot.syntax import (
     PLAIN,
     SHELL,
     SYSLINUX,
+    UPDATE_EXTLINUX,
     Entry,
     Syntax,
     entries,
@@ -44,7 +45,8 @@ _LOADERS: tuple[tuple[str, Syntax, tuple[str, ...]], ...] = (
 _SOURCES: tuple[tuple[str, Syntax, tuple[str, ...]], ...] = (
     ("grub2", GRUB2, ("/etc/grub.d/4?_custom",)),
     ("grub2", SHELL, ("/etc/default/grub", "/etc/default/grub.d/*.cfg")),
-    ("syslinux", SHELL, ("/etc/default/extlinux", "/etc/update-extlinux.conf")),
+    ("syslinux", SHELL, ("/etc/default/extlinux",)),
+    ("syslinux", UPDATE_EXTLINUX, ("/etc/update-extlinux.conf",)),
     ("grub-legacy", SHELL, ("/etc/sysconfig/bootloader",)),
     ("bls", PLAIN, ("/etc/kernel/cmdline", "/etc/cmdline.d/*.conf")),
     ("dracut", SHELL, ("/etc/dracut.conf", "/etc/dracut.conf.d/*.conf")),
@@ -103,7 +105,8 @@ def started(files: GuestFiles, read: Callable[[str], str]) -> tuple[Started, ...
         options = environment(files, read).get("kernelopts", "")
         default = _default(files, read, loader, offered)
         for number, (config, entry, text) in enumerate(offered):
-            words = " ".join(" ".join(text[a:b].split()) for a, b in entry.spans)
+            spans = entry.spans if config.syntax.options else entry.spans[:1]
+            words = " ".join(" ".join(text[a:b].split()) for a, b in spans)
             words = words.replace("$kernelopts", options)
             found.append(
                 Started(loader, config.path, _title(config, entry, text), entry.kernel,

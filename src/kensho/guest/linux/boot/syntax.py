@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 _REST = r"(?P<args>(?:[^\n\\]|\\[^\n]|\\\n)*)"
+#: The same in GRUB 2's language, in which ``;`` ends a command where it is not quoted.
+_WORDS = r"""(?P<args>(?:[^\n\\;"']|\\[^\n]|\\\n|"(?:[^"\\\n]|\\[^\n])*"|'[^'\n]*')*)"""
 _MOST_ENTRIES = 2000
 _MOST_ARGUMENTS = (
     16384  #: bytes; COMMAND_LINE_SIZE is 4096 at most, escapes and line ends come on top
@@ -44,7 +46,7 @@ def _line(pattern: str) -> re.Pattern[str]:
 def _variables(names: str) -> re.Pattern[str]:
     return re.compile(
         rf"^[ \t]*(?:set[ \t]+|export[ \t]+)?(?P<title>{names})\+?=(?:"
-        r'"(?P<args>(?:[^"\\]|\\.)*)"'
+        r'"(?P<args>(?:[^"\\]|\\[\s\S])*)"'
         r"|'(?P<args_single>[^'\n]*)'"
         r"|(?P<args_bare>[^\s\"'#;]+))",
         re.MULTILINE,
@@ -53,14 +55,18 @@ def _variables(names: str) -> re.Pattern[str]:
 
 GRUB2 = Syntax(
     begin=_line(r"menuentry[ \t]+(?P<quote>['\"])(?P<title>.*?)(?P=quote)"),
-    kernel=_line(r"(?:linux(?:16|efi)?|module2?)[ \t]+(?P<kernel>[^\s\\]+)" + _REST),
+    kernel=_line(r"(?:linux(?:16|efi)?|(?P<module>module2?))[ \t]+(?P<kernel>[^\s\\;]+)" + _WORDS),
     options=None,
-    initrd=_line(r"(?:initrd(?:16|efi)?[ \t]+\S|module2?[ \t]+(?:--nounzip[ \t]+)?\S*init)"),
+    initrd=_line(
+        r"(?:[^\n#]*;[ \t]*)?(?:initrd(?:16|efi)?[ \t]+\S|module2?[ \t]+(?:--nounzip[ \t]+)?\S*init)"
+    ),
     loose=_variables("kernelopts|default_kernelopts"),
 )
 LEGACY = Syntax(
     begin=_line(r"title[ \t]+(?P<title>[^\n]*)"),
-    kernel=_line(r"(?:kernel|module)[ \t]+(?:--\S+[ \t]+)*(?P<kernel>[^\s\\]+)" + _REST),
+    kernel=_line(
+        r"(?:kernel|(?P<module>module))[ \t]+(?:--\S+[ \t]+)*(?P<kernel>[^\s\\]+)" + _REST
+    ),
     options=None,
     initrd=_line(r"(?:initrd|module)[ \t]+\S*init"),
     loose=re.compile(r"^# kopt(?:_\w+)?=(?P<args>[^\n]*)", re.MULTILINE),
@@ -85,12 +91,20 @@ SHELL = Syntax(
         r"|default_kernel_opts|kernel_cmdline"
     ),
 )  # fmt: skip
-PLAIN = Syntax(None, None, None, None, re.compile(r"^(?!#)(?P<args>[^\n]+)", re.MULTILINE))
+#: Alpine's update-extlinux.conf(5): the root has a variable of its own.
+UPDATE_EXTLINUX = Syntax(
+    None, None, None, None,
+    re.compile(rf"{_variables('default_kernel_opts').pattern}|^(?P<args_root>root=[^\s#]+)", re.MULTILINE),
+)  # fmt: skip
+#: One command line, on as many lines as there are.
+PLAIN = Syntax(None, None, re.compile(r"^(?!#)(?P<args>[^\n]+)", re.MULTILINE), None)
 
 
 @dataclass(slots=True)
 class Entry:
     """A kernel that a loader can start; ``spans`` are the places of its command line in the text.
+
+    GRUB may have several command lines for it, one of which is taken by a condition.
 
     An entry without a ``kernel`` is a command line outside of entries, ``title`` its variable's name.
     """
@@ -117,7 +131,7 @@ def entries(text: str, syntax: Syntax) -> Iterator[Entry]:
 
 
 def _all(text: str, syntax: Syntax) -> Iterator[Entry]:
-    if syntax.kernel is not None:
+    if syntax.kernel is not None or syntax.options is not None:
         yield from _entries(text, syntax)
     if syntax.loose is not None:
         for match in syntax.loose.finditer(text):
@@ -136,9 +150,9 @@ def _entries(text: str, syntax: Syntax) -> Iterator[Entry]:
             for match in pattern.finditer(text, start, end) if pattern else ():
                 groups = match.groupdict()
                 name = groups.get("kernel") or ""
-                if name and (entry.starts_linux or re.search(r"(^|/)init", name)):
+                if groups.get("module") and (entry.starts_linux or re.search(r"(^|/)init", name)):
                     continue  # a module of a multiboot entry that is its initramfs
-                if name:
+                if name and not entry.starts_linux:
                     entry.kernel = name
                     entry.spans.clear()
                 if groups.get("args") is not None:

@@ -14,6 +14,7 @@ from kensho.guest.edit.draft import Draft
 from kensho.guest.linux.adapt.boot.crypttab import plan_crypttab
 from kensho.guest.linux.adapt.boot.devices import devices_of
 from kensho.guest.linux.adapt.boot.fstab import plan_fstab
+from kensho.guest.linux.adapt.boot.loaders import plan_loaders
 from kensho.guest.linux.adapt.guest import LinuxGuest
 from kensho.guest.linux.device_names import moving
 from kensho.model.finding import Severity
@@ -288,3 +289,96 @@ def test_one_volume_in_several_places(folder: Path) -> None:
     guest = two_parts(folder, text)
     plan_fstab(guest)
     assert guest.draft.text("/etc/fstab") == text.replace("/dev/sda1", f"UUID={ROOT}")
+
+
+OTHER = "bbbbbbbb-bbbb-4ccc-8ddd-eeeeeeeeeeee"
+MENU = """\
+menuentry 'Own' {
+ linux /boot/vmlinuz-1 root=%s ro
+ initrd /boot/initrd-1
+}
+### BEGIN /etc/grub.d/30_os-prober ###
+menuentry 'Other (on /dev/sdb1)' {
+ linux /boot/vmlinuz-2 root=/dev/sdb1
+ initrd /boot/initrd-2
+}
+### END /etc/grub.d/30_os-prober ###
+"""
+
+
+@pytest.mark.parametrize("own", [f"UUID={ROOT}", "/dev/sda1"])
+@pytest.mark.parametrize("marked", [True, False])
+def test_another_systems_root_is_not_this_ones(folder: Path, own: str, marked: bool) -> None:
+    """Both roots are partition 1: the other's name must not become this one's disk."""
+    menu = MENU % own if marked else (MENU % own).replace("os-prober", "other")
+    fstab = f"{own} / ext4 a 0 1\n/dev/sdb2 /data ext4 a 0 2\n"
+    tree = tree_of(folder, etc__fstab=fstab, **{"boot/grub/grub.cfg": menu})
+    guest = guest_on(
+        make_disk(folder, root(tree), Part("ext4", uuid=SWAP)),
+        make_disk(folder, Part("ext4", uuid=OTHER), Part("ext4", uuid=DATA)),
+    )
+    plan_fstab(guest)
+    plan_loaders(guest)
+    assert f"UUID={SWAP}" not in guest.draft.text("/etc/fstab")
+    other = guest.draft.text("/boot/grub/grub.cfg").partition("vmlinuz-2 ")[2]
+    assert other.startswith(f"root=UUID={OTHER}\n")
+
+
+def test_a_disk_that_is_not_here_is_not_another(folder: Path) -> None:
+    """A backup's disk is gone: its place must not become the partition that /boot is on."""
+    id_, backup = (
+        "/dev/disk/by-id/ata-SYSTEM",
+        "/dev/disk/by-id/ata-BACKUP-part2 /backup ext4 a 0 0\n",
+    )
+    text = f"{id_}-part1 / ext4 a 0 1\n{id_}-part2 /boot ext4 a 0 2\n"
+    tree = tree_of(folder, etc__fstab=text + backup)
+    guest = guest_on(make_disk(folder, root(tree), Part("ext4", uuid=DATA)))
+    plan_fstab(guest)
+    made = guest.draft.text("/etc/fstab")
+    assert made == f"UUID={ROOT} / ext4 a 0 1\nUUID={DATA} /boot ext4 a 0 2\n{backup}"
+
+
+def test_two_names_for_one_volume_contradict(folder: Path) -> None:
+    text = f"UUID={ROOT} / ext4 a 0 1\n" + "".join(
+        f"/dev/disk/by-id/nvme-{name}-part1 /{name} ext4 a 0 2\n" for name in ("old", "new")
+    )
+    tree = tree_of(folder, etc__fstab=text)
+    guest = guest_on(make_disk(folder, Part(""), root(tree)), make_disk(folder, Part("ext4")))
+    plan_fstab(guest)
+    assert (guest.draft.edits, codes(guest.draft)) == ((), ["KF-860", "KF-860"])
+
+
+def test_letters_that_tell_of_a_disk_more_are_no_evidence(folder: Path) -> None:
+    """sdb or sdc is not here: which one cannot be told by what is left."""
+    text = f"UUID={ROOT} / ext4 a 0 1\n/dev/sdb1 /b ext4 a 0 2\n/dev/sdc2 /c ext4 a 0 2\n"
+    tree = tree_of(folder, etc__fstab=text)
+    guest = guest_on(make_disk(folder, Part("swap"), root(tree)), make_disk(folder, Part("ext4")))
+    plan_fstab(guest)
+    assert (guest.draft.edits, codes(guest.draft)) == ((), ["KF-860", "KF-860"])
+
+
+@pytest.mark.parametrize("name", ["dm-0", "disk/by-id/usb-X-part2"])
+def test_what_only_fits_by_its_shape(folder: Path, name: str) -> None:
+    """A mapping is on no disk of its own; a partition with nothing on it is no ext4."""
+    tree = tree_of(folder, etc__fstab=f"UUID={ROOT} / ext4 a 0 1\n/dev/{name} /data ext4 a 0 0\n")
+    whole = make_whole(folder, Part("ext4", uuid=DATA))
+    guest = guest_on(make_disk(folder, root(tree), Part("")), whole)
+    plan_fstab(guest)
+    assert (guest.draft.edits, codes(guest.draft)) == ((), ["KF-860"])
+
+
+def test_a_random_key_needs_more_than_a_partition_that_fits(folder: Path) -> None:
+    """What is on it may be of a kind that is not known; the second disk has no second partition."""
+    line = "s /dev/sdb2 /dev/urandom swap\n"
+    tree = tree_of(folder, etc__fstab=f"UUID={ROOT} / ext4 a 0 1\n", etc__crypttab=line)
+    guest = guest_on(make_disk(folder, root(tree), Part("")), make_disk(folder, Part("ext4")))
+    plan_crypttab(guest)
+    assert guest.draft.text("/etc/crypttab") == line
+    assert guest.draft.findings[0].severity is Severity.ERROR
+
+
+def test_devices_in_options_are_named(folder: Path) -> None:
+    text = f"UUID={ROOT} / ext4 a 0 1\nUUID={DATA} /d btrfs device=/dev/sdb,device=/dev/sdc 0 0\n"
+    guest = two_parts(folder, text)
+    plan_fstab(guest)
+    assert (guest.draft.edits, codes(guest.draft)) == ((), ["KF-860", "KF-860"])

@@ -404,3 +404,84 @@ def test_all_but_command_lines_stays(
     assert check.returncode == same.returncode
     plan_loaders(guest)
     assert guest.draft.text("/boot/grub/grub.cfg") == result
+
+
+def changed(folder: Path, name: str, text: str) -> LinuxGuest:
+    guest = guest_with(folder, **{name: text})
+    plan_loaders(guest)
+    return guest
+
+
+def test_colons_in_a_path_belong_to_the_name(folder: Path) -> None:
+    path = "/dev/disk/by-path/pci-0000:03:00.0-scsi-0:0:0:0-part"
+    text = f"menuentry 'a' {{\n linux /v root={path}1 resume={path}2 ro\n initrd /i\n}}\n"
+    guest = changed(folder, "boot/grub/grub.cfg", text)
+    assert f"{BY_UUID} {SWAP_UUID} ro {CONSOLES}\n" in guest.draft.text("/boot/grub/grub.cfg")
+    assert guest.draft.findings == []
+
+
+def test_where_a_command_of_grub_ends(folder: Path, tmp_path: Path) -> None:
+    text = "menuentry 'a' {\n linux /v root=/dev/sda1; initrd /i\n}\n"
+    guest = changed(folder, "boot/grub/grub.cfg", text)
+    made = guest.draft.text("/boot/grub/grub.cfg")
+    assert made == text.replace("root=/dev/sda1;", f"{BY_UUID} {CONSOLES};")
+    (tmp_path / "grub.cfg").write_text(made)
+    run("grub-script-check", tmp_path / "grub.cfg")
+
+
+def test_each_command_line_of_an_entry(folder: Path) -> None:
+    """As Ubuntu has them: one with an initramfs, one without."""
+    text = (
+        "menuentry 'a' {{\n if [ \"$initrdfail\" = 1 ]; then\n  linux /v root={0} ro{1}\n  initrd /i\n"
+        " else\n  linux /v root={0} ro panic=-1{1}\n fi\n}}\n"
+    )
+    guest = changed(folder, "boot/grub/grub.cfg", text.format("/dev/sda1", ""))
+    assert guest.draft.text("/boot/grub/grub.cfg") == text.format(f"UUID={ROOT}", f" {CONSOLES}")
+    (entry,) = started(guest.system.files, guest.draft.text)
+    assert entry.arguments == f"{BY_UUID} ro {CONSOLES}"
+
+
+def test_devices_in_other_arguments_are_named(folder: Path) -> None:
+    words = "rootflags=subvol=@,device=/dev/sdb2 journal=/dev/vda rd.lvm.lv=vg/root x=/dev/null"
+    guest = changed(folder, "etc/kernel/cmdline", f"root=UUID={ROOT} {words} console=tty0\n")
+    (finding,) = guest.draft.findings
+    assert finding.message.endswith(": rootflags=subvol=@,device=/dev/sdb2, journal=/dev/vda")
+    assert guest.draft.edits == ()
+
+
+def test_one_command_line_on_several_lines(folder: Path) -> None:
+    guest = changed(folder, "etc/kernel/cmdline", "root=/dev/sda1\n# x\nquiet\n")
+    assert guest.draft.text("/etc/kernel/cmdline") == f"{BY_UUID} {CONSOLES}\n# x\nquiet\n"
+
+
+def test_alpines_root_has_a_variable_of_its_own(folder: Path) -> None:
+    text = "default_kernel_opts=quiet\nmodules=sd-mod,usb-storage,ext4\nroot=/dev/sda1\n"
+    guest = changed(folder, "etc/update-extlinux.conf", text)
+    made = text.replace("root=/dev/sda1", BY_UUID).replace("=quiet", f'="quiet {CONSOLES}"')
+    assert guest.draft.text("/etc/update-extlinux.conf") == made
+
+
+def test_dracuts_command_line_is_of_all_its_files(folder: Path) -> None:
+    files = {
+        "etc/dracut.conf": 'kernel_cmdline="lost"\n',
+        "etc/dracut.conf.d/a.conf": 'kernel_cmdline="rd.luks.uuid=x"\n',
+        "etc/dracut.conf.d/b.conf": 'kernel_cmdline+=" root=/dev/sda1 "\n',
+        "etc/dracut.conf.d/c.conf": "kernel_cmdline+=' rd.shell=0 '\n",
+    }
+    guest = guest_with(folder, **files)
+    plan_loaders(guest)
+    expected = f"rd.luks.uuid=x {BY_UUID} rd.shell=0\n"
+    assert guest.draft.early == {"etc/cmdline.d/01-default.conf": expected.encode()}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['GRUB_CMDLINE_LINUX="quiet \\\n splash"\n', 'GRUB_CMDLINE_LINUX="$(echo "quiet" splash)"\n',
+     'x=1; GRUB_CMDLINE_LINUX="quiet splash"\n'],
+)  # fmt: skip
+def test_settings_of_grub_are_added_to(folder: Path, tmp_path: Path, text: str) -> None:
+    guest = guest_with(folder, **{"etc/default/grub": text})
+    plan_grub(guest)
+    (tmp_path / "grub").write_text(guest.draft.text("/etc/default/grub"))
+    shown = run("sh", "-c", f". {tmp_path}/grub; echo $GRUB_CMDLINE_LINUX").strip()
+    assert shown == f"quiet splash {CONSOLES}"

@@ -18,7 +18,12 @@ from kensho.guest.volumes.scan import Volume
 CONSOLES = "console=ttyS0,115200 console=tty0"
 
 _DEVICE = re.compile(
-    r"(?:^|(?<=[\s\"']))(?P<word>root|real_root|resume|cryptdevice)=(?P<device>/dev/[^\s\"':]+)"
+    r"(?:^|(?<=[\s\"']))(?:(?P<word>root|real_root|resume|real_resume|boot)=(?P<device>/dev/[^\s\"']+)"
+    r"|(?P<crypt>cryptdevice|cryptroot|crypt_root)=(?P<below>/dev/[^\s\"':]+))"
+)
+#: Devices in other arguments, as in ``rootflags=device=/dev/sdb2``.
+_OTHER_DEVICE = re.compile(
+    r"(?:^|(?<=[\s\"']))[\w.-]+=[^\s\"'/]*(?P<device>/dev/[^\s\"',:]+)[^\s\"']*"
 )
 _HAS_CONSOLE = re.compile(r"(?:^|[\s\"'])console=")
 _XEN_CONSOLE = re.compile(r"(?:^|(?<=[\s\"']))console=(?:hvc|xvc)\d")
@@ -32,7 +37,8 @@ _BLACKLIST = re.compile(
     r"(?P<gap>^|(?<![ \t])[ \t]+|(?<=[\"']))"
     r"(?P<word>modprobe\.blacklist|rd\.driver\.blacklist|rdblacklist|blacklist)=(?P<names>[\w,-]+)(?![^\s\"'])"
 )
-_KIND = {"resume": "swap", "cryptdevice": "crypto_LUKS"}
+_KIND = {"resume": "swap", "real_resume": "swap"}
+_PLACE = {"root": "/", "real_root": "/", "boot": "/boot"}
 #: Arguments that were given for the old platform, and what they may do on another.
 _OLD = (
     (r"xen_\w+(?:\.\w+)?=\S+|xencons=\S+|earlyprintk=xen|iommu=soft|pciback\.\S+", "is for Xen"),
@@ -64,11 +70,13 @@ def with_stable_names(text: str, devices: Devices, *, initramfs: bool) -> Rewrit
     unknown: list[str] = []
 
     def stable(match: re.Match[str]) -> str:
-        word, device = match["word"], match["device"]
+        word, device = match["word"] or match["crypt"], match["device"] or match["below"]
         if moving(device) is None:
             return match[0]
-        place = "/" if word.endswith("root") else ""
-        volume = devices.volume(device, _KIND.get(word, ""), place)
+        kind = "crypto_LUKS" if match["crypt"] else _KIND.get(word, "")
+        volume = devices.volume(device, kind, _PLACE.get(word, ""))
+        if match["crypt"] and device.startswith("/dev/disk/by-path/"):
+            volume = None  # it has colons, too: where it ends is not told
         name = devices.stable(volume, by_kernel=not initramfs) if volume else ""
         if not name:
             unknown.append(f"{word}={device}")
@@ -76,7 +84,10 @@ def with_stable_names(text: str, devices: Devices, *, initramfs: bool) -> Rewrit
         changes.append(f"{word}={device} → {word}={name}")
         return f"{word}={name}"
 
-    return Rewritten(_DEVICE.sub(stable, text), tuple(changes), tuple(unknown))
+    fixed = _DEVICE.sub(stable, text)
+    left = (match for match in _OTHER_DEVICE.finditer(fixed) if moving(match["device"]))
+    unknown += [match[0] for match in left if match[0] not in unknown]
+    return Rewritten(fixed, tuple(changes), tuple(unknown))
 
 
 def without_blacklists(text: str, needed: Collection[str]) -> tuple[str, tuple[str, ...]]:

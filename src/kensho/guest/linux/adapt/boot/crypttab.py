@@ -49,6 +49,8 @@ def _stable(devices: Devices, device: str, *, random: bool) -> str:
     volume = devices.volume(device, "" if random else "crypto_LUKS")
     if volume is None or not _is_it(volume, random=random):
         return ""
+    if random and not devices.knows(device):
+        return ""  # what only fits may be another's, of a kind that is not known here
     name = devices.stable(volume, content=not random)
     if name.startswith("PARTUUID="):  # a word that old versions do not know
         return f"/dev/disk/by-partuuid/{name.removeprefix('PARTUUID=')}"

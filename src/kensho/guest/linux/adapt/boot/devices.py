@@ -10,7 +10,10 @@ from kensho.guest.linux.boot.configs import configs, text_of
 from kensho.guest.linux.boot.syntax import entries
 from kensho.guest.linux.device_names import Devices, tell
 
-_ROOT_WORD = re.compile(r"(?:^|[\s\"'])root=(/dev/[^\s\"']+)")
+_ROOT_WORD = re.compile(r"(?:^|[\s\"'])root=(?P<root>[^\s\"']+)")
+_PROBED = re.compile(
+    r"^### BEGIN (?P<name>\S*os-prober) ###$.*?^### END (?P=name) ###$", re.MULTILINE | re.DOTALL
+)
 
 
 def devices_of(guest: LinuxGuest) -> Devices:
@@ -19,9 +22,19 @@ def devices_of(guest: LinuxGuest) -> Devices:
 
 
 def _roots(guest: LinuxGuest) -> Iterator[str]:
-    """Yield the names that this system's own command lines have for the root."""
+    """Yield the names that this system's own command lines have for the root.
+
+    A menu may start other systems, too: where one of its entries has this root by a name that stays, those
+    with other names are theirs.
+    """
     for config in configs(guest.system.files):
-        text = text_of(guest.system.files, config.path)
-        for entry in entries(text, config.syntax):
-            for start, end in entry.spans:
-                yield from _ROOT_WORD.findall(text[start:end])
+        text = _PROBED.sub("", text_of(guest.system.files, config.path))
+        words = [
+            word
+            for entry in entries(text, config.syntax)
+            for start, end in entry.spans
+            for word in _ROOT_WORD.findall(text[start:end])
+        ]
+        stays = (guest.opened.volumes.find(word) for word in words if "=" in word)
+        if not any(volume and volume.id == guest.system.volume.id for volume in stays):
+            yield from (word for word in words if word.startswith("/dev/"))

@@ -37,6 +37,7 @@ def plan_fstab(guest: LinuxGuest) -> None:
             else:
                 _note(guest, device, place, "take the line out, or give the machine that drive")
             continue
+        _options(guest, options, place)
         if moving(device) is None:
             continue
         volume = devices.volume(device, kind, place)
@@ -48,6 +49,17 @@ def plan_fstab(guest: LinuxGuest) -> None:
         details.append(f"{place}: {device} → {stable}")
     if details:
         change(guest, _PATH, "\n".join(lines), "devices by UUID", tuple(details))
+
+
+def _options(guest: LinuxGuest, options: list[str], place: str) -> None:
+    """Name devices in options: an outer journal, another part of a btrfs, a unit to wait for."""
+    for option in options:
+        key, _, value = option.partition("=")
+        if moving(value) is not None:
+            guest.draft.note(
+                "KF-860", Severity.WARNING, f"fstab: {place} has the option {key}={value}, which may move",
+                "name that device by /dev/disk/by-uuid or by-partuuid, or take the option out",
+            )  # fmt: skip
 
 
 def _is_cd(device: str, place: str, kind: str) -> bool:

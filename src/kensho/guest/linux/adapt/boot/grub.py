@@ -28,6 +28,7 @@ from kensho.model.finding import Severity
 _SETTINGS = "/etc/default/grub"
 _BY_NAME = re.compile(r"^([ \t]*GRUB_DISABLE_(?:LINUX_)?UUID=[\"']?)true\b", re.MULTILINE)
 _DEVICE = re.compile(r"^[ \t]*GRUB_DEVICE=[\"']?(?P<device>/dev/[^\s\"'#]+)", re.MULTILINE)
+_SET = re.compile(r"^[^\n#]*\bGRUB_CMDLINE_LINUX\+?=", re.MULTILINE)
 _MAPS = ("/boot/grub/device.map", "/boot/grub2/device.map")
 _MAPPED = re.compile(r"^[ \t]*\([^)\n]*\)[ \t]+(\S+)", re.MULTILINE)
 _KERNELOPTS = re.compile(r"^kernelopts=([^\n]*)", re.MULTILINE)
@@ -78,9 +79,11 @@ def _with_console(text: str) -> str:
     found = [
         entry.spans[0] for entry in entries(text, SHELL) if entry.title == "GRUB_CMDLINE_LINUX"
     ]
-    if not found:
+    if not found or re.search(r"\$\(|`", text[slice(*found[-1])]):
+        # Where it is set in a way that is not read here, it is added to.
+        before = "$GRUB_CMDLINE_LINUX " if _SET.search(text) else ""
         gap = "" if text.endswith("\n") or not text else "\n"
-        return f'{text}{gap}GRUB_CMDLINE_LINUX="{CONSOLES}"\n'
+        return f'{text}{gap}GRUB_CMDLINE_LINUX="{before}{CONSOLES}"\n'
     start, end = found[-1]
     words = with_consoles(text[start:end])
     if text[start - 1] == "=":

@@ -20,13 +20,14 @@ from kensho.guest.linux.adapt.boot.devices import devices_of
 from kensho.guest.linux.adapt.guest import LinuxGuest
 from kensho.guest.linux.adapt.leftovers.modprobe import needed_drivers
 from kensho.guest.linux.boot.configs import Config, configs
-from kensho.guest.linux.boot.syntax import SHELL, Entry, entries
+from kensho.guest.linux.boot.syntax import SHELL, UPDATE_EXTLINUX, Entry, Syntax, entries
 from kensho.guest.linux.device_names import Devices, moving
 from kensho.guest.linux.software import architecture
 from kensho.model.finding import Severity
 
 #: Variables for all starts; those for some alone, and dracut's, are left without a console.
 _FOR_ALL = frozenset({"EXTLINUX_PARAMETERS", "DEFAULT_APPEND", "default_kernel_opts"})
+_SHELLS: tuple[Syntax, ...] = (SHELL, UPDATE_EXTLINUX)
 _PC = frozenset({"x86_64", "i386", ""})
 
 
@@ -41,7 +42,7 @@ def plan_loaders(guest: LinuxGuest) -> None:
             continue
         done = change(guest, config.path, fixed, "how kernels are started", tuple(details))
         if done and config.loader == "dracut":
-            _in_initramfs(guest, fixed, config)
+            _in_initramfs(guest)
     if old:
         words = ", ".join(f"{word} ({why})" for word, why in sorted(old.items()))
         guest.draft.note(
@@ -80,7 +81,7 @@ def _fixed(
             unknown |= dict.fromkeys(new.unknown)
             words, freed = without_blacklists(new.text, needed)
             details += [f"{name} may be loaded" for name in freed]
-            if number == 0 and serial_too:
+            if serial_too and (number == 0 or config.syntax.options is None):
                 words = with_consoles(words)
                 if entry.kernel and not (text[start - 1].isspace() or words[0].isspace()):
                     words = f" {words}"  # the kernel's name had no arguments behind it
@@ -104,7 +105,7 @@ def _wants_console(
 ) -> bool:
     if not serial(guest) or config.loader == "dracut" or "cmdline.d" in config.path:
         return False
-    if config.syntax is SHELL:
+    if config.syntax in _SHELLS:
         return entry.title in _FOR_ALL
     if with_consoles(whole) == whole or moving(root_of(whole) or ""):
         return False
@@ -114,7 +115,7 @@ def _wants_console(
 
 def _quoted(text: str, config: Config, start: int, words: str) -> str:
     """Return a shell's value, in quotes where it had none and becomes several words."""
-    if config.syntax is SHELL and text[start - 1 : start] == "=" and " " in words:
+    if config.syntax in _SHELLS and text[start - 1 : start] == "=" and " " in words:
         return f'"{words}"'
     return words
 
@@ -137,11 +138,15 @@ def _notes(
         )  # fmt: skip
 
 
-def _in_initramfs(guest: LinuxGuest, text: str, config: Config) -> None:
-    """Add what dracut keeps of ``kernel_cmdline`` in the initramfs, too."""
-    for entry in entries(text, config.syntax):
-        for start, end in entry.spans:
-            words = text[start:end].strip()
-            guest.draft.early["etc/cmdline.d/01-default.conf"] = f"{words}\n".encode(
-                "utf-8", "surrogateescape"
-            )
+def _in_initramfs(guest: LinuxGuest) -> None:
+    """Add what dracut keeps of ``kernel_cmdline`` in the initramfs, too: all of its files together."""
+    words = ""
+    for config in configs(guest.system.files):
+        text = guest.draft.text(config.path) if config.loader == "dracut" else ""
+        for entry in entries(text, config.syntax):
+            for start, end in entry.spans if entry.title == "kernel_cmdline" else ():
+                more = text[:start].rstrip("\"'").endswith("+=")
+                words = f"{words if more else ''} {text[start:end].strip()}"
+    guest.draft.early["etc/cmdline.d/01-default.conf"] = f"{words.strip()}\n".encode(
+        "utf-8", "surrogateescape"
+    )

@@ -343,7 +343,7 @@ def test_two_names_for_one_volume_contradict(folder: Path) -> None:
         f"/dev/disk/by-id/nvme-{name}-part1 /{name} ext4 a 0 2\n" for name in ("old", "new")
     )
     tree = tree_of(folder, etc__fstab=text)
-    guest = guest_on(make_disk(folder, Part(""), root(tree)), make_disk(folder, Part("ext4")))
+    guest = guest_on(make_disk(folder, Part("swap"), root(tree)), make_disk(folder, Part("ext4")))
     plan_fstab(guest)
     assert (guest.draft.edits, codes(guest.draft)) == ((), ["KF-860", "KF-860"])
 

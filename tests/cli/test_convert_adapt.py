@@ -86,6 +86,17 @@ def test_a_result_starts_there_and_is_undone_to_the_source(
     assert [d["root_after"] for d in facts["disks"]] == [d["content_root"] for d in told["disks"]]
 
 
+@pytest.mark.parametrize("chosen", [("--form", "vbox"), ("--form", "vbox", "--to-version", "6.1")])
+def test_forms_and_versions_with_their_own_devices_are_adapted_for(
+    tmp_path: Path, as_json: AsJson, chosen: tuple[str, ...]
+) -> None:
+    source = guest_machine(tmp_path / "in")
+    plan = as_json("plan", source, "--to", "virtualbox", *chosen, "--adapt")
+    assert plan["adaptation"]["steps"]
+    # Without it, too, guests are looked into.
+    assert "KF-925" in codes(as_json("plan", source, "--to", "virtualbox", *chosen))
+
+
 def test_a_plan_is_run_later_and_says_what_changes(
     tmp_path: Path, as_json: AsJson, kensho: Kensho
 ) -> None:

@@ -56,7 +56,7 @@ def look_at_guests(
     """
     if wanted.platforms:
         _demand_adaptable(package, platform, source)
-    elif not cheaply or not _is_cheap(package, source) or platform not in PLATFORMS:
+    elif not cheaply or not _is_cheap(package, source) or not _starts_machines(platform):
         return Guests(before)
     with ExitStack() as stack:
         try:
@@ -116,8 +116,13 @@ def _demand_adaptable(package: Package, platform: Platform, source: str) -> None
             path=source,
             hint="save it to files first; or convert without --adapt, then: kensho adapt RESULT",
         )
-    if platform not in PLATFORMS:
+    if not _starts_machines(platform):
         raise UsageError(f"{platform.name} starts no machine", hint="leave --adapt out")
+
+
+def _starts_machines(platform: Platform) -> bool:
+    # By name: in a version or a form of its own it is another one.
+    return platform.name in {known.name for known in PLATFORMS}
 
 
 class Fitter:

@@ -13,7 +13,7 @@ import msgspec
 from kensho.appliances import Package
 from kensho.convert.mapping import Devices, choose_policy, map_machine
 from kensho.convert.source import opened_image
-from kensho.convert.starting import as_known, fit
+from kensho.convert.starting import as_known, first_lacking, fit, needed
 from kensho.guest.inspect.kernels import Loaded, load_kernels
 from kensho.guest.linux.verdict import Kernel, Verdict, judge_controller, judge_nic
 from kensho.guest.volumes.luks.device import Key
@@ -38,7 +38,8 @@ class DeviceVerdict(msgspec.Struct, frozen=True, omit_defaults=True):
 class StartVerdict(msgspec.Struct, frozen=True, omit_defaults=True):
     """A kernel on a target. ``starts`` is None when nothing can be said, with the ``problem``.
 
-    ``disk`` is the controller that a conversion puts the boot disk on; ``instead`` are others of
+    ``disk`` is the controller that a conversion puts the boot disk on, or that of a disk with the
+    root where the kernel does not drive that one; ``instead`` are others of
     the target that the kernel starts from.
     """
 
@@ -102,15 +103,15 @@ def _judge(
         after = map_machine(machine, platform, platform.forms[0], policy)
     except UnsupportedError as error:
         return msgspec.structs.replace(verdict, problem=error.message)
-    boot = after.boot_disk()
-    controller = after.controller(boot.controller) if boot else None
-    if controller is None:
+    models = needed(loaded, machine, after)
+    if not models:
         return msgspec.structs.replace(verdict, problem="the machine has no disk to start from")
+    chosen = first_lacking(loaded, machine, after) or models[0]
     if loaded.kernel is None:
-        return _whole(verdict, loaded, platform, after, controller.model)
-    told = judge_controller(loaded.kernel, controller.model)
+        return _whole(verdict, loaded, platform, after, chosen)
+    told = judge_controller(loaded.kernel, chosen)
     if told is None:
-        problem = f"nothing is known of drivers for {controller.model}"
+        problem = f"nothing is known of drivers for {chosen}"
         return msgspec.structs.replace(verdict, problem=problem)
     nics = (
         judge_nic(loaded.kernel, model) for model in dict.fromkeys(nic.model for nic in after.nics)
@@ -120,7 +121,7 @@ def _judge(
         starts=told.works,
         disk=_device(told),
         adapters=tuple(_device(nic) for nic in nics if nic is not None),
-        instead=tuple(_others(loaded.kernel, platform, after, controller.model)),
+        instead=tuple(_others(loaded.kernel, platform, after, chosen)),
     )
 
 

@@ -150,16 +150,16 @@ def _disk(
     free: bool,
 ) -> Fitted:
     after = map_machine(machine, platform, form, policy)
-    chosen = _boot_model(after)
-    if chosen is None or not (stuck := [k for k in known if starts(k, chosen) is False]):
+    stuck = [k for k in known if first_lacking(k, machine, after) is not None]
+    if not stuck:
         return Fitted(policy)
+    chosen = next(m for k in stuck if (m := first_lacking(k, machine, after)) is not None)
     names = ", ".join(dict.fromkeys(one.version for one in stuck))
     first = _first(known)
     others = [m for m in _offered(platform, policy, after) if m is not chosen]
     driven = [m for m in others if all(starts(k, m) for k in known)]
     driven += [m for m in others if m not in driven and all(starts(k, m) for k in first)]
-    starts_by_default = all(starts(k, chosen) is not False for k in first)
-    if starts_by_default:
+    if not any(k in stuck for k in first):
         remedy = (
             f"{' and '.join(driven[:2])} would do for all" if driven else "--adapt gives it one"
         )
@@ -170,7 +170,7 @@ def _disk(
         for model in driven:
             other = _on(policy, model)
             with suppress(UnsupportedError):
-                if _boot_model(map_machine(machine, platform, form, other)) is model:
+                if set(_all_needed(first, machine, platform, form, other)) == {model}:
                     done = f"the disks are on {model}, which it drives; --adapt gives it the driver"
                     finding = _finding("KF-923", Severity.WARNING, names, chosen, machine, done)
                     return Fitted(other, (finding,))
@@ -215,10 +215,33 @@ def _offered(
     return (model for model in order if model in offered)
 
 
-def _boot_model(machine: Machine) -> ControllerModel | None:
-    boot = machine.boot_disk()
-    controller = machine.controller(boot.controller) if boot else None
-    return controller.model if controller else None
+def _all_needed(
+    kernels: Sequence[Loaded],
+    machine: Machine,
+    platform: Platform,
+    form: Form,
+    policy: DevicePolicy,
+) -> Iterator[ControllerModel]:
+    after = map_machine(machine, platform, form, policy)
+    return (model for kernel in kernels for model in needed(kernel, machine, after))
+
+
+def needed(loaded: Loaded, machine: Machine, after: Machine) -> tuple[ControllerModel, ...]:
+    """Return the controllers that a kernel has to find disks on: that of the first, then of its root.
+
+    ``after`` is the ``machine`` as it is mapped.
+    """
+    boot = after.boot_disk()
+    roots = {disk.id for number, disk in enumerate(machine.disks) if number in loaded.disks}
+    disks = [boot, *(d for d in after.disks if d.id in roots)] if boot else []
+    found = (after.controller(disk.controller) for disk in disks)
+    return tuple(dict.fromkeys(controller.model for controller in found if controller))
+
+
+def first_lacking(loaded: Loaded, machine: Machine, after: Machine) -> ControllerModel | None:
+    """Return the first of the controllers it needs that a kernel has no driver in time for."""
+    models = needed(loaded, machine, after)
+    return next((model for model in models if starts(loaded, model) is False), None)
 
 
 def starts(loaded: Loaded, model: ControllerModel) -> bool | None:

@@ -25,7 +25,8 @@ class Loaded:
     """A kernel of the system on the volume ``root``: Linux', or a Windows, or a BSD's.
 
     All are None with the ``problem`` that hides it. ``guest`` is what the system says it is,
-    ``default`` tells that its boot loader starts this one by itself.
+    ``default`` tells that its boot loader starts this one by itself. ``disks`` are the numbers of
+    those that the volume is on, from 0.
     """
 
     root: str
@@ -36,6 +37,7 @@ class Loaded:
     bsd: Bsd | None = None
     guest: GuestOs = GuestOs()  # noqa: RUF009 - frozen
     default: bool = False
+    disks: frozenset[int] = frozenset()
 
 
 def load_kernels(disks: Sequence[DiskReader], keys: Sequence[Key] = ()) -> Iterator[Loaded]:
@@ -45,20 +47,29 @@ def load_kernels(disks: Sequence[DiskReader], keys: Sequence[Key] = ()) -> Itera
     """
     opened = Opened(scan(disks, keys))
     opened.open_all()
+    names = [f"disk{number}" for number in range(1, len(disks) + 1)]
     for system in find_systems(opened):
-        folder = windows_folder(system.files)
-        if folder:
-            yield _windows(system, folder)
-            continue
-        bsd = bsd_system(system.files)
-        if bsd:
-            yield _bsd(system, read_bsd(system.files, bsd))
-            continue
-        guest, chosen = linux_guest(system.files), _started(system)
-        for found in find_kernels(system.files):
-            if found.image or found.initramfs:  # modules alone are what a removed kernel leaves
-                default = posixpath.basename(found.image) in chosen
-                yield replace(_linux(system, found), guest=guest, default=default)
+        view = system.volume.view
+        on = view.disks if view is not None else frozenset()
+        numbers = frozenset(number for number, name in enumerate(names) if name in on)
+        for loaded in _kernels(system):
+            yield replace(loaded, disks=numbers)
+
+
+def _kernels(system: System) -> Iterator[Loaded]:
+    folder = windows_folder(system.files)
+    if folder:
+        yield _windows(system, folder)
+        return
+    bsd = bsd_system(system.files)
+    if bsd:
+        yield _bsd(system, read_bsd(system.files, bsd))
+        return
+    guest, chosen = linux_guest(system.files), _started(system)
+    for found in find_kernels(system.files):
+        if found.image or found.initramfs:  # modules alone are what a removed kernel leaves
+            default = posixpath.basename(found.image) in chosen
+            yield replace(_linux(system, found), guest=guest, default=default)
 
 
 def _started(system: System) -> frozenset[str]:

@@ -22,16 +22,18 @@ class CachedDisk:
 
     ``copied`` tells of one reached through a mirror or below a snapshot: its bytes count elsewhere,
     too, so that a change here alone would tear the two apart. ``twins`` are where they count, if all
-    of that is known: disks, and how many bytes further on each.
+    of that is known: disks, and how many bytes further on each. ``below`` is the volume that it is
+    the decrypted content of.
     """
 
-    __slots__ = ("_cache", "copied", "name", "reader", "size", "twins")
+    __slots__ = ("_cache", "below", "copied", "name", "reader", "size", "twins")
 
     def __init__(self, disk: DiskReader, name: str) -> None:
         self.name = name
         self.reader = disk
         self.size = disk.virtual_size
         self.copied = False
+        self.below: View | None = None
         self.twins: tuple[tuple[CachedDisk, int], ...] = ()
         self._cache = BlockCache(self.size, disk.read_into)
 
@@ -131,6 +133,15 @@ class View:
     def copied(self) -> bool:
         """Tell whether some of it counts elsewhere, too: see `CachedDisk`."""
         return any(disk.copied for segment in self._segments for disk, _ in segment.legs)
+
+    @property
+    def disks(self) -> frozenset[str]:
+        """The names of the disks that it lies on, below LUKS as well."""
+        found: set[str] = set()
+        for segment in self._segments:
+            for disk, _ in segment.legs:
+                found |= disk.below.disks if disk.below is not None else {disk.name}
+        return frozenset(found)
 
     def whole(self) -> tuple[CachedDisk, int]:
         """Return the disk that all of it lies on in one piece, and the first byte there."""

@@ -97,5 +97,6 @@ def unlocked(view: View, name: str, secrets: tuple[bytes, ...]) -> View | None:
             disk = Decrypted(view, luks, sector_cipher(luks.cipher, key, luks.sector))
             cached = CachedDisk(disk, name)
             cached.copied = view.copied
+            cached.below = view
             return View((Segment(0, disk.virtual_size, ((cached, 0),)),), name)
     return None

@@ -1,0 +1,58 @@
+"""Devices that a guest finds its disks on: all that it needs, not the first one alone."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from kensho.convert.judging import judge
+from kensho.convert.mapping import Devices
+from kensho.convert.plan import Request, make_plan
+from kensho.convert.source import opened
+from kensho.model.machine import ControllerModel
+from kensho.platforms import find_platform
+from tests.cli.small_guest import guest_machine, guest_tree
+from tests.guest.images_of import MIB, ext
+from tests.guest.linux.trees import INDEX, MODULES
+
+#: What a kernel with IDE in it knows of Hyper-V's disks: too late for a root.
+IDE_IN_KERNEL = {
+    "modules.builtin": "kernel/drivers/ata/ata_piix.ko\nkernel/drivers/scsi/sd_mod.ko\n"
+    "kernel/drivers/scsi/scsi_mod.ko\n",
+    "modules.builtin.modinfo": "ata_piix.alias=pci:v00008086d00007010sv*sd*bc*sc*i*\0"
+    "ata_piix.alias=pci:v00008086d00007111sv*sd*bc*sc*i*\0",
+    "modules.alias": INDEX["modules.alias"]
+    + "alias vmbus:d96361baa104294db60572e2ffb1dc7f hv_storvsc\n",
+    "modules.dep": INDEX["modules.dep"] + "kernel/drivers/scsi/hv_storvsc.ko:\n",
+}
+
+
+def machine(folder: Path) -> Path:
+    """Make a machine with its root on the second disk."""
+    source = guest_machine(folder)
+    tree = guest_tree(folder / "again", boot=True)
+    for name, text in IDE_IN_KERNEL.items():
+        (tree / "root" / MODULES / name).write_text(text)
+    (tree / "root" / MODULES / "kernel/drivers/scsi/hv_storvsc.ko").write_bytes(b"\x7fELF")
+    (folder / "root.img").unlink()
+    ext(folder / "root.img", tree / "root", "-t", "ext4", size=32 * MIB)
+    shutil.rmtree(tree)
+    return source
+
+
+def test_the_disk_with_the_root_counts_too(tmp_path: Path) -> None:
+    source = machine(tmp_path / "in")
+    with opened(str(source)) as package:
+        (told,) = judge(package, (find_platform("hyperv"),), Devices.NATIVE)
+        (chosen,) = judge(package, (find_platform("hyperv"),))
+    assert told.starts is False
+    assert told.disk is not None
+    assert told.disk.model == ControllerModel.HYPERV_SCSI
+    # Both disks go where it drives them, and that is what a conversion does as well.
+    assert chosen.starts is True
+    plan = make_plan(Request(source=str(source), target="hyperv"))
+    (after,) = plan.after.machines
+    assert {c.model for c in after.controllers if c.id in {d.controller for d in after.disks}} == {
+        ControllerModel.IDE
+    }
+    assert "KF-923" in {finding.code for finding in plan.findings}

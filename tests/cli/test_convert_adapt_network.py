@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -75,3 +76,21 @@ def test_wishes_of_the_guest_go_with_adapt(tmp_path: Path, kensho: Kensho) -> No
     )
     assert code == 2
     assert "--adapt" in err
+
+
+def test_a_plan_whose_addresses_were_edited_is_not_run(tmp_path: Path, kensho: Kensho) -> None:
+    source, plan = machine(tmp_path / "in"), tmp_path / "plan.json"
+    assert kensho("plan", source, "--to", "kvm", "--adapt", "-o", plan)[0] == 0
+    facts = json.loads(plan.read_bytes())
+    facts["after"]["machines"][0]["nics"][0]["mac"] = "00:50:56:aa:bb:02"
+    plan.write_text(json.dumps(facts))
+    code, _, err = kensho("convert", plan, "-o", tmp_path / "out")
+    assert code == 1
+    assert "another address" in err
+    # Nor one that lost what is to be changed.
+    facts["adaptation"] = None
+    plan.write_text(json.dumps(facts))
+    code, _, err = kensho("convert", plan, "-o", tmp_path / "out")
+    assert code == 1
+    assert "does not say how" in err
+    assert not (tmp_path / "out").exists()

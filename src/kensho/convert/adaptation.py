@@ -6,7 +6,7 @@ A run plans it again from the disks, and does nothing when it would be another o
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -92,6 +92,24 @@ def new_addresses(machines: Iterable[Machine], form: Form, drawn: Mapping[str, R
             if nic.mac and (now or "").lower() != nic.mac.lower():
                 found.setdefault(machine.id, {})[nic.mac.lower()] = (now or "").lower()
     return found
+
+
+def demand_addresses(macs: Macs, before: Sequence[Machine], after: Sequence[Machine]) -> None:
+    """Raise CorruptError unless machines have the addresses ``after`` that guests are changed for."""
+    mapped = {(m.id, nic.id): nic for m in after for nic in m.nics}
+    for machine in before:
+        for nic in machine.nics:
+            new = mapped.get((machine.id, nic.id))
+            if new is None or not is_unicast_mac(nic.mac):
+                continue
+            old = nic.mac.lower() if nic.mac else ""
+            if macs.get(machine.id, {}).get(old, old) != (new.mac or "").lower():
+                raise CorruptError(
+                    f"adapter {nic.name or nic.id} is to have {new.mac or 'an address of the target'},"
+                    " and its guest is changed for another address",
+                    field=f"after.{machine.id}.nics",
+                    hint="make the plan again; addresses in it are not to be edited with --adapt",
+                )
 
 
 def described(guests: Iterable[PlannedGuest], aims: Aims, macs: Macs) -> Adaptation:

@@ -17,7 +17,7 @@ import msgspec
 
 from kensho.appliances import Package
 from kensho.appliances.package import PlacedDisk
-from kensho.convert.adaptation import demand_same, described
+from kensho.convert.adaptation import demand_addresses, demand_same, described
 from kensho.convert.adapting import (
     AdaptedGuest,
     carry_out_guest,
@@ -35,6 +35,7 @@ from kensho.guest.adapt.record import spans_of, write_changes
 from kensho.guest.adapt.roots import RootBefore
 from kensho.guest.edit.disk import PatchedDisk, Piece
 from kensho.guest.volumes.luks.device import Key
+from kensho.model.errors import CorruptError
 
 _STEP = 1 << 20
 
@@ -63,8 +64,16 @@ def adapted_package(
     raises what carrying it out raises.
     """
     if plan.adaptation is None:
+        if plan.request.adapt.platforms:
+            raise CorruptError(
+                "the guest is to be adapted, and the plan does not say how",
+                path=plan.request.source,
+                field="adaptation",
+                hint="make the plan again",
+            )
         yield Adapted(package)
         return
+    demand_addresses(plan.adaptation.macs, plan.before.machines, plan.after.machines)
     with ExitStack() as stack:
         aims = plan.request.adapt.aims(identity=plan.request.machine_identity is IdentityPolicy.NEW)
         aims = dataclasses.replace(aims, keys=tuple(keys))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from kensho.convert.adaptation import Wanted
 from kensho.convert.judging import judge
 from kensho.convert.mapping import Devices
 from kensho.convert.plan import Request, make_plan
@@ -56,3 +57,18 @@ def test_the_disk_with_the_root_counts_too(tmp_path: Path) -> None:
         ControllerModel.IDE
     }
     assert "KF-923" in {finding.code for finding in plan.findings}
+
+
+def test_adapt_is_named_only_where_it_has_a_driver_to_give(tmp_path: Path) -> None:
+    source = str(guest_machine(tmp_path / "in"))
+
+    def action(**wanted: object) -> str:
+        plan = make_plan(Request(source=source, **wanted))  # type: ignore[arg-type]
+        return next(f.action for f in plan.findings if f.code in {"KF-923", "KF-925"})
+
+    # AHCI is among its modules; no kernel of it has one for Hyper-V.
+    compatible = Devices.COMPATIBLE
+    assert "--adapt gives it the driver" in action(target="kvm", devices=compatible)
+    assert action(target="hyperv") == "it needs a kernel that has one"
+    wanted = Wanted(platforms=("hyperv",))
+    assert action(target="hyperv", adapt=wanted) == "it needs a kernel that has one"

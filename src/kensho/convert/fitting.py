@@ -134,11 +134,14 @@ class Fitter:
         form: Form,
         devices: Devices,
         kernels: Mapping[str, tuple[Loaded, ...]],
+        *,
+        adapted: bool,
     ) -> None:
         self._platform = platform
         self._form = form
         self._devices = devices
         self._kernels = kernels
+        self._adapted = adapted
         self.findings: list[Finding] = []
 
     def policy(self, machine: Machine) -> DevicePolicy:
@@ -147,7 +150,15 @@ class Fitter:
         kernels = self._kernels.get(machine.id, ())
         free = self._devices is Devices.AUTO
         try:
-            fitted = fit(machine, self._platform, self._form, policy, kernels, free=free)
+            fitted = fit(
+                machine,
+                self._platform,
+                self._form,
+                policy,
+                kernels,
+                free=free,
+                adapted=self._adapted,
+            )
         except UnsupportedError:  # it does not fit at all, which whoever maps it says
             return policy
         self.findings.extend(fitted.findings)

@@ -173,7 +173,13 @@ def make_plan(
         facts, problems, opened_files = _look_at_images(package, before)
         if form.disk.format == FILES:
             problems.extend(look_for_root(package, before))
-        fitter = Fitter(platform, form, request.devices, guests.kernels)
+        fitter = Fitter(
+            platform,
+            form,
+            request.devices,
+            guests.kernels,
+            adapted=guests.adaptation is not None,
+        )
         placed = _map(before, platform, form, request, name, assigned, fitter, home=returned.home)
         after = keep_nvram(package, before, placed.after, form, name)
         if renewed:

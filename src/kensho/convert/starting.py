@@ -17,7 +17,7 @@ from kensho.convert.guests import GuestDisks
 from kensho.convert.mapping import map_machine
 from kensho.guest.adapt.plan import AdaptPlan
 from kensho.guest.inspect.kernels import Loaded, load_kernels
-from kensho.guest.linux.verdict import judge_controller, judge_nic
+from kensho.guest.linux.verdict import Place, judge_controller, judge_nic
 from kensho.guest.volumes.luks.device import Key
 from kensho.model.appliance import Appliance
 from kensho.model.errors import KenshoError, UnsupportedError
@@ -108,16 +108,18 @@ def fit(
     kernels: Sequence[Loaded],
     *,
     free: bool,
+    adapted: bool = False,
 ) -> Fitted:
     """Return a policy that the guest's kernels start with; ``free`` allows another than ``policy``.
 
+    ``adapted`` tells that the kernels are as an adaptation leaves them.
     Nothing is said of a guest without a kernel that is read. UnsupportedError when the machine does
     not fit on the platform.
     """
     known = [one for one in kernels if not one.problem]
     if not known:
         return Fitted(policy)
-    fitted = _disk(machine, platform, form, policy, known, free=free)
+    fitted = _disk(machine, platform, form, policy, known, free=free, adapted=adapted)
     nics = _adapters(machine, platform, form, fitted.policy, _first(known), free=free)
     return Fitted(nics.policy, (*fitted.findings, *nics.findings))
 
@@ -148,6 +150,7 @@ def _disk(
     known: Sequence[Loaded],
     *,
     free: bool,
+    adapted: bool,
 ) -> Fitted:
     after = map_machine(machine, platform, form, policy)
     stuck = [k for k in known if first_lacking(k, machine, after) is not None]
@@ -157,27 +160,45 @@ def _disk(
     names = ", ".join(dict.fromkeys(one.version for one in stuck))
     first = _first(known)
     others = [m for m in _offered(platform, policy, after) if m is not chosen]
-    driven = [m for m in others if all(starts(k, m) for k in known)]
-    driven += [m for m in others if m not in driven and all(starts(k, m) for k in first)]
+    for_all = [m for m in others if all(starts(k, m) for k in known)]
+    driven = dict.fromkeys((*for_all, *(m for m in others if all(starts(k, m) for k in first))))
+    mend = _mending(stuck, known, chosen, adapted=adapted)
     if not any(k in stuck for k in first):
-        remedy = (
-            f"{' and '.join(driven[:2])} would do for all" if driven else "--adapt gives it one"
-        )
-        return Fitted(
-            policy, (_finding("KF-924", Severity.WARNING, names, chosen, machine, remedy),)
-        )
+        if for_all:
+            mend = f"{' and '.join(for_all[:2])} would do for all"
+        return Fitted(policy, (_finding("KF-924", Severity.WARNING, names, chosen, machine, mend),))
     if free:
         for model in driven:
             other = _on(policy, model)
             with suppress(UnsupportedError):
                 if set(_all_needed(first, machine, platform, form, other)) == {model}:
-                    done = f"the disks are on {model}, which it drives; --adapt gives it the driver"
+                    done = f"the disks are on {model}, which it drives; for {chosen} {mend}"
                     finding = _finding("KF-923", Severity.WARNING, names, chosen, machine, done)
                     return Fitted(other, (finding,))
-    remedy = "--adapt gives it the driver"
-    if driven:
-        remedy += f", --devices auto takes {driven[0]} instead"
-    return Fitted(policy, (_finding("KF-925", Severity.ERROR, names, chosen, machine, remedy),))
+    elif driven:
+        mend += f"; --devices auto takes {next(iter(driven))} instead"
+    return Fitted(policy, (_finding("KF-925", Severity.ERROR, names, chosen, machine, mend),))
+
+
+def _mending(
+    stuck: Sequence[Loaded], known: Sequence[Loaded], model: ControllerModel, *, adapted: bool
+) -> str:
+    """Say what gives kernels a driver for a controller: --adapt only where that has one to give."""
+    if not adapted and all(_could_have(one, model) for one in stuck):
+        return "--adapt gives it the driver"
+    others = dict.fromkeys(k.version for k in known if k not in stuck and starts(k, model))
+    if others:
+        return f"start it by {' or '.join(others)}, which has one"
+    if all(one.windows is not None for one in stuck):
+        return "it needs a driver that is supplied: --adapt --drivers"
+    return "it needs a kernel that has one"
+
+
+def _could_have(loaded: Loaded, model: ControllerModel) -> bool:
+    if loaded.kernel is None:
+        return loaded.bsd is None
+    told = judge_controller(loaded.kernel, model)
+    return told is None or told.place is not Place.NOWHERE
 
 
 def _finding(

@@ -30,6 +30,7 @@ from kensho.guest.edit.plan import FileEdit
 from kensho.model.errors import UsageError
 from kensho.model.finding import Finding
 from kensho.platforms import PLATFORMS
+from kensho.storage.locator import shown as shown_place
 
 
 def adapt(
@@ -132,7 +133,7 @@ def _write(
             carry_out_guest(guest, folder / f"machine{number}", listener)
             for number, guest in enumerate(guests, 1)
         ]
-        changes, disks = recorded(adapted, " ".join(sources), targets)
+        changes, disks = recorded(adapted, " ".join(map(shown_place, sources)), targets)
         if roots:
             changes = with_roots(changes, disks, listener)
         written = write_result(adapted, changes, disks, output, folder, listener)

@@ -61,12 +61,15 @@ def check(
 def _show(verdicts: tuple[StartVerdict, ...]) -> None:
     from rich.markup import escape
 
-    rows = table("", "target", "kernel", "starts", "boot disk on", "adapters", "instead")
+    several = len({verdict.machine for verdict in verdicts}) > 1
+    names = ("target", "kernel", "starts", "boot disk on", "adapters", "instead")
+    rows = table("", *(("machine", *names) if several else names))
     for verdict in verdicts:
         starts = {True: "yes", False: "[red]no[/]", None: "[yellow]?[/]"}[verdict.starts]
         disk = _words(verdict.disk) if verdict.disk else verdict.problem
         instead = ", ".join(verdict.instead) if verdict.starts is False else ""
         rows.add_row(
+            *((escape(verdict.machine),) if several else ()),
             escape(verdict.target),
             escape(verdict.kernel),
             starts,

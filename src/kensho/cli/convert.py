@@ -19,7 +19,14 @@ from kensho.cli.render import console, print_findings, print_json, print_json_li
 from kensho.cli.secrets import read_keys
 from kensho.convert.arriving import PIPE, arriving
 from kensho.convert.deployed import demand_licences, licences_settled, with_acceptance
-from kensho.convert.plan import Plan, check_runnable, looks_like_plan, make_plan, read_plan
+from kensho.convert.plan import (
+    Plan,
+    check_runnable,
+    looks_like_plan,
+    make_plan,
+    read_plan,
+    without_login,
+)
 from kensho.convert.result import Result
 from kensho.convert.rules.space import NO_SPACE
 from kensho.convert.run import Options, run_plan
@@ -99,7 +106,7 @@ def convert(
     plan = _plan(source, to, output, wishes, arrival, keys)
     settings = wishes.settings()
     if dry_run and json:
-        print_json(plan)
+        print_json(without_login(plan))
         return _dry_code(plan)
     if dry_run:
         show_plan(plan)

@@ -11,10 +11,11 @@ from kensho.cli.flags import Locator
 from kensho.cli.options import Flag, Json, Wishes
 from kensho.cli.render import console, print_findings, print_json, table
 from kensho.cli.secrets import read_keys
-from kensho.convert.plan import Plan, make_plan, write_plan
+from kensho.convert.plan import Plan, make_plan, without_login, write_plan
 from kensho.model.errors import PlanBlockedError
 from kensho.model.units import format_bytes
 from kensho.platforms import find_platform
+from kensho.storage.locator import shown
 
 
 def plan(
@@ -41,7 +42,8 @@ def plan(
     to
         Target platform; `kensho platforms` lists them.
     output
-        Keep the plan in this file; `kensho convert FILE` runs it.
+        Keep the plan in this file; `kensho convert FILE` runs it. A login in the source's URL is in
+        it alone, and then only its owner can read it.
     into
         The folder the result will go to, to see whether it fits.
     key
@@ -52,7 +54,7 @@ def plan(
     if output is not None:
         write_plan(made, output)
     if json:
-        print_json(made)
+        print_json(without_login(made))
     else:
         show_plan(made)
     return PlanBlockedError.exit_code if made.blocked else 0
@@ -64,7 +66,7 @@ def show_plan(plan: Plan) -> None:
 
     out = console()
     title = find_platform(plan.target).title
-    out.print(f"[bold]{escape(plan.request.source)}[/] → [bold]{title}[/] ({plan.form})\n")
+    out.print(f"[bold]{escape(shown(plan.request.source))}[/] → [bold]{title}[/] ({plan.form})\n")
     rows = table("Devices", "kind", "device", "source", "target")
     for row in plan.devices:
         rows.add_row(*map(escape, (row.kind, row.device, row.source, row.target or "left out")))

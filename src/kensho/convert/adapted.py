@@ -36,6 +36,7 @@ from kensho.guest.adapt.roots import RootBefore
 from kensho.guest.edit.disk import PatchedDisk, Piece
 from kensho.guest.volumes.luks.device import Key
 from kensho.model.errors import CorruptError
+from kensho.storage.locator import shown
 
 _STEP = 1 << 20
 
@@ -67,7 +68,7 @@ def adapted_package(
         if plan.request.adapt.platforms:
             raise CorruptError(
                 "the guest is to be adapted, and the plan does not say how",
-                path=plan.request.source,
+                path=shown(plan.request.source),
                 field="adaptation",
                 hint="make the plan again",
             )
@@ -82,7 +83,7 @@ def adapted_package(
         guests = tuple(guests_of(package, machines, stack))
         macs = plan.adaptation.macs
         planned, _ = plan_guests(guests, aims, macs)
-        demand_same(plan.adaptation, described(planned, aims, macs), plan.request.source)
+        demand_same(plan.adaptation, described(planned, aims, macs), shown(plan.request.source))
         folder.mkdir()
         done = tuple(
             carry_out_guest(guest, folder / str(number), listener)
@@ -127,7 +128,9 @@ def record_name(plan: Plan) -> str:
 def write_record(adapted: Adapted, plan: Plan, disks: Sequence[PlacedDisk], path: Path) -> None:
     """Write the record of what was changed, with the roots of the disks that were converted."""
     assert plan.adaptation is not None
-    changes, places = recorded(adapted.guests, plan.request.source, plan.adaptation.platforms)
+    changes, places = recorded(
+        adapted.guests, shown(plan.request.source), plan.adaptation.platforms
+    )
     placed = {disk.image: disk for disk in disks}
     images = [disk.image for guest in adapted.guests for disk in guest.planned.disks.disks]
     told = tuple(

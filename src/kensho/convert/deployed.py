@@ -25,6 +25,7 @@ from kensho.convert.nvram import nvram_documents
 from kensho.convert.plan import Plan
 from kensho.convert.workspace import Workspace
 from kensho.platforms import find_form, find_platform
+from kensho.storage.locator import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def demand_licences(plan: Plan) -> None:
         demand_accepted(
             len(eulas_of(plan.before)),
             accepted=plan.request.deployment.accept_eulas,
-            source=plan.request.source,
+            source=shown(plan.request.source),
         )
 
 

@@ -136,7 +136,8 @@ def backing_for(disk: GuestDisk, overlay: Path) -> tuple[str, str]:
         raise UnsupportedError(
             "no overlay can be based on this disk: it is no file that QEMU reads",
             path=disk.place,
-            hint="kensho convert --adapt writes the machine anew with the changes in it",
+            hint="copy it with kensho disk convert first; kensho convert --adapt writes the machine"
+            " anew with changes of its guest in it",
         )
     return backing_of(disk.place, reader, overlay)
 

@@ -57,6 +57,7 @@ from kensho.model.units import MIB
 from kensho.platforms import Form, Platform, find_form, find_platform
 from kensho.platforms.chosen import at, in_form
 from kensho.platforms.oci_rootfs import FORMAT as FILES
+from kensho.storage.locator import shown as shown_place
 
 PLAN_VERSION = 1
 _LISTED = 10
@@ -259,8 +260,23 @@ def check_runnable(plan: Plan) -> None:
         first = plan.blocked[0]
         more = f" (and {len(plan.blocked) - 1} more)" if len(plan.blocked) > 1 else ""
         raise PlanBlockedError(
-            f"{first.code}: {first.message}{more}", path=plan.request.source, hint=first.action
+            f"{first.code}: {first.message}{more}",
+            path=shown_place(plan.request.source),
+            hint=first.action,
         )
+
+
+def without_login(plan: Plan) -> Plan:
+    """Return a plan to show: addresses without a login and a query, which may be secrets.
+
+    It is not one to run, where they are needed.
+    """
+    change = msgspec.structs.replace
+    return change(
+        plan,
+        request=change(plan.request, source=shown_place(plan.request.source)),
+        identity=tuple(change(known, path=shown_place(known.path)) for known in plan.identity),
+    )
 
 
 def write_plan(plan: Plan, path: Path) -> None:
@@ -276,6 +292,9 @@ def write_plan(plan: Plan, path: Path) -> None:
                 path=path,
                 hint="-o of plan is the file to keep it in; --into is the folder of the result",
             )
+        path.touch()
+        if without_login(plan) != plan:  # a run needs it, and nobody else
+            path.chmod(0o600)
         path.write_bytes(msgspec.json.format(msgspec.json.encode(plan), indent=2) + b"\n")
     except OSError as error:
         raise LocatorError(f"cannot be written: {error.strerror}", path=path) from None

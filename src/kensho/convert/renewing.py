@@ -3,7 +3,8 @@
 A move keeps the identity, a clone must not have it. New are the machine's UUID (and with it the
 serial number that VMware makes of it), the addresses of its adapters, serial numbers and generation
 ids among a vendor's own settings. They are drawn once, when the plan is made, and are in the plan.
-What the guest itself remembers (host keys, machine-id, SID) is its disk's, and stays.
+What the guest itself remembers (host keys, machine-id, SID) is its disk's, and stays unless the
+guest is adapted.
 """
 
 from __future__ import annotations

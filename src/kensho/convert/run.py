@@ -24,7 +24,7 @@ from kensho.convert.deployment.attach import Way
 from kensho.convert.deployment.settings import Setting, resolve
 from kensho.convert.events import Listener, Message, Moved, Step, ignore
 from kensho.convert.noting import note_name, noted, read_back, rehearse
-from kensho.convert.plan import Plan, check_runnable, with_values
+from kensho.convert.plan import Plan, check_runnable, with_values, without_login
 from kensho.convert.renewing import IdentityPolicy
 from kensho.convert.report import render_html, report_names
 from kensho.convert.result import Output, Result
@@ -416,7 +416,7 @@ def _result(
         findings=(*plan.findings, *findings),
         check=check,
         report=str(out / report_names(plan.name, plan.target, plan.form)[0]),
-        plan=plan,
+        plan=without_login(plan),
     )
 
 

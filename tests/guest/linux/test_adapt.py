@@ -10,7 +10,7 @@ import pytest
 
 from kensho.guest.edit.draft import Draft
 from kensho.guest.files.tree import GuestFiles
-from kensho.guest.linux.adapt.drivers import enlarge, storage_modules
+from kensho.guest.linux.adapt.drivers import enlarge, wanted_modules
 from kensho.guest.linux.adapt.persist import persist
 from kensho.guest.linux.initramfs.codecs import pack
 from kensho.guest.linux.initramfs.cpio import write_archive
@@ -18,6 +18,7 @@ from kensho.guest.linux.initramfs.image import open_initramfs
 from kensho.guest.linux.modules.index import read_index
 from kensho.guest.linux.verdict import Kernel, judge_controller, modules_in
 from kensho.model.machine import ControllerModel as C
+from kensho.model.machine import NicModel
 from tests.guest.images_of import ext, files_of
 from tests.guest.linux.trees import INDEX, MODULES, debian_base, entry
 
@@ -95,7 +96,25 @@ def test_an_initramfs_that_loads_a_list_gets_nothing(guest) -> None:
 
 
 def test_no_driver_of_an_adapter_is_in_the_initramfs() -> None:
-    assert "vmxnet3" not in storage_modules(read_index(INDEX), WANTED)
+    assert "vmxnet3" not in wanted_modules(read_index(INDEX), WANTED)
+
+
+def test_an_initramfs_that_is_unlocked_from_afar_has_drivers_of_adapters(guest) -> None:
+    virtio = (f for f in read_index(INDEX).files.values() if "virtio" in f)
+    data = write_archive([*debian_base(*virtio), entry("usr/sbin/dropbear", b"ELF")])
+    files, kernel, image = guest(), kernel_of(data), open_initramfs(data)
+    result = enlarge(files, kernel, FOLDER, INITRD, image, WANTED, adapters=[NicModel.VMXNET3])
+    assert "vmxnet3" in result.added
+    (edit,) = persist(
+        Draft(files, "root"), "dracut", [kernel.index], WANTED, [NicModel.VMXNET3]
+    )  # fmt: skip
+    assert b"vmxnet3" in (edit.content or b"")
+
+
+def test_modules_that_need_each_other_for_ever() -> None:
+    count = 5000
+    dep = "".join(f"m{n}.ko: m{(n + 1) % count}.ko\n" for n in range(count))
+    assert len(read_index({"modules.dep": dep}).closure(["m0"])) == count
 
 
 @pytest.mark.parametrize("maker", ["initramfs-tools", "dracut", "mkinitcpio", "mkinitfs"])

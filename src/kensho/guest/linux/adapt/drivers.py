@@ -11,14 +11,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from kensho.guest.devices import CONTROLLERS
+from kensho.guest.devices import CONTROLLERS, NICS
 from kensho.guest.edit.plan import FileEdit
 from kensho.guest.files.tree import GuestFiles
 from kensho.guest.linux.initramfs.image import Initramfs
 from kensho.guest.linux.initramfs.overlay import with_overlay
 from kensho.guest.linux.modules.index import ModuleIndex
 from kensho.guest.linux.verdict import Kernel, judge_controller
-from kensho.model.machine import ControllerModel
+from kensho.model.machine import ControllerModel, NicModel
 
 _MOST_MODULE = 64 << 20
 #: Where the drivers of an initramfs are listed to be loaded whether or not a device asks for them.
@@ -47,20 +47,23 @@ class Enlarged:
     missing: tuple[ControllerModel, ...]
 
 
-def storage_drivers(index: ModuleIndex, models: Iterable[ControllerModel]) -> tuple[str, ...]:
-    """Return the drivers for these controllers, those that the kernel has not among them."""
+def wanted_drivers(
+    index: ModuleIndex, models: Iterable[ControllerModel], adapters: Iterable[NicModel] = ()
+) -> tuple[str, ...]:
+    """Return the drivers for these devices, those that the kernel has not among them."""
     wanted: dict[str, None] = {}
-    for model in models:
-        device = CONTROLLERS[model]
+    for device in (*(CONTROLLERS[m] for m in models), *(NICS[m] for m in adapters)):
         for modalias in device.modaliases:
             wanted |= dict.fromkeys(index.drivers(modalias))
         wanted |= dict.fromkeys((*device.linux, *device.upper))
     return tuple(wanted)
 
 
-def storage_modules(index: ModuleIndex, models: Iterable[ControllerModel]) -> tuple[str, ...]:
-    """Return the modules for these controllers with all they need, in the order of loading."""
-    return index.closure((*storage_drivers(index, models), *_EXTRA))
+def wanted_modules(
+    index: ModuleIndex, models: Iterable[ControllerModel], adapters: Iterable[NicModel] = ()
+) -> tuple[str, ...]:
+    """Return the modules for these devices with all they need, in the order of loading."""
+    return index.closure((*wanted_drivers(index, models, adapters), *_EXTRA))
 
 
 def enlarge(
@@ -72,6 +75,7 @@ def enlarge(
     models: Iterable[ControllerModel],
     early: Mapping[str, bytes] = MappingProxyType({}),
     packing: str = "",
+    adapters: Iterable[NicModel] = (),
 ) -> Enlarged:
     """Plan the initramfs at ``path`` with the drivers for ``models`` of the modules in ``folder``.
 
@@ -79,12 +83,12 @@ def enlarge(
     make it as small as can be: then kmod's indexes come without the texts they are made of.
 
     Adapters' drivers are left out on purpose: names given within the initramfs would hold before
-    the guest's own rules are there. An initramfs that loads a list of its own is left as it is; all it
+    the guest's own rules are there. One that brings a network up has them of ``adapters``, too. An initramfs that loads a list of its own is left as it is; all it
     does not drive is missing then. Raises what reading the files raises.
     """
     chosen = tuple(models)
     index = kernel.index
-    names = storage_modules(index, chosen)
+    names = wanted_modules(index, chosen, adapters if initramfs.uses_network else ())
     added = tuple(name for name in names if name not in kernel.in_initramfs)
     missing = tuple(model for model in chosen if not _could(kernel, model))
     if not initramfs.asks_hardware:

@@ -48,7 +48,7 @@ class Job:
         found = self.found
         self.result = enlarge(
             guest.system.files, self.kernel, found.modules, found.initramfs, self.initramfs,
-            models, self.early, packing,
+            models, self.early, packing, guest.aims.adapters,
         )  # fmt: skip
         if self.result.edit:
             guest.draft.take(self.result.edit)

@@ -27,8 +27,10 @@ def plan_kernels(guest: LinuxGuest) -> tuple[KernelPlan, ...]:
     for job in jobs:
         if job.initramfs.maker:
             makers.setdefault(job.initramfs.maker, []).append(job.kernel.index)
+    networked = {job.initramfs.maker for job in jobs if job.initramfs.uses_network}
     for maker, indexes in makers.items():
-        guest.draft.take(*persist(guest.draft, maker, indexes, models))
+        adapters = guest.aims.adapters if maker in networked else ()
+        guest.draft.take(*persist(guest.draft, maker, indexes, models, adapters))
     root = guest.system.volume.id
     return tuple(
         KernelPlan(root, version, job.found.initramfs, job.result.added, missing[version])
@@ -81,6 +83,7 @@ def early_files(
     udev = any(name.endswith("udevd") for name in names)
     drivers = {driver for device in NICS.values() for driver in device.linux}
     nics = any("/drivers/net/" in name for name in names) or bool(drivers & kernel.index.builtin)
+    nics |= initramfs.uses_network
     devices = initramfs.get("etc/lvm/devices/system.devices") is not None
 
     def wanted(name: str) -> bool:

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from kensho.guest.edit.draft import Draft
 from kensho.guest.edit.plan import FileEdit
-from kensho.guest.linux.adapt.drivers import storage_drivers
+from kensho.guest.linux.adapt.drivers import wanted_drivers
 from kensho.guest.linux.modules.index import ModuleIndex, module_name
-from kensho.model.machine import ControllerModel
+from kensho.model.machine import ControllerModel, NicModel
 
 _BEGIN = "# kensho: drivers for disks of other platforms"
 _END = "# kensho: end"
@@ -33,8 +33,9 @@ def persist(
     maker: str,
     indexes: Sequence[ModuleIndex],
     models: Sequence[ControllerModel],
+    adapters: Sequence[NicModel] = (),
 ) -> tuple[FileEdit, ...]:
-    """Return the edits that keep the drivers for ``models`` with that maker of the initramfs.
+    """Return the edits that keep the drivers for ``models`` and ``adapters`` with that maker of the initramfs.
 
     ``indexes`` are those of all kernels it makes one for: a driver that any of them has is listed.
     None for a maker that is not known. What was listed for other targets before stays, so that
@@ -43,7 +44,7 @@ def persist(
     paths: dict[str, str] = {}
     listed = _listed(draft, maker)
     for index in indexes:
-        for name in (*listed, *storage_drivers(index, models)):
+        for name in (*listed, *wanted_drivers(index, models, adapters)):
             if name in index.files:  # what is built in needs no listing; the rest comes by itself
                 paths.setdefault(name, index.files[name])
     plan = _MAKERS.get(maker)

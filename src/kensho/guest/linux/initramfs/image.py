@@ -69,6 +69,11 @@ class Initramfs:
         scripts = (self.get("etc/mdev.conf"), self.get("init"))
         return any(e is not None and _ASKS.search(bytes(e.data[:_MOST_SCRIPT])) for e in scripts)
 
+    @property
+    def uses_network(self) -> bool:
+        """Tell whether it brings a network up, as to be unlocked from afar or for a root that is there."""
+        return any(posixpath.basename(name) in _NETWORKED for name in self.files)
+
     def real(self, path: str) -> str:
         """Return where a path leads when the links in it are followed; it need not exist."""
         done, rest, hops = "", path.strip("/").split("/"), 0
@@ -104,6 +109,17 @@ _MAKERS = (
 )
 _ALPINE = b"Alpine Init"
 _ASKS = re.compile(rb"\bmodalias\b", re.IGNORECASE)
+#: dropbear, clevis and Tang; dracut's three ways to a network.
+_NETWORKED = frozenset(
+    {
+        "dropbear",
+        "tinysshd",
+        "clevis-decrypt-tang",
+        "netroot",
+        "nm-initrd-generator",
+        "systemd-networkd",
+    }
+)
 _MOST_SCRIPT = 1 << 20
 
 

@@ -57,18 +57,17 @@ class ModuleIndex:
         is what this kernel does not have.
         """
         done: dict[str, None] = {}
-        on_the_way: set[str] = set()
-
-        def add(name: str) -> None:
-            if name in done or name in on_the_way or name not in self.files:
-                return
-            on_the_way.add(name)
-            for other in (*self.needs.get(name, ()), *self.wishes.get(name, ())):
-                add(other)
-            done[name] = None
-
-        for name in names:
-            add(name.replace("-", "_"))
+        seen: set[str] = set()
+        wanted = [(name.replace("-", "_"), False) for name in names][::-1]
+        while wanted:
+            name, complete = wanted.pop()
+            if complete:
+                done[name] = None
+            elif name not in seen and name in self.files:
+                seen.add(name)
+                wanted.append((name, True))
+                below = (*self.needs.get(name, ()), *self.wishes.get(name, ()))
+                wanted += [(other, False) for other in reversed(below)]
         return tuple(done)
 
 

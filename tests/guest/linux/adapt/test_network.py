@@ -279,6 +279,17 @@ def test_what_goes_by_a_driver_fits_those_of_the_targets(tmp_path: Path) -> None
     assert "virtio_net" in (tree / LINKS / "80-ec2.network.d/kensho.conf").read_text()
 
 
+def test_a_list_of_drivers_that_goes_on_for_ever(tmp_path: Path) -> None:
+    blanks = " " * 500_000
+    keyfile = "etc/NetworkManager/system-connections/a.nmconnection"
+    files = {
+        keyfile: f"[match]\ndriver=e1000{blanks}!\n",
+        f"{LINKS}/a.network": f"Driver=ena{blanks}!\n",
+    }
+    tree = plant(tmp_path / "tree", UDEV | files)
+    assert adapted(tree, plan_network, aims_for("kvm")).edits == ()
+
+
 @pytest.mark.parametrize(
     ("path", "text"),
     [

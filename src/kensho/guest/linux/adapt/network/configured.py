@@ -43,7 +43,7 @@ _VIRTUAL = re.compile(
 _MATCHES = r"(?:Permanent)?MACAddress=(\S+)[ \t]*$"
 _BACKUP = re.compile(r"~$|\.(?:bak|old|orig|rpm\w+|dpkg-\w+|sw.)$")
 _WILD = re.compile(r"(?<![\w*])(en\*|eth\*|ens\*|enp\*)")
-_MOST_TEXT = 1 << 20
+MOST_TEXT = 1 << 20
 #: To YAML 1.1, an address without letters is a number of base 60.
 _AS_WRITTEN = {"tag:yaml.org,2002:int": str}
 
@@ -73,7 +73,7 @@ def read_configured(draft: Draft) -> Configured:
     files = [RULES] if draft.exists(RULES) else []
     for path in configuration_files(draft):
         text = draft.text(path)
-        if len(text) > _MOST_TEXT:
+        if len(text) > MOST_TEXT:
             continue
         files.append(path)
         own, free = _ties(draft, path, text)
@@ -187,7 +187,7 @@ def _netplan(draft: Draft, path: str) -> tuple[list[tuple[str, str]], frozenset[
     ties: list[tuple[str, str]] = []
     ids: set[str] = set()
     try:
-        documents = load_all(draft.read(path, _MOST_TEXT), path, _AS_WRITTEN)
+        documents = load_all(draft.read(path, MOST_TEXT), path, _AS_WRITTEN)
     except KenshoError:
         return [], frozenset()
     for document in documents:

@@ -16,6 +16,7 @@ from kensho.guest.devices import NICS
 from kensho.guest.edit.draft import Draft
 from kensho.guest.linux.adapt.network.configured import (
     KEYFILES,
+    MOST_TEXT,
     NETPLAN,
     configuration_files,
     section,
@@ -35,8 +36,8 @@ _CALLED = {"xen_netfront": "vif", "ne2k_pci": "ne2k-pci"}
 _REAL = ("ixgbevf", "gve", "vmxnet", "8139too", "igb", "igbvf", "ixgbe", "i40e", "iavf", "tg3")
 _YAML = re.compile(r"^([ \t]+)driver:[ \t]*[\"']?([\w*?-]+)[\"']?[ \t]*$", re.MULTILINE)
 _BESIDE = re.compile(r"(?:macaddress|name):")
-_NETWORKD = re.compile(r"^([ \t]*Driver=)([^!\n]+?)[ \t]*$", re.MULTILINE)
-_KEYFILE = re.compile(r"^([ \t]*driver=)([^!&|\n]+?);?[ \t]*$", re.MULTILINE)
+_NETWORKD = re.compile(r"^([ \t]*Driver=)([^!\n]+)$", re.MULTILINE)
+_KEYFILE = re.compile(r"^([ \t]*driver=)([^!&|\n]+)$", re.MULTILINE)
 
 
 def widen_drivers(draft: Draft, adapters: Iterable[NicModel]) -> None:
@@ -44,12 +45,14 @@ def widen_drivers(draft: Draft, adapters: Iterable[NicModel]) -> None:
     drivers = _called(adapters)
     for path in configuration_files(draft):
         after = text = draft.text(path)
+        if len(text) > MOST_TEXT:
+            continue
         if path.startswith(NETPLAN):
             after = _netplan(text, drivers)
         elif path.endswith(".network"):
-            after = _NETWORKD.sub(lambda m: m[1] + _more(m[2].split(), drivers, " "), text)
+            after = _NETWORKD.sub(lambda m: m[1] + _more(m[2], drivers, " "), text)
         elif path.startswith(KEYFILES):
-            after = _KEYFILE.sub(lambda m: m[1] + _more(m[2].split(";"), drivers, ";"), text)
+            after = _KEYFILE.sub(lambda m: m[1] + _more(m[2], drivers, ";"), text)
         if after != text:
             draft.write(path, after, _WHY)
         if _still_bound(draft, path, after, drivers):
@@ -104,8 +107,9 @@ def _fits(driver: str, patterns: Iterable[str]) -> bool:
     return any(fnmatch.fnmatchcase(driver, pattern.strip()) for pattern in patterns)
 
 
-def _more(known: list[str], drivers: tuple[str, ...], between: str) -> str:
-    return between.join([*known, *_others(known, drivers)])
+def _more(known: str, drivers: tuple[str, ...], between: str) -> str:
+    more = _others([word for word in re.split(r"[;\s]+", known) if word], drivers)
+    return between.join([known.rstrip(" \t\r;"), *more]) if more else known
 
 
 def _netplan(text: str, drivers: tuple[str, ...]) -> str:

@@ -15,6 +15,7 @@ RULES = "/etc/udev/rules.d/70-persistent-net.rules"
 _FOLDER = "/etc/udev/rules.d"
 _BY_SLOT = re.compile(r'(?:KERNELS|ID|DEVPATH|ENV\{ID_PATH\})==".*?\bNAME:?="([\w.-]+)"')
 _MOST_LINE = 4096
+_MOST_TEXT = 1 << 18
 _RULE = re.compile(r'(?:ATTRS?|SYSFS)\{address\}=="([0-9A-Fa-f:]{17})".*?\bNAME="([^"]+)"')
 
 
@@ -29,7 +30,7 @@ def names_by_slot(draft: Draft) -> tuple[str, ...]:
         line
         for name in draft.names(_FOLDER)
         if name.endswith(".rules")
-        for line in draft.text(f"{_FOLDER}/{name}").splitlines()
+        for line in draft.text(f"{_FOLDER}/{name}")[:_MOST_TEXT].splitlines()
         if len(line) <= _MOST_LINE and not line.lstrip().startswith("#")
     )
     found = (_BY_SLOT.search(line) for line in lines if '"net"' in line and not _RULE.search(line))

@@ -92,6 +92,9 @@ def two(a: str | None = A, b: str | None = B) -> tuple[Nic, Nic]:
         ({"etc/sysconfig/network/ifcfg-eth0": "BOOTPROTO=dhcp\n"}, ["eth0"], {}, set()),
         ({f"{LINKS}/a.network": "[Match]\nName=enx005056aabb01\n"},
          ["enx005056aabb01"], {A: "enx005056aabb01"}, set()),
+        ({"etc/default/grub": 'GRUB_CMDLINE_LINUX="rd.neednet=1 ip=10.0.0.2::10.0.0.1:24:web:ens192:none"\n',
+          "etc/initramfs-tools/conf.d/ip": "#IP=eth9\nIP=::::web:ens224:dhcp\n"},
+         ["ens192", "ens224"], {}, set()),
         # An address that is given to an adapter is not what it is found by.
         ({f"{LINKS}/a.network": f"[Match]\nName=eno1\n[Link]\nMACAddress={A}\n"}, ["eno1"], {}, set()),
         ({f"{LINKS}/a.link": f"[Match]\nPath=pci-0000:03:00.0\n[Link]\nName=lan0\nMACAddress={A}\n"},

@@ -32,6 +32,8 @@ _NAME = re.compile(
     r"|em\d+|p\d+p\d+)(?![\w-])"
 )
 _OF_UNITS = re.compile(r"(?:dhcpcd|dhclient|netctl-ifplugd)@(.+)\.service")
+_COMMAND_LINES = ("/etc/default/grub", "/etc/kernel/cmdline")
+_EARLY = re.compile(r"(?<![\w.])(?:ip|ifname|bootdev|IP|DEVICE)=([^\s\"']+)")
 _BY_ADDRESS = re.compile(r"enx([0-9a-f]{12})")
 #: What a file for a real adapter says, or does not say.
 _ETHERNET = re.compile(r"\A(?![\s\S]*^type=)|^type=(?:802-3-)?ethernet[ \t]*$", re.MULTILINE)
@@ -69,7 +71,7 @@ def read_configured(draft: Draft) -> Configured:
     wild: dict[str, None] = {}
     linked, elsewhere = _links(draft)
     ties: list[tuple[str, str]] = [*names_in_rules(draft).items(), *linked]
-    names |= dict.fromkeys((*names_by_slot(draft), *elsewhere, *_units(draft)))
+    names |= dict.fromkeys((*names_by_slot(draft), *elsewhere, *_units(draft), *_early(draft)))
     files = [RULES] if draft.exists(RULES) else []
     for path in configuration_files(draft):
         text = draft.text(path)
@@ -180,6 +182,17 @@ def _units(draft: Draft) -> tuple[str, ...]:
     wishes = (f"{_UNITS}/{n}" for n in draft.names(_UNITS) if n.endswith(".wants"))
     units = (_OF_UNITS.fullmatch(unit) for folder in wishes for unit in draft.names(folder))
     return tuple(m[1] for m in units if m and _NAME.fullmatch(m[1]))
+
+
+def _early(draft: Draft) -> Iterator[str]:
+    """Yield the names that an initramfs brings up: dracut.cmdline(7), initramfs.conf(5)."""
+    drops = "/etc/initramfs-tools/conf.d"
+    own = ("/etc/initramfs-tools/initramfs.conf", *(f"{drops}/{n}" for n in draft.names(drops)))
+    for path in (*_COMMAND_LINES, *own):
+        for line in draft.text(path)[:MOST_TEXT].splitlines():
+            if not line.lstrip().startswith("#"):
+                for word in _EARLY.findall(line):
+                    yield from _NAME.findall(word.replace(":", " "))
 
 
 def _netplan(draft: Draft, path: str) -> tuple[list[tuple[str, str]], frozenset[str]]:

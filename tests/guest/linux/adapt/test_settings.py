@@ -10,11 +10,15 @@ import pytest
 
 from kensho.guest.linux.adapt.cloud_init import plan_cloud_init
 from kensho.guest.linux.adapt.identity import plan_identity
+from kensho.guest.linux.adapt.kernels import plan_kernels
 from kensho.guest.linux.adapt.selinux import plan_labels
 from kensho.guest.linux.adapt.steps import STEPS
+from kensho.guest.linux.initramfs.cpio import write_archive
+from kensho.model.machine import ControllerModel
 from kensho.model.yamlsafe import load_all
 from tests.guest.images_of import run, tool
 from tests.guest.linux.adapt.making import adapted, aims_for, codes, guest_in, plant
+from tests.guest.linux.trees import INDEX, entry
 
 DEBIAN = {
     "usr/lib/systemd/systemd": "",
@@ -189,6 +193,28 @@ def test_new_files_take_the_label_of_their_folder(tmp_path: Path) -> None:
     plan_labels(guest)
     assert "/.autorelabel" in [e.path for e in guest.draft.edits]
     assert codes(guest.draft) == ["KF-879"]
+
+
+def test_an_initramfs_of_nash_is_left_and_said(tmp_path: Path) -> None:
+    version, script = (
+        "2.6.18-8.el5",
+        b"#!/bin/nash\ninsmod /lib/scsi_mod.ko\ninsmod /lib/sd_mod.ko\n",
+    )
+    tree = plant(
+        tmp_path / "tree",
+        {f"lib/modules/{version}/{name}": text for name, text in INDEX.items()}
+        | {f"boot/vmlinuz-{version}": ""},
+    )
+    modules = (entry(f"lib/{name}.ko") for name in ("scsi_mod", "sd_mod"))
+    data = write_archive([entry("init", script), *modules])
+    (tree / f"boot/initrd-{version}").write_bytes(data)
+    guest = guest_in(tree, aims_for("vmware"))
+    (plan,) = plan_kernels(guest)
+    assert (plan.version, plan.added) == (version, ())
+    assert ControllerModel.PVSCSI in plan.missing
+    assert ControllerModel.NVME not in plan.missing  # built in
+    assert "KF-883" in codes(guest.draft)
+    assert guest.draft.edits == ()
 
 
 def test_all_steps_together_are_done_once(tmp_path: Path) -> None:

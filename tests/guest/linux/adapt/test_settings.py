@@ -82,6 +82,12 @@ def test_machine_ids_that_are_links_to_each_other_stay_so(tmp_path: Path) -> Non
     assert not (tree / "var/lib/dbus/machine-id").is_symlink()
 
 
+def test_host_keys_of_dropbear_are_said(tmp_path: Path) -> None:
+    key = {"etc/dropbear/initramfs/dropbear_ed25519_host_key": "secret"}
+    tree = plant(tmp_path / "tree", DEBIAN | key)
+    assert codes(adapted(tree, plan_identity, aims_for(identity=True))) == ["KF-880"]
+
+
 def test_what_a_dhcp_server_has_let_stays(tmp_path: Path) -> None:
     tree = plant(tmp_path / "tree", DEBIAN | {"var/lib/dhcp/dhcpd.leases": "lease 10.0.0.9 {}"})
     adapted(tree, plan_identity, aims_for(identity=True))

@@ -19,6 +19,8 @@ from kensho.model.finding import Severity
 
 _KEY = re.compile(r"ssh_host_\w+_key(?:\.pub)?")
 _SSH = "/etc/ssh"
+_OTHER_KEY = re.compile(r"dropbear_\w+_host_key")
+_DROPBEAR = ("/etc/dropbear", "/etc/dropbear/initramfs", "/etc/dropbear-initramfs")
 #: What makes host keys at each start where there are none: Red Hat, Arch, SUSE.
 _MAKERS = (
     *(f"{top}/systemd/system/{unit}" for top in ("/usr/lib", "/lib") for unit in (
@@ -79,6 +81,14 @@ def _machine_id(draft: Draft) -> None:
 
 
 def _host_keys(draft: Draft) -> None:
+    for folder in _DROPBEAR:
+        if any(_OTHER_KEY.fullmatch(name) for name in draft.names(folder)):
+            draft.note(
+                "KF-880", Severity.WARNING,
+                "nothing in the guest would make new host keys for dropbear, and an initramfs may have a copy",
+                "they stay the other machine's: make new ones with dropbearkey in the guest, and the "
+                "initramfs anew", folder,
+            )  # fmt: skip
     keys = [name for name in draft.names(_SSH) if _KEY.fullmatch(name)]
     makes = any(draft.exists(path) for path in _MAKERS) or any(
         "keygen" in draft.text(path) for path in _SCRIPTS

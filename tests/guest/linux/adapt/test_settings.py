@@ -82,6 +82,24 @@ def test_machine_ids_that_are_links_to_each_other_stay_so(tmp_path: Path) -> Non
     assert not (tree / "var/lib/dbus/machine-id").is_symlink()
 
 
+def test_sshd_under_upstart_waits_for_its_keys(tmp_path: Path) -> None:
+    bare = {name: text for name, text in DEBIAN.items() if "systemd" not in name}
+    files = {"etc/rc2.d/README": "", "etc/init/ssh.conf": "start on runlevel [2345]\nrespawn\n"}
+    tree = plant(tmp_path / "tree", bare | files)
+    adapted(tree, plan_identity, aims_for(identity=True))
+    told = (tree / "etc/init/kensho-host-keys.conf").read_text()
+    assert "\nstart on starting ssh\ntask\n" in told
+    assert not (tree / "etc/rc2.d/S01kensho-host-keys").is_symlink()
+    script = told.partition("\nscript\n")[2].removesuffix("end script\n")
+    ssh, made = tmp_path / "ssh", tmp_path / "made"
+    ssh.mkdir()
+    script = script.replace("/etc/ssh/", f"{ssh}/").replace(
+        "/usr/bin/ssh-keygen -A", f"touch {made}"
+    )
+    run("sh", "-ec", script)
+    assert made.exists()
+
+
 def test_host_keys_of_dropbear_are_said(tmp_path: Path) -> None:
     key = {"etc/dropbear/initramfs/dropbear_ed25519_host_key": "secret"}
     tree = plant(tmp_path / "tree", DEBIAN | key)

@@ -1,6 +1,6 @@
-"""A script that runs at the guest's next start: under systemd, OpenRC or SysV scripts.
+"""A script that runs at the guest's next start: under systemd, OpenRC, Upstart or SysV scripts.
 
-Sources: systemd.service(5), openrc-run(8), the Linux Standard Base 5, "Init Script Actions".
+Sources: systemd.service(5), openrc-run(8), init(5) of Upstart, the Linux Standard Base 5, "Init Script Actions".
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from kensho.guest.linux.adapt.services.disable import UNITS, level_folders
 
 _SYSTEMD = ("/usr/lib/systemd/systemd", "/lib/systemd/systemd")
 _TAB = "\t"
+_UPSTART = "/etc/init"
 _LISTED = "/etc/init.d/.depend.start"
 _OPENRC = ("/sbin/openrc-run", "/usr/sbin/openrc-run", "/usr/bin/openrc-run")
 
@@ -44,6 +45,11 @@ def run_at_start(draft: Draft, job: Job) -> bool:
         draft.write(script, _openrc(job), job.title, mode=0o755)
         draft.link(f"/etc/runlevels/default/{job.name}", script, job.title)
         return True
+    jobs = [_unit_name(unit) for unit in job.before if unit.endswith(".service")]
+    waiting = [name for name in jobs if draft.exists(f"{_UPSTART}/{name}.conf")]
+    if waiting:
+        draft.write(f"{_UPSTART}/{job.name}.conf", _upstart(job, waiting), job.title)
+        return True
     folders = level_folders(draft, "2345")
     for folder in folders:
         draft.write(script, _sysv(job), job.title, mode=0o755)
@@ -60,7 +66,7 @@ def _startpar(draft: Draft, job: Job) -> None:
     if not text or re.search(rf"^TARGETS =.* {job.name}(?: |$)", text, re.MULTILINE):
         return
     text = re.sub(r"^TARGETS =", f"TARGETS = {job.name}", text, count=1, flags=re.MULTILINE)
-    waiting = [unit.removesuffix(".service") for unit in job.before if unit.endswith(".service")]
+    waiting = [_unit_name(unit) for unit in job.before if unit.endswith(".service")]
     for name in waiting if re.search(r"^TARGETS =", text, re.MULTILINE) else ():
         if re.search(rf"^{name}:", text, re.MULTILINE):
             text = re.sub(rf"^{name}:", f"{name}: {job.name}", text, count=1, flags=re.MULTILINE)
@@ -90,6 +96,19 @@ def _guarded(job: Job, indent: str) -> str:
     if not job.unless:
         return f"{indent}{run}\n"
     return f'{indent}set -- {job.unless}\n{indent}[ -e "$1" ] || {run}\n'
+
+
+def _unit_name(unit: str) -> str:
+    return unit.removesuffix(".service")
+
+
+def _upstart(job: Job, waiting: list[str]) -> str:
+    """Return a task that others' start waits for: scripts of run levels run beside them."""
+    when = " or ".join(f"starting {name}" for name in waiting)
+    return (
+        f'# kensho\ndescription "{job.title}"\n\nstart on {when}\ntask\n\n'
+        f"script\n{_guarded(job, _TAB)}end script\n"
+    )
 
 
 def _openrc(job: Job) -> str:

@@ -322,3 +322,39 @@ def test_a_guest_that_its_host_started(folder: Path) -> None:
     guest = dataclasses.replace(guest_on(_simple(folder)), aims=xen)
     plan_fallback(guest)
     assert codes(guest.draft) == []
+
+
+def test_a_full_esp_is_no_reason_to_refuse_all(folder: Path) -> None:
+    esp = {"EFI/debian/shimx64.efi": b"s" * (1 << 20), "EFI/debian/grubx64.efi": b"g" * (3 << 19)}
+    guest = guest_on(disk_with_esp(folder, esp))
+    plan_fallback(guest)
+    (finding,) = guest.draft.findings
+    assert (finding.code, guest.draft.edits) == ("KF-866", ())
+    assert "bytes are lacking" in finding.message
+
+
+def test_suses_grub_has_its_configuration_beside_it(folder: Path) -> None:
+    pe = b"MZ" + bytes(58) + (64).to_bytes(4, "little") + b"PE\0\0" + (0x8664).to_bytes(2, "little")
+    esp = {
+        "EFI/sles/shim.efi": pe,
+        "EFI/sles/grub.efi": b"g",
+        "EFI/sles/grub.cfg": b"configfile x\n",
+    }
+    guest = guest_on(disk_with_esp(folder, esp))
+    plan_fallback(guest)
+    assert guest.draft.text("/boot/efi/EFI/BOOT/grub.cfg") == "configfile x\n"
+
+
+def test_a_loader_of_a_system_that_is_gone_is_not_taken(folder: Path, tmp_path: Path) -> None:
+    modules = Path("/usr/lib/grub/x86_64-efi")
+    if not modules.is_dir():
+        pytest.skip("GRUB's parts for x86_64-efi are not installed")
+    esp = {"EFI/rocky/grub.cfg": b"#"}
+    for name in ("centos", "rocky"):
+        path = tmp_path / f"{name}.efi"
+        prefix = f"/EFI/{name}"
+        run("grub-mkimage", "-O", "x86_64-efi", "-d", modules, "-p", prefix, "-o", path, "normal")
+        esp |= {f"EFI/{name}/shimx64.efi": b"shim", f"EFI/{name}/grubx64.efi": path.read_bytes()}
+    guest = guest_on(disk_with_esp(folder, esp))
+    plan_fallback(guest)
+    assert guest.draft.read("/boot/efi/EFI/BOOT/grubx64.efi") == esp["EFI/rocky/grubx64.efi"]

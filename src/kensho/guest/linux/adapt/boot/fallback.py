@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kensho.disks.partition_table import ESP
+from kensho.guest.edit.backends import room_of
+from kensho.guest.edit.plan import FileEdit
 from kensho.guest.files.tree import GuestFiles
 from kensho.guest.linux.adapt.boot.change import why_not
 from kensho.guest.linux.adapt.guest import LinuxGuest
@@ -35,8 +37,10 @@ def plan_fallback(guest: LinuxGuest) -> None:
         files = GuestFiles(guest.opened.systems[volume.id])
         planned = False
         for arch in _ARCHITECTURES:
-            copies = () if files.exists(_target(arch)) else _copies(files, arch)
-            if copies:
+            ways = [] if files.exists(_target(arch)) else list(_copies(files, arch))
+            if ways:
+                # Folders of systems that are gone stay behind: their GRUB finds no configuration.
+                copies = next((way for way in ways if _finds_its_own(files, way)), ways[0])
                 planned = True
                 _plan(guest, volume, top, files, copies)
         if not planned and not matches(files, f"{_FALLBACK}/BOOT*.EFI", fold=True):
@@ -52,25 +56,36 @@ def _esps(guest: LinuxGuest) -> Iterator[tuple[Volume, str]]:
             yield volume, next((m for m, mounted in mounts.items() if mounted is fs), "")
 
 
-def _copies(files: GuestFiles, arch: str) -> tuple[tuple[str, str], ...]:
-    """Return (from, to) for the loader of an architecture; none when there is none."""
+def _copies(files: GuestFiles, arch: str) -> Iterator[tuple[tuple[str, str], ...]]:
+    """Yield (from, to) for each loader of an architecture, shim's first."""
     for shim in matches(files, f"/EFI/*/shim{arch}.efi", fold=True):
         folder = shim.rpartition("/")[0]
         grub = f"{folder}/grub{arch}.efi"
         if files.exists(grub):
             mok = f"{folder}/mm{arch}.efi"
             more = ((mok, f"{_FALLBACK}/mm{arch}.efi"),) if files.exists(mok) else ()
-            return ((shim, _target(arch)), (grub, f"{_FALLBACK}/grub{arch}.efi"), *more)
-    for shim in matches(files, "/EFI/*/shim.efi", fold=True):  # SUSE's looks for grub.efi
+            yield ((shim, _target(arch)), (grub, f"{_FALLBACK}/grub{arch}.efi"), *more)
+    for shim in matches(files, "/EFI/*/shim.efi", fold=True):
+        # SUSE's looks for grub.efi, and that for grub.cfg where it is itself.
         folder = shim.rpartition("/")[0]
         if files.exists(f"{folder}/grub.efi") and _architecture(files, shim) == arch:
-            names = [n for n in ("grub.efi", "MokManager.efi") if files.exists(f"{folder}/{n}")]
-            beside = tuple((f"{folder}/{name}", f"{_FALLBACK}/{name}") for name in names)
-            return ((shim, _target(arch)), *beside)
+            names = ("grub.efi", "MokManager.efi", "grub.cfg")
+            beside = tuple(
+                (f"{folder}/{name}", f"{_FALLBACK}/{name}")
+                for name in names
+                if files.exists(f"{folder}/{name}")
+            )
+            yield ((shim, _target(arch)), *beside)
     for pattern in (f"/EFI/*/grub{arch}.efi", f"/EFI/systemd/systemd-boot{arch}.efi"):
         for path in matches(files, pattern, fold=True):
-            return ((path, _target(arch)),)
-    return ()
+            yield ((path, _target(arch)),)
+
+
+def _finds_its_own(files: GuestFiles, copies: tuple[tuple[str, str], ...]) -> bool:
+    try:
+        return not any(_without_configuration(files, files.read(s, _MOST)) for s, _ in copies)
+    except KenshoError:
+        return False
 
 
 def _architecture(files: GuestFiles, path: str) -> str:
@@ -119,6 +134,7 @@ def _plan(
     problem = problem or next(
         (p for data in contents.values() if (p := _without_configuration(files, data))), ""
     )
+    problem = problem or _lack_of_room(volume, contents)
     if problem:
         guest.draft.note(
             "KF-866", Severity.WARNING,
@@ -131,6 +147,12 @@ def _plan(
         guest.draft.write(
             f"{top}{target}", data, "the loader that UEFI starts without an entry", mode=0o755
         )
+
+
+def _lack_of_room(volume: Volume, contents: dict[str, bytes]) -> str:
+    """Return how much is lacking: a loader that may be done without is no reason to refuse all."""
+    room = room_of(volume, [FileEdit(target, data, "") for target, data in contents.items()])
+    return f"{room.lacking} bytes are lacking there" if room and room.lacking else ""
 
 
 def _without_configuration(files: GuestFiles, image: bytes) -> str:

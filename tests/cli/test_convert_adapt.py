@@ -203,6 +203,8 @@ def test_a_guest_without_a_driver_gets_a_device_it_drives(
     assert {"KF-923", "KF-927"} <= codes(plan)
     moved = next(f for f in plan["findings"] if f["code"] == "KF-320")
     assert moved["action"].endswith("and has it")
+    changed = next(f for f in plan["findings"] if f["code"] == "KF-330")
+    assert "and has it" in changed["action"]
     assert starts(disk, "kvm", kensho) == [True]
     other = as_json("plan", disk, "--to", "vmware")
     assert "KF-923" in codes(other)

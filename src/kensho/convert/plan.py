@@ -32,7 +32,7 @@ from kensho.convert.returning import Returned, at_home, home_policy, take_note, 
 from kensho.convert.rootfs import look_for_root
 from kensho.convert.rules import ImageFacts, Journey, check_all
 from kensho.convert.source import Identity, identify, opened, opened_image, select_machine
-from kensho.convert.starting import all_start
+from kensho.convert.starting import all_connect, all_start
 from kensho.convert.steps import DiskStep
 from kensho.disks import DiskReader
 from kensho.guest.volumes.luks.device import Key
@@ -202,6 +202,9 @@ def make_plan(
             renewed=renewed,
             starting=frozenset(
                 m.id for m in placed.after.machines if all_start(m, guests.kernels.get(m.id, ()))
+            ),
+            connecting=frozenset(
+                m.id for m in placed.after.machines if all_connect(m, guests.kernels.get(m.id, ()))
             ),
         )
         return Plan(

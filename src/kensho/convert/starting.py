@@ -286,6 +286,16 @@ def all_start(machine: Machine, kernels: Sequence[Loaded]) -> bool:
     )
 
 
+def all_connect(machine: Machine, kernels: Sequence[Loaded]) -> bool:
+    """Tell whether the Linux that starts by default is known to drive every adapter as it is mapped."""
+    known = [one for one in kernels if not one.problem]
+    return bool(known) and all(
+        one.kernel is not None and (told := judge_nic(one.kernel, nic.model)) and told.works
+        for one in _first(known)
+        for nic in machine.nics
+    )
+
+
 def _drives(loaded: Loaded, model: NicModel) -> bool:
     """Tell whether a kernel may drive this adapter; Windows' drivers are looked for when it runs."""
     if loaded.kernel is not None:

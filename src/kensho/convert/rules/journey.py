@@ -41,6 +41,7 @@ class Journey:
     renewed: bool = False  #: the result is a copy with an identity of its own
     noted: bool = True  #: the result gets a note for the way back
     starting: frozenset[str] = frozenset()  #: machines whose guests were seen to drive their disks
+    connecting: frozenset[str] = frozenset()  #: and their adapters
 
     def machines(self) -> Iterator[tuple[Machine, Machine]]:
         """Yield each machine as it was and as it will be."""

@@ -25,7 +25,7 @@ def check(journey: Journey) -> Iterator[Finding]:
             )
         for nic in before.nics:
             if nic.id in new:
-                yield from _model(before, nic, new[nic.id])
+                yield from _model(before, nic, new[nic.id], ready=before.id in journey.connecting)
         if any(n.mac for n in before.nics) and not carries.mac and not journey.renewed:
             yield note(
                 "KF-333",
@@ -84,12 +84,13 @@ def _addresses(machine: Machine) -> Iterator[Finding]:
             )
 
 
-def _model(machine: Machine, old: Nic, new: Nic) -> Iterator[Finding]:
+def _model(machine: Machine, old: Nic, new: Nic, *, ready: bool) -> Iterator[Finding]:
     if old.model is not new.model:
         yield warning(
             "KF-330",
             f"adapter {old.name or old.id} changes from {old.vendor_model or old.model} "
             f"to {new.model}",
             machine.name,
-            "the guest needs its driver; the interface may get another name",
+            f"the guest needs its driver{', and has it' if ready else ''}; "
+            "the interface may get another name",
         )

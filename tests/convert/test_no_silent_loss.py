@@ -238,7 +238,8 @@ def test_what_is_planned_is_written(
         path.write_bytes(document.data)
         found = found or read(path)
     assert found is not None
-    gone = lost(planned, alike(found, planned, in_order=name == "kubevirt"))
+    # Names of drives on Xen say places in their own way.
+    gone = lost(planned, alike(found, planned, in_order=name in {"kubevirt", "xen"}))
     assert not gone.keys() - _OTHERWISE - _BY_FORM.get(form, set())
 
 

@@ -106,10 +106,10 @@ def _judge(
     models = needed(loaded, machine, after)
     if not models:
         return msgspec.structs.replace(verdict, problem="the machine has no disk to start from")
-    chosen = first_lacking(loaded, machine, after) or models[0]
+    chosen = first_lacking(loaded, machine, after, platform.name) or models[0]
     if loaded.kernel is None:
         return _whole(verdict, loaded, platform, after, chosen)
-    told = judge_controller(loaded.kernel, chosen)
+    told = judge_controller(loaded.kernel, chosen, platform.name)
     if told is None:
         problem = f"nothing is known of drivers for {chosen}"
         return msgspec.structs.replace(verdict, problem=problem)
@@ -164,7 +164,7 @@ def _others(
     for support in platform.controllers:
         if support.model is chosen or machine.firmware.kind not in support.boots:
             continue
-        told = judge_controller(kernel, support.model)
+        told = judge_controller(kernel, support.model, platform.name)
         if told is not None and told.works:
             yield support.model
 

@@ -201,7 +201,9 @@ def make_plan(
             noted=request.origin,
             renewed=renewed,
             starting=frozenset(
-                m.id for m in placed.after.machines if all_start(m, guests.kernels.get(m.id, ()))
+                m.id
+                for m in placed.after.machines
+                if all_start(m, guests.kernels.get(m.id, ()), platform.name)
             ),
             connecting=frozenset(
                 m.id for m in placed.after.machines if all_connect(m, guests.kernels.get(m.id, ()))

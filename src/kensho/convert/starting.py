@@ -153,16 +153,17 @@ def _disk(
     adapted: bool,
 ) -> Fitted:
     after = map_machine(machine, platform, form, policy)
-    stuck = [k for k in known if first_lacking(k, machine, after) is not None]
+    stuck = [k for k in known if first_lacking(k, machine, after, platform.name) is not None]
     if not stuck:
         return Fitted(policy)
-    chosen = next(m for k in stuck if (m := first_lacking(k, machine, after)) is not None)
+    chosen = next(m for k in stuck if (m := first_lacking(k, machine, after, platform.name)) is not None)
     names = ", ".join(dict.fromkeys(one.version for one in stuck))
     first = _first(known)
     others = [m for m in _offered(platform, policy, after) if m is not chosen]
-    for_all = [m for m in others if all(starts(k, m) for k in known)]
-    driven = dict.fromkeys((*for_all, *(m for m in others if all(starts(k, m) for k in first))))
-    mend = _mending(stuck, known, chosen, adapted=adapted)
+    for_all = [m for m in others if all(starts(k, m, platform.name) for k in known)]
+    for_first = [m for m in others if all(starts(k, m, platform.name) for k in first)]
+    driven = dict.fromkeys((*for_all, *for_first))
+    mend = _mending(stuck, known, chosen, platform.name, adapted=adapted)
     if not any(k in stuck for k in first):
         if for_all:
             mend = f"{' and '.join(for_all[:2])} would do for all"
@@ -181,12 +182,18 @@ def _disk(
 
 
 def _mending(
-    stuck: Sequence[Loaded], known: Sequence[Loaded], model: ControllerModel, *, adapted: bool
+    stuck: Sequence[Loaded],
+    known: Sequence[Loaded],
+    model: ControllerModel,
+    platform: str,
+    *,
+    adapted: bool,
 ) -> str:
     """Say what gives kernels a driver for a controller: --adapt only where that has one to give."""
-    if not adapted and all(_could_have(one, model) for one in stuck):
+    if not adapted and all(_could_have(one, model, platform) for one in stuck):
         return "--adapt gives it the driver"
-    others = dict.fromkeys(k.version for k in known if k not in stuck and starts(k, model))
+    well = (k for k in known if k not in stuck and starts(k, model, platform))
+    others = dict.fromkeys(k.version for k in well)
     if others:
         return f"start it by {' or '.join(others)}, which has one"
     if all(one.windows is not None for one in stuck):
@@ -194,10 +201,10 @@ def _mending(
     return "it needs a kernel that has one"
 
 
-def _could_have(loaded: Loaded, model: ControllerModel) -> bool:
+def _could_have(loaded: Loaded, model: ControllerModel, platform: str) -> bool:
     if loaded.kernel is None:
         return loaded.bsd is None
-    told = judge_controller(loaded.kernel, model)
+    told = judge_controller(loaded.kernel, model, platform)
     return told is None or told.place is not Place.NOWHERE
 
 
@@ -259,28 +266,30 @@ def needed(loaded: Loaded, machine: Machine, after: Machine) -> tuple[Controller
     return tuple(dict.fromkeys(controller.model for controller in found if controller))
 
 
-def first_lacking(loaded: Loaded, machine: Machine, after: Machine) -> ControllerModel | None:
+def first_lacking(
+    loaded: Loaded, machine: Machine, after: Machine, platform: str
+) -> ControllerModel | None:
     """Return the first of the controllers it needs that a kernel has no driver in time for."""
     models = needed(loaded, machine, after)
-    return next((model for model in models if starts(loaded, model) is False), None)
+    return next((model for model in models if starts(loaded, model, platform) is False), None)
 
 
-def starts(loaded: Loaded, model: ControllerModel) -> bool | None:
-    """Tell whether a kernel finds its disk on this controller; None when nothing is known of it."""
+def starts(loaded: Loaded, model: ControllerModel, platform: str) -> bool | None:
+    """Tell whether a kernel finds its disk on a platform's controller; None when nothing is known."""
     if loaded.kernel is not None:
-        told = judge_controller(loaded.kernel, model)
+        told = judge_controller(loaded.kernel, model, platform)
         return None if told is None else told.works
     if loaded.windows is not None:
         return model in loaded.windows.controllers
     return model in loaded.bsd.controllers if loaded.bsd is not None else None
 
 
-def all_start(machine: Machine, kernels: Sequence[Loaded]) -> bool:
+def all_start(machine: Machine, kernels: Sequence[Loaded], platform: str) -> bool:
     """Tell whether what starts by default is known to find every disk of a machine as it is mapped."""
     known = [one for one in kernels if not one.problem]
     disks = [machine.controller(disk.controller) for disk in machine.disks]
     return bool(known) and all(
-        controller is not None and starts(one, controller.model) is True
+        controller is not None and starts(one, controller.model, platform) is True
         for one in _first(known)
         for controller in disks
     )

@@ -103,6 +103,30 @@ CONTROLLERS: dict[ControllerModel, Device] = {
     ControllerModel.XEN_VBD: Device((), ("xen_blkfront",), buses=("xen:vbd",)),
 }
 
+#: Drivers that match a whole class of devices and refuse those that are not meant for them:
+#: ata_generic without its all_generic_ide, pata_acpi without a method of the firmware's, 8139too
+#: where the revision is QEMU's.
+REFUSING = frozenset({"ata_generic", "pata_acpi", "8139too"})
+
+_EMULATED = (
+    ControllerModel.PIIX3, ControllerModel.PIIX4, ControllerModel.ICH6, ControllerModel.IDE
+)  # fmt: skip
+#: The emulated controllers of platforms whose own driver takes the disks off them, wherever the
+#: kernel was built with it, as a module too: ata_piix leaves disks alone on Hyper-V (its
+#: prefer_ms_hyperv), and Xen is told to unplug them (arch/x86/xen/platform-pci-unplug.c).
+_HYPERV_IDE = Device(
+    (), ("hv_storvsc",), buses=("vmbus:32412632cb86a24a9b5c50d1417354f5",), upper=_DISK
+)
+TAKEN_OVER: dict[str, dict[ControllerModel, Device]] = {
+    **dict.fromkeys(("hyperv", "azure"), dict.fromkeys(_EMULATED, _HYPERV_IDE)),
+    **dict.fromkeys(
+        ("xen", "xenserver"),
+        dict.fromkeys(
+            (*_EMULATED, ControllerModel.LSI53C895A), CONTROLLERS[ControllerModel.XEN_VBD]
+        ),
+    ),
+}
+
 NICS: dict[NicModel, Device] = {
     NicModel.E1000: Device(
         (Pci(0x8086, 0x100F, _ETHERNET), Pci(0x8086, 0x100E, _ETHERNET)), ("e1000",)

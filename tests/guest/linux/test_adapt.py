@@ -174,3 +174,20 @@ def test_what_dracut_and_mkinitcpio_source_is_a_shells(guest, tmp_path: Path) ->
             "virtio_pci",
             "virtio_blk",
         ]
+
+
+def test_modules_that_the_maker_unpacked_are_still_found(guest) -> None:
+    """initramfs-tools makes ``x.ko`` of ``x.ko.zst``: the root's index names what is not there."""
+    files = guest()
+    unpacked = "kernel/drivers/block/virtio_blk.ko"
+    data = pack(write_archive(debian_base(unpacked)), "zstd")
+    kernel = kernel_of(data)
+    result = enlarge(files, kernel, FOLDER, INITRD, open_initramfs(data), [C.PVSCSI])
+    assert result.edit is not None
+    assert result.edit.content is not None
+    new = open_initramfs(result.edit.content)
+    index = read_index(INDEX)
+    for name in modules_in(new, VERSION):
+        assert new.get(f"lib/modules/{VERSION}/{index.files[name]}") is not None, name
+    packed = new.files[f"{MODULES}/{unpacked}.zst"]
+    assert packed.link == "virtio_blk.ko"

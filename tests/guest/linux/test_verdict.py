@@ -210,3 +210,41 @@ def test_nash_loads_what_its_script_names_and_no_more() -> None:
 def test_who_loads_what_the_hardware_asks_for(files: dict[str, bytes], asks: bool) -> None:
     image = open_initramfs(write_archive([entry(name, data) for name, data in files.items()]))
     assert image.asks_hardware is asks
+
+
+PIIX = {
+    "modules.dep": "kernel/ata_piix.ko:\nkernel/ata_generic.ko:\nkernel/sd_mod.ko:\n"
+    "kernel/hv_storvsc.ko:\nkernel/xen-blkfront.ko:\n",
+    "modules.alias": "alias pci:v*d*sv*sd*bc01sc01i* ata_generic\n"
+    "alias pci:v00008086d00007010sv*sd*bc*sc*i* ata_piix\n"
+    "alias pci:v00008086d00007111sv*sd*bc*sc*i* ata_piix\n"
+    "alias vmbus:32412632cb86a24a9b5c50d1417354f5 hv_storvsc\nalias xen:vbd xen-blkfront\n",
+}
+
+
+def ide(*inside: str, platform: str = "", without: str = "\0") -> bool:
+    lines = PIIX["modules.dep"].splitlines(keepends=True)
+    texts = PIIX | {"modules.dep": "".join(x for x in lines if without not in x)}
+    told = judge_controller(
+        Kernel(VERSION, read_index(texts), frozenset(inside)), ControllerModel.IDE, platform
+    )
+    assert told is not None
+    return told.works
+
+
+def test_a_driver_for_a_whole_class_does_not_stand_in() -> None:
+    """ata_generic matches every IDE controller and drives none unless it is told to."""
+    assert ide("ata_piix", "sd_mod")
+    assert not ide("ata_generic", "sd_mod")
+
+
+@pytest.mark.parametrize(
+    ("platform", "driver"),
+    [("hyperv", "hv_storvsc"), ("azure", "hv_storvsc"), ("xen", "xen_blkfront")],
+)
+def test_emulated_disks_that_the_platforms_own_driver_takes(platform: str, driver: str) -> None:
+    """ata_piix leaves its disks to storvsc, Xen unplugs them: because the driver is there at all."""
+    assert not ide("ata_piix", "sd_mod", platform=platform)
+    assert ide(driver, "sd_mod", platform=platform)
+    assert ide("ata_piix", "sd_mod", platform=platform, without=driver.replace("xen_", "xen-"))
+    assert ide("ata_piix", "sd_mod", platform="vmware")

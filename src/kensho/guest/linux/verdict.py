@@ -12,9 +12,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from kensho.guest.devices import CONTROLLERS, NICS, Device
+from kensho.guest.devices import CONTROLLERS, NICS, REFUSING, TAKEN_OVER, Device
 from kensho.guest.linux.initramfs.image import Initramfs
-from kensho.guest.linux.modules.index import ModuleIndex, module_name
+from kensho.guest.linux.modules.index import ModuleIndex, is_module, module_name
 from kensho.model.machine import ControllerModel, NicModel
 
 
@@ -64,17 +64,28 @@ def modules_in(initramfs: Initramfs, version: str) -> frozenset[str]:
         # Red Hat's up to 5: what the script names is loaded, and nothing else.
         loaded = _INSMOD.findall(bytes(init.data[:_MOST_SCRIPT]).decode("ascii", "replace"))
         return frozenset(module_name(path) for path in loaded if initramfs.get(path))
+    return frozenset(module_files(initramfs, version))
+
+
+def module_files(initramfs: Initramfs, version: str) -> dict[str, str]:
+    """Return the paths of the modules for this kernel in an initramfs, by name."""
     folder = initramfs.real(f"lib/modules/{version}") + "/"
-    return frozenset(
-        module_name(name)
+    return {
+        module_name(name): name
         for name, entry in initramfs.files.items()
-        if name.startswith(folder) and ".ko" in name and not entry.is_folder
-    )
+        if name.startswith(folder) and is_module(name) and not entry.is_folder
+    }
 
 
-def judge_controller(kernel: Kernel, model: ControllerModel) -> Verdict | None:
-    """Tell whether the kernel finds its root on this controller; None for what is not known."""
+def judge_controller(kernel: Kernel, model: ControllerModel, platform: str = "") -> Verdict | None:
+    """Tell whether the kernel finds its root on this controller; None for what is not known.
+
+    ``platform`` is the name of the one whose controller it is: see `TAKEN_OVER`.
+    """
     device = CONTROLLERS.get(model)
+    other = TAKEN_OVER.get(platform, {}).get(model)
+    if other is not None and any(_has(kernel, name) for name in other.linux):
+        device = other
     return None if device is None else _judge(kernel, model.value, device, at_start=True)
 
 
@@ -106,9 +117,15 @@ def _judge(kernel: Kernel, name: str, device: Device, *, at_start: bool) -> Verd
 
 
 def _drivers(index: ModuleIndex, modalias: str, device: Device) -> tuple[str, ...]:
-    found = index.drivers(modalias)
+    found = tuple(name for name in index.drivers(modalias) if name not in REFUSING)
+    # What is made for it is what the kernel takes, wherever that is.
+    found = tuple(name for name in found if name in device.linux) or found
     # Kernels before 5.2 do not tell what the drivers in them are for: go by their names.
     return found or tuple(name for name in device.linux if name in index.builtin)
+
+
+def _has(kernel: Kernel, name: str) -> bool:
+    return name in kernel.index.builtin or name in kernel.index.files
 
 
 def _place(kernel: Kernel, name: str) -> Place:

@@ -7,6 +7,7 @@ that its next kernel has them too, is in ``persist``.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -17,7 +18,7 @@ from kensho.guest.files.tree import GuestFiles
 from kensho.guest.linux.initramfs.image import Initramfs
 from kensho.guest.linux.initramfs.overlay import with_overlay
 from kensho.guest.linux.modules.index import ModuleIndex
-from kensho.guest.linux.verdict import Kernel, judge_controller
+from kensho.guest.linux.verdict import Kernel, judge_controller, module_files
 from kensho.model.machine import ControllerModel, NicModel
 
 _MOST_MODULE = 64 << 20
@@ -108,7 +109,7 @@ def enlarge(
             content["conf/modules"] = _listed(initramfs, added)
     words = [f"{len(added)} modules added for {', '.join(chosen)}"] if added else []
     words += [f"{', '.join(sorted(early))} added"] if early else []
-    data = with_overlay(initramfs, content, packing)
+    data = with_overlay(initramfs, content, packing, _renamed(initramfs, kernel) if added else {})
     return Enlarged(FileEdit(path, data, "; ".join(words), mode=0o600), added, missing)
 
 
@@ -121,6 +122,21 @@ def _modules(
     paths += [name for name in indexes if files.exists(f"{folder}/{name}")]
     inside = f"lib/modules/{kernel.version}"
     return {f"{inside}/{path}": files.read(f"{folder}/{path}", _MOST_MODULE) for path in paths}
+
+
+def _renamed(initramfs: Initramfs, kernel: Kernel) -> dict[str, str]:
+    """Return links for modules of the initramfs that the indexes, which now come along, call otherwise.
+
+    Makers unpack ``x.ko.xz`` to ``x.ko`` there and index that; kmod and busybox go by the content.
+    """
+    links: dict[str, str] = {}
+    inside = f"lib/modules/{kernel.version}"
+    for name, there in module_files(initramfs, kernel.version).items():
+        path = kernel.index.files.get(name)
+        if path is not None and initramfs.get(f"{inside}/{path}") is None:
+            place = posixpath.dirname(initramfs.real(f"{inside}/{path}"))
+            links[f"{inside}/{path}"] = posixpath.relpath(f"/{there}", f"/{place}")
+    return links
 
 
 def _could(kernel: Kernel, model: ControllerModel) -> bool:

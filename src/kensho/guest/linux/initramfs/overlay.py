@@ -11,6 +11,7 @@ from __future__ import annotations
 import posixpath
 import stat
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from kensho.guest.linux.initramfs.codecs import pack
 from kensho.guest.linux.initramfs.cpio import Entry, write_archive
@@ -18,13 +19,19 @@ from kensho.guest.linux.initramfs.image import Initramfs
 
 #: Where an archive begins: the loader's 4 bytes, and a page's worth for readers that look there.
 _ALIGNMENT = 512
-_FOLDER, _FILE = stat.S_IFDIR | 0o755, stat.S_IFREG | 0o644
+_FOLDER, _FILE, _LINK = stat.S_IFDIR | 0o755, stat.S_IFREG | 0o644, stat.S_IFLNK | 0o777
 
 
-def with_overlay(base: Initramfs, files: Mapping[str, bytes], packing: str = "") -> bytes:
+def with_overlay(
+    base: Initramfs,
+    files: Mapping[str, bytes],
+    packing: str = "",
+    links: Mapping[str, str] = MappingProxyType({}),
+) -> bytes:
     """Return the bytes of an initramfs with ``files`` on top, packed as its last member is.
 
     ``packing`` names a codec that the kernel is known to read, to pack them as tightly as it can.
+    ``links`` are the symbolic links to be made with them, by path: for places that are empty.
 
     Paths are relative to its root; links of the base in them are followed. Files that are there
     already with the same content are left out; with none left, its bytes come back as they are.
@@ -39,6 +46,8 @@ def with_overlay(base: Initramfs, files: Mapping[str, bytes], packing: str = "")
             if folder not in base.files and folder not in entries:
                 entries[folder] = Entry(folder, _FOLDER, memoryview(b""))
         entries[place] = Entry(place, _FILE, memoryview(content))
+    for path, target in sorted(links.items()) if entries else ():
+        entries[base.real(path)] = Entry(base.real(path), _LINK, memoryview(target.encode()))
     if not entries:
         return base.data
     archive = pack(

@@ -25,6 +25,11 @@ def module_name(path: str) -> str:
     return _SUFFIX.sub("", posixpath.basename(path)).replace("-", "_")
 
 
+def is_module(path: str) -> bool:
+    """Tell whether a file is a module, packed or not, by its name."""
+    return _SUFFIX.search(path) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class ModuleIndex:
     """What there is to one kernel.

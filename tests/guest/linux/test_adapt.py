@@ -191,3 +191,15 @@ def test_modules_that_the_maker_unpacked_are_still_found(guest) -> None:
         assert new.get(f"lib/modules/{VERSION}/{index.files[name]}") is not None, name
     packed = new.files[f"{MODULES}/{unpacked}.zst"]
     assert packed.link == "virtio_blk.ko"
+
+
+def test_mkinitcpio_is_told_where_every_version_reads_it(guest) -> None:
+    """Drop-ins are read since 36 alone, and not by presets that name their own file."""
+    before = {"etc/mkinitcpio.conf": "MODULES=(btrfs)\nHOOKS=(base udev block filesystems)"}
+    edits = persist(Draft(guest(**before), "root"), "mkinitcpio", [read_index(INDEX)], [C.PVSCSI])
+    (edit,) = edits
+    assert edit.path == "/etc/mkinitcpio.conf"
+    assert edit.content is not None
+    text = edit.content.decode()
+    assert text.startswith(before["etc/mkinitcpio.conf"] + "\n")
+    assert "\nMODULES+=(vmw_pvscsi sd_mod)\n" in text

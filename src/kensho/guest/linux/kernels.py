@@ -23,9 +23,15 @@ _INDEXES = (
     "modules.builtin.modinfo",
 )
 _IMAGE = re.compile(r"(?:vmlinuz|vmlinux|bzImage|kernel|linux|Image)(?:-(.+))?")
-_RESCUE = re.compile(r"0-rescue|\.old$|\.bak$|^memtest")
-#: Debian and Ubuntu; dracut; SUSE; Arch and Alpine.
-_INITRAMFS = ("initrd.img-{v}", "initramfs-{v}.img", "initrd-{v}", "initramfs-{v}", "initrd.img")
+#: What no loader starts by itself; SUSE's vmlinux-VERSION.gz is for debuggers, beside vmlinuz-VERSION.
+_RESCUE = re.compile(r"0-rescue|\.old$|\.bak$|^memtest|^vmlinux-.*\.(gz|bz2|xz|zst)$")
+#: Debian and Ubuntu; dracut; Mageia, ALT and Red Hat 5; SUSE; Arch and Alpine.
+_INITRAMFS = (
+    "initrd.img-{v}", "initramfs-{v}.img", "initrd-{v}.img", "initrd-{v}", "initramfs-{v}", "initrd.img"
+)  # fmt: skip
+_TOPS = ("/boot", "/efi", "/boot/efi")
+_MOST_ENTRIES = 100
+_MOST_ENTRY = 1 << 16
 _HEADER = 0x800
 
 
@@ -40,7 +46,10 @@ class Found:
 
 
 def find_kernels(files: GuestFiles) -> tuple[Found, ...]:
-    """Return the kernels that have an image or modules, by version."""
+    """Return the kernels that have an image or modules, by version.
+
+    A version comes again where entries of a loader start a copy of it with an initramfs of its own.
+    """
     found: dict[str, Found] = {}
     folders = ("/lib/modules", "/usr/lib/modules")
     versions = {
@@ -60,7 +69,44 @@ def find_kernels(files: GuestFiles) -> tuple[Found, ...]:
     for version, folder in versions.items():
         if version not in found:
             found[version] = Found(version, "", "", folder)
-    return tuple(found[version] for version in sorted(found))
+    seen = {files.real(one.initramfs) for one in found.values() if one.initramfs}
+    copies: list[Found] = []
+    for image, initramfs in _entries(files):
+        if files.real(initramfs) not in seen:
+            seen.add(files.real(initramfs))
+            version = next((p for p in image.split("/") if p in versions), version_of(files, image))
+            copies.append(Found(version, image, initramfs, versions.get(version, "")))
+            if version in found and not found[version].initramfs:
+                del found[version]
+    every = (*found.values(), *(copy for copy in copies if copy.version))
+    return tuple(sorted(every, key=lambda one: one.version))
+
+
+def _entries(files: GuestFiles) -> Iterator[tuple[str, str]]:
+    """Yield image and initramfs of entries after the Boot Loader Specification, where both are there."""
+    for top in _TOPS:
+        folder = f"{top}/loader/entries"
+        for name in files.names_or_none(folder)[:_MOST_ENTRIES]:
+            if not name.endswith(".conf"):
+                continue
+            try:
+                text = files.head(f"{folder}/{name}", _MOST_ENTRY).decode("utf-8", "replace")
+            except KenshoError:
+                continue
+            words = {
+                key: [
+                    path
+                    for line in re.findall(rf"^{key}[ \t]+(.*)$", text, re.MULTILINE)
+                    for word in line.split()
+                    for path in (f"{top}/{word.lstrip('/')}",)
+                    if files.exists(path) and not _RESCUE.search(path)
+                ]
+                for key in ("linux", "initrd")
+            }
+            # Microcode may come before it, and what is for that start alone after it.
+            made = [path for path in words["initrd"] if "ucode" not in path]
+            if words["linux"] and made:
+                yield words["linux"][0], made[0]
 
 
 def _images(files: GuestFiles) -> Iterator[tuple[str, str]]:
@@ -68,7 +114,7 @@ def _images(files: GuestFiles) -> Iterator[tuple[str, str]]:
     for name in files.names_or_none("/boot"):
         if _IMAGE.fullmatch(name) and not _RESCUE.search(name):
             yield f"/boot/{name}", name
-    for top in ("/boot", "/efi", "/boot/efi"):
+    for top in _TOPS:
         for machine in files.names_or_none(top):
             if re.fullmatch(r"[0-9a-f]{32}", machine):
                 for version in files.names_or_none(f"{top}/{machine}"):

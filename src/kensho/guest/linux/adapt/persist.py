@@ -1,7 +1,7 @@
 """What the guest's own maker of the initramfs is told, so that its next kernel starts everywhere.
 
 Sources: initramfs-tools(7) (``/etc/initramfs-tools/modules``), dracut.conf(5) (``add_drivers``),
-mkinitcpio.conf(5) (``MODULES``, drop-ins), mkinitfs-bootstrap(1) and Alpine's features.d.
+mkinitcpio.conf(5) (``MODULES``; drop-ins only since 36, and not where a preset names a file), mkinitfs-bootstrap(1) and Alpine's features.d.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MOST = 1 << 20
 _FILES = {
     "initramfs-tools": "/etc/initramfs-tools/modules",
     "dracut": "/etc/dracut.conf.d/90-kensho.conf",
-    "mkinitcpio": "/etc/mkinitcpio.conf.d/kensho.conf",
+    "mkinitcpio": "/etc/mkinitcpio.conf",
     "mkinitfs": "/etc/mkinitfs/features.d/kensho.modules",
 }
 
@@ -55,7 +55,7 @@ def persist(
 def _listed(draft: Draft, maker: str) -> tuple[str, ...]:
     """Return the words of what was listed before, the names of drivers among them, in their order."""
     text = (_read(draft, _FILES.get(maker, "")) or b"").decode(errors="replace")
-    if maker == "initramfs-tools":
+    if maker in {"initramfs-tools", "mkinitcpio"}:
         block = _BLOCK.search(text)
         text = block[0] if block else ""
     words = re.split(r'[\s"()]+', text)
@@ -83,9 +83,11 @@ def _dracut(_: Draft, names: Mapping[str, str]) -> tuple[FileEdit, ...]:
     return (FileEdit(_FILES["dracut"], text.encode(), "drivers listed for dracut"),)
 
 
-def _mkinitcpio(_: Draft, names: Mapping[str, str]) -> tuple[FileEdit, ...]:
-    text = f"{_BEGIN}\nMODULES+=({' '.join(names)})\n"
-    return (FileEdit(_FILES["mkinitcpio"], text.encode(), "drivers listed for mkinitcpio"),)
+def _mkinitcpio(draft: Draft, names: Mapping[str, str]) -> tuple[FileEdit, ...]:
+    path = _FILES["mkinitcpio"]
+    before = (_read(draft, path) or b"").decode(errors="surrogateescape")
+    text = _with_block(before, [f"MODULES+=({' '.join(names)})"])
+    return (FileEdit(path, text.encode(errors="surrogateescape"), "drivers listed for mkinitcpio"),)
 
 
 def _mkinitfs(draft: Draft, names: Mapping[str, str]) -> tuple[FileEdit, ...]:

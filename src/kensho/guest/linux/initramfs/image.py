@@ -103,7 +103,8 @@ class Initramfs:
 
 
 _MAKERS = (
-    ("dracut", ("usr/lib/dracut", "lib/dracut")),
+    # Red Hat 6's has a file for the folder of those after it.
+    ("dracut", ("usr/lib/dracut", "lib/dracut", "lib/dracut-lib.sh", "lib/dracut-lib")),
     ("initramfs-tools", ("conf/initramfs.conf",)),
     ("mkinitcpio", ("init_functions", "buildconfig")),  # the latter with systemd within, too
 )

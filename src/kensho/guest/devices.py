@@ -40,13 +40,16 @@ class Device:
     ``chips`` are the PCI functions it can be, on whatever platform; every one of them has to be
     driven. ``buses`` are modaliases on top of that (or instead: Xen and Hyper-V have no PCI
     device for it). ``linux`` names the modules, for kernels whose index does not tell what is
-    built in; ``upper`` is what makes a disk of it.
+    built in; ``upper`` is what makes a disk of it. ``under`` is what the bus needs and ``beside`` what is
+    of use in an initramfs (a keyboard for a passphrase), where the kernel has these as modules.
     """
 
     chips: tuple[Pci, ...]
     linux: tuple[str, ...]
     buses: tuple[str, ...] = ()
     upper: tuple[str, ...] = ()
+    under: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
     @property
     def modaliases(self) -> tuple[str, ...]:
@@ -91,7 +94,11 @@ CONTROLLERS: dict[ControllerModel, Device] = {
         upper=_DISK,
     ),
     ControllerModel.HYPERV_SCSI: Device(
-        (), ("hv_storvsc",), buses=("vmbus:d96361baa104294db60572e2ffb1dc7f",), upper=_DISK
+        (),
+        ("hv_storvsc",),
+        buses=("vmbus:d96361baa104294db60572e2ffb1dc7f",),
+        upper=_DISK,
+        beside=("hyperv_keyboard",),
     ),
     ControllerModel.NVME: Device(
         (Pci(0x15AD, 0x07F0, _NVME), Pci(0x1B36, 0x0010, _NVME), Pci(0x80EE, 0x4E56, _NVME)),
@@ -100,7 +107,12 @@ CONTROLLERS: dict[ControllerModel, Device] = {
     ControllerModel.VIRTIO_BLK: Device(
         _VIRTIO_BLK, ("virtio_pci", "virtio_blk"), buses=("virtio:d00000002v00001AF4",)
     ),
-    ControllerModel.XEN_VBD: Device((), ("xen_blkfront",), buses=("xen:vbd",)),
+    ControllerModel.XEN_VBD: Device(
+        (),
+        ("xen_blkfront",),
+        buses=("xen:vbd",),
+        under=("xen_platform_pci",),  # a module up to 3.x
+    ),
 }
 
 #: Drivers that match a whole class of devices and refuse those that are not meant for them:

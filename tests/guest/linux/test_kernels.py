@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from kensho.guest.files.tree import GuestFiles
+from kensho.guest.linux.adapt.kernels import plan_kernels
 from kensho.guest.linux.initramfs.cpio import write_archive
 from kensho.guest.linux.initramfs.image import open_initramfs
 from kensho.guest.linux.kernels import find_kernels
 from tests.guest.images_of import ext, files_of
-from tests.guest.linux.trees import FOLDER, entry
+from tests.guest.linux.adapt.making import adapted, aims_for, plant
+from tests.guest.linux.trees import FOLDER, INDEX, entry
 
 V = "6.1.0-13-amd64"
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -70,3 +72,14 @@ def test_dracut_of_red_hat_6_is_known() -> None:
     entries = [entry("lib", mode=FOLDER), *(entry(name) for name in names)]
     image = open_initramfs(write_archive(entries))
     assert (image.maker, image.asks_hardware) == ("dracut", True)
+
+
+def test_kernels_that_nothing_can_be_added_to_are_told(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    modules = {f"lib/modules/{V}/{name}": text for name, text in INDEX.items()}
+    images = {f"boot/vmlinuz-{V}": "", "boot/vmlinuz-5.10.0-1-amd64": "",
+              "boot/initrd.img-5.10.0-1-amd64": ""}  # fmt: skip
+    draft = adapted(plant(tree, modules | images), plan_kernels, aims_for("vmware"))
+    told = {finding.code: finding.message for finding in draft.findings}
+    assert told["KF-840"].startswith("kernel 5.10.0-1-amd64 cannot be adapted: its modules")
+    assert told["KF-841"].startswith(f"kernel {V} has no initramfs")

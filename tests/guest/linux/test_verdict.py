@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from kensho.guest.devices import CONTROLLERS, NICS
+from kensho.guest.linux.adapt.drivers import storage_drivers
 from kensho.guest.linux.initramfs.codecs import pack
 from kensho.guest.linux.initramfs.cpio import write_archive
 from kensho.guest.linux.initramfs.image import open_initramfs
@@ -248,3 +249,17 @@ def test_emulated_disks_that_the_platforms_own_driver_takes(platform: str, drive
     assert ide(driver, "sd_mod", platform=platform)
     assert ide("ata_piix", "sd_mod", platform=platform, without=driver.replace("xen_", "xen-"))
     assert ide("ata_piix", "sd_mod", platform="vmware")
+
+
+def test_what_xens_bus_needs_counts_where_it_is_a_module() -> None:
+    texts = PIIX | {"modules.dep": PIIX["modules.dep"] + "kernel/xen-platform-pci.ko:\n"}
+    index = read_index(texts)
+    without = judge_controller(
+        Kernel(VERSION, index, frozenset({"xen_blkfront"})), ControllerModel.XEN_VBD
+    )
+    assert without is not None
+    assert (without.works, without.lacking) == (False, ("xen_platform_pci",))
+    names = storage_drivers(index, [ControllerModel.XEN_VBD])
+    both = judge_controller(Kernel(VERSION, index, frozenset(names)), ControllerModel.XEN_VBD)
+    assert both is not None
+    assert both.works

@@ -107,6 +107,7 @@ def _judge(kernel: Kernel, name: str, device: Device, *, at_start: bool) -> Verd
         else:
             drivers[best] = None
     drivers |= dict.fromkeys(device.upper)
+    drivers |= dict.fromkeys(name for name in device.under if name in kernel.index.files)
     places = {driver: _place(kernel, driver) for driver in drivers}
     worst = max(places.values(), key=_ORDER.index, default=Place.KERNEL)
     if unknown:

@@ -56,7 +56,7 @@ def wanted_drivers(
     for device in (*(CONTROLLERS[m] for m in models), *(NICS[m] for m in adapters)):
         for modalias in device.modaliases:
             wanted |= dict.fromkeys(index.drivers(modalias))
-        wanted |= dict.fromkeys((*device.linux, *device.upper))
+        wanted |= dict.fromkeys((*device.linux, *device.upper, *device.under, *device.beside))
     return tuple(wanted)
 
 

@@ -12,15 +12,18 @@ from kensho.guest.linux.adapt.persist import persist
 from kensho.guest.linux.initramfs.image import Initramfs
 from kensho.guest.linux.kernels import Found, find_kernels, load_initramfs, load_kernel
 from kensho.guest.linux.modules.index import ModuleIndex
-from kensho.guest.linux.verdict import Kernel
+from kensho.guest.linux.verdict import Kernel, judge_controller
 from kensho.model.errors import KenshoError
 from kensho.model.finding import Severity
 
 
 def plan_kernels(guest: LinuxGuest) -> tuple[KernelPlan, ...]:
     """Plan the initramfs of every kernel. A kernel that cannot be adapted is a finding (KF-840)."""
-    found = (f for f in find_kernels(guest.system.files) if f.modules and f.initramfs)
-    jobs = [job for kernel in found if (job := _job(guest, kernel))]
+    every = find_kernels(guest.system.files)
+    jobs = [job for f in every if f.modules and f.initramfs and (job := _job(guest, f))]
+    for found in every:
+        if found.image and not (found.modules and found.initramfs):
+            _left(guest, found)
     missing = {job.found.version: job.result.missing for job in jobs if job.result}
     models = fit(guest, jobs)
     makers: dict[str, list[ModuleIndex]] = {}
@@ -69,6 +72,32 @@ def _job(guest: LinuxGuest, found: Found) -> Job | None:
             "KF-842", Severity.WARNING, f"{name} has an initramfs that nobody known made", remedy
         )
     return job
+
+
+def _left(guest: LinuxGuest, found: Found) -> None:
+    """Tell of a kernel that has no modules to be added, or no initramfs to add them to."""
+    draft, name = guest.draft, f"kernel {found.version}"
+    if not found.modules:
+        draft.note(
+            "KF-840", Severity.ERROR, f"{name} cannot be adapted: its modules are not found",
+            "left as it is; what is in it and in its initramfs has to do",
+        )  # fmt: skip
+        return
+    try:
+        kernel = load_kernel(guest.system.files, found, None)
+    except KenshoError as error:
+        draft.note("KF-840", Severity.ERROR, f"{name} cannot be adapted: {error}", "left as it is")
+        return
+    stuck = [
+        m for m in guest.aims.controllers if (v := judge_controller(kernel, m)) and not v.works
+    ]
+    if stuck:
+        lacking = ", ".join(model.value for model in stuck)
+        draft.note(
+            "KF-841", Severity.WARNING,
+            f"{name} has no initramfs that is found, and no driver in itself for {lacking}",
+            "make one for it in the guest, or give the machine another controller there",
+        )  # fmt: skip
 
 
 def early_files(

@@ -156,7 +156,9 @@ def _disk(
     stuck = [k for k in known if first_lacking(k, machine, after, platform.name) is not None]
     if not stuck:
         return Fitted(policy)
-    chosen = next(m for k in stuck if (m := first_lacking(k, machine, after, platform.name)) is not None)
+    chosen = next(
+        m for k in stuck if (m := first_lacking(k, machine, after, platform.name)) is not None
+    )
     names = ", ".join(dict.fromkeys(one.version for one in stuck))
     first = _first(known)
     others = [m for m in _offered(platform, policy, after) if m is not chosen]

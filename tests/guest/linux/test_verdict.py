@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kensho.guest.devices import CONTROLLERS, NICS
-from kensho.guest.linux.adapt.drivers import storage_drivers
+from kensho.guest.linux.adapt.drivers import wanted_drivers
 from kensho.guest.linux.initramfs.codecs import pack
 from kensho.guest.linux.initramfs.cpio import write_archive
 from kensho.guest.linux.initramfs.image import open_initramfs
@@ -259,7 +259,7 @@ def test_what_xens_bus_needs_counts_where_it_is_a_module() -> None:
     )
     assert without is not None
     assert (without.works, without.lacking) == (False, ("xen_platform_pci",))
-    names = storage_drivers(index, [ControllerModel.XEN_VBD])
+    names = wanted_drivers(index, [ControllerModel.XEN_VBD])
     both = judge_controller(Kernel(VERSION, index, frozenset(names)), ControllerModel.XEN_VBD)
     assert both is not None
     assert both.works

@@ -200,6 +200,8 @@ def test_volumes_of_lvm_within_luks(tmp_path: Path) -> None:
     disk = disk_of(path)
     volume = scan([disk], KEYS).find("vg/root")
     assert volume is not None
+    assert volume.view is not None
+    assert volume.view.disks == {"disk1"}
     assert volume.content.kind.startswith("ext")
     (tmp_path / "work").mkdir()
     patch = edit_volume(volume, (FileEdit("/new", b"x", "new"),), tmp_path / "work")

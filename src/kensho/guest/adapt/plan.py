@@ -63,6 +63,7 @@ def plan_adaptation(disks: Sequence[DiskReader], aims: Aims) -> AdaptPlan:
             windows.append(told)
         else:
             draft = Draft(system.files, system.volume.id)
+            _go_on_from(draft, opened, planned)
             kernels += adapt_linux(LinuxGuest(system, opened, aims, draft))
         findings += draft.findings
         planned.append((draft.files, draft.edits))
@@ -83,6 +84,29 @@ def plan_adaptation(disks: Sequence[DiskReader], aims: Aims) -> AdaptPlan:
     findings += left
     findings += _measured(opened, volumes)
     return AdaptPlan(tuple(kernels), volumes, tuple(findings), tuple(windows))
+
+
+def _go_on_from(
+    draft: Draft, opened: Opened, planned: Sequence[tuple[GuestFiles, Sequence[FileEdit]]]
+) -> None:
+    """Put into a draft what is planned for other systems in volumes that this one mounts, too.
+
+    So it is with a /boot or an ESP of several: of two edits of one file the last counts.
+    """
+    edits = {one.volume.id: one.edits for one in by_volume(opened, planned)}
+    for mount, mounted in draft.files.mounts.items():
+        volume, top = opened.where(mounted, "") or (None, "")
+        for edit in edits.get(volume.id, ()) if volume else ():
+            if not edit.path.startswith(f"{top}/") or edit.target:
+                continue
+            path = mount + edit.path[len(top) :]
+            if edit.content is None:
+                draft.delete(path, edit.why)
+            else:
+                owner = (edit.uid, edit.gid)
+                draft.write(
+                    path, edit.content, edit.why, mode=edit.mode, owner=owner, details=edit.details
+                )
 
 
 def _measured(opened: Opened, volumes: Sequence[VolumeEdits]) -> Iterator[Finding]:

@@ -10,7 +10,16 @@ from kensho.guest.linux.adapt.boot.arguments import CONSOLES
 from kensho.guest.linux.initramfs.image import open_initramfs
 from tests.cli.small_guest import VERSION, guest_tree
 from tests.guest.images_of import MIB, disk_of, run
-from tests.guest.linux.adapt.boot.machines import PART, ROOT, SWAP, Part, make_disk, root
+from tests.guest.linux.adapt.boot.machines import (
+    DATA,
+    PART,
+    ROOT,
+    SWAP,
+    Part,
+    make_disk,
+    root,
+    tree_of,
+)
 from tests.guest.linux.adapt.making import aims_for
 
 GRUB = f"menuentry 'x' {{\n linux /boot/vmlinuz-{VERSION} root=/dev/sda1 ro\n initrd /boot/initrd.img-{VERSION}\n}}\n"
@@ -57,6 +66,29 @@ def test_all_of_it(tmp_path: Path) -> None:
     assert run("mtype", "-i", f"{disk}@@{MIB + PART}", "::/EFI/BOOT/BOOTX64.EFI") == "shimx64.efi"
 
     assert plan_adaptation((disk_of(disk),), aims_for()).volumes == ()
+
+
+def test_a_boot_of_two_systems_gets_what_both_want(tmp_path: Path) -> None:
+    tree = guest_tree(tmp_path / "tree", boot=False) / "root"
+    fstab = "/dev/sda{} / ext4 defaults 0 1\n/dev/sda2 /boot/efi vfat umask=0077 0 1\n"
+    (tree / "boot/efi").mkdir()
+    (tree / "etc/fstab").write_text(fstab.format(1))
+    other = tree_of(tmp_path, etc__fstab=fstab.format(3), boot__efi__x="")
+    esp = tmp_path / "esp"
+    (esp / "loader/entries").mkdir(parents=True)
+    for name, number in (("a", 1), ("b", 3)):
+        text = f"title {name}\nlinux /{name}/linux\ninitrd /{name}/initrd\noptions root=/dev/sda{number}\n"
+        (esp / "loader/entries" / f"{name}.conf").write_text(text)
+    disk = make_disk(tmp_path, root(tree), Part("vfat", esp), Part("ext4", other, DATA))
+    plan = plan_adaptation((disk_of(disk),), aims_for())
+    made = {
+        edit.path: edit.content.decode()
+        for planned in plan.volumes
+        for edit in planned.edits
+        if edit.content and edit.path.endswith(".conf")
+    }
+    for name, uuid in (("a", ROOT), ("b", DATA)):
+        assert f"options root=UUID={uuid} {CONSOLES}\n" in made[f"/loader/entries/{name}.conf"]
 
 
 def _read(folder: Path, path: str) -> str:

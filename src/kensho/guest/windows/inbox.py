@@ -14,6 +14,7 @@ a move: https://github.com/Azure/SAP-on-Azure-Scripts-and-Utilities/issues/147.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 from kensho.guest.devices import CONTROLLERS
 from kensho.guest.windows.changes import Editor
 from kensho.guest.windows.control_sets import control_sets
-from kensho.guest.windows.hive import Hive, dword, expand_sz, sz
+from kensho.guest.windows.hive import Hive, Key, dword, expand_sz, sz
 from kensho.guest.windows.version import WindowsVersion
 from kensho.model.machine import ControllerModel as C
 
@@ -110,16 +111,18 @@ def served_in_box(
 
 
 def starts_of(system: Hive, control_set: str) -> dict[str, int | None]:
-    """Return each service's name in lower case and when it starts, ``StartOverride`` looked at."""
+    """Return each service's name in lower case and when it starts, ``StartOverride`` looked at.
+
+    It has a number for each hardware configuration; which one is another machine's, nobody knows, so
+    that the latest counts.
+    """
     found: dict[str, int | None] = {}
     key = system.find(rf"{control_set}\Services")
     for service in key.subkeys() if key is not None else ():
         value, override = service.value("Start"), service.subkey("StartOverride")
-        over = override.value("0") if override is not None else None  # by the hardware profile
+        over = [v.number for v in override.values()] if override is not None else []
         start = value.number if value is not None else None
-        found[service.name.lower()] = (
-            over.number if over is not None and over.number is not None else start
-        )
+        found[service.name.lower()] = max((n for n in over if n is not None), default=start)
     return found
 
 
@@ -145,13 +148,37 @@ def enable_in_box(
             if problem and control_set == sets[0]:
                 lacking.append((driver, problem))
     if version.nt >= _BOUND_BY_DATABASE:
-        for path in (rf"{name}\Services\{bus}" for name in sets for bus in _BUSES):
-            if system.hive.find(path) is not None:
-                system.delete_key(rf"{path}\StartOverride")
-                system.set(path, dword("Start", BOOT_START))
+        for control_set, bus in itertools.product(sets, _BUSES):
+            start_with_windows(system, control_set, bus, has_file)
     starts = starts_of(system.hive, sets[0])
     boot = {name for name, start in starts.items() if start == BOOT_START}
     return Enabled(served_in_box(version, boot, starts), tuple(lacking))
+
+
+def start_with_windows(
+    system: Editor, control_set: str, service: str, has_file: Callable[[str], bool]
+) -> str:
+    """Let a driver that is installed start with Windows; return why it cannot."""
+    path = rf"{control_set}\Services\{service}"
+    key = system.hive.find(path)
+    if key is None:
+        return "Windows has no such service"
+    problem = lacks_file(key, service, has_file)
+    if problem:
+        return problem
+    system.set(path, dword("Start", BOOT_START))
+    # What says, installation by installation, that the driver is not wanted after all.
+    system.delete_key(rf"{path}\StartOverride")
+    return ""
+
+
+def lacks_file(key: Key | None, service: str, has_file: Callable[[str], bool]) -> str:
+    """Return what a driver's file is that is not there, empty when it is; ``key`` is the service's."""
+    image = key.value("ImagePath") if key is not None else None
+    file = image_path(image.text if image is not None else "", service)
+    if file and has_file(file):
+        return ""
+    return f"its file is not there: {file or (image.text if image else '')}"
 
 
 def _enable(
@@ -167,16 +194,15 @@ def _enable(
     merged = driver.service in _MERGED and version.nt < VISTA
     if key is None and not merged:
         return "Windows has no such service"
-    image = key.value("ImagePath") if key is not None else None
-    own = image_path(image.text if image is not None else "", driver.service)
-    for file in (own, *(rf"System32\drivers\{name}" for name in driver.needs)):
-        if not file or not has_file(file):
-            return f"its file is not there: {file or (image.text if image else '')}"
+    problem = lacks_file(key, driver.service, has_file)
+    if problem:
+        return problem
+    for file in (rf"System32\drivers\{name}" for name in driver.needs):
+        if not has_file(file):
+            return f"its file is not there: {file}"
     if merged:
         _merge(system, path, driver.service)
-    system.set(path, dword("Start", BOOT_START))
-    # What says, installation by installation, that the driver is not wanted after all.
-    system.delete_key(rf"{path}\StartOverride")
+    start_with_windows(system, control_set, driver.service, has_file)
     if version.nt < _BOUND_BY_DATABASE:
         for identity in driver.ids:
             system.set(

@@ -25,7 +25,7 @@ _FOLDERS = ("/Windows", "/WINNT")
 _MAX_HIVE = 512 << 20
 _MAX_NAMES = 64
 #: Drivers that vendors supply, and what they are for; nothing else is needed with them.
-_SUPPLIED = {
+SUPPLIED = {
     "viostor": C.VIRTIO_BLK,
     "vioscsi": C.VIRTIO_SCSI,
     "pvscsi": C.PVSCSI,
@@ -142,7 +142,7 @@ def controllers_of(version: WindowsVersion, starts: Mapping[str, int | None]) ->
     """
     boot = {name for name, start in starts.items() if start == BOOT_START}
     served = dict.fromkeys(served_in_box(version, boot, starts))
-    served |= dict.fromkeys(model for service, model in _SUPPLIED.items() if service in boot)
+    served |= dict.fromkeys(model for service, model in SUPPLIED.items() if service in boot)
     known = {model for driver in in_box(version) for model in driver.serves}
     if all(model in served for model in STAND_INS_OF_XEN if model in known):
         served[C.XEN_VBD] = None

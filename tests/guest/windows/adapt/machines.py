@@ -104,7 +104,7 @@ def seven(folder: Path, *, changed: dict[str, bytes] | None = None) -> Made:
     software = software_hive(7601, "Windows 7 Professional", "6.1")
     software.set(r"Microsoft\Windows NT\CurrentVersion", sz("SystemRoot", r"C:\Windows"))
     services = ("atapi", "intelide", "pciide", "pciidex", "msahci", "LSI_SAS", "LSI_SCSI",
-                "vmbus", "storvsc")  # fmt: skip
+                "vmbus", "storvsc", "fvevol")  # fmt: skip
     bcd = bcd_hive(mbr_device(one), mbr_device(two), r"\Windows\system32\winload.exe")
     made = partitioned(
         folder / "seven.img",
@@ -152,7 +152,8 @@ def ten(folder: Path, *, product: tuple[int, str] = (20348, "Windows Server 2022
         (folder / name).write_bytes(content)
         run("mcopy", "-i", esp, folder / name, f"::/EFI/Microsoft/Boot/{name}")
     own = make_ntfs(folder / "ten-2.ntfs", 48 * MIB, start=two // SECTOR)
-    services = ("atapi", "intelide", "pciide", "pciidex", "storahci", "LSI_SAS", "vmbus", "storvsc")
+    services = ("pci", "atapi", "intelide", "pciide", "pciidex", "storahci", "LSI_SAS", "vmbus",
+                "storvsc", "fvevol")  # fmt: skip
     with mounted(own) as place:
         write_tree(
             place,
@@ -173,7 +174,7 @@ def ten(folder: Path, *, product: tuple[int, str] = (20348, "Windows Server 2022
 def xp(
     folder: Path,
     *,
-    drivers: tuple[str, ...] = ("atapi", "intelide", "pciide", "pciidex"),
+    drivers: tuple[str, ...] = ("atapi", "intelide", "pciide", "pciidex", "fvevol"),
     heads: int = 64,
     arc: str = "multi(0)disk(0)rdisk(0)partition(1)",
 ) -> Made:

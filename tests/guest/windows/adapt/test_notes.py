@@ -26,7 +26,7 @@ from tests.guest.windows.hives import software_hive, system_hive
 
 CONFIG = "/Windows/System32/config"
 DRIVERS = ("atapi", "intelide", "pciide", "pciidex", "msahci", "storahci", "stornvme", "LSI_SAS",
-           "LSI_SCSI", "vmbus", "storvsc", "symmpi")  # fmt: skip
+           "LSI_SCSI", "vmbus", "storvsc", "symmpi", "fvevol", "pci")  # fmt: skip
 
 
 def installed(system: Hive, software: Hive, **more: bytes) -> dict[str, bytes]:

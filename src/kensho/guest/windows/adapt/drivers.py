@@ -18,9 +18,18 @@ from pathlib import Path
 
 from kensho.guest.devices import CONTROLLERS
 from kensho.guest.windows.adapt.guest import WindowsGuest
+from kensho.guest.windows.control_sets import control_sets
 from kensho.guest.windows.drivers.unpack import unpack_cab
-from kensho.guest.windows.inbox import VISTA, InBox, enable_in_box
-from kensho.guest.windows.installed import STAND_INS_OF_XEN
+from kensho.guest.windows.inbox import (
+    BOOT_START,
+    VISTA,
+    InBox,
+    enable_in_box,
+    start_with_windows,
+    starts_of,
+)
+from kensho.guest.windows.installed import STAND_INS_OF_XEN, SUPPLIED
+from kensho.guest.windows.services import DISABLED
 from kensho.model.errors import KenshoError
 from kensho.model.finding import Severity
 from kensho.model.machine import ControllerModel
@@ -65,6 +74,21 @@ def plan_drivers(guest: WindowsGuest) -> None:
             "KF-886", Severity.WARNING,
             f"{names} cannot be enabled: {problem}; it is for {', '.join(models)}", remedy,
         )  # fmt: skip
+
+
+def plan_installed(guest: WindowsGuest) -> None:
+    """Let drivers that somebody installed start with Windows again, for controllers of the targets.
+
+    Windows keeps those back, too, that it has not met the device of (``StartOverride``), as on a
+    machine that came from KVM. Those that are disabled stay so. Xen's need a bus of their own.
+    """
+    system = guest.registry
+    wanted = {*guest.aims.controllers} - {ControllerModel.XEN_VBD}
+    for control_set in control_sets(system.hive):
+        starts = starts_of(system.hive, control_set)
+        for service, model in SUPPLIED.items():
+            if model in wanted and starts.get(service) not in {None, BOOT_START, DISABLED}:
+                start_with_windows(system, control_set, service, guest.has_file)
 
 
 def _from_store(guest: WindowsGuest, file: str) -> bool:

@@ -63,6 +63,10 @@ class WindowsGuest:
         """Tell whether there will be such a file, whatever the case of its name."""
         return self.draft.exists(self.real(path))
 
+    def has_file(self, path: str) -> bool:
+        r"""Tell whether there will be a file below the folder of Windows (``System32\drivers\disk.sys``)."""
+        return self.exists(f"{self.folder}/{path.replace(chr(92), '/')}")
+
 
 def place_of(volume: Volume) -> str:
     """Return where another volume's files are found in a guest: no name in Windows has a colon."""

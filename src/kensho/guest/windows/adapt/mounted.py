@@ -2,7 +2,8 @@ r"""``SYSTEM\MountedDevices``: the drive letter that Windows itself is on stays 
 
 A disk that is copied bit for bit keeps its signature and GUIDs, and its letters with them. Where
 the entry of Windows' own volume does not fit (an image that was partitioned anew), Windows would
-give it another letter, which its registry is full of: that one entry is put right. Source:
+give it another letter, which its registry is full of: that one entry is put right, and another letter
+that the volume has got goes. Source:
 winreg-kb, "Mounted devices".
 """
 
@@ -34,6 +35,9 @@ def plan_mounted_devices(guest: WindowsGuest) -> None:
         f"Windows is on {letter}:, and its registry means another partition by that",
         f"{letter}: is {guest.system.volume.id} now",
     )  # fmt: skip
+    for other in tuple(key.values()):
+        if other.name.lower().startswith("\\dosdevices\\") and other.data == own.mounted:
+            guest.registry.delete_value(_KEY, other.name)
     guest.registry.set(_KEY, binary(known.name, own.mounted))
 
 

@@ -15,7 +15,7 @@ from kensho.guest.aims import Aims
 from kensho.guest.edit.draft import Draft
 from kensho.guest.inspect.systems import Opened, System
 from kensho.guest.windows.adapt.boot import plan_boot
-from kensho.guest.windows.adapt.drivers import plan_drivers
+from kensho.guest.windows.adapt.drivers import plan_drivers, plan_installed
 from kensho.guest.windows.adapt.first_boot import plan_first_boot
 from kensho.guest.windows.adapt.first_bus import plan_first_bus
 from kensho.guest.windows.adapt.guest import WindowsGuest, open_windows
@@ -23,7 +23,7 @@ from kensho.guest.windows.adapt.mounted import plan_mounted_devices
 from kensho.guest.windows.adapt.network import plan_network
 from kensho.guest.windows.adapt.notes import plan_notes
 from kensho.guest.windows.adapt.refusals import refuse, refuse_version
-from kensho.guest.windows.adapt.services import plan_services
+from kensho.guest.windows.adapt.services import plan_processor, plan_services
 from kensho.guest.windows.adapt.settings import plan_settings
 from kensho.guest.windows.adapt.supplied import plan_supplied
 from kensho.guest.windows.control_sets import control_sets
@@ -33,12 +33,14 @@ from kensho.model.errors import KenshoError
 from kensho.model.finding import Severity
 from kensho.model.machine import ControllerModel
 
-#: Settings come after what has scripts of its own. The first bus is looked for when all drivers are
+#: Drivers that are supplied go before those that are there. Settings come after what has scripts of its own. The first bus is looked for when all drivers are
 #: there, scripts are written when all are known.
 STEPS: tuple[Callable[[WindowsGuest], None], ...] = (
     plan_drivers,
     plan_supplied,
+    plan_installed,
     plan_services,
+    plan_processor,
     plan_mounted_devices,
     plan_boot,
     plan_network,

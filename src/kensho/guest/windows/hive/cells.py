@@ -23,6 +23,7 @@ from kensho.guest.windows.hive._structs import (
 from kensho.model.errors import CorruptError, LimitError, TruncatedError
 
 MOST = 1 << 30  #: bytes; Windows itself loads no larger system hive
+_MOST_FREE = 1 << 18  #: free cells that are known at first; what is behind them stays unused
 _MOST_LOOKS = 100_000_000  #: at entries of lists, which a forged hive can share among its keys
 
 
@@ -119,8 +120,10 @@ class Cells:
         struct.pack_into("<i", self.data, BASE_SIZE + offset, size)
 
     def _find_free(self) -> list[tuple[int, int]]:
-        found = []
+        found: list[tuple[int, int]] = []
         for start in self.bins:
+            if len(found) > _MOST_FREE:
+                break
             end = self._end_of_bin(start)
             offset = start + BIN_HEADER.size
             while offset < end:

@@ -156,3 +156,20 @@ def test_windows_starts_anew_between_scripts(folder: Path, wine: Wine) -> None:
     start(folder, wine)
     assert "two runs" in log(folder)
     assert "deleted" in log(folder)
+
+
+def test_scripts_wait_for_setup(folder: Path, wine: Wine) -> None:
+    """Here it ends while they wait."""
+    script(folder, "2000-one.cmd", "echo one runs")
+    setup = r"HKLM\SYSTEM\Setup"
+    ended = f"echo waits& reg.exe add {setup} /v SetupType /t REG_DWORD /d 0 /f"
+    text = (folder / "firstboot.cmd").read_text("ascii")
+    assert "ping.exe -n 11 127.0.0.1" in text
+    (folder / "firstboot.cmd").write_text(
+        text.replace("ping.exe -n 11 127.0.0.1 >nul", ended), "ascii"
+    )
+    said = wine("reg", "add", setup, "/v", "SetupType", "/t", "REG_DWORD", "/d", "2", "/f")
+    assert said.returncode == 0
+    start(folder, wine)
+    assert log(folder).count("waits") == 1
+    assert log(folder).index("waits") < log(folder).index("one runs")

@@ -1,6 +1,8 @@
 """What the first-boot service runs: the scripts one by one, each once.
 
 The names and bytes of the files; `kensho.guest.windows.adapt.first_boot` puts them into a Windows.
+While Windows' Setup runs, as after sysprep, it waits (KB 939857 for what Setup is told by).
+
 Sources: ``for /?``, ``call /?`` of cmd; "File System Redirector" for a 32-bit program on a 64-bit Windows.
 """
 
@@ -32,6 +34,15 @@ set "WAITING="
 set "RESTART="
 echo [%DATE% %TIME%] started
 if not exist done mkdir done
+rem Setup, as after sysprep, must not be started anew by a script: it would never come to its end.
+:setup
+set "BUSY="
+for %%v in (SystemSetupInProgress SetupType) do for /f "tokens=3" %%n in ('reg.exe query HKLM\\SYSTEM\\Setup /v %%v 2^>nul') do for %%c in (0x1 0x2 0x4) do if "%%n"=="%%c" set "BUSY=1"
+if not defined BUSY goto run
+ping.exe -n 11 127.0.0.1 >nul
+goto setup
+
+:run
 for /f "delims=" %%f in ('dir /b /on "scripts\\*.cmd" 2^>nul') do call :one "%%f"
 if defined RESTART goto restart
 if defined WAITING goto waiting

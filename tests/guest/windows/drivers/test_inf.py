@@ -71,6 +71,12 @@ def test_encodings(encoding: str) -> None:
     assert read_version_section(read_inf(text.encode(encoding), "x.inf")).provider == "Größe"
 
 
+def test_strings_that_blow_it_up() -> None:
+    bomb = b"[Version]\n[x]\n" + b"%a%z," * 20_000 + b'\n[Strings]\na="' + b"x" * 4000 + b'"\n'
+    with pytest.raises(LimitError, match="strings put in"):
+        read_inf(bomb, "x.inf")
+
+
 def test_what_is_none() -> None:
     with pytest.raises(CorruptError):
         read_inf(b"[autorun]\nopen=setup.exe\n", "autorun.inf")

@@ -15,6 +15,7 @@ from kensho.model.errors import CorruptError, LimitError
 MAX_INF = 4 << 20
 _MAX_LINES = 200_000
 _MAX_FIELD = 4096  #: characters after substitution, as the specification has it
+_MAX_TEXT = 16 * MAX_INF  #: characters of all fields then
 _TOKEN = re.compile(r"%([^%]*)%")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _ENGLISH = ("strings", "strings.0009", "strings.0409")
@@ -78,11 +79,21 @@ def read_inf(data: bytes, path: str) -> Inf:
     if "version" not in raw:
         raise CorruptError("is no INF: it has no section [Version]", path=path)
     strings = _strings(raw, keyed)
+    room = _MAX_TEXT
+
+    def whole(field: str) -> str:
+        nonlocal room
+        text = _put_in(field, strings)
+        room -= len(text)
+        if room < 0:
+            raise LimitError(f"more than {_MAX_TEXT} characters with its strings put in", path=path)
+        return text
+
     return Inf(
         path,
         {
             name: tuple(
-                _line([_put_in(field, strings) for field in fields], has_key=has_key)
+                _line([whole(field) for field in fields], has_key=has_key)
                 for fields, has_key in zip(lines, keyed[name], strict=True)
             )
             for name, lines in raw.items()

@@ -6,6 +6,9 @@ import struct
 
 import pytest
 
+from kensho.disks.partition_table import PartitionTable
+from kensho.guest.inspect.systems import Opened
+from kensho.guest.volumes.scan import Volumes
 from kensho.guest.windows.adapt.services import drop_filters
 from kensho.guest.windows.hive import (
     Hive,
@@ -133,6 +136,24 @@ def test_disks_that_windows_keeps_offline(policy: int, cluster: bool, after: int
     hive, _, found = moved(system, software)
     assert number(hive, path, "SanPolicy") == after
     assert ("KF-903" in found) is (policy != after)
+
+
+@pytest.mark.parametrize(("policy", "cluster"), [(None, False), (2, False), (2, True)])
+def test_several_disks_are_online_from_the_first_start_on(
+    policy: int | None, cluster: bool
+) -> None:
+    system, software = ten()
+    path = rf"{SERVICES}\partmgr\Parameters"
+    if policy is not None:
+        system.set(path, dword("SanPolicy", policy))
+    if cluster:
+        system.set(rf"{SERVICES}\ClusSvc", dword("Start", 2))
+    opened = machine(Memory(installed(system, software)))
+    tables = (*opened.volumes.tables, PartitionTable("mbr", (), "11111111"))
+    opened = Opened(Volumes(opened.volumes.volumes, tables), dict(opened.systems))
+    ((_, draft),) = adapted(opened)
+    hive = open_hive(draft.read(f"{CONFIG}/SYSTEM", 1 << 24))
+    assert number(hive, path, "SanPolicy") == (2 if cluster else 1)
 
 
 def test_intels_driver_for_processors() -> None:

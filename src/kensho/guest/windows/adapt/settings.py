@@ -4,7 +4,8 @@ r"""Settings for the first start on new hardware.
   again and again. The scripts of the first start set it back; where there are none, that is said.
 - ``partmgr``'s ``SanPolicy`` 3 and 4 keep disks offline that Windows has not met on this bus: all, or all
   internal ones (VDS_SAN_POLICY; so are Windows To Go's). It becomes 1, but in a failover cluster, whose
-  disks are shared indeed.
+  disks are shared indeed. With several disks 2, which servers have by default, does so, too: it keeps
+  those on SAS and the like off, and what starts from them would miss them at the first start.
 - XP and Server 2003: no wizards for new hardware (KB 938596), which wait for a click before the
   drivers are installed.
 """
@@ -18,7 +19,7 @@ from kensho.guest.windows.control_sets import control_sets
 from kensho.guest.windows.firstboot.plan import FirstBootScript
 from kensho.guest.windows.firstboot.scripts import HEAD
 from kensho.guest.windows.hive import dword
-from kensho.guest.windows.inbox import SERVER_2003, XP
+from kensho.guest.windows.inbox import SERVER_2003, VISTA, XP
 from kensho.model.finding import Severity
 
 _LAST = 9999  #: when all else has been run
@@ -61,16 +62,19 @@ def plan_settings(guest: WindowsGuest) -> None:
 
 def _bring_disks_online(guest: WindowsGuest, sets: Sequence[str]) -> None:
     system = guest.registry
+    several = len(guest.opened.volumes.tables) > 1 and guest.version.nt >= VISTA
     changed = False
     for control_set in sets:
         key = system.hive.find(rf"{control_set}\{_SAN}")
         policy = key.value("SanPolicy") if key is not None else None
         cluster = system.hive.find(rf"{control_set}\Services\ClusSvc")
-        if policy is not None and policy.number in _OFFLINE and cluster is None:
+        number = policy.number if policy is not None else None
+        wrong = number in _OFFLINE or (several and number != _ONLINE)
+        if wrong and cluster is None:
             system.set(rf"{control_set}\{_SAN}", dword("SanPolicy", _ONLINE))
             changed = True
     if changed:
         guest.draft.note(
-            "KF-903", Severity.NOTE, "Windows was set to keep disks offline that it has not met",
+            "KF-903", Severity.NOTE, "Windows may keep disks offline that it has not met on this bus",
             "it brings all online now: SanPolicy 1, as diskpart's san policy=OnlineAll",
         )  # fmt: skip

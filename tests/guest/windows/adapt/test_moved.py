@@ -167,6 +167,20 @@ def test_intels_driver_for_processors() -> None:
         assert ("KF-904" in found) is (after == 4)
 
 
+def test_azure_calls_the_bus_by_another_name() -> None:
+    for build, current, known, told in (
+        (9600, "6.3", False, True), (9600, "6.3", True, False), (17763, "10.0", False, False),
+    ):  # fmt: skip
+        letter = struct.pack("<IQ", 0xB3EBA8F1, 1 << 20)
+        system = filled(system_hive((10, 0)), letter=letter)
+        if known:
+            system.create(rf"{CURRENT}\Enum\ACPI\MSFT1000\0")
+        _, draft = adapted(
+            machine(Memory(installed(system, software_hive(build, "Windows", current)))), "azure"
+        )[0]
+        assert any("MSFT1000" in finding.message for finding in draft.findings) is told
+
+
 def test_windows_own_volume_has_one_letter() -> None:
     system, software = ten()
     own = struct.pack("<IQ", 0xB3EBA8F1, 1 << 20)

@@ -4,6 +4,9 @@ Drivers in Windows' own box serve IDE, SATA and, since 8.1, NVMe. The paravirtua
 and Xen need drivers that the user supplies, and Windows finishes the installation of one when it meets
 its device: so the first start is safest from a controller of the box, with a disk on the
 paravirtual one beside it.
+
+Azure calls Hyper-V's bus MSFT1000 since 2026, by which Windows 8 to Server 2012 R2 do not know it
+(https://learn.microsoft.com/troubleshoot/azure/virtual-machines/windows/windows-server-2012r2-boot-failure-platform-update).
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from __future__ import annotations
 from kensho.guest.devices import CONTROLLERS
 from kensho.guest.windows.adapt.guest import WindowsGuest
 from kensho.guest.windows.control_sets import control_sets
-from kensho.guest.windows.inbox import starts_of
+from kensho.guest.windows.inbox import EIGHT, EIGHT_1, starts_of
 from kensho.guest.windows.installed import controllers_of
 from kensho.model.finding import Severity
 from kensho.model.machine import ControllerModel, Firmware
@@ -26,6 +29,7 @@ _PARAVIRTUAL = frozenset(
         ControllerModel.XEN_VBD,
     }
 )
+_AZURE = "azure"
 #: Controllers by how well known they are to Windows, the best known first.
 _SAFEST = {
     model: place
@@ -49,6 +53,14 @@ def plan_first_bus(guest: WindowsGuest) -> None:
     ready = controllers_of(guest.version, starts_of(hive, control_sets(hive)[0]))
     firmware = _firmware(guest)
     for platform in guest.aims.platforms:
+        if platform.name == _AZURE and not _knows_bus_of_azure(guest):
+            guest.draft.note(
+                "KF-887", Severity.WARNING,
+                f"{platform.title}: this Windows does not know Hyper-V's bus by its new name,"
+                " MSFT1000, and stops with 0x7B on hosts that have it",
+                "upgrade it to Server 2016 or later first; Microsoft's way around it is described for"
+                " Server 2012 R2 (startup failure after Azure platform update)", platform.name,
+            )  # fmt: skip
         best = _best(platform, firmware)
         if best is None or best in ready:
             continue
@@ -75,6 +87,14 @@ def plan_first_bus(guest: WindowsGuest) -> None:
                 f"{platform.title}: Windows drives none of the controllers it could start from",
                 f"supply a driver for {best}", platform.name,
             )  # fmt: skip
+
+
+def _knows_bus_of_azure(guest: WindowsGuest) -> bool:
+    current = control_sets(guest.registry.hive)[0]
+    return (
+        guest.version.nt not in {EIGHT, EIGHT_1}
+        or guest.registry.hive.find(rf"{current}\Enum\ACPI\MSFT1000") is not None
+    )
 
 
 def _firmware(guest: WindowsGuest) -> Firmware:

@@ -256,3 +256,14 @@ def test_an_unfinished_run_with_other_bytes_is_not_gone_on_with(tmp_path: Path) 
         bound = other.bound_to("second")
         assert not bound.resumed
         assert not bound.staged(plan.disks[0].filename).exists()
+
+
+def test_a_guest_that_does_not_start_at_home_is_told(tmp_path: Path, as_json: AsJson) -> None:
+    """Its devices there are those that it had, whatever has become of it since."""
+    source, home, away = guest_machine(tmp_path / "in"), tmp_path / "home", tmp_path / "away"
+    native = ("--devices", "native", "--no-origin")
+    as_json("convert", source, "--to", "kvm", *native, "-o", home)
+    as_json("convert", home / "web01.xml", "--to", "vmware", "--form", "vmx", "-o", away)
+    plan = as_json("plan", away / "web01.vmx", "--to", "kvm")
+    assert boot_controller(plan) == "virtio-scsi"
+    assert "KF-925" in codes(plan)

@@ -11,7 +11,7 @@ from kensho.convert.adaptation import Adaptation, Wanted, described
 from kensho.convert.adapting import Macs, plan_guests
 from kensho.convert.guests import GuestDisks, guests_of
 from kensho.convert.mapping import Devices, choose_policy
-from kensho.convert.starting import after_adapting, fit, look, with_guests
+from kensho.convert.starting import after_adapting, fit, look, unfit, with_guests
 from kensho.guest.aims import Aims
 from kensho.guest.inspect.kernels import Loaded
 from kensho.guest.volumes.luks.device import Key
@@ -143,6 +143,13 @@ class Fitter:
         self._kernels = kernels
         self._adapted = adapted
         self.findings: list[Finding] = []
+
+    def look(self, machine: Machine, after: Machine) -> None:
+        """Say it when a guest does not start on the devices that it had once and gets again."""
+        kernels = self._kernels.get(machine.id, ())
+        self.findings.extend(
+            unfit(machine, after, kernels, self._platform.name, adapted=self._adapted)
+        )
 
     def policy(self, machine: Machine) -> DevicePolicy:
         """Return the policy for a machine: the table's, or one with devices its guest drives."""

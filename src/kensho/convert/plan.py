@@ -454,7 +454,9 @@ def _map(
             if as_it_was
             else choose_policy(machine, platform, request.devices)
         )
-        return at_home(map_machine(machine, platform, form, policy), machine)
+        after = at_home(map_machine(machine, platform, form, policy), machine)
+        fitter.look(machine, after)
+        return after
 
     placed = place(before, form, name, assigned, move)
     carries = form.carries

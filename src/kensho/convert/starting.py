@@ -183,6 +183,21 @@ def _disk(
     return Fitted(policy, (_finding("KF-925", Severity.ERROR, names, chosen, machine, mend),))
 
 
+def unfit(
+    machine: Machine, after: Machine, kernels: Sequence[Loaded], platform: str, *, adapted: bool
+) -> tuple[Finding, ...]:
+    """Say when what starts by default does not on devices that are not chosen, as at home (KF-925)."""
+    known = [one for one in kernels if not one.problem]
+    lacking = ((one, first_lacking(one, machine, after, platform)) for one in _first(known))
+    stuck = [(one, model) for one, model in lacking if model is not None]
+    if not stuck:
+        return ()
+    names = ", ".join(dict.fromkeys(kernel.version for kernel, _ in stuck))
+    model = stuck[0][1]
+    mend = _mending([kernel for kernel, _ in stuck], known, model, platform, adapted=adapted)
+    return (_finding("KF-925", Severity.ERROR, names, model, machine, mend),)
+
+
 def _mending(
     stuck: Sequence[Loaded],
     known: Sequence[Loaded],

@@ -132,6 +132,19 @@ def test_undo_goes_on_after_a_kill(
     assert not partial_path(flat).exists()
 
 
+def test_undo_that_was_killed_before_the_last_rename_is_finished(
+    disk: Path, tmp_path: Path, as_json: AsJson
+) -> None:
+    new, changes = tmp_path / "new.qcow2", tmp_path / "new.changes"
+    as_json("adapt", disk, *FOR, "-o", new)
+    flat = tmp_path / "flat.img"
+    partial_path(flat).write_bytes(disk.read_bytes())
+    told = as_json("adapt", "--undo", changes, flat, "--in-place")
+    assert told["written"] == [str(flat)]
+    assert same(disk, flat)
+    assert not partial_path(flat).exists()
+
+
 def test_a_guest_that_has_run_is_not_undone(disk: Path, tmp_path: Path, kensho: Kensho) -> None:
     new, changes = tmp_path / "new.qcow2", tmp_path / "new.changes"
     assert kensho("adapt", disk, *FOR, "-o", new)[0] == 0

@@ -15,7 +15,7 @@ from kensho.convert.guests import GuestDisk, opened_guests
 from kensho.convert.overlays import demand_room, staged, write_overlays
 from kensho.guest.adapt.changes import RecordedChanges
 from kensho.guest.adapt.restore import Step as Restored
-from kensho.guest.adapt.restore import Way, numbers_of, plan_restore, write_in_place
+from kensho.guest.adapt.restore import Way, name_again, numbers_of, plan_restore, write_in_place
 from kensho.model.errors import LocatorError, UnsupportedError, UsageError
 from kensho.storage.atomic import partial_path
 
@@ -90,6 +90,8 @@ def _in_place(
             listener(Step("write", path.name))
             write_in_place(path, disk.reader, step)
             written.append(path)
+        # Or it was killed when all was written, and its name was still to come.
+        written += [file for file in files if file not in written and name_again(file)]
         return tuple(written)
 
 

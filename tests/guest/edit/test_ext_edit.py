@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import struct
 import subprocess
 import time
 from pathlib import Path
@@ -177,6 +178,24 @@ def test_a_journal_with_changes_is_replayed_first(tmp_path: Path, tree: Path) ->
     files = GuestFiles(open_files(scan([after]).volumes[0]))
     assert files.read("/large").startswith(b"written to the journal alone")
     assert files.read("/small") == b"other\n"
+
+
+def test_files_that_were_open_without_a_name_in_a_snapshot(tmp_path: Path, tree: Path) -> None:
+    # As fsfreeze leaves it: nothing in the journal, and a list of what a mount takes away.
+    source = disk_with(tmp_path / "disk.img", tree, "-t", "ext4")
+    inner = partition(source.read_bytes(), tmp_path / "inner.ext")
+    found = run("debugfs", "-R", "stat /large", inner)
+    number = found.split()[1]
+    script = f"unlink /large\nsif <{number}> links_count 0\nssv last_orphan {number}\n"
+    run("debugfs", "-w", "-f", "-", inner, stdin=script)
+    assert "needs_recovery" not in run("dumpe2fs", "-h", inner)
+    put(source, MIB, inner)
+    disk = patched(source, EDITS[-1:], tmp_path / "work")
+    volume = partition(whole(disk), tmp_path / "after.ext")
+    run("e2fsck", "-fn", volume)
+    # It went at the file system's own time, so that the same edits make the same bytes.
+    (written,) = struct.unpack_from("<I", inner.read_bytes(), 1024 + 0x30)
+    assert f"dtime: {written:#010x}" in run("debugfs", "-R", f"stat <{number}>", volume)
 
 
 def test_blocks_that_the_journal_takes_and_frees(tmp_path: Path, tree: Path) -> None:

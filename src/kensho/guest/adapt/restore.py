@@ -220,8 +220,17 @@ def write_in_place(path: Path, disk: DiskReader, step: Step) -> None:
         target.changes.flush()
     finally:
         target.changes.close()
+    name_again(path)
+
+
+def name_again(path: Path) -> bool:
+    """Give a disk that `write_in_place` hid its own name back; tell whether there was one."""
+    hidden = partial_path(path)
+    if path.exists() or not hidden.exists():
+        return False
     hidden.rename(path)
     sync_folder(path)
+    return True
 
 
 def _kind(disk: DiskReader) -> tuple[str, str]:

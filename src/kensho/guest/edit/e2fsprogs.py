@@ -71,7 +71,7 @@ def _run(
     command: list[str], folder: Path, name: str, now: str, text: str = ""
 ) -> subprocess.CompletedProcess[str]:
     # The time is the file system's own, so that the same edits make the same bytes.
-    environment = {"PATH": _PATH, "LC_ALL": "C", "E2FSPROGS_FAKE_TIME": now}
+    environment = {"PATH": _PATH, "LC_ALL": "C", "E2FSPROGS_FAKE_TIME": now, "E2FSCK_TIME": now}
     try:
         return subprocess.run(
             command, cwd=folder, input=text, capture_output=True, encoding="utf-8",

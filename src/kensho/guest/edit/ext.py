@@ -28,6 +28,8 @@ from kensho.model.errors import CorruptError, LimitError, NotFoundError, Unsuppo
 
 _WRITTEN_AT, _CHECKED_AT = 0x30, 0x40  #: in the superblock, seconds since 1970
 _STATE_AT, _JOURNAL_DEVICE_AT = 0x3A, 0xE4
+_RO_COMPAT_AT, _ORPHANS_AT = 0x64, 0xE8
+_ORPHAN_PRESENT = 0x10000  #: of ro_compat
 _ERRORS = 0x2  #: of the state: the kernel met damage
 _HAS_JOURNAL = 0x4  #: of compat
 _PIECE = 1 << 20
@@ -54,7 +56,7 @@ def edit_ext(view: View, edits: Sequence[FileEdit], folder: Path) -> Patch:
     blocks = metadata_blocks(files.view, sb, frozenset(old_nodes(files, edits)))
     write_image(view, sb, blocks, image)
     now = str(int.from_bytes(view.read(SUPERBLOCK + _WRITTEN_AT, 4), "little"))
-    if sb.needs_recovery:
+    if sb.needs_recovery or _has_orphans(view):
         e2fsprogs.repair(image, "-p", view.name, now)
     e2fsprogs.check(image, view.name, now)
     used = _blocks_in_use(image, view)  # not those on the disk: the journal may free and take some
@@ -99,6 +101,16 @@ def refuse_unfit(files: Ext, sb: Superblock, view: View) -> None:
         )  # fmt: skip
     if sb.needs_recovery and not (isinstance(files.view, Replayed) and files.view.whole):
         raise UnsupportedError("; ".join(files.warnings), path=view.name, hint=start)
+
+
+def _has_orphans(view: View) -> bool:
+    """Tell whether files were open when the last of their names went: Linux takes them away at a mount.
+
+    A file system that was frozen for a snapshot has them, too, with nothing in its journal.
+    """
+    raw = view.read(SUPERBLOCK, SIZE)
+    (first,) = struct.unpack_from("<I", raw, _ORPHANS_AT)
+    return bool(first or struct.unpack_from("<I", raw, _RO_COMPAT_AT)[0] & _ORPHAN_PRESENT)
 
 
 def _with_flags(image: Path, view: View, kept: dict[str, int]) -> Iterator[str]:

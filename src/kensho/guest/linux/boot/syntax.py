@@ -158,5 +158,7 @@ def _entries(text: str, syntax: Syntax) -> Iterator[Entry]:
                 if groups.get("args") is not None:
                     entry.spans.append(match.span("args"))
         entry.initrd = bool(syntax.initrd and syntax.initrd.search(text, start, end))
-        if entry.kernel or (entry.spans and syntax.begin is None):
+        if entry.kernel or (
+            entry.spans and not title
+        ):  # SYSLINUX: for all labels without their own
             yield entry

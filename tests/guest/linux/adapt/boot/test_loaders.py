@@ -485,3 +485,21 @@ def test_settings_of_grub_are_added_to(folder: Path, tmp_path: Path, text: str) 
     (tmp_path / "grub").write_text(guest.draft.text("/etc/default/grub"))
     shown = run("sh", "-c", f". {tmp_path}/grub; echo $GRUB_CMDLINE_LINUX").strip()
     assert shown == f"quiet splash {CONSOLES}"
+
+
+def test_a_root_that_is_in_a_variable_of_grub(folder: Path) -> None:
+    """As Photon has it; its disk by what the kernel itself finds."""
+    text = 'set rootpartition={}\nmenuentry "P" {{\n linux /$photon_linux root=$rootpartition $photon_cmdline\n}}\n'
+    guest = changed(folder, "boot/grub2/grub.cfg", text.format("/dev/sda1"))
+    assert guest.draft.text("/boot/grub2/grub.cfg") == text.format("PARTUUID=c0ffee01-01")
+    guest = changed(folder, "boot/grub2/grub.cfg", text.format("/dev/sdb3"))
+    assert [(f.code, "rootpartition=/dev/sdb3" in f.message) for f in guest.draft.findings] == [
+        ("KF-860", True)
+    ]
+
+
+def test_what_syslinux_says_for_all_labels(folder: Path) -> None:
+    text = "DEFAULT a\nAPPEND root=/dev/sda1 ro\nLABEL a\n KERNEL /v\n INITRD /i\nLABEL m\n COM32 m.c32\n APPEND x\n"
+    guest = changed(folder, "boot/extlinux/extlinux.conf", text)
+    made = text.replace("root=/dev/sda1 ro", f"{BY_UUID} ro {CONSOLES}")
+    assert guest.draft.text("/boot/extlinux/extlinux.conf") == made

@@ -6,6 +6,9 @@ Generated files are changed by the word, and so is what they are made from: the 
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 from kensho.guest.linux.adapt.boot.arguments import (
     leftovers,
     missing_resume,
@@ -20,13 +23,16 @@ from kensho.guest.linux.adapt.boot.devices import devices_of
 from kensho.guest.linux.adapt.guest import LinuxGuest
 from kensho.guest.linux.adapt.leftovers.modprobe import needed_drivers
 from kensho.guest.linux.boot.configs import Config, configs
-from kensho.guest.linux.boot.syntax import SHELL, UPDATE_EXTLINUX, Entry, Syntax, entries
+from kensho.guest.linux.boot.syntax import GRUB2, SHELL, UPDATE_EXTLINUX, Entry, Syntax, entries
 from kensho.guest.linux.device_names import Devices, moving
 from kensho.guest.linux.software import architecture
 from kensho.model.finding import Severity
 
 #: Variables for all starts; those for some alone, and dracut's, are left without a console.
 _FOR_ALL = frozenset({"EXTLINUX_PARAMETERS", "DEFAULT_APPEND", "default_kernel_opts"})
+#: A root that is said elsewhere in GRUB's configuration.
+_IN_VARIABLE = re.compile(r"(?<=[\s\"'])root=\$\{?(\w+)")
+_SET = re.compile(r"^[ \t]*set (\w+)=[\"']?(/dev/[^\s\"';]+)", re.MULTILINE)
 _SHELLS: tuple[Syntax, ...] = (SHELL, UPDATE_EXTLINUX)
 _PC = frozenset({"x86_64", "i386", ""})
 
@@ -92,6 +98,7 @@ def _fixed(
             rootless.append(entry.title or entry.kernel)
         if missing := missing_resume(whole, devices):
             unknown |= {f"resume={missing}": None}
+    pieces += _variables(text, config, devices, details, unknown)
     _notes(guest, config, tuple(unknown), tuple(rootless))
     parts, done = [], 0
     for start, end, words in sorted(pieces):
@@ -111,6 +118,26 @@ def _wants_console(
         return False
     other = root_volume(whole, devices)  # another system's entry is its own affair
     return other is None or other.id == guest.system.volume.id
+
+
+def _variables(
+    text: str, config: Config, devices: Devices, details: list[str], unknown: dict[str, None]
+) -> Iterator[tuple[int, int, str]]:
+    """Yield the places of GRUB's variables that hold the root's device, as Photon has them, and what to put there."""
+    if config.syntax is not GRUB2:
+        return
+    names = set(_IN_VARIABLE.findall(text))
+    for match in _SET.finditer(text):
+        name, device = match.groups()
+        if name not in names or moving(device) is None:
+            continue
+        volume = devices.volume(device, place="/")
+        stable = devices.stable(volume, by_kernel=True) if volume else ""
+        if stable:
+            details.append(f"{name}={device} → {name}={stable}")
+            yield (*match.span(2), stable)
+        else:
+            unknown[f"{name}={device}"] = None
 
 
 def _quoted(text: str, config: Config, start: int, words: str) -> str:

@@ -19,7 +19,7 @@ from kensho.guest.edit.ext_script import itself, settled
 from kensho.guest.edit.mounted import found_at, read_back, write_tree
 from kensho.guest.edit.patch import Patch, Patched
 from kensho.guest.edit.plan import FileEdit
-from kensho.guest.edit.raw_file import PATH, RawFile, raw_file, tool, usable
+from kensho.guest.edit.raw_file import PATH, RawFile, own_mounts, raw_file, tool, usable
 from kensho.guest.files.base import FileSystem, Kind
 from kensho.guest.files.btrfs.reader import open_btrfs
 from kensho.guest.files.tree import GuestFiles
@@ -52,8 +52,11 @@ def edit_mounted(
     with raw_file(view, folder) as raw:
         place = folder / "mounted"
         place.mkdir()
-        with _mounted(raw, place, f"{_OPTIONS},{options}", kind, view.name):
-            seen = raw.seen(place)
+        with (
+            own_mounts(raw) as inner,
+            _mounted(inner, place, f"{_OPTIONS},{options}", kind, view.name),
+        ):
+            seen = inner.seen(place)
             if files.warnings:
                 _refuse_changed(GuestFiles(files), wanted, seen)
             write_tree(seen, wanted, view.name)

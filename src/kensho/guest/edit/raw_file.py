@@ -84,6 +84,33 @@ class RawFile:
 
 
 @contextlib.contextmanager
+def own_mounts(raw: RawFile) -> Iterator[RawFile]:
+    """Give the same file in a further mount namespace, for a file system that is mounted from it.
+
+    A namespace's mounts end with its last process, which waits for them. Were that the daemon, as when
+    this process is killed, it would wait for answers of its own for ever, and `sync` with it.
+    """
+    holder = raw.start("unshare", "--mount", "--", "sleep", "infinity")
+    try:
+        deadline = time.monotonic() + _START_SECONDS
+        while _namespace(holder.pid) in {_namespace(raw.pid), _namespace(os.getpid())}:
+            if holder.poll() is not None or time.monotonic() > deadline:
+                raise UnsupportedError("a mount namespace cannot be made", path=raw.path)
+            time.sleep(_STEP)
+        yield RawFile(raw.path, raw.scratch, holder.pid, raw.folder)
+    finally:
+        holder.kill()
+        holder.communicate()
+
+
+def _namespace(pid: int) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/ns/mnt")  # noqa: PTH115 - it leads nowhere
+    except OSError:  # it is gone
+        return ""
+
+
+@contextlib.contextmanager
 def raw_file(view: View, folder: Path) -> Iterator[RawFile]:
     """Show a volume as a file while the context lasts; what is written there is in its ``scratch``.
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from kensho.convert.overlays import staged
 from kensho.storage.atomic import partial_path
 from tests.cli.conftest import Kensho
 from tests.cli.small_guest import VERSION, guest_disk, guest_machine
@@ -253,6 +254,11 @@ def test_disks_within_an_archive_and_those_no_overlay_can_be_over(
         assert code == 12
         assert "convert --adapt" in err
         assert not out.exists()
+
+
+def test_nobody_else_sees_what_is_in_work(tmp_path: Path) -> None:
+    with staged(tmp_path / "new.qcow2") as folder:
+        assert folder.stat().st_mode & 0o777 == 0o700
 
 
 def test_the_diff_of_text_files(disk: Path, kensho: Kensho) -> None:

@@ -74,7 +74,7 @@ def staged(output: Path) -> Iterator[Path]:
     """Give a hidden folder beside ``output``, locked; it and all left in it go afterwards."""
     folder = partial_path(output.absolute())
     try:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)  # it gets what is encrypted on the disk in plain
     except OSError as error:
         raise LocatorError(f"cannot be written to: {error.strerror}", path=output.parent) from None
     with locked(folder):

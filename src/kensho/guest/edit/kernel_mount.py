@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from kensho.guest.edit.ext_script import itself, settled
-from kensho.guest.edit.mounted import found_at, read_back, write_tree
+from kensho.guest.edit.mounted import apart, found_at, read_back, write_tree
 from kensho.guest.edit.patch import Patch, Patched
 from kensho.guest.edit.plan import FileEdit
 from kensho.guest.edit.raw_file import PATH, RawFile, own_mounts, raw_file, tool, usable
@@ -59,7 +59,7 @@ def edit_mounted(
             seen = inner.seen(place)
             if files.warnings:
                 _refuse_changed(GuestFiles(files), wanted, seen)
-            write_tree(seen, wanted, view.name)
+            apart(lambda: write_tree(seen, wanted, view.name))
         code, said = raw.run(*check, raw.path)
         if code:
             raise CorruptError(

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import os
+import pickle
+import signal
 import stat
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import NoReturn, TypeAlias
 
 from kensho.guest.edit.plan import FileEdit
 from kensho.guest.files.base import FileSystem, Kind
@@ -20,6 +24,7 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _WRITE = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
+_PR_SET_PDEATHSIG = 1
 _LABEL = "security.selinux"
 _SIBLINGS = 64  #: files whose labels are looked at for a new one's
 
@@ -57,6 +62,56 @@ def _label_of(path: str) -> bytes:
         return os.getxattr(path, _LABEL, follow_symlinks=False)
     except OSError:
         return b""
+
+
+def apart(work: Callable[[], None]) -> None:
+    """Call ``work`` in a process of its own; raises what it raises.
+
+    Whoever uses a mounted file system may have to wait for an answer that no signal ends. It comes
+    from this very process, so that one killed while it waited for itself would never end.
+    """
+    parent = os.getpid()
+    ours, theirs = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # of threads: no lock of theirs is taken
+        child = os.fork()
+    if not child:
+        # Nothing of the parent's stays open here: what it serves is to end with it.
+        os.closerange(3, theirs)
+        os.closerange(theirs + 1, os.sysconf("SC_OPEN_MAX"))
+        _tell(work, theirs, parent)
+    os.close(theirs)
+    try:
+        with os.fdopen(ours, "rb") as pipe:
+            told = pipe.read()
+    except BaseException:
+        os.kill(child, signal.SIGKILL)
+        raise
+    finally:
+        os.waitpid(child, 0)
+    if not told:
+        raise KenshoError("the process that edits files was killed")
+    error = pickle.loads(told)  # noqa: S301 - of our own
+    if error is not None:
+        raise error
+
+
+def _tell(work: Callable[[], None], pipe: int, parent: int) -> NoReturn:
+    """Do the work, tell what it raised, and end; all at once when the parent does."""
+    try:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() == parent:
+            raised: BaseException | None = None
+            try:
+                work()
+            except BaseException as error:  # noqa: BLE001 - raised by the parent
+                raised = error
+            with os.fdopen(pipe, "wb") as file:
+                pickle.dump(raised, file)
+    finally:
+        os._exit(0)
 
 
 def write_tree(root: Path, edits: Iterable[FileEdit], name: str, made: Made = unix_rights) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from kensho.guest.edit.mounted import read_back, write_tree
+from kensho.guest.edit.mounted import apart, read_back, write_tree
 from kensho.guest.edit.ntfs_rights import hand_down
 from kensho.guest.edit.ntfs_times import with_time
 from kensho.guest.edit.patch import Patch, Patched
@@ -55,7 +55,8 @@ def edit_ntfs(view: View, edits: Sequence[FileEdit], folder: Path) -> Patch:
         place = folder / "mounted"
         place.mkdir()
         with _mounted(raw, place, view.name):
-            write_tree(raw.seen(place), wanted, view.name, hand_down)
+            seen = raw.seen(place)
+            apart(lambda: write_tree(seen, wanted, view.name, hand_down))
     patch = with_time(raw.scratch.patch(), files.latest_time, began, _now())
     after = open_ntfs(Patched(patch))
     if after.warnings:

@@ -178,7 +178,7 @@ def _daemon(
             time.sleep(_STEP)
         yield process, path
         process.terminate()
-        if process.wait(_END_SECONDS):
+        if _code(process, name):
             raise UnsupportedError(
                 f"qemu-storage-daemon: {in_words(log.read_text('utf-8', 'replace'))}", path=name
             )
@@ -186,6 +186,13 @@ def _daemon(
         if process.poll() is None:
             process.kill()
         process.wait()
+
+
+def _code(process: subprocess.Popen[str], name: str) -> int:
+    try:
+        return process.wait(_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise UnsupportedError("qemu-storage-daemon does not end", path=name) from None
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:

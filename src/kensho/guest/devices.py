@@ -127,7 +127,7 @@ _EMULATED = (
 #: kernel was built with it, as a module too: ata_piix leaves disks alone on Hyper-V (its
 #: prefer_ms_hyperv), and Xen is told to unplug them (arch/x86/xen/platform-pci-unplug.c).
 _HYPERV_IDE = Device(
-    (), ("hv_storvsc",), buses=("vmbus:32412632cb86a24a9b5c50d1417354f5",), upper=_DISK
+    (), ("hv_storvsc",), buses=("vmbus:32264132cb86a2449b5c50d1417354f5",), upper=_DISK
 )
 TAKEN_OVER: dict[str, dict[ControllerModel, Device]] = {
     **dict.fromkeys(("hyperv", "azure"), dict.fromkeys(_EMULATED, _HYPERV_IDE)),

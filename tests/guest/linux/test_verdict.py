@@ -219,7 +219,7 @@ PIIX = {
     "modules.alias": "alias pci:v*d*sv*sd*bc01sc01i* ata_generic\n"
     "alias pci:v00008086d00007010sv*sd*bc*sc*i* ata_piix\n"
     "alias pci:v00008086d00007111sv*sd*bc*sc*i* ata_piix\n"
-    "alias vmbus:32412632cb86a24a9b5c50d1417354f5 hv_storvsc\nalias xen:vbd xen-blkfront\n",
+    "alias vmbus:32264132cb86a2449b5c50d1417354f5 hv_storvsc\nalias xen:vbd xen-blkfront\n",
 }
 
 

@@ -137,7 +137,7 @@ def _agrees(foretold: Foretold, *, up: bool, cause: Cause | None) -> bool | None
     """Tell whether the boot showed of the disk what was told; None when it failed by something else."""
     if up:
         return foretold.disk is True
-    if cause is not None and cause.code in {"KF-960", "KF-961"}:
+    if cause is not None and cause.code == "KF-960":
         return foretold.disk is False
     return None
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from kensho.appliances.image.partitions import starts_by
 from kensho.cli import exits
 from kensho.cli.disk.opening import FormatOption
 from kensho.cli.flags import Flag, Json, Locator
@@ -19,32 +17,23 @@ from kensho.cli.options import GuestWishes
 from kensho.cli.progress import shown
 from kensho.cli.render import console, print_json, table
 from kensho.cli.targets import chosen_platforms
-from kensho.convert.adapting import carry_out_guest, patched, plan_guests, recorded
-from kensho.convert.events import Listener, Message, Step
-from kensho.convert.guests import GuestDisks, opened_guests
-from kensho.disks import DiskReader
-from kensho.guest.adapt.changes import ChangeSet
-from kensho.guest.inspect.inspect import inspect_disks
+from kensho.convert.events import Message, Step
+from kensho.convert.guests import opened_guests
 from kensho.model.errors import LocatorError, NotFoundError, ProofError, UsageError
-from kensho.model.finding import Finding
-from kensho.model.machine import Firmware
 from kensho.platforms import PLATFORMS
-from kensho.proof.accelerator import accelerator, slowness
-from kensho.proof.evidence.gather import default_kernel, gather, write_evidence
+from kensho.proof.choose import choose, suitable
+from kensho.proof.evidence.gather import gather, write_evidence
 from kensho.proof.evidence.page import adapter_words, root_words
-from kensho.proof.inside.overlay import reporting
-from kensho.proof.profiles import PROFILES, profile
-from kensho.proof.profiles.base import Profile
+from kensho.proof.guests import as_proven, as_tried
+from kensho.proof.profiles import PROFILES
+from kensho.proof.prove import limits_of
 from kensho.proof.prove import prove as prove_on
-from kensho.proof.trial import Limits, Outcome, Trial
+from kensho.proof.trial import Outcome, Trial
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     from kensho.packages.signing.keys import PrivateKey
-
-_MEMORY, _MOST_MEMORY = 512 << 20, 2 << 30
-_SLOW, _FAST = 240, 120  #: seconds for a start, emulated on an idle machine and not emulated
 
 
 def prove(
@@ -97,7 +86,7 @@ def prove(
     if on == "list":
         _list(as_json=json)
         return exits.OK
-    profiles, named = _chosen(on)
+    choice = choose(on)
     if not sources or output is None:
         what = "nothing to prove" if not sources else "where to?"
         raise UsageError(what, hint="kensho prove APPLIANCE -o FOLDER")
@@ -111,25 +100,23 @@ def prove(
     with (
         shown(events=False, quiet=json) as listener,
         opened_guests(sources, machine=machine, format=format) as machines,
-        tempfile.TemporaryDirectory(dir=output.absolute().parent, prefix=".prove-") as scratch,
+        tempfile.TemporaryDirectory(dir=output.absolute().parent, prefix=".prove-") as name,
     ):
-        if len(machines) > 1:
-            names = ", ".join(m.id for m in machines)
-            raise UsageError(f"has several machines: {names}", hint="--machine NAME")
-        kept = Path(scratch) / "evidence"
+        scratch, kept = Path(name), Path(name) / "evidence"
         kept.mkdir()
-        profiles = _suitable(machines[0], profiles, named)
-        limits = _limits(machines[0], profiles, memory << 20, timeout)
-        asked = ",".join(dict.fromkeys(p.platform for p in profiles))
-        with _as_proven(
-            machines[0], wishes, asked if adapt else "", Path(scratch), listener
-        ) as made:
-            disks, changes, findings = made
-            trials = _trials(machines[0], disks, profiles, kept, Path(scratch), limits, listener,
-                             reports=report)  # fmt: skip
+        choice = suitable(choice, machines)
+        platforms = chosen_platforms(choice.platforms, PLATFORMS)
+        aims = wishes.wanted(platforms).aims(identity=wishes.renews) if adapt else None
+        with as_proven(machines, aims, scratch, listener) as (made, changes, findings):
+            with as_tried(made, memory << 20, scratch, listener, reports=report) as guests:
+                trials = prove_on(
+                    guests, choice.profiles, kept, limits_of(choice.profiles, timeout),
+                    on_event=lambda name, what: listener(Message(f"{name}: {what}")),
+                    on_trial=lambda t: listener(Message(f"{t.name}: {t.outcome.value}, {t.reason}")),
+                )  # fmt: skip
             evidence = gather(
-                machines[0], " ".join(sources), disks, changes, findings, trials, kept, asked,
-                lambda place: listener(Step("hash", place)),
+                [(one.machine, one.disks) for one in made], " ".join(sources), changes, findings,
+                trials, kept, choice.platforms, lambda place: listener(Step("hash", place)),
             )  # fmt: skip
         write_evidence(evidence, kept, signer)
         kept.rename(output)
@@ -139,76 +126,6 @@ def prove(
         _show(trials, output)
     failed = any(trial.outcome is Outcome.FAIL for trial in trials)
     return ProofError.exit_code if failed else exits.OK
-
-
-def _suitable(
-    machine: GuestDisks, profiles: Sequence[Profile], named: frozenset[str]
-) -> tuple[Profile, ...]:
-    """Return the profiles of the firmware that the machine starts by, and those that were named."""
-    if machine.machine is not None and machine.machine.firmware.stated:
-        firmware = frozenset({machine.machine.firmware.kind})
-    else:
-        firmware = starts_by(machine.readers[0]) if machine.readers else frozenset(Firmware)
-    found = tuple(p for p in profiles if p.name in named or p.firmware in firmware)
-    if not found:
-        kinds = ", ".join(kind.value for kind in firmware)
-        raise UsageError(
-            f"no profile there has the firmware it starts by: {kinds}", hint="name a profile itself"
-        )
-    return found
-
-
-def _limits(
-    machine: GuestDisks, profiles: Sequence[Profile], memory: int, timeout: float
-) -> Limits:
-    if not memory:
-        known = machine.machine.memory.size if machine.machine is not None else 0
-        memory = min(known, _MOST_MEMORY) or _MEMORY
-    if all(profile.static for profile in profiles):
-        return Limits(memory=memory, timeout=timeout)
-    used = accelerator()
-    longest = timeout or (_FAST if used == "kvm" else _SLOW * slowness())
-    return Limits(memory=memory, timeout=longest, accelerator=used)
-
-
-@contextmanager
-def _as_proven(
-    machine: GuestDisks, wishes: GuestWishes, targets: str, scratch: Path, listener: Listener
-) -> Iterator[tuple[tuple[DiskReader, ...], ChangeSet | None, tuple[Finding, ...]]]:
-    """Give the disks as they are to be proven, and what was changed on them for ``targets``."""
-    if not targets:
-        yield machine.readers, None, ()
-        return
-    platforms = chosen_platforms(targets, PLATFORMS)
-    aims = wishes.wanted(platforms).aims(identity=wishes.renews)
-    (planned,), findings = plan_guests((machine,), aims)
-    adapted = carry_out_guest(planned, scratch / "adapted", listener)
-    changes, _ = recorded((adapted,), "", [p.name for p in aims.platforms])
-    with ExitStack() as stack:
-        pairs = zip(machine.readers, adapted.pieces, strict=True)
-        disks = tuple(stack.enter_context(patched(reader, pieces)) for reader, pieces in pairs)
-        yield disks, changes, findings
-
-
-def _trials(
-    machine: GuestDisks, disks: Sequence[DiskReader], profiles: Sequence[Profile], kept: Path,
-    scratch: Path, limits: Limits, listener: Listener, *, reports: bool,
-) -> tuple[Trial, ...]:  # fmt: skip
-    work = scratch / "report"
-    work.mkdir()
-    macs = tuple(n.mac for n in machine.machine.nics if n.mac) if machine.machine else ()
-    with ExitStack() as stack:
-        why = "not asked for"
-        if reports:
-            disks, why = stack.enter_context(reporting(disks, work))
-        if why:
-            listener(Message(f"the guest does not report: {why}"))
-        return prove_on(
-            disks, macs or ("52:54:00:12:34:56",), profiles, kept, limits,
-            default_kernel=default_kernel(inspect_disks(disks)), reports=not why,
-            on_event=lambda name, what: listener(Message(f"{name}: {what}")),
-            on_trial=lambda t: listener(Message(f"{t.profile}: {t.outcome.value}, {t.reason}")),
-        )  # fmt: skip
 
 
 def _signer(
@@ -221,29 +138,6 @@ def _signer(
     from kensho.proof.evidence.signer import load_signer
 
     return load_signer(key, cert)
-
-
-def _chosen(words: str) -> tuple[tuple[Profile, ...], frozenset[str]]:
-    """Return profiles by their own names, which come apart, too, and all of the platforms named."""
-    names = [word.strip() for word in words.split(",") if word.strip()]
-    if not names:
-        raise UsageError("no profile", hint="--on vmware,kvm; --on list shows them")
-    if names == ["all"]:
-        return PROFILES, frozenset()
-    known = {row.name for row in PROFILES}
-    found: dict[str, Profile] = {}
-    for name in names:
-        if name in known:
-            found[name] = profile(name)
-            continue
-        (platform,) = chosen_platforms(name, PLATFORMS)
-        rows = [row for row in PROFILES if row.platform == platform.name]
-        if not rows:
-            raise UsageError(
-                f"there is no profile for {platform.name}", hint="--on list shows them"
-            )
-        found |= {row.name: row for row in rows}
-    return tuple(found.values()), frozenset(names) & known
 
 
 def _list(*, as_json: bool) -> None:
@@ -264,7 +158,7 @@ def _show(trials: Sequence[Trial], output: Path) -> None:
     for trial in trials:
         said = trial.reason if trial.cause is None else f"{trial.cause.what} ({trial.cause.code})"
         rows.add_row(
-            trial.profile,
+            escape(trial.name),
             "booted" if trial.started else "static",
             f"[{colours[trial.outcome]}]{trial.outcome.value}[/]",
             escape(root_words(trial)),

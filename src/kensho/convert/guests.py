@@ -12,6 +12,7 @@ from kensho.appliances import Package
 from kensho.convert.source import opened, opened_image, select_machine
 from kensho.disks import DiskReader, open_disk
 from kensho.disks.overlay.backing import backing_of
+from kensho.model.appliance import StartItem
 from kensho.model.errors import UnsupportedError
 from kensho.model.machine import Machine
 from kensho.model.selection import Selection
@@ -33,11 +34,15 @@ class GuestDisk:
 
 @dataclass(frozen=True, slots=True)
 class GuestDisks:
-    """A machine and its disks, in its order. ``machine`` is None where nothing is known of it."""
+    """A machine and its disks, in its order. ``machine`` is None where nothing is known of it.
+
+    ``start`` is its place in the appliance's start order, None where that names it not.
+    """
 
     id: str
     machine: Machine | None
     disks: tuple[GuestDisk, ...]
+    start: StartItem | None = None
 
     @property
     def readers(self) -> tuple[DiskReader, ...]:
@@ -89,11 +94,12 @@ def guests_of(
     ``locator`` is what the package was opened from.
     """
     alone = package.kind == _ALONE
+    order = {item.machine: item for item in package.appliance.start_order}
     for machine in machines:
         disks = tuple(
             _disk(package, disk.image, locator if alone else "", stack) for disk in machine.disks
         )
-        yield GuestDisks(machine.id, None if alone else machine, disks)
+        yield GuestDisks(machine.id, None if alone else machine, disks, order.get(machine.id))
 
 
 def _disk(package: Package, image: str, locator: str, stack: ExitStack) -> GuestDisk:

@@ -6,48 +6,51 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
-from kensho.disks import DiskReader
-from kensho.guest.inspect.kernels import Loaded, load_kernels
+import msgspec
+
 from kensho.model.errors import ProofError
+from kensho.proof.accelerator import accelerator, slowness
 from kensho.proof.devices import Drive
+from kensho.proof.guests import Guest
 from kensho.proof.profiles.base import Profile
 from kensho.proof.serving import served
 from kensho.proof.static import foretell
 from kensho.proof.trial import Limits, Trial, judge_only, try_out
 
 _LEFT = 0.6  #: of the memory that is free
+_SLOW, _FAST = 240, 120  #: seconds for a start, emulated on an idle machine and not emulated
 _OVERHEAD = 200 << 20  #: bytes of QEMU itself
 
 Told = Callable[[str, str], None]  #: profile, and what happened
 
 
 def prove(
-    disks: Sequence[DiskReader],
-    macs: Sequence[str],
+    guests: Sequence[Guest],
     profiles: Sequence[Profile],
     folder: Path,
     limits: Limits,
     *,
-    default_kernel: str = "",
-    reports: bool,
     on_event: Told,
     on_trial: Callable[[Trial], None],
 ) -> tuple[Trial, ...]:
-    """Try a machine on profiles, in their order; each one's files go to a folder of its name.
+    """Try machines on profiles, in their order; each trial's files go to a folder of its own.
 
-    ``disks`` are only read, ``macs`` those of its adapters. ProofError when there is too little memory
-    for one guest; ToolMissingError without QEMU.
+    The guests' disks are only read. ProofError when there is too little memory for one of them;
+    ToolMissingError without QEMU.
     """
-    at_once = slots(limits.memory) if any(not p.static for p in profiles) else 1
-    kernels = tuple(load_kernels(disks))
+    at_once = 1
+    if any(not p.static for p in profiles):
+        at_once = slots(max(guest.memory for guest in guests))
     over = threading.Event()
-    with served(disks) as drives, ThreadPoolExecutor(at_once) as pool:
+    with ExitStack() as stack, ThreadPoolExecutor(at_once) as pool:
+        drives = [stack.enter_context(served(guest.disks)) for guest in guests]
         waiting = [
-            pool.submit(_one, p, drives, macs, folder, limits, kernels, default_kernel, over.is_set,
-                        reports=reports, on_event=on_event, on_trial=on_trial)
-            for p in profiles
+            pool.submit(_one, profile, guest, own, folder, limits, over.is_set,
+                        on_event=on_event, on_trial=on_trial)
+            for profile in profiles for guest, own in zip(guests, drives, strict=True)
         ]  # fmt: skip
         try:
             return tuple(future.result() for future in waiting)
@@ -58,20 +61,31 @@ def prove(
 
 
 def _one(
-    profile: Profile, drives: Sequence[Drive], macs: Sequence[str], folder: Path, limits: Limits,
-    kernels: Sequence[Loaded], default: str, stopped: Callable[[], bool], *, reports: bool, on_event: Told,
-    on_trial: Callable[[Trial], None],
+    profile: Profile, guest: Guest, drives: Sequence[Drive], folder: Path, limits: Limits,
+    stopped: Callable[[], bool], *, on_event: Told, on_trial: Callable[[Trial], None],
 ) -> Trial:  # fmt: skip
-    foretold = foretell(kernels, default, profile)
+    foretold = foretell(guest.kernels, guest.default_kernel, profile)
+    place = folder / profile.name / guest.folder
     if profile.static:
         trial = judge_only(profile, foretold)
     else:
         trial = try_out(
-            profile, drives, macs, folder / profile.name, limits, foretold,
-            reports=reports, on_event=lambda what: on_event(profile.name, what), stopped=stopped,
+            profile, drives, [plug.mac for plug in guest.plugs], place,
+            msgspec.structs.replace(limits, memory=guest.memory), foretold, reports=guest.reports,
+            on_event=lambda what: on_event(profile.name, what), stopped=stopped,
         )  # fmt: skip
+    trial = msgspec.structs.replace(trial, machine=guest.name, folder=guest.folder)
     on_trial(trial)
     return trial
+
+
+def limits_of(profiles: Sequence[Profile], timeout: float) -> Limits:
+    """Return how guests are run here; ``timeout`` is seconds, 0 for as long as starts take here."""
+    if all(profile.static for profile in profiles):
+        return Limits(memory=0, timeout=timeout)
+    used = accelerator()
+    longest = timeout or (_FAST if used == "kvm" else _SLOW * slowness())
+    return Limits(memory=0, timeout=longest, accelerator=used)
 
 
 def slots(memory: int) -> int:

@@ -43,6 +43,10 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``agrees`` tells whether the static verdict said of the disk what the boot showed; None where one
     of them said nothing. ``root`` and ``adapters`` are drivers that the guest itself reported.
+
+    Of machines that were started together each has a trial of its own: ``machine`` is its id, empty
+    for one alone, ``folder`` that of its files within the profile's, ``began`` the seconds from the
+    start of the first one to its own, ``met`` the machines it exchanged packets with.
     """
 
     profile: str
@@ -62,6 +66,20 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     heard: tuple[Heard, ...] = ()
     log: FileRef | None = None
     screenshots: tuple[Screenshot, ...] = ()
+    machine: str = ""
+    folder: str = ""
+    began: float = 0
+    met: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> str:
+        """The folder of its files, below that of the evidence, with slashes."""
+        return f"{self.profile}/{self.folder}" if self.folder else self.profile
+
+    @property
+    def name(self) -> str:
+        """The profile, and the machine where there are several."""
+        return f"{self.profile}: {self.machine}" if self.machine else self.profile
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):

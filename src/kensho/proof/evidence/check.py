@@ -168,13 +168,13 @@ def _files(envelope: Envelope, evidence: Portability, folder: Path) -> Iterator[
         yield _file(folder, "", evidence.sbom)
     for trial in evidence.trials:
         if trial.log is not None:
-            yield _file(folder, trial.profile, trial.log)
+            yield _file(folder, trial.place, trial.log)
         for shot in trial.screenshots:
-            yield _file(folder, trial.profile, FileRef(shot.file, shot.sha256, -1))
+            yield _file(folder, trial.place, FileRef(shot.file, shot.sha256, -1))
 
 
-def _file(folder: Path, profile: str, known: FileRef) -> Checked:
-    name = f"{profile}/{known.name}" if profile else known.name
+def _file(folder: Path, place: str, known: FileRef) -> Checked:
+    name = f"{place}/{known.name}" if place else known.name
     parts = name.split("/")
     if any(part in {"", ".", ".."} or "\\" in part or "\0" in part for part in parts):
         raise UnsafePathError(f"names a file outside its folder: {name!r}", path=folder)
@@ -213,7 +213,7 @@ def _said(evidence: Portability) -> Iterator[str]:
         (Outcome.UNKNOWN, "nothing is known of"),
     ):  # fmt: skip
         names = [
-            t.profile + ("" if t.started else " (static)")
+            t.name + ("" if t.started else " (static)")
             for t in evidence.trials
             if t.outcome is outcome
         ]

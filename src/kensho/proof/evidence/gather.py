@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,32 +42,24 @@ _BILL, _PAGE = "sbom.cdx.json", "index.html"
 
 
 def gather(
-    machine: GuestDisks, source: str, disks: Sequence[DiskReader], changes: ChangeSet | None,
+    machines: Sequence[tuple[GuestDisks, Sequence[DiskReader]]], source: str, changes: ChangeSet | None,
     findings: tuple[Finding, ...], trials: tuple[Trial, ...], folder: Path, targets: str,
     on_disk: Callable[[str], None],
 ) -> Portability:  # fmt: skip
     """Return what is to be stated; the bill of materials is written to ``folder``.
 
-    ``disks`` are the machine's as they were proven; each is read whole for its root, and so is the
-    one below where it was changed. ``on_disk`` is told of each.
+    ``machines`` come with their disks as they were proven; each is read whole for its root, and so is
+    the one below where it was changed. ``on_disk`` is told of each.
     """
-    proven = []
-    for number, (disk, now) in enumerate(zip(machine.disks, disks, strict=True), 1):
-        on_disk(disk.place)
-        after = content_root(now)
-        before = after if now is disk.reader else content_root(disk.reader)
-        name = Path(disk.place).name
-        proven.append(
-            ProvenDisk(machine.id, f"disk{number}", name, now.virtual_size, before, after)
-        )
+    proven = [disk for machine, disks in machines for disk in _proven(machine, disks, on_disk)]
     bill = folder / _BILL
-    content = msgspec.json.encode(bill_of_materials(inspect_disks(disks)))
+    content = msgspec.json.encode(bill_of_materials(_inspected(machines)))
     bill.write_bytes(msgspec.json.format(content))
     return Portability(
         kensho=__version__,
         made=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         source=source,
-        machines=(machine.id,),
+        machines=tuple(machine.id for machine, _ in machines),
         disks=tuple(proven),
         trials=trials,
         targets=tuple(targets.split(",")) if changes is not None else (),
@@ -77,6 +69,30 @@ def gather(
         qemu=_qemu_version() if any(t.started for t in trials) else "",
         untested=untested(trials),
     )
+
+
+def _proven(
+    machine: GuestDisks, disks: Sequence[DiskReader], on_disk: Callable[[str], None]
+) -> Iterator[ProvenDisk]:
+    for number, (disk, now) in enumerate(zip(machine.disks, disks, strict=True), 1):
+        on_disk(disk.place)
+        after = content_root(now)
+        before = after if now is disk.reader else content_root(disk.reader)
+        name = Path(disk.place).name
+        yield ProvenDisk(machine.id, f"disk{number}", name, now.virtual_size, before, after)
+
+
+def _inspected(machines: Sequence[tuple[GuestDisks, Sequence[DiskReader]]]) -> GuestReport:
+    """Return the systems of all machines; of several, each one's root is named with its machine."""
+    reports = [(machine.id, inspect_disks(disks)) for machine, disks in machines]
+    if len(reports) == 1:
+        return reports[0][1]
+    systems = (
+        msgspec.structs.replace(system, root=f"{name}/{system.root}")
+        for name, report in reports
+        for system in report.systems
+    )
+    return GuestReport(systems=tuple(systems))
 
 
 def write_evidence(

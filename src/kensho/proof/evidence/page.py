@@ -29,13 +29,14 @@ def render_page(evidence: Portability, folder: Path) -> str:
     """Return the page; pictures and logs are read from the profiles' folders in ``folder``."""
     passed = sum(t.outcome is Outcome.PASS for t in evidence.trials)
     rows = "".join(_row(trial) for trial in evidence.trials)
-    details = "".join(_details(trial, folder / trial.profile) for trial in evidence.trials)
+    unit = "starts" if any(t.machine for t in evidence.trials) else "profiles"
+    details = "".join(_details(trial, folder / trial.place) for trial in evidence.trials)
     unsaid = "".join(f"<li>{escape(words)}</li>" for words in evidence.untested)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(evidence.source)}: proof</title><style>{_STYLE}</style></head><body>"
-        f"<h1>{escape(evidence.source)}: {passed} of {len(evidence.trials)} profiles</h1>"
+        f"<h1>{escape(evidence.source)}: {passed} of {len(evidence.trials)} {unit}</h1>"
         f'<p class="note">kensho {escape(evidence.kensho)}, {escape(evidence.made)}, '
         f"{escape(evidence.qemu)}</p>"
         '<div class="scroll"><table><tr><th>profile<th>how<th>outcome<th>root on<th>adapter'
@@ -52,12 +53,16 @@ def _row(trial: Trial) -> str:
         said += "" if trial.started else f"; {trial.reason}"
     root, adapter = root_words(trial), adapter_words(trial)
     seconds = f"{trial.seconds:.0f}" if trial.started else ""
-    name = f'<a href="#{escape(trial.profile, quote=True)}">{escape(trial.title)}</a>'
+    name = f'<a href="#{escape(trial.place, quote=True)}">{escape(_title(trial))}</a>'
     return (
         f"<tr><td>{name}<td>{'booted' if trial.started else 'static'}"
         f'<td class="{kind}">{trial.outcome.value}<td>{escape(root)}<td>{escape(adapter)}'
         f'<td class="n">{seconds}<td>{escape(said)}</tr>'
     )
+
+
+def _title(trial: Trial) -> str:
+    return f"{trial.title}: {trial.machine}" if trial.machine else trial.title
 
 
 def root_words(trial: Trial) -> str:
@@ -92,7 +97,7 @@ def _details(trial: Trial, folder: Path) -> str:
         clean = "\n".join("".join(c for c in line if c.isprintable()) for line in lines)
         tail = f"<details><summary>the end of its log</summary><pre>{escape(clean)}</pre></details>"
     return (
-        f'<h2 id="{escape(trial.profile, quote=True)}">{escape(trial.title)}</h2>'
+        f'<h2 id="{escape(trial.place, quote=True)}">{escape(_title(trial))}</h2>'
         f'<p class="note">{escape(marks)}</p><div class="shots">{shots}</div>{tail}'
     )
 

@@ -60,10 +60,10 @@ def untested(trials: tuple[Trial, ...]) -> tuple[str, ...]:
     words = [
         "every start was on devices that QEMU emulates; none was on a real hypervisor of another kind"
     ]
-    told = [t.profile for t in trials if not t.started]
+    told = list(dict.fromkeys(t.profile for t in trials if not t.started))
     if told:
         words.append(f"told from the guest's files alone, without a start: {', '.join(told)}")
-    near = [f"{t.profile}: {t.nearest}" for t in trials if t.nearest]
+    near = dict.fromkeys(f"{t.profile}: {t.nearest}" for t in trials if t.nearest)
     return (*words, *near)
 
 

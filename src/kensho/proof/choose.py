@@ -1,0 +1,85 @@
+"""Which profiles are tried: those named, of those named by platform the ones a machine can start by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from kensho.appliances.image.partitions import starts_by
+from kensho.convert.guests import GuestDisks
+from kensho.model.errors import UsageError
+from kensho.model.machine import Firmware
+from kensho.platforms import find_platform
+from kensho.proof.profiles import PROFILES, profile
+from kensho.proof.profiles.base import Profile
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """Profiles to try, in order, and the names of those that are tried whatever the firmware is."""
+
+    profiles: tuple[Profile, ...]
+    named: frozenset[str] = frozenset()
+
+    @property
+    def platforms(self) -> str:
+        """The platforms, each once, with commas."""
+        return ",".join(dict.fromkeys(row.platform for row in self.profiles))
+
+
+def choose(words: str) -> Choice:
+    """Return profiles by their own names, and all of the platforms named; ``all`` is every profile.
+
+    UsageError for names of neither, and of platforms without a profile.
+    """
+    names = [word.strip() for word in words.split(",") if word.strip()]
+    if not names:
+        raise UsageError("no profile", hint="--on vmware,kvm; --on list shows them")
+    if names == ["all"]:
+        return Choice(PROFILES)
+    known = {row.name for row in PROFILES}
+    found: dict[str, Profile] = {}
+    for name in names:
+        if name in known:
+            found[name] = profile(name)
+            continue
+        platform = find_platform(name)
+        rows = [row for row in PROFILES if row.platform == platform.name]
+        if not rows:
+            raise UsageError(
+                f"there is no profile for {platform.name}", hint="--on list shows them"
+            )
+        found |= {row.name: row for row in rows}
+    return Choice(tuple(found.values()), frozenset(names) & known)
+
+
+def suitable(choice: Choice, machines: Sequence[GuestDisks]) -> Choice:
+    """Keep the profiles of the firmware that all machines start by, and those that were named.
+
+    UsageError when none is left.
+    """
+    firmware = {machine.id: _starts_by(machine) for machine in machines}
+    common = frozenset(Firmware).intersection(*firmware.values())
+    found = tuple(p for p in choice.profiles if p.name in choice.named or p.firmware in common)
+    if found:
+        return Choice(found, choice.named)
+    if not common:
+        kinds = "; ".join(f"{name} by {_words(kinds)}" for name, kinds in firmware.items())
+        raise UsageError(
+            f"no firmware starts all of its machines: {kinds}",
+            hint="name a profile itself, or one machine with --machine",
+        )
+    raise UsageError(
+        f"no profile there has the firmware it starts by: {_words(common)}",
+        hint="name a profile itself",
+    )
+
+
+def _starts_by(machine: GuestDisks) -> frozenset[Firmware]:
+    if machine.machine is not None and machine.machine.firmware.stated:
+        return frozenset({machine.machine.firmware.kind})
+    return frozenset(starts_by(machine.readers[0]) if machine.readers else Firmware)
+
+
+def _words(kinds: frozenset[Firmware]) -> str:
+    return ", ".join(sorted(kind.value for kind in kinds))

@@ -1,0 +1,166 @@
+"""Machines as they are tried: their disks with what is changed on them, their adapters, their memory.
+
+Whatever is laid over the disks is in files of ours, and thrown away; the disks are only read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from kensho.convert.adapting import carry_out_guest, patched, plan_guests, recorded
+from kensho.convert.events import Listener, Message
+from kensho.convert.guests import GuestDisks
+from kensho.disks import DiskReader
+from kensho.guest.adapt.changes import ChangeSet
+from kensho.guest.aims import Aims
+from kensho.guest.inspect.inspect import inspect_disks
+from kensho.guest.inspect.kernels import Loaded, load_kernels
+from kensho.model.appliance import StartItem
+from kensho.model.finding import Finding
+from kensho.proof.evidence.gather import default_kernel
+from kensho.proof.inside.overlay import reporting
+
+_MEMORY, _MOST_MEMORY = 512 << 20, 2 << 30
+_FIRST_MAC = 0x525400123456  # of those that QEMU's own machines have
+
+
+@dataclass(frozen=True, slots=True)
+class Plug:
+    """An adapter: its address, and the network it is on; None where it is on none."""
+
+    mac: str
+    network: str | None = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A machine's disks as they are to be proven."""
+
+    machine: GuestDisks
+    disks: tuple[DiskReader, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guest:
+    """A machine to be tried. ``memory`` is bytes, ``folder`` a name for its files within a profile's.
+
+    ``kernels`` are those on its disks, ``default_kernel`` the version of the one that starts, empty
+    when that is not known; ``reports`` tells that it says on the serial port what it started from.
+    ``start`` is its place in the start order, None where it has none.
+    """
+
+    name: str
+    folder: str
+    disks: tuple[DiskReader, ...]
+    plugs: tuple[Plug, ...]
+    memory: int
+    kernels: tuple[Loaded, ...] = ()
+    default_kernel: str = ""
+    reports: bool = False
+    start: StartItem | None = None
+
+
+@contextmanager
+def as_proven(
+    machines: Sequence[GuestDisks], aims: Aims | None, scratch: Path, listener: Listener
+) -> Iterator[tuple[tuple[Made, ...], ChangeSet | None, tuple[Finding, ...]]]:
+    """Give machines as they are to be proven, what was changed in them for ``aims``, and findings.
+
+    Nothing is changed without aims. Files of ours go to ``scratch``, a folder.
+    """
+    if aims is None:
+        yield tuple(Made(machine, machine.readers) for machine in machines), None, ()
+        return
+    planned, findings = plan_guests(machines, aims)
+    adapted = {
+        guest.disks.id: carry_out_guest(guest, scratch / f"adapted{number}", listener)
+        for number, guest in enumerate(planned, 1)
+    }
+    changes, _ = recorded(tuple(adapted.values()), "", [p.name for p in aims.platforms])
+    with ExitStack() as stack:
+        made = []
+        for machine in machines:
+            disks = machine.readers
+            if machine.id in adapted:
+                pairs = zip(disks, adapted[machine.id].pieces, strict=True)
+                disks = tuple(stack.enter_context(patched(below, over)) for below, over in pairs)
+            made.append(Made(machine, disks))
+        yield tuple(made), changes, findings
+
+
+@contextmanager
+def as_tried(
+    made: Sequence[Made], memory: int, scratch: Path, listener: Listener, *, reports: bool
+) -> Iterator[tuple[Guest, ...]]:
+    """Give guests to start: with ``reports`` they say what they started from, where that can be had.
+
+    ``memory`` is bytes for each, 0 for what it has itself.
+    """
+    several = len(made) > 1
+    places = folders([one.machine.id for one in made])
+    with ExitStack() as stack:
+        guests = []
+        for number, one in enumerate(made, 1):
+            machine, disks, why = one.machine, one.disks, "not asked for"
+            if reports:
+                work = scratch / f"report{number}"
+                work.mkdir()
+                disks, why = stack.enter_context(reporting(disks, work))
+            if why:
+                whose = machine.id if several else "the guest"
+                listener(Message(f"{whose} does not report: {why}"))
+            guests.append(
+                Guest(
+                    name=machine.id if several else "",
+                    folder=places[number - 1] if several else "",
+                    disks=disks,
+                    plugs=plugs_of(machine, number),
+                    memory=memory or _own_memory(machine),
+                    kernels=tuple(load_kernels(disks)),
+                    default_kernel=default_kernel(inspect_disks(disks)),
+                    reports=not why,
+                    start=machine.start,
+                )
+            )
+        yield tuple(guests)
+
+
+def plugs_of(machine: GuestDisks, number: int) -> tuple[Plug, ...]:
+    """Return a machine's adapters; one of QEMU's where nothing is known of it, ``number`` counts from 1.
+
+    An adapter whose address the source leaves to its platform gets one that no other has here.
+    """
+    first = _FIRST_MAC + 256 * (number - 1)
+    if machine.machine is None:
+        return (Plug(_mac(first)),)
+    found = [
+        Plug(nic.mac or _mac(first + n), nic.network if nic.connected else None)
+        for n, nic in enumerate(machine.machine.nics)
+    ]
+    return tuple(found) or (Plug(_mac(first), None),)
+
+
+def _mac(number: int) -> str:
+    return number.to_bytes(6, "big").hex(":")
+
+
+def _own_memory(machine: GuestDisks) -> int:
+    known = machine.machine.memory.size if machine.machine is not None else 0
+    return min(known, _MOST_MEMORY) or _MEMORY
+
+
+def folders(names: Sequence[str]) -> tuple[str, ...]:
+    """Return ids of machines as names of folders, each another one, also where case is not told apart."""
+    found: list[str] = []
+    for name in names:
+        plain = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in name)
+        stem, number = plain[:64] or "machine", 1
+        while (made := stem if number == 1 else f"{stem}-{number}").lower() in map(
+            str.lower, found
+        ):
+            number += 1
+        found.append(made)
+    return tuple(found)

@@ -7,6 +7,8 @@ LC_ALL=C
 export PATH LC_ALL
 port=${KENSHO_PORT:-/dev/ttyS0}
 wait=${KENSHO_WAIT:-45}
+again="3 6" # seconds after which it is said once more
+[ "$wait" -gt 0 ] || again=
 
 # The drivers from a device up to its bus, nearest first: vda is "virtio_blk,virtio-pci".
 drivers() {
@@ -50,7 +52,7 @@ done
 set -- $(disk_of_root)
 firmware=bios
 [ -d /sys/firmware/efi ] && firmware=uefi
-{
+report() {
     echo
     echo "kensho-report system kernel=$(uname -r) firmware=$firmware"
     echo "kensho-report root source=${1:-} drivers=$(drivers "${2:-/}")"
@@ -66,5 +68,12 @@ firmware=bios
             awk '{ print "kensho-report failed unit=" $1 }'
     fi
     echo "kensho-report end"
-} >"$port" 2>/dev/null
+}
+
+# Whoever asks for a login there hangs the port up first (vhangup(2)), and what was being said is lost.
+for pause in 0 $again; do
+    sleep "$pause"
+    said=$(report "$@")
+    { echo "$said"; } >"$port" 2>/dev/null
+done
 exit 0

@@ -1,0 +1,184 @@
+"""QEMU's guest agent: one client, one command at a time.
+
+Spec: QEMU Guest Agent Protocol Reference (docs/interop/qemu-ga-ref). What comes is a guest's: its size,
+shape and time are bounded, and what makes no sense is an error of that one command.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from kensho.model.errors import ProofError
+
+_MOST = 8 << 20
+_FLUSH = b"\xff"
+_MOST_NICS, _MOST_ADDRESSES, _MOST_WORD = 64, 32, 200
+_T = TypeVar("_T")
+
+
+class Interface(msgspec.Struct, frozen=True):
+    """A network interface as the agent tells it: ``addresses`` with their prefixes."""
+
+    name: str
+    mac: str
+    addresses: tuple[str, ...]
+
+
+class AgentSeen(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a guest's agent said: its version, the system's own name, its interfaces without loopback."""
+
+    version: str
+    system: str = ""
+    interfaces: tuple[Interface, ...] = ()
+
+
+class _Info(msgspec.Struct):
+    version: str
+
+
+class _System(msgspec.Struct, rename="kebab"):
+    id: str = ""
+    pretty_name: str = ""
+
+
+class _Ip(msgspec.Struct, rename="kebab"):
+    ip_address: str
+    prefix: int
+
+
+class _Nic(msgspec.Struct, rename="kebab"):
+    name: str
+    hardware_address: str = ""
+    ip_addresses: list[_Ip] = []
+
+
+class Agent:
+    """A connection to an agent that answers. Methods raise ProofError."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self._rest = bytearray()
+
+    def sync(self, until: float) -> None:
+        """Wait until the agent answers to this connection, whatever was said on another one before."""
+        mark = secrets.randbits(53)
+        self._send({"execute": "guest-sync-delimited", "arguments": {"id": mark}}, until)
+        while True:
+            line = self._line(until)
+            told = _parsed(line.rpartition(_FLUSH)[2])
+            if told is not None and told.get("return") == mark:
+                return
+
+    def run(self, command: str, kind: type[_T], until: float, **arguments: object) -> _T:
+        """Run a command and return its answer in the shape of ``kind``; arguments have - for _."""
+        asked: dict[str, object] = {"execute": command}
+        if arguments:
+            asked["arguments"] = {name.replace("_", "-"): v for name, v in arguments.items()}
+        self._send(asked, until)
+        told = _parsed(self._line(until))
+        if told is None:
+            raise ProofError(f"{command}: the agent says what is no answer")
+        if "error" in told:
+            error = told["error"] if isinstance(told["error"], dict) else {}
+            raise ProofError(f"{command}: {words(error.get('desc', 'refused'))}")
+        try:
+            return msgspec.convert(told.get("return"), kind)
+        except msgspec.ValidationError as error:
+            raise ProofError(f"{command}: the agent's answer: {words(error)}") from None
+
+    def _send(self, asked: dict[str, object], until: float) -> None:
+        self._socket.settimeout(max(0.1, until - time.monotonic()))
+        try:
+            self._socket.sendall(_FLUSH + json.dumps(asked).encode() + b"\n")
+        except OSError:
+            raise ProofError("the guest's agent does not answer") from None
+
+    def _line(self, until: float) -> bytes:
+        looked = 0
+        while (end := self._rest.find(b"\n", looked)) < 0:
+            looked = len(self._rest)
+            if looked > _MOST:
+                raise ProofError("the guest's agent says more than anybody reads")
+            left = until - time.monotonic()
+            if left <= 0:
+                raise ProofError("the guest's agent does not answer")
+            self._socket.settimeout(left)
+            try:
+                data = self._socket.recv(1 << 16)
+            except OSError:
+                raise ProofError("the guest's agent does not answer") from None
+            if not data:
+                raise ProofError("the guest's agent is gone")
+            self._rest += data
+        line = bytes(self._rest[:end])
+        del self._rest[: end + 1]
+        return line
+
+
+@contextmanager
+def agent_at(path: Path, until: float) -> Iterator[Agent]:
+    """Give the agent behind a socket once it answers. ProofError when it does not by then."""
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as connection:
+        connection.settimeout(max(0.1, until - time.monotonic()))
+        try:
+            connection.connect(str(path))
+        except OSError:
+            raise ProofError("there is no port for an agent", path=path) from None
+        agent = Agent(connection)
+        agent.sync(until)
+        yield agent
+
+
+def look(path: Path, until: float) -> AgentSeen:
+    """Return what the agent behind a socket tells of its guest. ProofError when it does not answer."""
+    with agent_at(path, until) as agent:
+        version = words(agent.run("guest-info", _Info, until).version)
+        try:
+            system = words(agent.run("guest-get-osinfo", _System, until).pretty_name)
+        except ProofError:  # older than 2.10, or forbidden by its administrator
+            system = ""
+        try:
+            found = agent.run("guest-network-get-interfaces", list[_Nic], until)
+        except ProofError:
+            found = []
+    nics = (nic for nic in found[:_MOST_NICS] if nic.hardware_address.strip("0:"))
+    return AgentSeen(version, system, tuple(_interface(nic) for nic in nics))
+
+
+def is_windows(agent: Agent, until: float) -> bool:
+    """Tell whether the agent's guest is a Windows; False where it does not say."""
+    try:
+        return agent.run("guest-get-osinfo", _System, until).id == "mswindows"
+    except ProofError:
+        return False
+
+
+def words(told: object) -> str:
+    """Return something of a guest's as a printable line of bounded length."""
+    return "".join(c for c in str(told)[:_MOST_WORD] if c.isprintable())
+
+
+def _interface(nic: _Nic) -> Interface:
+    kept = nic.ip_addresses[:_MOST_ADDRESSES]
+    return Interface(
+        words(nic.name),
+        words(nic.hardware_address),
+        tuple(f"{words(ip.ip_address)}/{ip.prefix}" for ip in kept),
+    )
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    try:
+        told = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return told if isinstance(told, dict) else None

@@ -10,11 +10,10 @@ from __future__ import annotations
 import functools
 import os
 import subprocess
-import tempfile
 import time
-from pathlib import Path
 
 from kensho.proof.qemu import find_qemu
+from kensho.proof.rooms import room
 
 _SECTOR = 512
 _SECONDS = 5.0
@@ -52,8 +51,8 @@ def slowness() -> float:
 
 def runs_on(kind: str, seconds: float) -> bool:
     """Tell whether the probe ends in time under an accelerator. ToolMissingError without QEMU."""
-    with tempfile.TemporaryDirectory(prefix="kensho-probe-") as folder:
-        disk = Path(folder) / "probe.img"
+    with room("kensho-probe-") as folder:
+        disk = folder / "probe.img"
         disk.write_bytes(CODE.ljust(_SECTOR - 2, b"\0") + b"\x55\xaa")
         line = [find_qemu(), "-accel", kind, "-m", "16M", "-nodefaults", "-no-user-config"]
         line += ["-display", "none", "-serial", "none", "-monitor", "none"]

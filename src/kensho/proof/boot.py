@@ -8,7 +8,6 @@ import selectors
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,11 +17,20 @@ from typing import BinaryIO
 import msgspec
 
 from kensho.model.machine import Firmware
+from kensho.proof.bounds import (
+    MAX_SERIAL,
+    Stop,
+    bound_files,
+    ended_by_bound,
+    is_short,
+    most_written,
+)
 from kensho.proof.capture import Heard
 from kensho.proof.domain import read_domain
 from kensho.proof.machine import QemuMachine
 from kensho.proof.observe import Observer, Screenshot
 from kensho.proof.qemu import Wires, find_qemu, find_uefi, qemu_arguments
+from kensho.proof.rooms import room
 from kensho.proof.serial import LOGIN, REPORT, SerialWatch
 
 MAX_LOG = 8 << 20  #: bytes of serial log kept; a guest in a loop must not fill the disk
@@ -75,7 +83,8 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
 class BootResult(msgspec.Struct, frozen=True, kw_only=True):
     """What one boot showed; ``milestones`` are seconds from the start, in order of time.
 
-    The rest is empty without a `Watch`: pictures, the last text screen, what the network heard.
+    ``stop`` is why it was ended, where not by the guest or at a limit of time. The rest is empty without
+    a `Watch`: pictures, the last text screen, what the network heard.
     """
 
     verdict: Verdict
@@ -86,6 +95,7 @@ class BootResult(msgspec.Struct, frozen=True, kw_only=True):
     screenshots: tuple[Screenshot, ...] = ()
     text: tuple[str, ...] = ()
     heard: tuple[Heard, ...] = ()
+    stop: Stop | None = None
 
 
 def boot_domain(
@@ -118,8 +128,8 @@ def boot_machine(
 ) -> BootResult:
     """Boot a machine; as `boot_domain`, which reads it from a file."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="kensho-boot-") as folder:
-        wires = _wires(Path(folder), machine, watch)
+    with room("kensho-boot-") as folder:
+        wires = _wires(folder, machine, watch)
         arguments = qemu_arguments(
             machine,
             qemu=find_qemu(),
@@ -129,15 +139,16 @@ def boot_machine(
         )
         with (
             log.open("wb") as log_file,
-            (Path(folder) / "stderr").open("w+b") as errors,
-            _running(arguments, errors) as process,
-            _observing(wires, watch) as observer,
+            (folder / "stderr").open("w+b") as errors,
+            _running(arguments, errors, log.parent, bounded=not _keeps(machine)) as process,
+            _observing(wires, watch, process) as observer,
         ):
-            run = _Run(process, log_file, wires, watch, observer, on_event or (lambda _text: None))
-            verdict, reason = run.until(timeout)
+            tell = on_event or (lambda _text: None)
+            run = _Run(process, log_file, wires, watch, observer, log.parent, tell)
+            verdict, reason, stop = run.until(timeout)
             seconds = run.seconds()
             if verdict is Verdict.EXITED:
-                reason = _why_exited(process, errors, observer)
+                reason, stop = _why_exited(process, errors, observer)
             run.after(verdict)
             heard = observer.heard() if observer else ()
     milestones = dict(sorted(run.milestones.items(), key=lambda item: item[1]))
@@ -150,6 +161,7 @@ def boot_machine(
         screenshots=tuple(observer.screenshots) if observer else (),
         text=observer.text if observer else (),
         heard=heard,
+        stop=stop,
     )
 
 
@@ -168,13 +180,20 @@ def _wires(folder: Path, machine: QemuMachine, watch: Watch | None) -> Wires:
     )
 
 
+def _keeps(machine: QemuMachine) -> bool:
+    return any(disk.keeps for disk in machine.disks)
+
+
 @contextmanager
-def _observing(wires: Wires, watch: Watch | None) -> Iterator[Observer | None]:
+def _observing(
+    wires: Wires, watch: Watch | None, process: subprocess.Popen[bytes]
+) -> Iterator[Observer | None]:
     if watch is None or wires.monitor is None:
         yield None
         return
     watch.folder.mkdir(parents=True, exist_ok=True)
-    observer = Observer(wires.monitor, wires.captures, watch.folder)
+    runs = lambda: process.poll() is None  # noqa: E731
+    observer = Observer(wires.monitor, wires.captures, watch.folder, runs)
     try:
         yield observer
     finally:
@@ -182,8 +201,10 @@ def _observing(wires: Wires, watch: Watch | None) -> Iterator[Observer | None]:
 
 
 @contextmanager
-def _running(arguments: list[str], errors: BinaryIO) -> Iterator[subprocess.Popen[bytes]]:
-    """Run QEMU and end it however the block is left."""
+def _running(
+    arguments: list[str], errors: BinaryIO, place: Path, *, bounded: bool
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run QEMU and end it however the block is left; what its guest writes goes to ``place``."""
     setpriv = shutil.which("setpriv")
     if setpriv is not None:
         # Covers what no code here can: this process being killed.
@@ -194,7 +215,11 @@ def _running(arguments: list[str], errors: BinaryIO) -> Iterator[subprocess.Pope
         stdout=subprocess.PIPE,
         stderr=errors,
         start_new_session=True,
+        env=os.environ | {"TMPDIR": str(place.absolute())},
     )
+    if bounded:
+        with suppress(OSError):  # it has ended
+            bound_files(process.pid, most_written(place))
     try:
         yield process
     finally:
@@ -215,9 +240,12 @@ class _Run:
         wires: Wires,
         watch: Watch | None,
         observer: Observer | None,
+        place: Path,
         on_event: Callable[[str], None],
     ) -> None:
         self._process = process
+        self._place = place
+        self._said = 0  # bytes on the serial port
         self._log = log
         self._firmware_log = wires.firmware_log
         self._firmware_read = 0
@@ -247,8 +275,8 @@ class _Run:
         """Return the time since the start."""
         return round(time.monotonic() - self._start, 1)
 
-    def until(self, timeout: float) -> tuple[Verdict, str]:
-        """Read until the guest has shown what becomes of it."""
+    def until(self, timeout: float) -> tuple[Verdict, str, Stop | None]:
+        """Read until the guest has shown what becomes of it, or does what it must not."""
         assert self._process.stdout is not None
         pipe = self._process.stdout.fileno()
         deadline = self._start + timeout
@@ -260,20 +288,20 @@ class _Run:
                 if ready:
                     data = os.read(pipe, 1 << 16)
                     if not data:
-                        return Verdict.EXITED, ""
+                        return Verdict.EXITED, "", None
                     self._take(data)
-                again = self._look()
-                if again:
-                    return Verdict.FAILED, again
+                told = self._look()
                 if self._goal in self.milestones:
-                    return Verdict.LOGIN, _REACHED.get(self._goal, self._goal)
+                    return Verdict.LOGIN, _REACHED.get(self._goal, self._goal), None
+                if told is not None:
+                    return Verdict.FAILED, told[1], told[0]
                 if self._failure:
                     deadline = min(deadline, time.monotonic() + _GRACE)
                 if self._watch and self._watch.stopped and self._watch.stopped():
-                    return Verdict.TIMEOUT, "it was not waited for"
+                    return Verdict.TIMEOUT, "it was not waited for", None
         if self._failure:
-            return Verdict.FAILED, self._failure
-        return Verdict.TIMEOUT, f"no {self._goal} in {timeout:.0f} s; {self._how_far()}"
+            return Verdict.FAILED, self._failure, None
+        return Verdict.TIMEOUT, f"no {self._goal} in {timeout:.0f} s; {self._how_far()}", None
 
     def after(self, verdict: Verdict) -> None:
         """Take a last picture; ask a guest that came up to shut down, and see whether it does."""
@@ -309,25 +337,38 @@ class _Run:
         room = MAX_LOG - self._log.tell()
         self._log.write(data[: max(room, 0)])
         self._log.flush()
+        self._said += len(data)
         self._tell(self._serial, data)
 
-    def _look(self) -> str:
-        """Look at the screen now and then; return why the boot is lost, as far as QEMU tells."""
-        if self._observer is None or time.monotonic() < self._looked + _LOOK:
-            return ""
+    def _look(self) -> tuple[Stop, str] | None:
+        """Look at all else now and then; return why the run has to end, if it does."""
+        if self._said > MAX_SERIAL:
+            return Stop.SERIAL, f"the guest wrote {self._said >> 20} MiB to its serial port"
+        if time.monotonic() < self._looked + _LOOK:
+            return None
         self._looked = time.monotonic()
+        if is_short(self._place):
+            return Stop.ROOM, f"no room is left for what the guest writes: {self._place}"
+        if self._observer is None:
+            return None
         lines = self._observer.read_text()
         if lines:
             self._tell(self._others[1], "\n".join((*lines, "")).encode())
+        self._observer.bound_captures()
+        if any(event.get("nospace") is True for event in self._observer.events("BLOCK_IO_ERROR")):
+            return Stop.ROOM, "no room is left for what the guest writes to its disks"
         restarts = len([e for e in self._observer.events("RESET") if e.get("guest")])
         most = self._watch.restarts if self._watch else 0
-        return f"the guest restarted {restarts} times" if restarts > most else ""
+        if restarts > most:
+            return Stop.RESTARTS, f"the guest restarted {restarts} times"
+        return None
 
     def _read_firmware_log(self) -> None:
         """Look at what a BIOS wrote to its debug port; only the first of it matters."""
         if self._firmware_log is None or not self._firmware_log.exists():
             return
         if self._firmware_read >= MAX_LOG:
+            os.truncate(self._firmware_log, 0)  # QEMU writes on where it was, and leaves a hole
             return
         with self._firmware_log.open("rb") as file:
             file.seek(self._firmware_read)
@@ -350,11 +391,14 @@ class _Run:
 
 def _why_exited(
     process: subprocess.Popen[bytes], errors: BinaryIO, observer: Observer | None
-) -> str:
+) -> tuple[str, Stop | None]:
     code = process.wait()
     errors.seek(0)
     said = errors.read(1 << 16).decode("utf-8", "replace").strip()
+    if ended_by_bound(code):
+        return "the guest writes to its disks without end", Stop.DISK
     if code:
-        return f"QEMU ended with code {code}: {said[-500:] or 'no message'}"
+        how = f"with code {code}" if code > 0 else f"by signal {-code}"
+        return f"QEMU ended {how}: {said[-500:] or 'no message'}", Stop.QEMU
     ends = [str(event.get("reason")) for event in observer.events("SHUTDOWN")] if observer else []
-    return _ENDS.get(ends[-1] if ends else "", _ENDED)
+    return _ENDS.get(ends[-1] if ends else "", _ENDED), None

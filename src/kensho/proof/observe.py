@@ -6,18 +6,19 @@ All of it is asked of QEMU over its monitor. The guest takes no part in it.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from kensho.model.errors import KenshoError
+from kensho.proof.bounds import MAX_CAPTURE
 from kensho.proof.capture import Heard, heard
 from kensho.proof.qmp import Qmp
 from kensho.proof.screen import TEXT_AT, TEXT_SIZE, Look, look_of, read_ppm, text_of, to_png
 
 MAX_PICTURES = 12
-_MOST_CAPTURE = 64 << 20
 
 
 class Screenshot(msgspec.Struct, frozen=True):
@@ -33,15 +34,22 @@ class Screenshot(msgspec.Struct, frozen=True):
 class Observer:
     """Watches one QEMU. Whatever QEMU does not answer is not seen, and never an error."""
 
-    def __init__(self, monitor: Path, captures: tuple[Path, ...], folder: Path) -> None:
-        """Connect to the monitor; pictures go to ``folder``."""
+    def __init__(
+        self,
+        monitor: Path,
+        captures: tuple[Path, ...],
+        folder: Path,
+        runs: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Connect to the monitor, as long as QEMU ``runs``; pictures go to ``folder``."""
         self.screenshots: list[Screenshot] = []
         self.text: tuple[str, ...] = ()  #: the last text screen that was seen
         self._captures = captures
         self._folder = folder
+        self._full: set[int] = set()  # captures that are not written any more
         self._qmp: Qmp | None = None
         with suppress(KenshoError):
-            self._qmp = Qmp(monitor)
+            self._qmp = Qmp(monitor, runs=runs)
 
     def read_text(self) -> tuple[str, ...]:
         """Return the lines of the text screen; none when it shows a picture, or nothing new."""
@@ -87,16 +95,24 @@ class Observer:
         if self._qmp is not None:
             self._qmp.drain()
         told = self._qmp.events if self._qmp else []
-        return [event.get("data", {}) for event in told if event.get("event") == name]
+        found = [event.get("data") for event in told if event.get("event") == name]
+        return [data for data in found if isinstance(data, dict)]
 
     def heard(self) -> tuple[Heard, ...]:
         """Return what the adapters sent so far; those of QEMU's own network are left out."""
         found: list[Heard] = []
         for capture in self._captures:
-            with suppress(KenshoError, OSError):
-                if capture.stat().st_size <= _MOST_CAPTURE:
-                    found += heard(capture.read_bytes())
+            with suppress(KenshoError, OSError), capture.open("rb") as file:
+                found += heard(file.read(MAX_CAPTURE))
         return tuple(told for told in found if not told.mac.startswith(("52:55:0a", "52:56:")))
+
+    def bound_captures(self) -> None:
+        """Stop recording a network on which a guest sends without end; what is there tells enough."""
+        for number, capture in enumerate(self._captures):
+            with suppress(OSError):
+                if number not in self._full and capture.stat().st_size > MAX_CAPTURE:
+                    self._full.add(number)
+                    self._asked("object-del", id=f"dump{number}")
 
     def close(self) -> None:
         """Close the monitor; QEMU goes on."""
@@ -104,7 +120,7 @@ class Observer:
             self._qmp.close()
 
     def _asked(self, command: str, **arguments: object) -> bool:
-        if self._qmp is None:
+        if self._qmp is None or not self._qmp.answers:
             return False
         try:
             self._qmp.run(command, **arguments)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,19 +16,28 @@ from typing import Any
 from kensho.model.errors import ProofError
 
 _MOST_LINE = 16 << 20
+_MOST_EVENTS = 1000
+_DRAIN = 0.5  # seconds, however much QEMU has to say
 
 
 class Qmp:
     """A connection to a running QEMU. Methods raise ProofError when it ended, does not answer or refuses."""
 
-    def __init__(self, path: Path, *, timeout: float = 10) -> None:
-        """Connect to a socket that QEMU listens on, waiting until it does."""
-        self.events: list[dict[str, Any]] = []
+    def __init__(
+        self, path: Path, *, timeout: float = 10, runs: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Connect to a socket that QEMU listens on, waiting until it does, as long as it ``runs``."""
+        self.events: list[dict[str, Any]] = []  #: the first thousand
+        self.answers = True  #: False once it was silent or made no sense: it is not asked again
         self._timeout = timeout
         self._rest = b""
-        self._socket = _connected(path, timeout)
-        self._line(time.monotonic() + timeout)  # its greeting
-        self.run("qmp_capabilities")
+        self._socket = _connected(path, timeout, runs)
+        try:
+            self._told(time.monotonic() + timeout)  # its greeting
+            self.run("qmp_capabilities")
+        except ProofError:
+            self._socket.close()
+            raise
 
     def run(self, command: str, **arguments: object) -> Any:
         """Run a command and return its answer."""
@@ -38,13 +48,26 @@ class Qmp:
         except OSError as error:
             raise ProofError(f"QEMU does not take commands: {error.strerror}") from None
         while True:
-            told = self._line(deadline)
+            told = self._told(deadline)
             if "event" in told:
-                self.events.append(told)
+                self._keep(told)
             elif "error" in told:
-                raise ProofError(f"{command}: {told['error'].get('desc', 'refused')}")
+                error = told["error"]
+                words = error.get("desc") if isinstance(error, dict) else None
+                raise ProofError(f"{command}: {words or 'refused'}")
             elif "return" in told:
                 return told["return"]
+
+    def _told(self, deadline: float) -> dict[str, Any]:
+        try:
+            return self._line(deadline)
+        except ProofError:
+            self.answers = False
+            raise
+
+    def _keep(self, event: dict[str, Any]) -> None:
+        if len(self.events) < _MOST_EVENTS:
+            self.events.append(event)
 
     def _line(self, deadline: float) -> dict[str, Any]:
         while b"\n" not in self._rest:
@@ -69,18 +92,19 @@ class Qmp:
 
     def drain(self) -> None:
         """Take up what QEMU said of its own accord, also when it has ended since."""
+        deadline = time.monotonic() + _DRAIN
         with suppress(ProofError):
-            while True:
+            while time.monotonic() < deadline:
                 told = self._line(time.monotonic() + 0.05)
                 if "event" in told:
-                    self.events.append(told)
+                    self._keep(told)
 
     def close(self) -> None:
         """Close the connection; QEMU goes on."""
         self._socket.close()
 
 
-def _connected(path: Path, timeout: float) -> socket.socket:
+def _connected(path: Path, timeout: float, runs: Callable[[], bool]) -> socket.socket:
     deadline = time.monotonic() + timeout
     while True:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -88,7 +112,7 @@ def _connected(path: Path, timeout: float) -> socket.socket:
             connection.connect(str(path))
         except OSError:
             connection.close()
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or not runs():
                 raise ProofError("QEMU does not open its monitor", path=path) from None
             time.sleep(0.05)
         else:

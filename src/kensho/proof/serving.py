@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -12,6 +11,7 @@ from kensho.disks import DiskReader
 from kensho.disks.nbd.protocol import Export
 from kensho.disks.nbd.server import NbdServer, listen_unix
 from kensho.proof.devices import Drive
+from kensho.proof.rooms import room
 
 
 @contextmanager
@@ -19,9 +19,9 @@ def served(disks: Sequence[DiskReader]) -> Iterator[tuple[Drive, ...]]:
     """Serve disks; several QEMUs may use them at once. Nothing is written to them."""
     # Not beside the results: a socket's path has to be short.
     with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="kensho-nbd-"))
+        folder = stack.enter_context(room("kensho-nbd-"))
         yield tuple(
-            stack.enter_context(_served(disk, Path(folder) / f"disk{number}"))
+            stack.enter_context(_served(disk, folder / f"disk{number}"))
             for number, disk in enumerate(disks, 1)
         )
 

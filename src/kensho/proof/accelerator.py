@@ -12,7 +12,7 @@ import os
 import subprocess
 import time
 
-from kensho.proof.qemu import find_qemu
+from kensho.proof.qemu import dying_with_us, escaped, find_qemu
 from kensho.proof.rooms import room
 
 _SECTOR = 512
@@ -54,10 +54,19 @@ def runs_on(kind: str, seconds: float) -> bool:
     with room("kensho-probe-") as folder:
         disk = folder / "probe.img"
         disk.write_bytes(CODE.ljust(_SECTOR - 2, b"\0") + b"\x55\xaa")
-        line = [find_qemu(), "-accel", kind, "-m", "16M", "-nodefaults", "-no-user-config"]
+        line = [
+            *dying_with_us(),
+            find_qemu(),
+            "-accel",
+            kind,
+            "-m",
+            "16M",
+            "-nodefaults",
+            "-no-user-config",
+        ]
         line += ["-display", "none", "-serial", "none", "-monitor", "none"]
         line += ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
-        line += ["-drive", f"file={disk},format=raw,if=ide,snapshot=on"]
+        line += ["-drive", f"file={escaped(str(disk))},format=raw,if=ide,snapshot=on"]
         process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL)  # fmt: skip
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 import os
 import selectors
-import shutil
 import signal
 import subprocess
 import time
@@ -29,7 +28,7 @@ from kensho.proof.capture import Heard
 from kensho.proof.domain import read_domain
 from kensho.proof.machine import QemuMachine
 from kensho.proof.observe import Observer, Screenshot
-from kensho.proof.qemu import Wires, find_qemu, find_uefi, qemu_arguments
+from kensho.proof.qemu import Wires, dying_with_us, find_qemu, find_uefi, qemu_arguments
 from kensho.proof.rooms import room
 from kensho.proof.serial import LOGIN, REPORT, SerialWatch
 
@@ -205,12 +204,8 @@ def _running(
     arguments: list[str], errors: BinaryIO, place: Path, *, bounded: bool
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run QEMU and end it however the block is left; what its guest writes goes to ``place``."""
-    setpriv = shutil.which("setpriv")
-    if setpriv is not None:
-        # Covers what no code here can: this process being killed.
-        arguments = [setpriv, "--pdeathsig", "KILL", *arguments]
     process = subprocess.Popen(
-        arguments,
+        [*dying_with_us(), *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=errors,

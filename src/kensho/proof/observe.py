@@ -56,8 +56,11 @@ class Observer:
         path = self._folder / ".text"
         if not self._asked("pmemsave", val=TEXT_AT, size=TEXT_SIZE, filename=str(path)):
             return ()
-        lines = text_of(path.read_bytes())
-        path.unlink()
+        try:
+            lines = text_of(path.read_bytes()[:TEXT_SIZE])
+            path.unlink()
+        except OSError:  # QEMU ended
+            return ()
         if lines == self.text or not _is_text("".join(lines)):
             return ()
         self.text = lines
@@ -72,7 +75,7 @@ class Observer:
             return None
         try:
             picture = read_ppm(path.read_bytes())
-        except KenshoError:  # between two modes
+        except (KenshoError, OSError):  # between two modes, or it has ended
             return None
         finally:
             path.unlink(missing_ok=True)

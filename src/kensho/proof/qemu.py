@@ -58,6 +58,12 @@ def find_qemu() -> str:
     return found
 
 
+def dying_with_us() -> list[str]:
+    """Return what a command begins with to be killed when this process is, which no code here can do."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL"] if setpriv is not None else []
+
+
 def find_uefi() -> tuple[str, str]:
     """Return UEFI's code and its empty variable store; raises ToolMissingError."""
     for code, variables in _UEFI_IMAGES:
@@ -84,7 +90,7 @@ def qemu_arguments(
     memory = machine.memory if max_memory is None else min(machine.memory, max_memory)
     wires = wires or Wires()
     cpu = CPU if wires.accelerator == "tcg" else "host"
-    line = [qemu, "-name", _escape(machine.name), "-accel", wires.accelerator, "-cpu", cpu]
+    line = [qemu, "-name", escaped(machine.name), "-accel", wires.accelerator, "-cpu", cpu]
     line += ["-M", machine.board, "-smp", str(machine.vcpus), "-m", f"{max(memory // MIB, 1)}M"]
     line += ["-nodefaults", "-no-user-config", "-display", "none", "-vga", "std"]
     if not wires.restarts:
@@ -96,8 +102,8 @@ def qemu_arguments(
         if uefi is None:
             raise ValueError("a UEFI machine needs its firmware images")
         code, variables = uefi
-        line += ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={_escape(code)}"]
-        line += ["-drive", f"if=pflash,unit=1,format=raw,snapshot=on,file={_escape(variables)}"]
+        line += ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={escaped(code)}"]
+        line += ["-drive", f"if=pflash,unit=1,format=raw,snapshot=on,file={escaped(variables)}"]
     line += _controllers(machine)
     for number, disk in enumerate(machine.disks):
         line += _drive(number, disk, machine)
@@ -109,20 +115,20 @@ def qemu_arguments(
 def _watched(wires: Wires) -> list[str]:
     line: list[str] = []
     if wires.firmware_log is not None:
-        line += ["-chardev", f"file,id=firmware,path={_escape(str(wires.firmware_log))}"]
+        line += ["-chardev", f"file,id=firmware,path={escaped(str(wires.firmware_log))}"]
         line += ["-device", "isa-debugcon,iobase=0x402,chardev=firmware"]
     if wires.monitor is not None:
-        line += ["-qmp", f"unix:{_escape(str(wires.monitor))},server=on,wait=off"]
+        line += ["-qmp", f"unix:{escaped(str(wires.monitor))},server=on,wait=off"]
     if wires.agent is not None:
-        agent = _escape(str(wires.agent))
+        agent = escaped(str(wires.agent))
         line += ["-chardev", f"socket,id=agent,path={agent},server=on,wait=off"]
         line += ["-device", "virtio-serial-pci"]
         line += ["-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"]
     return line
 
 
-def _escape(text: str) -> str:
-    """Double the commas: a single one would begin the next option."""
+def escaped(text: str) -> str:
+    """Return a value with its commas doubled: a single one would begin the next option."""
     return text.replace(",", ",,")
 
 
@@ -146,13 +152,13 @@ def _drive(number: int, disk: BootDisk, machine: QemuMachine) -> list[str]:
             access = "media=cdrom,readonly=on"
         line += [
             "-drive",
-            f"if=none,id={name},format={_escape(disk.format)},{access},file={_escape(disk.path)}",
+            f"if=none,id={name},format={escaped(disk.format)},{access},file={escaped(disk.path)}",
         ]
     options = [_device(disk), *_slot(disk, machine)]
     if disk.path is not None:
         options.append(f"drive={name}")
     if disk.serial or disk.bus == "nvme":
-        options.append(f"serial={_escape(disk.serial or name)}")
+        options.append(f"serial={escaped(disk.serial or name)}")
     if disk.boot_order is not None:
         options.append(f"bootindex={disk.boot_order}")
     return [*line, "-device", ",".join(options)]
@@ -193,6 +199,6 @@ def _network(number: int, nic: BootNic, wires: Wires) -> list[str]:
         user += f",hostfwd=tcp:127.0.0.1:{host}-:{guest}"
     line = ["-netdev", user, "-device", device]
     if number < len(wires.captures):
-        capture = _escape(str(wires.captures[number]))
+        capture = escaped(str(wires.captures[number]))
         line += ["-object", f"filter-dump,id=dump{number},netdev=net{number},file={capture}"]
     return line

@@ -52,8 +52,8 @@ class Qmp:
             if "event" in told:
                 self._keep(told)
             elif "error" in told:
-                error = told["error"]
-                words = error.get("desc") if isinstance(error, dict) else None
+                why = told["error"]
+                words = why.get("desc") if isinstance(why, dict) else None
                 raise ProofError(f"{command}: {words or 'refused'}")
             elif "return" in told:
                 return told["return"]

@@ -49,16 +49,20 @@ def room(prefix: str, place: Path | None = None) -> Iterator[Path]:
 
 def _near() -> Path:
     """Return where files for a while go, with a short enough name."""
-    usual = os.environ.get("TMPDIR", "")
-    for name in (usual, *_PLACES):
-        place = Path(name.format(uid=os.getuid()) if name != usual else name)
-        if name and len(os.fsencode(place.absolute())) <= _LONGEST:
-            if place.is_dir() and os.access(place, os.W_OK | os.X_OK):
-                return place.absolute()
+    usual = os.environ.get("TMPDIR")
+    others = [Path(name.format(uid=os.getuid())) for name in _PLACES]
+    for place in [Path(usual), *others] if usual else others:
+        if _is_near(place.absolute()):
+            return place.absolute()
     raise ProofError(
         "there is no folder for files that are needed for a while",
-        hint="TMPDIR names one; for sockets, of at most 60 bytes",
+        hint=f"TMPDIR names one, for sockets of at most {_LONGEST} bytes",
     )
+
+
+def _is_near(place: Path) -> bool:
+    short = len(os.fsencode(place)) <= _LONGEST
+    return short and place.is_dir() and os.access(place, os.W_OK | os.X_OK)
 
 
 def _owned(folder: Path) -> int:

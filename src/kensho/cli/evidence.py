@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +11,10 @@ from kensho.cli import exits
 from kensho.cli.disk.opening import opened_disk
 from kensho.cli.render import console, print_json, table
 from kensho.model.errors import VerificationError
-from kensho.proof.evidence.check import EvidenceCheck, check_evidence
+from kensho.proof.evidence.check import EvidenceCheck, Looked, check_evidence
+from kensho.proof.evidence.place import opened_folder
 from kensho.proof.evidence.signer import load_public_key
+from kensho.proof.evidence.words import plain
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -32,37 +33,44 @@ def verify_evidence(
 ) -> int:
     """Check a proof; exits with 11 when something contradicts it, or its signer is to be known and is not."""
     public = load_public_key(public_key) if public_key is not None else None
-    with ExitStack() as stack:
-        images = [(name, stack.enter_context(opened_disk(name))) for name in disks]
-        check = check_evidence(path, images, store, public, day)
+    images = [_looked(name) for name in disks]
+    with opened_folder(path) as place:
+        check = check_evidence(place, images, store, public, day)
     if json:
         print_json({"evidence": check, "intact": check.intact})
     elif not quiet:
-        _show(check)
+        show_evidence(check)
     if not check.intact or (trusted and not check.signature.trusted):
         return VerificationError.exit_code
     return exits.OK
 
 
-def _show(check: EvidenceCheck) -> None:
+def _looked(name: str) -> Looked:
+    from kensho.disks.compare import content_root
+
+    with opened_disk(name) as reader:
+        return Looked(name, content_root(reader))
+
+
+def show_evidence(check: EvidenceCheck) -> None:
+    """Print all answers, the sentences last."""
     from rich.markup import escape
 
     out = console()
-    colours = {"ok": "green", "mismatch": "red", "absent": ""}
+    colours = {"ok": "green", "mismatch": "red", "absent": "", "not vouched for": "yellow"}
     rows = table("", "file or disk", "", "digest")
     for part in (*check.files, *check.disks):
         colour = colours[part.state]
         state = f"[{colour}]{part.state}[/]" if colour else part.state
-        rows.add_row(escape(part.name), state, part.expected)
+        rows.add_row(escape(plain(part.name)), state, escape(plain(part.why or part.expected)))
     out.print(rows)
     signed = check.signature
-    told = [f"signature   {signed.state}, key {signed.keyid or 'not named'}"]
+    told = [f"signature   {signed.state}" + (f", key {signed.keyid}" if signed.keyid else "")]
+    told += [f"            changed: {words}" for words in signed.wrong]
     if signed.chain is not None:
         names = " < ".join(c.subject for c in signed.chain.certificates)
         told.append(f"chain       {signed.chain.state}: {names}")
     if signed.dates is not None:
         told.append(f"dates       {signed.dates.state} on {signed.dates.at[:10]}")
-    if signed.state == "unknown":
-        told.append("            --public-key FILE tells whose it is")
     for line in (*told, "", *check.said):
-        out.print(escape(line), soft_wrap=True)
+        out.print(escape(plain(line)), soft_wrap=True)

@@ -63,7 +63,7 @@ def verify(
     from kensho.cli.evidence import verify_evidence
     from kensho.packages.signing.contents import read_contents
     from kensho.packages.signing.verify import verify_contents
-    from kensho.proof.evidence.check import is_evidence
+    from kensho.proof.evidence.place import is_evidence
 
     day = _time(at)
     store = _store(ca)

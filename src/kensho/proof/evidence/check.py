@@ -1,66 +1,45 @@
 """Evidence checked offline: who signed the statement, and whether each file and disk is what it says.
 
 Every answer is one of its own: a signature may be good and its signer unknown; a log may have been
-changed while the statement was not. What cannot be looked at is said to be absent, and is no failure.
+changed while the statement was not. What cannot be looked at is said to be absent, and is no failure;
+what nobody vouches for is named.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from kensho.disks import DiskReader
 from kensho.disks.compare import content_root
-from kensho.model.errors import CorruptError, LocatorError, UnsafePathError
-from kensho.packages.signing import keys
-from kensho.packages.signing.chain import (
-    Chain,
-    Dates,
-    build_chain,
-    judge_chain,
-    judge_dates,
-    load_certificate,
-)
-from kensho.proof.evidence.envelope import (
-    Envelope,
-    Signature,
-    certificate_ders,
-    read_envelope,
-    verifies,
-)
-from kensho.proof.evidence.portability import Portability
-from kensho.proof.evidence.statement import MEDIA_TYPE, PREDICATE, Statement
-from kensho.proof.trial import FileRef, Outcome, file_ref
+from kensho.model.errors import KenshoError, UnsafePathError, UsageError
+from kensho.packages.copying import copy_source
+from kensho.proof.evidence.place import STATEMENT, Place
+from kensho.proof.evidence.portability import Portability, files_of
+from kensho.proof.evidence.signed import Believed, SignedBy, believe
+from kensho.proof.evidence.words import said_of
 
 if TYPE_CHECKING:
     from cryptography import x509
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-CERTIFICATE, STATEMENT = "certificate.json", "statement.json"
-State = Literal["ok", "mismatch", "absent"]
+    from kensho.proof.evidence.signed import PublicKey
 
-
-class SignedBy(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Who signed: ``state`` valid, invalid, or unknown where neither certificate nor key is at hand."""
-
-    state: Literal["valid", "invalid", "unknown"]
-    keyid: str = ""
-    chain: Chain | None = None
-    dates: Dates | None = None
-    trusted: bool = False
+State = Literal["ok", "mismatch", "absent", "not vouched for"]
 
 
 class Checked(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A file of the evidence or a disk, and whether it is what was signed."""
+    """A file of the evidence or a disk, and whether it is what was signed; ``why`` in words."""
 
     name: str
     state: State
-    expected: str
+    expected: str = ""
     found: str = ""
+    why: str = ""
 
 
 class EvidenceCheck(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,150 +55,127 @@ class EvidenceCheck(msgspec.Struct, frozen=True, kw_only=True):
     def intact(self) -> bool:
         """Tell that nothing contradicts what was signed."""
         wrong = any(part.state == "mismatch" for part in (*self.files, *self.disks))
-        return self.signature.state != "invalid" and not wrong
+        return self.signature.state != "invalid" and not self.signature.wrong and not wrong
 
 
-def is_evidence(path: Path) -> bool:
-    """Tell whether a path is a signed statement, or a folder with one."""
-    if path.is_dir():
-        return (path / CERTIFICATE).is_file() and (path / STATEMENT).is_file()
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A disk to compare: its name, and the root of its content or why it cannot be read."""
+
+    name: str
+    root: str
+    why: str = ""
+
+
+def look_at(name: str, open_disk: Callable[[], DiskReader]) -> Looked:
+    """Read a disk whole for its root; what keeps it from being read is part of the answer."""
     try:
-        with path.open("rb") as file:
-            head = file.read(4096).lstrip()
-    except OSError:
-        return False
-    return head.startswith(b"{") and b'"payload"' in head
+        with closing(open_disk()) as reader:
+            return Looked(name, content_root(reader))
+    except KenshoError as error:
+        return Looked(name, "", f"cannot be read: {error.message}")
 
 
 def check_evidence(
-    path: Path,
-    disks: Sequence[tuple[str, DiskReader]],
+    place: Place,
+    disks: Sequence[Looked],
     trusted: Sequence[x509.Certificate],
-    public: keys.PublicKey | Ed25519PublicKey | None,
+    public: PublicKey | None,
     at: dt.datetime,
+    *,
+    whole: bool = False,
 ) -> EvidenceCheck:
-    """Check a statement and what lies beside it; ``disks`` are names and images to compare.
+    """Check a statement and what lies with it against ``disks``; ``whole`` when those are all there are.
 
     ``public`` is the signer's key where no certificate says it. CorruptError when it is no statement
-    of kensho's, LocatorError when it cannot be read.
+    of kensho's, UnsafePathError when it names files elsewhere, LimitError for what is too large.
     """
-    certificate = path / CERTIFICATE if path.is_dir() else path
-    envelope = read_envelope(_read(certificate), path=str(certificate))
-    evidence = _evidence(envelope, str(certificate))
-    folder = certificate.parent
+    believed = _believed(place, trusted, public, at)
+    files = tuple(_files(believed, place))
+    compared = tuple(_disks(believed.evidence, disks, whole=whole))
     return EvidenceCheck(
-        path=str(path),
-        signature=_signed_by(envelope, envelope.signatures[0], trusted, public, at, certificate),
-        files=tuple(_files(envelope, evidence, folder)),
-        disks=tuple(_disks(evidence, disks)),
-        said=tuple(_said(evidence)),
+        path=place.path,
+        signature=believed.signed,
+        files=files,
+        disks=compared,
+        said=tuple(said_of(believed.evidence, believed.signed, files, compared)),
     )
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise LocatorError(f"cannot be read: {error.strerror}", path=path) from None
-
-
-def _evidence(envelope: Envelope, path: str) -> Portability:
-    if envelope.payload_type != MEDIA_TYPE:
-        raise CorruptError(f"signs {envelope.payload_type!r}, no statement", path=path)
-    try:
-        statement = msgspec.json.decode(envelope.content, type=Statement)
-        if statement.predicate_type != PREDICATE:
-            raise CorruptError(f"states {statement.predicate_type!r}", path=path)
-        return msgspec.convert(statement.predicate, Portability)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise CorruptError(f"is no statement of a proof: {error}", path=path) from None
-
-
-def _signed_by(
-    envelope: Envelope, signature: Signature, trusted: Sequence[x509.Certificate],
-    public: keys.PublicKey | Ed25519PublicKey | None, at: dt.datetime, path: Path,
-) -> SignedBy:  # fmt: skip
-    ders = certificate_ders(signature)
-    if public is not None:
-        state: Literal["valid", "invalid"] = (
-            "valid" if verifies(envelope, signature, public) else "invalid"
+def read_evidence(place: Place, at: dt.datetime) -> Portability:
+    """Return what evidence claims, for others to use; UsageError when it contradicts itself."""
+    check = check_evidence(place, (), (), None, at)
+    if not check.intact:
+        wrong = [part.name for part in check.files if part.state == "mismatch"]
+        raise UsageError(
+            f"is not the proof that was made: {', '.join([*wrong, *check.signature.wrong])}",
+            path=place.path,
+            hint="kensho verify tells more",
         )
-        return SignedBy(state, signature.keyid, trusted=state == "valid")
-    if not ders:
-        return SignedBy("unknown", signature.keyid)
-    loaded = [load_certificate(der, path=str(path)) for der in ders]
-    own = loaded[0].public_key()
-    good = verifies(envelope, signature, own)  # type: ignore[arg-type]
-    links = build_chain(loaded[0], loaded[1:], trusted)
-    told, dates = judge_chain(links, trusted), judge_dates(links, at)
-    return SignedBy(
-        "valid" if good else "invalid", signature.keyid, told, dates,
-        good and told.state == "trusted" and dates.state == "valid",
-    )  # fmt: skip
+    return _believed(place, (), None, at).evidence
 
 
-def _files(envelope: Envelope, evidence: Portability, folder: Path) -> Iterator[Checked]:
-    """Yield the statement, the bill, and each profile's log and pictures."""
-    beside = folder / STATEMENT
-    if beside.is_file():
-        same = _read(beside) == envelope.content
-        yield Checked(STATEMENT, "ok" if same else "mismatch", "what was signed")
-    if evidence.sbom is not None:
-        yield _file(folder, "", evidence.sbom)
-    for trial in evidence.trials:
-        if trial.log is not None:
-            yield _file(folder, trial.place, trial.log)
-        for shot in trial.screenshots:
-            yield _file(folder, trial.place, FileRef(shot.file, shot.sha256, -1))
+def _believed(
+    place: Place, trusted: Sequence[x509.Certificate], public: PublicKey | None, at: dt.datetime
+) -> Believed:
+    sealed, beside = place.read(place.certificate), place.read(STATEMENT)
+    if sealed is None and beside is None:
+        raise UsageError("is no proof", path=place.path, hint=f"there is no {STATEMENT} in it")
+    return believe(sealed, beside, trusted, public, at, f"{place.path}/{place.certificate}")
 
 
-def _file(folder: Path, place: str, known: FileRef) -> Checked:
-    name = f"{place}/{known.name}" if place else known.name
-    parts = name.split("/")
-    if any(part in {"", ".", ".."} or "\\" in part or "\0" in part for part in parts):
-        raise UnsafePathError(f"names a file outside its folder: {name!r}", path=folder)
-    path = folder.joinpath(*parts)
-    if path.is_symlink() or not path.is_file():
-        return Checked(name, "absent", known.sha256)
-    found = file_ref(path).sha256
-    return Checked(name, "ok" if found == known.sha256 else "mismatch", known.sha256, found)
+def _files(believed: Believed, place: Place) -> Iterator[Checked]:
+    """Yield certificate, statement, what the statement names, and what is there beside that."""
+    signed = believed.signed
+    if signed.state != "absent":
+        state: State = "mismatch" if signed.wrong else "ok"
+        yield Checked(place.certificate, state, why="; ".join(signed.wrong))
+    if believed.beside != "absent":
+        yield Checked(STATEMENT, believed.beside)
+    known = {place.certificate, STATEMENT}
+    for name, sha256 in files_of(believed.evidence):
+        known.add(name)
+        yield _file(place, name, sha256)
+    for name in place.names:
+        if name not in known:
+            yield Checked(name, "not vouched for")
 
 
-def _disks(evidence: Portability, disks: Sequence[tuple[str, DiskReader]]) -> Iterator[Checked]:
-    """Yield the disks that were given, each beside the one it is; those not given are absent."""
-    roots = {name: content_root(reader) for name, reader in disks}
-    left = dict(roots)
+def _file(place: Place, name: str, sha256: str) -> Checked:
+    if any(part in {"", ".", ".."} for part in name.split("/")):
+        raise UnsafePathError(f"names a file outside its folder: {name!r}", path=place.path)
+    if place.store.size_of(name) is None:
+        return Checked(name, "absent", sha256)
+    with closing(place.store.open(name)) as source:
+        found = copy_source(source, None, algorithms=("sha256",))["sha256"]
+    return Checked(name, "ok" if found == sha256 else "mismatch", sha256, found)
+
+
+def _disks(evidence: Portability, disks: Sequence[Looked], *, whole: bool) -> Iterator[Checked]:
+    """Yield each disk beside the one it is; those not given are absent, or missed when all were."""
+    left = list(disks)
     waiting = []
     for disk in evidence.disks:
-        match = next((name for name, root in left.items() if root == disk.root_after), None)
+        match = next((one for one in left if one.root == disk.root_after), None)
         if match is None:
             waiting.append(disk)
             continue
-        del left[match]
-        yield Checked(match, "ok", disk.root_after, disk.root_after)
+        left.remove(match)
+        yield Checked(match.name, "ok", disk.root_after, match.root)
     for disk in waiting:
-        named = next((name for name in left if Path(name).name == disk.file), None)
-        named = named or next(iter(left), None)
-        if named is None:
-            yield Checked(disk.file, "absent", disk.root_after)
+        named = next((one for one in left if one.name.rpartition("/")[2] == disk.file), None)
+        if named is None and len(left) >= len(waiting):
+            named = left[0]
+        if named is not None:
+            left.remove(named)
+            unchanged = named.root == disk.root_before
+            why = "as it was before the guest was changed, which is not what was proven"
+            yield Checked(
+                named.name, "mismatch", disk.root_after, named.root,
+                named.why or (why if unchanged else ""),
+            )  # fmt: skip
         else:
-            yield Checked(named, "mismatch", disk.root_after, left.pop(named))
-
-
-def _said(evidence: Portability) -> Iterator[str]:
-    yield f"kensho {evidence.kensho} stated on {evidence.made}, of {evidence.source}:"
-    for outcome, words in (
-        (Outcome.PASS, "came up on"), (Outcome.FAIL, "did not come up on"),
-        (Outcome.UNKNOWN, "nothing is known of"),
-    ):  # fmt: skip
-        names = [
-            t.name + ("" if t.started else " (static)")
-            for t in evidence.trials
-            if t.outcome is outcome
-        ]
-        if names:
-            yield f"{words} {', '.join(names)}"
-    if evidence.changes:
-        yield f"{len(evidence.changes)} files of the guest were changed for {', '.join(evidence.targets)}"
-    for words in evidence.untested:
-        yield f"not proven: {words}"
+            why = "no disk of the package is it" if whole else ""
+            yield Checked(disk.file, "mismatch" if whole else "absent", disk.root_after, why=why)
+    for one in left:
+        yield Checked(one.name, "not vouched for", found=one.root, why=one.why)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         Ed25519PublicKey,
     )
 
-_MOST = 256 << 20
+_MOST = 96 << 20
 
 
 class Signature(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -77,17 +77,21 @@ def seal(
         key_id(public),
         tuple(base64.b64encode(der).decode() for der in certificates),
     )
-    envelope = Envelope(base64.b64encode(payload).decode(), payload_type, (signature,))
+    return encoded(Envelope(base64.b64encode(payload).decode(), payload_type, (signature,)))
+
+
+def encoded(envelope: Envelope) -> bytes:
+    """Return an envelope as the file that is written, always the same bytes."""
     return msgspec.json.format(msgspec.json.encode(envelope), indent=1) + b"\n"
 
 
 def read_envelope(data: bytes, *, path: str) -> Envelope:
-    """Read an envelope. LimitError for more than 256 MiB, CorruptError for what is none."""
+    """Read an envelope. LimitError for more than 96 MiB, CorruptError for what is none."""
     if len(data) > _MOST:
         raise LimitError(f"{len(data)} bytes; at most {_MOST} are read", path=path)
     try:
         envelope = msgspec.json.decode(data, type=Envelope)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise CorruptError(f"is no signed envelope: {error}", path=path) from None
     if not envelope.signatures:
         raise CorruptError("nobody signed this envelope", path=path)

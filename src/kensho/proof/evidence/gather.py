@@ -18,9 +18,9 @@ from kensho.guest.adapt.changes import ChangeSet
 from kensho.guest.inspect.facts import GuestReport
 from kensho.guest.inspect.inspect import inspect_disks
 from kensho.model.finding import Finding
-from kensho.proof.evidence.check import CERTIFICATE, STATEMENT
 from kensho.proof.evidence.envelope import seal
 from kensho.proof.evidence.page import render_page
+from kensho.proof.evidence.place import CERTIFICATE, STATEMENT
 from kensho.proof.evidence.portability import (
     Portability,
     ProvenDisk,

@@ -1,16 +1,19 @@
 """The portability statement: what went in, what was changed in the guest, and what each profile showed.
 
 Every file of the evidence is named by its SHA-256, so that the statement, once signed, vouches for the
-logs, the pictures and the bill of materials beside it. Disks are named by the root of what a guest sees
-on them (docs/integrity.md): it is the same in whatever format they are.
+logs, the pictures, the page and the bill of materials beside it. Disks are named by the root of what a
+guest sees on them (docs/integrity.md): it is the same in whatever format they are, and in whatever
+package. So the statement can lie in the package that it is about.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
+from kensho.convert.deployment.eulas import Licence
 from kensho.guest.adapt.changes import ChangeSet, FileChange
 from kensho.model.finding import Finding
 from kensho.proof.evidence.statement import PREDICATE, Statement, Subject
@@ -30,8 +33,37 @@ class ProvenDisk(msgspec.Struct, frozen=True, omit_defaults=True):
     root_after: str
 
 
+class Conversion(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What kensho's report beside the input says of how it was made; ``report`` is the file itself."""
+
+    report: FileRef
+    kensho: str
+    target: str
+    form: str
+    check: str
+    findings: tuple[Finding, ...] = ()
+
+
+class Host(msgspec.Struct, frozen=True):
+    """What the guests ran on, nothing that tells whose it is."""
+
+    architecture: str
+    processors: int
+    system: str
+
+
+class Signers(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who is to sign: SHA-256 of the public key (as `Signature` has it) and of each certificate."""
+
+    keyid: str
+    certificates: tuple[str, ...] = ()
+
+
 class Portability(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """All that is claimed. ``made`` is when, in RFC 3339; ``untested`` says in words what was not shown."""
+    """All that is claimed. ``made`` is when, in RFC 3339; ``untested`` says in words what was not shown.
+
+    ``inputs`` are the files that were read, ``plan`` what was asked for, in words.
+    """
 
     kensho: str
     made: str
@@ -39,12 +71,18 @@ class Portability(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     machines: tuple[str, ...]
     disks: tuple[ProvenDisk, ...]
     trials: tuple[Trial, ...]
+    inputs: tuple[FileRef, ...] = ()
+    conversion: Conversion | None = None
+    plan: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     changes: tuple[FileChange, ...] = ()
     findings: tuple[Finding, ...] = ()
     sbom: FileRef | None = None
-    accepted_eulas: tuple[str, ...] = ()
+    page: FileRef | None = None
+    accepted_eulas: tuple[Licence, ...] = ()
     qemu: str = ""
+    host: Host | None = None
+    signers: Signers | None = None
     untested: tuple[str, ...] = ()
 
 
@@ -55,11 +93,25 @@ def statement_of(evidence: Portability) -> Statement:
     return Statement(subjects, PREDICATE, predicate)
 
 
+def files_of(evidence: Portability) -> Iterator[tuple[str, str]]:
+    """Yield the names of the files vouched for, in the evidence's folder, and their SHA-256."""
+    for known in (evidence.page, evidence.sbom):
+        if known is not None:
+            yield known.name, known.sha256
+    for trial in evidence.trials:
+        if trial.log is not None:
+            yield f"{trial.place}/{trial.log.name}", trial.log.sha256
+        for shot in trial.screenshots:
+            yield f"{trial.place}/{shot.file}", shot.sha256
+
+
 def untested(trials: tuple[Trial, ...]) -> tuple[str, ...]:
     """Say what the trials do not show."""
-    words = [
-        "every start was on devices that QEMU emulates; none was on a real hypervisor of another kind"
-    ]
+    words = []
+    if any(t.started for t in trials):
+        words.append(
+            "every start was on devices that QEMU emulates; none was on a real hypervisor of another kind"
+        )
     told = list(dict.fromkeys(t.profile for t in trials if not t.started))
     if told:
         words.append(f"told from the guest's files alone, without a start: {', '.join(told)}")

@@ -1,0 +1,92 @@
+"""Where evidence lies: a folder, or an archive that a package carries. Both are files by name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from kensho.appliances.store import Store, folder_store, tar_store
+from kensho.model.errors import LimitError, LocatorError, UsageError
+from kensho.storage import ByteSource, read_members
+
+CERTIFICATE, STATEMENT = "certificate.json", "statement.json"
+_MOST_FILES = 10_000
+_MOST_TEXT = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Evidence as files: ``names`` is all that is there, ``certificate`` what the signed statement is called."""
+
+    path: str
+    store: Store
+    names: tuple[str, ...]
+    certificate: str = CERTIFICATE
+
+    def read(self, name: str) -> bytes | None:
+        """Return a small file's bytes, None when it is not there; LimitError above 64 MiB."""
+        size = self.store.size_of(name)
+        if size is None:
+            return None
+        if size > _MOST_TEXT:
+            raise LimitError(
+                f"{name} has {size} bytes; at most {_MOST_TEXT} are read", path=self.path
+            )
+        with closing(self.store.open(name)) as source:
+            return source.read_at(0, source.size)
+
+
+def is_evidence(path: Path) -> bool:
+    """Tell whether a path is a signed statement, or a folder with a statement."""
+    if path.is_dir():
+        return (path / CERTIFICATE).is_file() or (path / STATEMENT).is_file()
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            head = file.read(4096).lstrip()
+    except OSError:
+        return False
+    return head.startswith(b"{") and b'"payload"' in head
+
+
+@contextmanager
+def opened_folder(path: Path) -> Iterator[Place]:
+    """Give the evidence in a folder, or beside a certificate. UsageError when none is there."""
+    folder, certificate = (path, CERTIFICATE) if path.is_dir() else (path.parent, path.name)
+    if not is_evidence(path):
+        raise UsageError("is no proof", path=path, hint="name a folder that `kensho prove` wrote")
+    store = folder_store(folder, str(path))
+    try:
+        yield Place(str(path), store, tuple(_names(folder)), certificate)
+    finally:
+        store.close()
+
+
+@contextmanager
+def opened_archive(archive: ByteSource) -> Iterator[Place]:
+    """Give the evidence in an archive, which it closes; raises what reading tar does."""
+    with closing(archive):
+        members = {m.name: m for m in read_members(archive) if m.type == "file"}
+        yield Place(archive.name, tar_store(archive, members), tuple(members))
+
+
+def _names(folder: Path) -> Iterator[str]:
+    """Yield what is in a folder, links not followed; LimitError for more than a proof can have."""
+
+    def found() -> Iterator[str]:
+        for path, folders, names in os.walk(folder):
+            folders.sort()
+            yield from sorted((Path(path) / name).relative_to(folder).as_posix() for name in names)
+
+    try:
+        names = list(islice(found(), _MOST_FILES + 1))
+    except OSError as error:
+        raise LocatorError(f"cannot be read: {error.strerror}", path=folder) from None
+    if len(names) > _MOST_FILES:
+        raise LimitError(f"more than {_MOST_FILES} files", path=folder)
+    yield from names

@@ -1,0 +1,102 @@
+"""What a check of evidence means, in sentences: what was proven, and what was not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from kensho.proof.evidence.portability import Portability
+from kensho.proof.trial import Outcome
+
+if TYPE_CHECKING:
+    from kensho.proof.evidence.check import Checked
+    from kensho.proof.evidence.signed import SignedBy
+
+_MOST = 500
+
+
+def said_of(
+    evidence: Portability, signed: SignedBy, files: Sequence[Checked], disks: Sequence[Checked]
+) -> Iterator[str]:
+    """Yield lines for people; words of the statement are made fit for a terminal."""
+    return (plain(line) for line in _lines(evidence, signed, files, disks))
+
+
+def plain(text: str) -> str:
+    """Return text without what a terminal would take for commands, and not without end."""
+    clean = "".join(c if c.isprintable() else " " for c in text[: _MOST + 1])
+    return clean if len(clean) <= _MOST else clean[:_MOST] + "…"
+
+
+def _lines(
+    evidence: Portability, signed: SignedBy, files: Sequence[Checked], disks: Sequence[Checked]
+) -> Iterator[str]:
+    yield f"kensho {evidence.kensho} stated on {evidence.made}, of {evidence.source}:"
+    yield from _outcomes(evidence)
+    if evidence.changes:
+        yield f"{len(evidence.changes)} files of the guest were changed for {', '.join(evidence.targets)}"
+    if evidence.accepted_eulas:
+        yield f"{len(evidence.accepted_eulas)} licence agreements were accepted, to start it"
+    yield _who(signed)
+    for words, state in (
+        ("changed since", "mismatch"), ("not there", "absent"),
+        ("lies there, and nobody vouches for it", "not vouched for"),
+    ):  # fmt: skip
+        names = [part.name for part in files if part.state == state]
+        if names:
+            yield f"{words}: {', '.join(names[:20])}{' …' if len(names) > 20 else ''}"
+    yield from _of_disks(disks)
+    for words in evidence.untested:
+        yield f"not proven: {words}"
+
+
+def _outcomes(evidence: Portability) -> Iterator[str]:
+    for outcome, words in (
+        (Outcome.PASS, "came up on"), (Outcome.FAIL, "did not come up on"),
+        (Outcome.UNKNOWN, "nothing is known of"),
+    ):  # fmt: skip
+        started = [t.name for t in evidence.trials if t.outcome is outcome and t.started]
+        if started:
+            yield f"{words} {', '.join(started)}"
+        told = [t.name for t in evidence.trials if t.outcome is outcome and not t.started]
+        if told:
+            judged = {
+                Outcome.PASS: "has the drivers for", Outcome.FAIL: "lacks a driver for",
+                Outcome.UNKNOWN: "nothing is known of",
+            }  # fmt: skip
+            yield f"{judged[outcome]} {', '.join(told)}, as its files tell: it was not started there"
+
+
+def _who(signed: SignedBy) -> str:
+    match signed.state:
+        case "absent":
+            return "nobody signed this: it shows nothing to those who do not know where it is from"
+        case "unknown":
+            return "signed, and not checked by whom: --public-key FILE tells whose it is"
+        case "invalid":
+            return "its signature does not hold"
+    if signed.chain is None:
+        return "signed with the key that was given"
+    name = signed.chain.certificates[0].subject
+    if signed.trusted:
+        return f"signed by {name}, whose certificate leads to a trusted one"
+    if signed.dates is not None and signed.dates.state != "valid":
+        return f"signed by {name}, whose certificates were {signed.dates.state} on {signed.dates.at[:10]}"
+    return (
+        f"signed by {name}, whose certificate leads to nobody who is trusted ({signed.chain.state})"
+    )
+
+
+def _of_disks(disks: Sequence[Checked]) -> Iterator[str]:
+    there = [part.name for part in disks if part.state == "ok"]
+    if there:
+        yield f"the disk that was proven, byte for byte as a guest reads it: {', '.join(there)}"
+    for part in disks:
+        if part.state == "mismatch":
+            yield f"not the disk that was proven: {part.name}{f' ({part.why})' if part.why else ''}"
+    absent = [part.name for part in disks if part.state == "absent"]
+    if absent:
+        yield f"not proven: that any disk here is the one that was started ({', '.join(absent)})"
+    for part in disks:
+        if part.state == "not vouched for":
+            yield f"not proven: anything of the disk {part.name}, of which the statement says nothing"

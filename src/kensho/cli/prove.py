@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -15,6 +15,7 @@ from kensho.cli.disk.opening import FormatOption
 from kensho.cli.flags import Flag, Json, Locator
 from kensho.cli.options import GuestWishes
 from kensho.cli.progress import shown
+from kensho.cli.proving import licences_to_accept, plan_in_words, signer_of
 from kensho.cli.render import console, print_json, table
 from kensho.cli.targets import chosen_platforms
 from kensho.convert.events import Message, Step
@@ -30,11 +31,6 @@ from kensho.proof.prove import limits_of
 from kensho.proof.prove import prove as prove_on
 from kensho.proof.trial import Outcome, Trial
 
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    from kensho.packages.signing.keys import PrivateKey
-
 
 def prove(
     *sources: Locator,
@@ -49,6 +45,8 @@ def prove(
     report: bool = True,
     sign_key: Path | None = None,
     sign_cert: Path | None = None,
+    sign_key_password_file: str | None = None,
+    accept_eula: Annotated[bool, Flag] = False,
     json: Json = False,
 ) -> int:
     """Start a machine on the devices of other hypervisors, as far as QEMU has them, and keep what was seen.
@@ -80,6 +78,10 @@ def prove(
         Private key to sign the statement with: Ed25519, RSA or EC, in PEM.
     sign_cert
         The key's certificate with its chain, in PEM, to go along.
+    sign_key_password_file
+        File whose first line is the key's password; KENSHO_KEY_PASSWORD has it, too, or it is asked for.
+    accept_eula
+        Accept the appliance's licence agreements, which `kensho eula` shows: to start it is to use it.
     json
         Print one JSON object: trials.
     """
@@ -96,7 +98,8 @@ def prove(
         )
     if not output.absolute().parent.is_dir():
         raise NotFoundError("there is no such folder", path=output.absolute().parent)
-    signer = _signer(sign_key, sign_cert)
+    signer = signer_of(sign_key, sign_cert, sign_key_password_file)
+    licences = licences_to_accept(sources, choice.profiles, format, accepted=accept_eula)
     with (
         shown(events=False, quiet=json) as listener,
         opened_guests(sources, machine=machine, format=format) as machines,
@@ -115,8 +118,9 @@ def prove(
                     on_trial=lambda t: listener(Message(f"{t.name}: {t.outcome.value}, {t.reason}")),
                 )  # fmt: skip
             evidence = gather(
-                [(one.machine, one.disks) for one in made], " ".join(sources), changes, findings,
-                trials, kept, choice.platforms, lambda place: listener(Step("hash", place)),
+                [(one.machine, one.disks) for one in made], sources, changes, findings, trials, kept,
+                choice.platforms, lambda place: listener(Step("hash", place)), accepted=licences,
+                plan=plan_in_words(choice.profiles, choice.platforms if adapt else "", report=report),
             )  # fmt: skip
         write_evidence(evidence, kept, signer)
         kept.rename(output)
@@ -126,18 +130,6 @@ def prove(
         _show(trials, output)
     failed = any(trial.outcome is Outcome.FAIL for trial in trials)
     return ProofError.exit_code if failed else exits.OK
-
-
-def _signer(
-    key: Path | None, cert: Path | None
-) -> tuple[PrivateKey | Ed25519PrivateKey, list[bytes]] | None:
-    if key is None:
-        if cert is not None:
-            raise UsageError("--sign-cert needs --sign-key")
-        return None
-    from kensho.proof.evidence.signer import load_signer
-
-    return load_signer(key, cert)
 
 
 def _list(*, as_json: bool) -> None:

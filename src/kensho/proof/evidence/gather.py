@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kensho import __version__
+from kensho.convert.deployment.eulas import digest_of
 from kensho.convert.guests import GuestDisks
 from kensho.disks import DiskReader
 from kensho.disks.compare import content_root
@@ -18,12 +20,15 @@ from kensho.guest.adapt.changes import ChangeSet
 from kensho.guest.inspect.facts import GuestReport
 from kensho.guest.inspect.inspect import inspect_disks
 from kensho.model.finding import Finding
-from kensho.proof.evidence.envelope import seal
+from kensho.model.machine import Eula
+from kensho.proof.evidence.about import conversion_of, disk_name, host, inputs_of, name_of
+from kensho.proof.evidence.envelope import key_id, seal
 from kensho.proof.evidence.page import render_page
 from kensho.proof.evidence.place import CERTIFICATE, STATEMENT
 from kensho.proof.evidence.portability import (
     Portability,
     ProvenDisk,
+    Signers,
     changed_files,
     statement_of,
     untested,
@@ -32,6 +37,7 @@ from kensho.proof.evidence.sbom import bill_of_materials
 from kensho.proof.evidence.statement import MEDIA_TYPE
 from kensho.proof.qemu import find_qemu
 from kensho.proof.trial import Trial, file_ref
+from kensho.storage.locator import shown
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -42,14 +48,15 @@ _BILL, _PAGE = "sbom.cdx.json", "index.html"
 
 
 def gather(
-    machines: Sequence[tuple[GuestDisks, Sequence[DiskReader]]], source: str, changes: ChangeSet | None,
-    findings: tuple[Finding, ...], trials: tuple[Trial, ...], folder: Path, targets: str,
-    on_disk: Callable[[str], None],
+    machines: Sequence[tuple[GuestDisks, Sequence[DiskReader]]], sources: Sequence[str],
+    changes: ChangeSet | None, findings: tuple[Finding, ...], trials: tuple[Trial, ...], folder: Path,
+    targets: str, on_disk: Callable[[str], None], *, accepted: Sequence[Eula] = (), plan: tuple[str, ...] = (),
 ) -> Portability:  # fmt: skip
     """Return what is to be stated; the bill of materials is written to ``folder``.
 
     ``machines`` come with their disks as they were proven; each is read whole for its root, and so is
-    the one below where it was changed. ``on_disk`` is told of each.
+    the one below where it was changed, and the files of ``sources``. ``on_disk`` is told of each.
+    ``accepted`` are the licences that were accepted, ``plan`` is in words what was asked for.
     """
     proven = [disk for machine, disks in machines for disk in _proven(machine, disks, on_disk)]
     bill = folder / _BILL
@@ -58,15 +65,20 @@ def gather(
     return Portability(
         kensho=__version__,
         made=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        source=source,
+        source=" ".join(map(name_of, map(shown, sources))),
         machines=tuple(machine.id for machine, _ in machines),
         disks=tuple(proven),
         trials=trials,
+        inputs=inputs_of(sources, [machine for machine, _ in machines], on_disk),
+        conversion=conversion_of(sources, proven),
+        plan=plan,
         targets=tuple(targets.split(",")) if changes is not None else (),
         changes=changed_files(changes),
         findings=findings,
         sbom=file_ref(bill),
+        accepted_eulas=tuple(map(digest_of, accepted)),
         qemu=_qemu_version() if any(t.started for t in trials) else "",
+        host=host(),
         untested=untested(trials),
     )
 
@@ -78,7 +90,7 @@ def _proven(
         on_disk(disk.place)
         after = content_root(now)
         before = after if now is disk.reader else content_root(disk.reader)
-        name = Path(disk.place).name
+        name = disk_name(disk.place)
         yield ProvenDisk(machine.id, f"disk{number}", name, now.virtual_size, before, after)
 
 
@@ -100,13 +112,22 @@ def write_evidence(
     folder: Path,
     signer: tuple[PrivateKey | Ed25519PrivateKey, list[bytes]] | None,
 ) -> None:
-    """Write the statement, its signature where there is a key, and the page."""
+    """Write the page, the statement, and its signature where there is a key."""
+    if signer is not None:
+        evidence = msgspec.structs.replace(evidence, signers=_signers(*signer))
+    page = folder / _PAGE
+    page.write_text(render_page(evidence, folder), encoding="utf-8")
+    evidence = msgspec.structs.replace(evidence, page=file_ref(page))
     content = msgspec.json.encode(statement_of(evidence))
     payload = msgspec.json.format(content, indent=1) + b"\n"
     (folder / STATEMENT).write_bytes(payload)
     if signer is not None:
         (folder / CERTIFICATE).write_bytes(seal(payload, MEDIA_TYPE, *signer))
-    (folder / _PAGE).write_text(render_page(evidence, folder), encoding="utf-8")
+
+
+def _signers(key: PrivateKey | Ed25519PrivateKey, certificates: Sequence[bytes]) -> Signers:
+    digests = tuple(hashlib.sha256(der).hexdigest() for der in certificates)
+    return Signers(key_id(key.public_key()), digests)
 
 
 def default_kernel(report: GuestReport) -> str:

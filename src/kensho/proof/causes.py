@@ -1,70 +1,41 @@
 """Why a guest did not come up, and what would mend it: from what it said, and what was told before.
 
-A row for each way to fail. What a guest says is matched line by line on its serial port and its text
-screen; a root that was not found is a driver that is not there in time, unless the static verdict says
-that it is: then it is the name of the root.
+What a guest says is matched line by line on its serial port and its text screen (`last_words.py`); a root
+that was not found is a driver that is not there in time, unless the static verdict says that it is: then
+it is the name of the root.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import msgspec
 
 from kensho.proof.boot import BootResult, Verdict
+from kensho.proof.bounds import Stop
+from kensho.proof.last_words import ROOT, ROWS, Words
 from kensho.proof.screen import Look
+from kensho.proof.serial import plain
+
+_MOST = 1 << 20  #: characters of a log that are looked at, from its begin and as many from its end
+_LONGEST = 1000  #: characters of a line
 
 
-class Cause(msgspec.Struct, frozen=True):
-    """A likely cause: ``code`` as in docs/findings.md, ``evidence`` the line that told it."""
+class Cause(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A likely cause: ``code`` as in docs/findings.md, ``evidence`` the line that told it.
+
+    ``mends`` is the code of the finding that told of it before any start, or of what is changed to mend
+    it; empty where there is none.
+    """
 
     code: str
     what: str
     remedy: str
     evidence: str = ""
+    mends: str = ""
 
 
 _ADAPT = "kensho adapt gives its initramfs the drivers"
-_NO_ROOT = re.compile(
-    r"ALERT! .* does not exist|Gave up waiting for root|dracut.*Warning: .*does not exist"
-    r"|VFS: (Cannot open root device|Unable to mount root fs)|Could not find root|\(initramfs\)"
-    r"|dracut-emergency|Warning: Could not boot|dracut-initqueue.*timeout|reboot: System halted"
-)
-_NO_INIT = re.compile(
-    r"No working init found|Requested init .* failed|Failed to execute .*init|can't execute"
-    r"|run-init: .*: (No such file|Permission)|Target filesystem doesn't have|No init found"
-)
-#: Tried in this order, after a root that was not found: code, what a line says, what it means, remedy.
-_ROWS: tuple[tuple[str, re.Pattern[str], str, str], ...] = (
-    (
-        "KF-963",
-        re.compile(r"Kernel panic - not syncing"),
-        "the kernel panicked",
-        "the lines before it say why; another kernel of the guest may start",
-    ),
-    (
-        "KF-964",
-        re.compile(r"^grub( rescue)?>|error: no such (device|partition)|error: .*not found\.$"),
-        "the boot loader does not find its files",
-        "make the boot loader's configuration anew, or start from the volume it was made for",
-    ),
-    (
-        "KF-965",
-        re.compile(
-            r"No bootable device|No bootable option or device|not a bootable disk"
-            r"|EFI Internal Shell|UEFI Interactive Shell|^Shell>"
-        ),
-        "the firmware found nothing to start",
-        "give the machine the firmware that the guest was installed with (--firmware)",
-    ),
-    (
-        "KF-969",
-        re.compile(r"You are in (emergency|rescue) mode|Give root password for maintenance"),
-        "the guest came up in its rescue shell",
-        "a line of fstab may name a volume that is not there: kensho adapt names them by UUID",
-    ),
-)
 
 
 def likely_cause(
@@ -77,24 +48,57 @@ def likely_cause(
     """
     if result.verdict is Verdict.LOGIN:
         return None
-    lines = [*said.splitlines(), *result.text, result.reason]
-    found = _first(_NO_INIT, lines)
-    if found is not None:  # before the shell that the initramfs ends in, whatever it lacks
-        return Cause("KF-962", "the root was found, and has no init that can be run",
-                     "look at init= on the kernel's command line, and at /sbin/init in the guest",
-                     found)  # fmt: skip
-    found = _first(_NO_ROOT, lines)
-    if found is not None:
+    if result.stop in _STOPS:
+        code, what, remedy = _STOPS[result.stop]
+        return Cause(code, what, remedy, result.reason)
+    lines = [*_lines(said), *result.text, result.reason]
+    for row in ROWS:
+        found = None if row.before in result.milestones else _first(row, lines)
+        if found is None:
+            continue
+        if row.code != ROOT:
+            return Cause(row.code, row.what, row.remedy, found, row.mends)
         if driver is False:
             what = f"the root was not found: no driver for {controller} is there in time"
-            return Cause("KF-960", what, _ADAPT, found)
-        remedy = "look at root= on the kernel's command line: no volume of the disks may be that"
-        return Cause("KF-961", "the root was not found, though its disk is driven", remedy, found)
-    for code, pattern, what, remedy in _ROWS:
-        found = _first(pattern, lines)
-        if found is not None:
-            return Cause(code, what, remedy, found)
+            return Cause("KF-960", what, _ADAPT, found, "KF-925")
+        what = "the root was not found, though its disk is driven"
+        if driver is None:
+            what = "the root was not found"
+        return Cause("KF-961", what, row.remedy, found, "KF-860")
     return _by_end(result, controller)
+
+
+_STOPS: dict[Stop | None, tuple[str, str, str]] = {
+    Stop.SERIAL: (
+        "KF-993", "the guest floods its serial port, and was stopped",
+        "the log's first lines show what it repeats",
+    ),
+    Stop.DISK: (
+        "KF-993", "the guest writes to its disks without end, and was stopped",
+        "what it writes is thrown away; more room where the evidence goes allows it more",
+    ),
+    Stop.ROOM: (
+        "KF-994", "there is no room here for what a guest writes",
+        "make room in the folder of the evidence, or name another one",
+    ),
+    Stop.QEMU: (
+        "KF-994", "QEMU ended, not the guest",
+        "its own words say why; another profile, or less --memory, may do",
+    ),
+}  # fmt: skip
+
+
+def not_started(reason: str, remedy: str) -> Cause:
+    """Return why a guest could not be tried here at all."""
+    return Cause("KF-994", f"it could not be started here: {reason}", remedy or "see the reason")
+
+
+def unreadable(where: str) -> Cause:
+    """Return the cause of a failure after a read of the image that failed; ``where`` says which."""
+    what = f"the image could not be read: {where}"
+    return Cause(
+        "KF-995", what, "fetch or copy the image again; kensho disk check looks at all of it"
+    )
 
 
 def _by_end(result: BootResult, controller: str) -> Cause:
@@ -104,13 +108,14 @@ def _by_end(result: BootResult, controller: str) -> Cause:
             "KF-971",
             f"Windows stopped; if the code is 7B, no driver for {controller} starts with it",
             "kensho adapt enables the drivers that Windows brings; others: --drivers",
+            mends="KF-887",
         )
-    if "restarted" in result.reason:
+    if result.stop is Stop.RESTARTS:
         return Cause(
             "KF-966", "the guest restarts", "the last lines of its log may say why", result.reason
         )
     if result.verdict is Verdict.EXITED:
-        return Cause("KF-968", "the guest or QEMU ended", "see the reason", result.reason)
+        return Cause("KF-968", "the guest ended its machine", "see the reason", result.reason)
     if not result.milestones.keys() - {"firmware"}:
         return Cause(
             "KF-967", "the guest said nothing",
@@ -122,5 +127,17 @@ def _by_end(result: BootResult, controller: str) -> Cause:
     )
 
 
-def _first(pattern: re.Pattern[str], lines: Sequence[str]) -> str | None:
-    return next((line.strip()[:200] for line in lines if pattern.search(line)), None)
+def _lines(said: str) -> list[str]:
+    """Return the lines of a log that are looked at, printable and bounded."""
+    if len(said) > 2 * _MOST:
+        said = f"{said[:_MOST]}\n{said[-_MOST:]}"
+    return [plain(line[:_LONGEST]) for line in said.splitlines()]
+
+
+def _first(row: Words, lines: Sequence[str]) -> str | None:
+    at = next((n for n, line in enumerate(lines) if row.pattern.search(line)), None)
+    if at is None:
+        return None
+    before = lines[:at] if row.because is not None else ()
+    told = next((line for line in before if row.because and row.because.search(line)), lines[at])
+    return told.strip()[:200]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from kensho.proof.last_words import FINAL
+
 LOGIN = "login"
 REPORT = "report"  #: what `kensho.proof.inside` adds to a guest has said all it has to say
 
@@ -31,30 +33,13 @@ MILESTONES: tuple[tuple[str, re.Pattern[str]], ...] = (
     (REPORT, re.compile(r"kensho-report end")),
 )
 
-# A guest that prints one of these does not get further by itself.
-FAILURES: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("the kernel panicked", re.compile(r"Kernel panic - not syncing")),
-    (
-        "the initramfs did not find the root file system",
-        re.compile(r"ALERT! .* does not exist|Gave up waiting for root|^\(initramfs\)"),
-    ),
-    (
-        "the initramfs gave up",
-        re.compile(r"dracut-emergency|^dracut:/# ?|Entering emergency mode|reboot: System halted"),
-    ),
-    ("the guest started its rescue shell", re.compile(r"You are in (emergency|rescue) mode")),
-    ("the boot loader does not find its files", re.compile(r"^grub( rescue)?> ?")),
-    (
-        "the firmware found nothing to boot",
-        re.compile(
-            r"No bootable device|No bootable option or device was found"
-            r"|not a bootable disk|EFI Internal Shell|UEFI Interactive Shell|^Shell> ?"
-        ),
-    ),
-)
-
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?=]*[ -/]*[@-~]|[@-Z\\-_]|[()][0-9A-B])|[\x00-\x08\x0e-\x1f]")
 _LONGEST_LINE = 4096
+
+
+def plain(line: str) -> str:
+    """Return a line without escape sequences and whatever else is not printed."""
+    return "".join(c for c in _ESCAPES.sub("", line) if c.isprintable())
 
 
 class SerialWatch:
@@ -89,7 +74,7 @@ class SerialWatch:
                 self.milestones[name] = at
         if self.failure or LOGIN in self.milestones:
             return
-        for meaning, pattern in FAILURES:
+        for meaning, pattern in FINAL:
             if pattern.search(line):
-                self.failure = f"{meaning}: {line.strip()[:200]}"
+                self.failure = f"{meaning}: {plain(line).strip()[:200]}"
                 return

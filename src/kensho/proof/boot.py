@@ -7,8 +7,10 @@ import os
 import selectors
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -16,6 +18,7 @@ from typing import BinaryIO
 import msgspec
 
 from kensho.model.machine import Firmware
+from kensho.proof.asking import Asked, Questions, ask
 from kensho.proof.bounds import (
     MAX_SERIAL,
     Stop,
@@ -30,7 +33,7 @@ from kensho.proof.machine import QemuMachine
 from kensho.proof.observe import Observer, Screenshot
 from kensho.proof.qemu import Wires, dying_with_us, find_qemu, find_uefi, qemu_arguments
 from kensho.proof.rooms import room
-from kensho.proof.serial import LOGIN, REPORT, SerialWatch
+from kensho.proof.serial import LOGIN, NETWORK, REPORT, SERVICE, SHUTDOWN, SerialWatch
 
 MAX_LOG = 8 << 20  #: bytes of serial log kept; a guest in a loop must not fill the disk
 _REACHED = {
@@ -47,6 +50,7 @@ _ENDS = {
 _LOOK = 2.0  # seconds between looks at the screen
 _GRACE = 2.0  # seconds of log after a failure, for the lines that explain it
 _POLL = 0.25
+_PRESS = 5.0  # seconds between presses of the power button
 
 
 class Verdict(enum.StrEnum):
@@ -62,10 +66,10 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
     """What to look at beside the serial port, and when a boot is over.
 
     ``folder`` takes pictures of the screen. The boot is over at the milestone ``goal``; the guest may
-    restart ``restarts`` times before. After that it is asked to shut down, for ``power_off`` seconds.
-    ``forwards`` are (port of this machine, the guest's), ``agent`` a socket for the guest's agent, both
-    as `Wires` has them. ``at_goal`` is called while the guest still runs; ``stopped`` tells that nobody
-    waits for it any more.
+    restart ``restarts`` times before. After that, while it still runs, ``at_goal`` is called and
+    ``questions`` are asked, and it is asked to shut down, for ``power_off`` seconds. ``forwards`` are
+    (port of this machine, the guest's), as `Wires` has them. ``stopped`` tells that nobody waits for it
+    any more; it and ``at_goal`` are called from other threads.
     """
 
     folder: Path
@@ -74,7 +78,7 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
     power_off: float = 0
     accelerator: str = "tcg"
     forwards: tuple[tuple[int, int], ...] = ()
-    agent: Path | None = None
+    questions: Questions | None = None
     at_goal: Callable[[], None] | None = None
     stopped: Callable[[], bool] | None = None
 
@@ -95,6 +99,7 @@ class BootResult(msgspec.Struct, frozen=True, kw_only=True):
     text: tuple[str, ...] = ()
     heard: tuple[Heard, ...] = ()
     stop: Stop | None = None
+    asked: Asked = Asked()
 
 
 def boot_domain(
@@ -148,7 +153,7 @@ def boot_machine(
             seconds = run.seconds()
             if verdict is Verdict.EXITED:
                 reason, stop = _why_exited(process, errors, observer)
-            run.after(verdict)
+            asked = run.after(verdict)
             heard = observer.heard() if observer else ()
     milestones = dict(sorted(run.milestones.items(), key=lambda item: item[1]))
     return BootResult(
@@ -161,6 +166,7 @@ def boot_machine(
         text=observer.text if observer else (),
         heard=heard,
         stop=stop,
+        asked=asked,
     )
 
 
@@ -172,7 +178,7 @@ def _wires(folder: Path, machine: QemuMachine, watch: Watch | None) -> Wires:
         firmware_log=firmware_log,
         monitor=folder / "monitor",
         captures=tuple(folder / f"net{n}.pcap" for n in range(len(machine.nics))),
-        agent=watch.agent,
+        agent=folder / "agent" if watch.questions and watch.questions.needs_agent else None,
         forwards=watch.forwards,
         restarts=watch.restarts > 0,
         accelerator=watch.accelerator,
@@ -247,6 +253,7 @@ class _Run:
         self._watch = watch
         self._goal = watch.goal if watch else LOGIN
         self._observer = observer
+        self._agent = wires.agent
         self._looked = 0.0
         self._on_event = on_event
         self._serial = SerialWatch()
@@ -292,41 +299,88 @@ class _Run:
                     return Verdict.FAILED, told[1], told[0]
                 if self._failure:
                     deadline = min(deadline, time.monotonic() + _GRACE)
-                if self._watch and self._watch.stopped and self._watch.stopped():
+                if self._forgotten():
                     return Verdict.TIMEOUT, "it was not waited for", None
         if self._failure:
             return Verdict.FAILED, self._failure, None
         return Verdict.TIMEOUT, f"no {self._goal} in {timeout:.0f} s; {self._how_far()}", None
 
-    def after(self, verdict: Verdict) -> None:
-        """Take a last picture; ask a guest that came up to shut down, and see whether it does."""
+    def after(self, verdict: Verdict) -> Asked:
+        """Take a last picture; ask a guest that came up what is to be asked, and to shut down."""
         if self._observer is None or self._watch is None:
-            return
+            return Asked()
         self._observer.take_picture("end", self.seconds())
-        if verdict is not Verdict.LOGIN:
-            return
-        if self._watch.at_goal is not None:
-            self._watch.at_goal()
-        if self._watch.power_off and self._observer.press_power():
-            with suppress(subprocess.TimeoutExpired):
-                self._drained(self._watch.power_off)
-                self._serial.milestones["shutdown"] = self.seconds()
-                self._on_event(f"shutdown after {self.seconds():.1f} s")
+        self._look_at_network(self._observer)
+        if verdict is not Verdict.LOGIN and LOGIN not in self.milestones:
+            return Asked()
+        over = threading.Event()
+        with ThreadPoolExecutor(1) as pool:
+            asking = pool.submit(self._ask, self._watch, self._observer, over.is_set)
+            try:
+                self._drain(asking.done)
+            finally:
+                over.set()
+            asked = asking.result()
+        if asked.probes and all(result.ok for result in asked.probes):
+            self._reached(SERVICE)
+        if self._watch.power_off:
+            self._shut_down(self._observer, self._watch.power_off)
+        return asked
 
-    def _drained(self, seconds: float) -> None:
-        """Read on until QEMU ends; TimeoutExpired when it does not in time."""
+    def _ask(self, watch: Watch, observer: Observer, over: Callable[[], bool]) -> Asked:
+        if watch.at_goal is not None:
+            watch.at_goal()
+        if watch.questions is None:
+            return Asked()
+        return ask(watch.questions, observer, self._agent, lambda: over() or self._forgotten())
+
+    def _forgotten(self) -> bool:
+        return self._watch is not None and self._watch.stopped is not None and self._watch.stopped()
+
+    def _shut_down(self, observer: Observer, seconds: float) -> None:
+        """Press the power button until the guest switches itself off; it may not have heard it at first."""
+        deadline, pressed = time.monotonic() + seconds, 0.0
+
+        def over() -> bool:
+            nonlocal pressed
+            if time.monotonic() >= pressed + _PRESS:
+                pressed = time.monotonic()
+                observer.press_power()
+            return time.monotonic() >= deadline or self._forgotten()
+
+        if self._drain(over):
+            ends = [event.get("reason") for event in observer.events("SHUTDOWN")]
+            if ends[-1:] == ["guest-shutdown"]:
+                self._reached(SHUTDOWN)
+
+    def _drain(self, over: Callable[[], bool]) -> bool:
+        """Read on until it is over, or has to be; True when QEMU ended.
+
+        A guest that nobody reads from stands still.
+        """
         assert self._process.stdout is not None
         pipe = self._process.stdout.fileno()
-        deadline = time.monotonic() + seconds
         with selectors.DefaultSelector() as selector:
             selector.register(pipe, selectors.EVENT_READ)
-            while time.monotonic() < deadline:
+            while not over():
                 if selector.select(timeout=_POLL):
                     data = os.read(pipe, 1 << 16)
                     if not data:
-                        return
+                        return True
                     self._take(data)
-        raise subprocess.TimeoutExpired("qemu", seconds)
+                if self._look() is not None:
+                    return False
+        return False
+
+    def _reached(self, name: str) -> None:
+        """Note a milestone that no text shows."""
+        if name not in self.milestones:
+            self._serial.milestones[name] = self.seconds()
+            self._on_event(f"{name} after {self.seconds():.1f} s")
+
+    def _look_at_network(self, observer: Observer) -> None:
+        if NETWORK not in self.milestones and observer.address() is not None:
+            self._reached(NETWORK)
 
     def _take(self, data: bytes) -> None:
         room = MAX_LOG - self._log.tell()
@@ -350,6 +404,7 @@ class _Run:
         if lines:
             self._tell(self._others[1], "\n".join((*lines, "")).encode())
         self._observer.bound_captures()
+        self._look_at_network(self._observer)
         if any(event.get("nospace") is True for event in self._observer.events("BLOCK_IO_ERROR")):
             return Stop.ROOM, "no room is left for what the guest writes to its disks"
         restarts = len([e for e in self._observer.events("RESET") if e.get("guest")])

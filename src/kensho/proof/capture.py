@@ -1,14 +1,13 @@
 """What a guest sent on its network, from a capture that QEMU made: leases and addresses.
 
-Spec: the pcap file format (draft-ietf-opsawg-pcap), ARP (RFC 826), DHCP (RFC 2131, RFC 2132). Packets are
-a guest's, so every length is checked; one that makes no sense is passed over.
+Spec: the pcap file format (draft-ietf-opsawg-pcap), ARP (RFC 826), DHCP (RFC 2131, RFC 2132), TCP
+(RFC 9293, 3.1). Packets are a guest's, so every length is checked; one that makes no sense is passed over.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import struct
-from collections.abc import Iterator
 
 import msgspec
 
@@ -17,7 +16,10 @@ from kensho.model.errors import CorruptError
 _MAGIC = 0xA1B2C3D4
 _ETHERNET = 1
 _MOST_PACKET = 1 << 18
-_IPV4, _ARP, _UDP = 0x0800, 0x0806, 17
+_HEAD = 24
+_MOST_PORTS = 1 << 16
+_IPV4, _ARP, _TCP, _UDP = 0x0800, 0x0806, 6, 17
+_SYN_ACK = 0x12
 _SERVER, _CLIENT = 67, 68
 _COOKIE = b"\x63\x82\x53\x63"
 _MESSAGE, _END, _PAD = 53, 255, 0
@@ -38,54 +40,92 @@ class Heard(msgspec.Struct, frozen=True):
     addresses: tuple[str, ...]
 
 
-def heard(data: bytes) -> tuple[Heard, ...]:
-    """Return what each adapter did, by its address. CorruptError for what is no capture."""
-    if len(data) < 24:
-        raise CorruptError("a capture of packets is too short")
-    order = "<" if struct.unpack_from("<I", data)[0] == _MAGIC else ">"
-    magic, kind = (
-        struct.unpack_from(f"{order}I", data)[0],
-        struct.unpack_from(f"{order}I", data, 20)[0],
-    )
-    if magic != _MAGIC or kind != _ETHERNET:
-        raise CorruptError("is no capture of Ethernet packets")
-    packets: dict[str, int] = {}
-    asked: set[str] = set()
-    leases: dict[str, str] = {}
-    addresses: dict[str, dict[str, None]] = {}
-    for packet in _packets(data, order):
+class Ears:
+    """Hears a capture while it is written: what has come is fed, in whatever pieces."""
+
+    def __init__(self) -> None:
+        self._order = ""
+        self._rest = b""
+        self._deaf = False
+        self._packets: dict[str, int] = {}
+        self._asked: set[str] = set()
+        self._leases: dict[str, str] = {}
+        self._addresses: dict[str, dict[str, None]] = {}
+        self._accepting: set[tuple[str, int]] = set()
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes. CorruptError for what is no capture of Ethernet packets."""
+        if self._deaf:
+            return
+        data = self._rest + data
+        if not self._order:
+            if len(data) < _HEAD:
+                self._rest = data
+                return
+            self._order = _order(data)
+            data = data[_HEAD:]
+        at = 0
+        while at + 16 <= len(data):
+            (kept,) = struct.unpack_from(f"{self._order}I", data, at + 8)
+            if kept > _MOST_PACKET:  # what follows is not to be told from it
+                self._deaf = True
+                return
+            if at + 16 + kept > len(data):
+                break
+            if kept >= 14:
+                self._hear(data[at + 16 : at + 16 + kept])
+            at += 16 + kept
+        self._rest = data[at:]
+
+    def heard(self) -> tuple[Heard, ...]:
+        """Return what each adapter did so far, by its address."""
+        return tuple(
+            Heard(
+                mac,
+                self._packets.get(mac, 0),
+                mac in self._asked,
+                self._leases.get(mac, ""),
+                tuple(self._addresses.get(mac, ())),
+            )
+            for mac in sorted({*self._packets, *self._asked, *self._leases})
+        )
+
+    def accepted(self, port: int, but: tuple[str, ...] = ()) -> bool:
+        """Tell whether a connection to a TCP port was accepted, by others than adapters ``but`` (prefixes)."""
+        return any(own == port and not mac.startswith(but) for mac, own in self._accepting)
+
+    def _hear(self, packet: bytes) -> None:
         source = packet[6:12].hex(":")
-        packets[source] = packets.get(source, 0) + 1
+        self._packets[source] = self._packets.get(source, 0) + 1
         own = _own_address(packet)
         if own:
-            addresses.setdefault(source, {})[own] = None
+            self._addresses.setdefault(source, {})[own] = None
+        port = _accepting_port(packet)
+        if port and len(self._accepting) < _MOST_PORTS:
+            self._accepting.add((source, port))
         client, message, lease = _dhcp(packet)
         if message in {_DISCOVER, _REQUEST}:
-            asked.add(client)
+            self._asked.add(client)
         elif message == _ACK:
-            leases[client] = lease
-    return tuple(
-        Heard(
-            mac,
-            packets.get(mac, 0),
-            mac in asked,
-            leases.get(mac, ""),
-            tuple(addresses.get(mac, ())),
-        )
-        for mac in sorted({*packets, *asked, *leases})
-    )
+            self._leases[client] = lease
 
 
-def _packets(data: bytes, order: str) -> Iterator[bytes]:
-    at = 24
-    while at + 16 <= len(data):
-        _, _, kept, _ = struct.unpack_from(f"{order}IIII", data, at)
-        at += 16
-        if kept > _MOST_PACKET or at + kept > len(data):
-            return  # it was being written when QEMU ended
-        if kept >= 14:
-            yield data[at : at + kept]
-        at += kept
+def heard(data: bytes) -> tuple[Heard, ...]:
+    """Return what each adapter did, by its address. CorruptError for what is no capture."""
+    if len(data) < _HEAD:
+        raise CorruptError("a capture of packets is too short")
+    ears = Ears()
+    ears.feed(data)
+    return ears.heard()
+
+
+def _order(data: bytes) -> str:
+    """Return the byte order of a capture, as `struct` has it."""
+    order = "<" if struct.unpack_from("<I", data)[0] == _MAGIC else ">"
+    magic = struct.unpack_from(f"{order}I", data)[0]
+    if magic != _MAGIC or struct.unpack_from(f"{order}I", data, 20)[0] != _ETHERNET:
+        raise CorruptError("is no capture of Ethernet packets")
+    return order
 
 
 def _own_address(packet: bytes) -> str:
@@ -97,6 +137,18 @@ def _own_address(packet: bytes) -> str:
     if kinds != (1, _IPV4, 6, 4) or packet[22:28] != packet[6:12] or not any(address):
         return ""
     return str(ipaddress.IPv4Address(address))
+
+
+def _accepting_port(packet: bytes) -> int:
+    """Return the TCP port whose owner accepts a connection with this packet, 0 when it is none such."""
+    if packet[12:14] != _IPV4.to_bytes(2, "big") or len(packet) < 34 or packet[14] >> 4 != 4:
+        return 0
+    tcp = 14 + (packet[14] & 15) * 4
+    if tcp < 34 or packet[23] != _TCP or len(packet) < tcp + 20:
+        return 0
+    flags = packet[tcp + 13]
+    port: int = struct.unpack_from(">H", packet, tcp)[0]
+    return port if flags & _SYN_ACK == _SYN_ACK else 0
 
 
 def _dhcp(packet: bytes) -> tuple[str, int, str]:

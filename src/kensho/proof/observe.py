@@ -6,6 +6,8 @@ All of it is asked of QEMU over its monitor. The guest takes no part in it.
 from __future__ import annotations
 
 import hashlib
+import re
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,11 +16,14 @@ import msgspec
 
 from kensho.model.errors import KenshoError
 from kensho.proof.bounds import MAX_CAPTURE
-from kensho.proof.capture import Heard, heard
+from kensho.proof.capture import Ears, Heard
 from kensho.proof.qmp import Qmp
 from kensho.proof.screen import TEXT_AT, TEXT_SIZE, Look, look_of, read_ppm, text_of, to_png
 
 MAX_PICTURES = 12
+_OWN_MACS = ("52:55:0a", "52:56:")  #: of what answers on QEMU's own network
+#: A line of `info usernet`: state, descriptor, source address and port, destination address and port.
+_FORWARD = re.compile(r"TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s+([\d.]+)\s+(\d+)\s")
 
 
 class Screenshot(msgspec.Struct, frozen=True):
@@ -44,7 +49,9 @@ class Observer:
         """Connect to the monitor, as long as QEMU ``runs``; pictures go to ``folder``."""
         self.screenshots: list[Screenshot] = []
         self.text: tuple[str, ...] = ()  #: the last text screen that was seen
-        self._captures = captures
+        self._captures = [(capture, Ears()) for capture in captures]
+        self._read = [0] * len(captures)  # bytes of them that were heard
+        self._lock = threading.Lock()  # probes ask from threads of their own
         self._folder = folder
         self._full: set[int] = set()  # captures that are not written any more
         self._qmp: Qmp | None = None
@@ -95,23 +102,49 @@ class Observer:
 
     def events(self, name: str) -> list[dict[str, object]]:
         """Return the data of QEMU's events of a kind so far: ``SHUTDOWN``, ``RESET``, ``GUEST_PANICKED``."""
-        if self._qmp is not None:
-            self._qmp.drain()
-        told = self._qmp.events if self._qmp else []
+        with self._lock:
+            if self._qmp is not None:
+                self._qmp.drain()
+            told = list(self._qmp.events) if self._qmp else []
         found = [event.get("data") for event in told if event.get("event") == name]
         return [data for data in found if isinstance(data, dict)]
 
     def heard(self) -> tuple[Heard, ...]:
         """Return what the adapters sent so far; those of QEMU's own network are left out."""
-        found: list[Heard] = []
-        for capture in self._captures:
-            with suppress(KenshoError, OSError), capture.open("rb") as file:
-                found += heard(file.read(MAX_CAPTURE))
-        return tuple(told for told in found if not told.mac.startswith(("52:55:0a", "52:56:")))
+        return tuple(told for _, told in self._heard())
+
+    def accepted(self, port: int) -> bool:
+        """Tell whether an adapter of the guest's accepted a connection to a TCP port so far."""
+        self._listen()
+        return any(ears.accepted(port, _OWN_MACS) for _, ears in self._captures)
+
+    def address(self) -> tuple[int, str] | None:
+        """Return an adapter, counted from 0, and an address it goes by: a leased one before others."""
+        found = self._heard()
+        leases = ((number, told.lease) for number, told in found if told.lease)
+        others = ((number, told.addresses[-1]) for number, told in found if told.addresses)
+        return next(leases, None) or next(others, None)
+
+    def forward(self, adapter: int, address: str, port: int) -> int | None:
+        """Return a port of 127.0.0.1 that leads to a TCP port of the guest; None when there is none.
+
+        ``adapter`` counts from 0, ``address`` is the guest's there. QEMU chooses the port, so that no
+        other program can have it.
+        """
+        name = f"net{adapter}"
+        self._human(f"hostfwd_add {name} tcp:127.0.0.1:0-{address}:{port}")
+        inside = False
+        for line in self._human("info usernet").splitlines():
+            if line.startswith("Hub "):
+                inside = f"({name})" in line
+            match = _FORWARD.search(line)
+            if inside and match and (match[2], int(match[3])) == (address, port):
+                return int(match[1])
+        return None
 
     def bound_captures(self) -> None:
         """Stop recording a network on which a guest sends without end; what is there tells enough."""
-        for number, capture in enumerate(self._captures):
+        for number, (capture, _) in enumerate(self._captures):
             with suppress(OSError):
                 if number not in self._full and capture.stat().st_size > MAX_CAPTURE:
                     self._full.add(number)
@@ -123,13 +156,32 @@ class Observer:
             self._qmp.close()
 
     def _asked(self, command: str, **arguments: object) -> bool:
-        if self._qmp is None or not self._qmp.answers:
-            return False
-        try:
-            self._qmp.run(command, **arguments)
-        except KenshoError:
-            return False
-        return True
+        return self._run(command, **arguments) is not None
+
+    def _human(self, line: str) -> str:
+        return str(self._run("human-monitor-command", **{"command-line": line}) or "")
+
+    def _run(self, command: str, **arguments: object) -> object:
+        """Run one of QEMU's commands; None when it is not answered."""
+        with self._lock, suppress(KenshoError):
+            if self._qmp is not None and self._qmp.answers:
+                return self._qmp.run(command, **arguments)
+        return None
+
+    def _heard(self) -> list[tuple[int, Heard]]:
+        self._listen()
+        found = ((n, told) for n, (_, ears) in enumerate(self._captures) for told in ears.heard())
+        return [(number, told) for number, told in found if not told.mac.startswith(_OWN_MACS)]
+
+    def _listen(self) -> None:
+        """Hear what was captured since."""
+        with self._lock:
+            for number, (capture, ears) in enumerate(self._captures):
+                with suppress(KenshoError, OSError), capture.open("rb") as file:
+                    file.seek(self._read[number])
+                    data = file.read(max(0, MAX_CAPTURE - self._read[number]))
+                    self._read[number] += len(data)
+                    ears.feed(data)
 
 
 def _is_text(text: str) -> bool:

@@ -109,7 +109,7 @@ def qemu_arguments(
         line += _drive(number, disk, machine)
     for number, nic in enumerate(machine.nics):
         line += _network(number, nic, wires)
-    return line
+    return line + _agent(wires)
 
 
 def _watched(wires: Wires) -> list[str]:
@@ -119,12 +119,18 @@ def _watched(wires: Wires) -> list[str]:
         line += ["-device", "isa-debugcon,iobase=0x402,chardev=firmware"]
     if wires.monitor is not None:
         line += ["-qmp", f"unix:{escaped(str(wires.monitor))},server=on,wait=off"]
-    if wires.agent is not None:
-        agent = escaped(str(wires.agent))
-        line += ["-chardev", f"socket,id=agent,path={agent},server=on,wait=off"]
-        line += ["-device", "virtio-serial-pci"]
-        line += ["-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"]
     return line
+
+
+def _agent(wires: Wires) -> list[str]:
+    """Return a guest agent's port: behind all that is the machine's, so that this keeps its slots."""
+    if wires.agent is None:
+        return []
+    return [
+        *("-chardev", f"socket,id=agent,path={escaped(str(wires.agent))},server=on,wait=off"),
+        *("-device", "virtio-serial-pci"),
+        *("-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"),
+    ]
 
 
 def escaped(text: str) -> str:

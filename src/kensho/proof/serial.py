@@ -8,6 +8,8 @@ from kensho.proof.last_words import FINAL
 
 LOGIN = "login"
 REPORT = "report"  #: what `kensho.proof.inside` adds to a guest has said all it has to say
+#: Told by other signs than text: an address on its network, all probes answered, switched off when asked.
+NETWORK, SERVICE, SHUTDOWN = "network", "service", "shutdown"
 
 # In the order in which they are expected; each is noted once.
 MILESTONES: tuple[tuple[str, re.Pattern[str]], ...] = (

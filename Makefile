@@ -1,6 +1,6 @@
 # kensho: everything a contributor runs. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-boot matrix boot-matrix fuzz lint format demo clean
+.PHONY: help setup test test-boot matrix boot-matrix fuzz lint format demo demo-proof clean
 
 BIN := .venv/bin
 WORKERS ?= 2
@@ -38,6 +38,9 @@ format: setup ## rewrite the code in the house style
 
 demo: setup ## convert an appliance to every target and boot one (APPLIANCE=file.ova for your own)
 	$(BIN)/python demo/run.py $(if $(APPLIANCE),--appliance "$(APPLIANCE)")
+
+demo-proof: setup ## start the appliance on every hypervisor's devices, as it was made and adapted, and sign what was seen
+	$(BIN)/python demo/proof.py $(if $(ON),--on "$(ON)")
 
 clean: ## remove results and caches, keep .venv and the guests built
 	rm -rf --one-file-system .cache/*/.build-* out dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

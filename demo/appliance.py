@@ -11,6 +11,11 @@ The guest has the generic kernel and an initramfs with all storage drivers, so i
 starts on whatever bus a hypervisor gives it. It asks for a login on the screen and
 on the first serial port (user ``root``, password ``kensho``; no network service
 listens) and takes its address by DHCP.
+
+`build_as_made` returns the same guest as its maker had it, who knew one hypervisor: an
+initramfs with the drivers of ESXi's PVSCSI and of its IDE CD-ROM alone, which is what
+``MODULES=dep`` leaves there; a network that is set up for ``ens192``, the name that VMXNET3
+gets; and drivers of old adapters switched off, as guides to hardening ask for.
 """
 
 from __future__ import annotations
@@ -44,15 +49,38 @@ PACKAGES = (
     "iproute2",
 )
 (ROOT,) = partitions((1000, LINUX_TYPE))
+DRIVERS_AS_MADE = frozenset({"vmw_pvscsi", "ata_piix"})
+SWITCHED_OFF = frozenset({"8139cp", "8139too", "pcnet32", "tulip"})
+_AS_MADE = {
+    "etc/initramfs-tools/conf.d/kensho": "MODULES=list\nCOMPRESS=zstd\nCOMPRESSLEVEL=3\n",
+    "etc/initramfs-tools/modules": "".join(
+        f"{name}\n" for name in (*sorted(DRIVERS_AS_MADE), "sd_mod", "ext4")
+    ),
+    "etc/systemd/network/10-ens192.link": "[Match]\nDriver=vmxnet3\n\n[Link]\nName=ens192\n",
+    "etc/systemd/network/80-dhcp.network": "[Match]\nName=ens192\n\n[Network]\nDHCP=yes\n",
+    "etc/modprobe.d/hardening.conf": "".join(
+        f"blacklist {name}\n" for name in sorted(SWITCHED_OFF)
+    ),
+}
 
 
 def build(cache: Path) -> Path:
     """Return the appliance's raw disk image, built now unless it is in the cache."""
+    return _built(cache)[0]
+
+
+def build_as_made(cache: Path) -> Path:
+    """Return the raw disk image of the appliance as it was made for one hypervisor."""
+    return _built(cache)[1]
+
+
+def _built(cache: Path) -> tuple[Path, Path]:
     recipe = hashlib.sha256(b"".join(Path(path).read_bytes() for path in _RECIPE)).hexdigest()
     image = cache / f"{NAME}-{recipe[:12]}.img"
-    if image.exists():
+    as_made = cache / f"{NAME}-{recipe[:12]}-as-made.img"
+    if image.exists() and as_made.exists():
         print(f"  using the appliance built before: {image}")
-        return image
+        return image, as_made
     cache.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=".build-", dir=cache))
     # mmdebstrap's own helpers run as another user and have to get through here.
@@ -62,14 +90,18 @@ def build(cache: Path) -> Path:
         with step("installing Debian 12 into a folder (about a minute)"):
             _install_debian(work, root_uuid)
         with step("making the disk image"):
-            _make_disk(work, root_uuid)
+            _make_disk(work, work / "disk.img", root_uuid)
+        with step("making it as it was made for one hypervisor"):
+            _put_back(work)
+            _make_disk(work, work / "as-made.img", root_uuid)
         for outdated in cache.glob(f"{NAME}-*.img"):
             outdated.unlink()
         # A reader of the cache sees a whole image or none.
         (work / "disk.img").replace(image)
+        (work / "as-made.img").replace(as_made)
     finally:
         run([*privilege(), "rm", "-rf", "--one-file-system", work])
-    return image
+    return image, as_made
 
 
 def _install_debian(work: Path, root_uuid: str) -> None:
@@ -114,8 +146,15 @@ menuentry 'Debian GNU/Linux' {{
     }
 
 
-def _make_disk(work: Path, root_uuid: str) -> None:
-    disk = work / "disk.img"
+def _put_back(work: Path) -> None:
+    """Change the tree to what it was for one hypervisor."""
+    settings = work / "as-made.tar"
+    write_settings(settings, _AS_MADE)
+    run([*privilege(), "tar", "--extract", "--file", settings, "--directory", work / "tree"])
+    run([*privilege(), "chroot", work / "tree", "update-initramfs", "-u", "-k", "all"])
+
+
+def _make_disk(work: Path, disk: Path, root_uuid: str) -> None:
     make_disk(disk, (ROOT,), root_uuid)
     make_ext4(disk, ROOT, work / "tree", root_uuid, "root")
     make_boot_loaders(disk, work, root_uuid)

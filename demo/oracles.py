@@ -8,7 +8,9 @@ images; skopeo reads OCI images.
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
 import re
 import subprocess
 import tarfile
@@ -17,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from shell import run
 from views import member_view, view
 
 BLOCK = 1 << 20  # of an XVA
@@ -121,6 +124,19 @@ def _check_packed(path: Path, disks: list[dict], sources: dict[str, str | None])
 
 
 # --- OVA ---------------------------------------------------------------------------------------
+
+
+def signed_by(certificate: Path, public: Path) -> None:
+    """Have openssl check a DSSE envelope (https://github.com/secure-systems-lab/dsse); StepFailedError."""
+    envelope = json.loads(certificate.read_text())
+    kind, payload = envelope["payloadType"].encode(), base64.b64decode(envelope["payload"])
+    (signature,) = envelope["signatures"]
+    with tempfile.TemporaryDirectory() as folder:
+        message, raw = Path(folder) / "message", Path(folder) / "signature"
+        message.write_bytes(b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload))
+        raw.write_bytes(base64.b64decode(signature["sig"]))
+        run(["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", public, "-rawin", "-in", message,
+             "-sigfile", raw])  # fmt: skip
 
 
 def _check_ova(path: Path, disks: list[dict], sources: dict[str, str | None]) -> list[Check]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from kensho.model.units import format_bytes
 from results import Boot, Outcome
@@ -43,3 +43,33 @@ def _row(outcome: Outcome) -> tuple[str, ...]:
         outcome.check,
         outcome.verdict,
     )
+
+
+def print_proofs(before: Mapping[str, dict], after: Mapping[str, dict]) -> None:
+    """Print a line per profile: what became of the guest as it was made, and adapted."""
+    rows = [("profile", "as made", "s", "adapted", "s", "root on", "adapter")]
+    for name, trial in after.items():
+        was = before[name]
+        rows.append((name, *_came_to(was), *_came_to(trial), *_inside(trial)))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    print()
+    for row in rows:
+        print("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip())
+
+
+def _came_to(trial: dict) -> tuple[str, str]:
+    code = trial.get("cause", {}).get("code", "")
+    seconds = f"{trial.get('seconds', 0):.0f}" if trial["started"] else "static"
+    return f"{trial['outcome']} {code}".rstrip(), seconds
+
+
+def _inside(trial: dict) -> tuple[str, str]:
+    """Return the drivers that the guest reported, of its root and its adapters, and their addresses."""
+    inside = trial.get("inside")
+    if inside is None:
+        return "", ""
+    nics = (
+        f"{nic['name']}: {', '.join(nic['drivers'])} {nic.get('address', '')}".rstrip()
+        for nic in inside.get("nics", ())
+    )
+    return f"{inside['root']}: {', '.join(inside['drivers'])}", "; ".join(nics)

@@ -20,11 +20,14 @@ DOMAIN = """\
 
 def test_a_built_appliance_is_used_again(tmp_path, monkeypatch):
     monkeypatch.setattr(appliance, "_install_debian", lambda *_: None)
-    monkeypatch.setattr(appliance, "_make_disk", lambda work, _uuid: (work / "disk.img").touch())
+    monkeypatch.setattr(appliance, "_put_back", lambda *_: None)
+    monkeypatch.setattr(appliance, "_make_disk", lambda _work, disk, _uuid: disk.touch())
     first = appliance.build(tmp_path)
     monkeypatch.setattr(appliance, "_make_disk", None)
     assert appliance.build(tmp_path) == first
-    assert list(tmp_path.iterdir()) == [first]
+    as_made = appliance.build_as_made(tmp_path)
+    assert as_made != first
+    assert {*tmp_path.iterdir()} == {first, as_made}
 
 
 def test_a_failed_build_leaves_nothing(tmp_path, monkeypatch):

@@ -19,6 +19,7 @@ from kensho.proof.profiles.base import Profile
 from kensho.proof.serving import served
 from kensho.proof.static import foretell
 from kensho.proof.trial import Limits, Trial, judge_only, try_out
+from kensho.proof.turns import Turns
 
 _LEFT = 0.6  #: of the memory that is free
 _SLOW, _FAST = 240, 120  #: seconds for a start, emulated on an idle machine and not emulated
@@ -44,11 +45,11 @@ def prove(
     at_once = 1
     if any(not p.static for p in profiles):
         at_once = slots(max(guest.memory for guest in guests))
-    over = threading.Event()
+    over, turns = threading.Event(), Turns(at_once, os.cpu_count() or 1)
     with ExitStack() as stack, ThreadPoolExecutor(at_once) as pool:
         drives = [stack.enter_context(served(guest.disks)) for guest in guests]
         waiting = [
-            pool.submit(_one, profile, guest, own, folder, limits, over.is_set,
+            pool.submit(_one, profile, guest, own, folder, limits, turns, over.is_set,
                         on_event=on_event, on_trial=on_trial)
             for profile in profiles for guest, own in zip(guests, drives, strict=True)
         ]  # fmt: skip
@@ -61,7 +62,7 @@ def prove(
 
 
 def _one(
-    profile: Profile, guest: Guest, drives: Sequence[Drive], folder: Path, limits: Limits,
+    profile: Profile, guest: Guest, drives: Sequence[Drive], folder: Path, limits: Limits, turns: Turns,
     stopped: Callable[[], bool], *, on_event: Told, on_trial: Callable[[Trial], None],
 ) -> Trial:  # fmt: skip
     foretold = foretell(guest.kernels, guest.default_kernel, profile)
@@ -69,11 +70,12 @@ def _one(
     if profile.static:
         trial = judge_only(profile, foretold)
     else:
-        trial = try_out(
-            profile, drives, [plug.mac for plug in guest.plugs], place,
-            msgspec.structs.replace(limits, memory=guest.memory), foretold, reports=guest.reports,
-            on_event=lambda what: on_event(profile.name, what), stopped=stopped,
-        )  # fmt: skip
+        with turns.turn(stopped):
+            trial = try_out(
+                profile, drives, [plug.mac for plug in guest.plugs], place,
+                msgspec.structs.replace(limits, memory=guest.memory), foretold, reports=guest.reports,
+                on_event=lambda what: on_event(profile.name, what), stopped=stopped,
+            )  # fmt: skip
     trial = msgspec.structs.replace(trial, machine=guest.name, folder=guest.folder)
     on_trial(trial)
     return trial
@@ -89,7 +91,10 @@ def limits_of(profiles: Sequence[Profile], timeout: float) -> Limits:
 
 
 def slots(memory: int) -> int:
-    """Return how many guests of so many bytes run at once here. ProofError when not even one does."""
+    """Return how many guests of so many bytes run at once here, at most two for each processor.
+
+    ProofError when not even one does.
+    """
     free = _LEFT * _available()
     fits = int(free // (memory + _OVERHEAD))
     if not fits:
@@ -97,7 +102,7 @@ def slots(memory: int) -> int:
             f"a guest of {memory >> 20} MiB does not fit into the {_available() >> 20} MiB that are free",
             hint="--memory gives it less",
         )
-    return min(fits, os.cpu_count() or 1)
+    return min(fits, 2 * (os.cpu_count() or 1))
 
 
 def _available() -> int:

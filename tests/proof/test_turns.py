@@ -1,0 +1,73 @@
+"""Turns of guests: real processes that use a processor, and that wait."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+
+import pytest
+
+from kensho.proof import turns
+from kensho.proof.turns import Turns, Wanted
+
+
+@contextmanager
+def child(code: str) -> Iterator[None]:
+    process = subprocess.Popen([sys.executable, "-c", code])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "_SECONDS", 0.3)
+
+
+def wanted() -> float:
+    found = Wanted(os.getpid())
+    assert found.processors() >= 1  # nothing is known of it yet
+    time.sleep(1)
+    return found.processors()
+
+
+def test_a_child_that_waits_wants_nothing(quick: None) -> None:
+    with child("import time; time.sleep(60)"):
+        time.sleep(0.5)  # until Python has started
+        assert wanted() < 0.5
+
+
+def test_a_child_that_works_wants_a_processor_however_many_others_do(quick: None) -> None:
+    with child("while True: pass"), child("while True: pass"), child("while True: pass"):
+        assert wanted() > 2
+
+
+def test_as_many_as_processors_and_one_more_when_they_wait(quick: None) -> None:
+    with child("import time; time.sleep(60)"):
+        mine, third = Turns(3, 2), threading.Event()
+        with mine.turn(lambda: False), mine.turn(lambda: False):
+            thread = threading.Thread(target=lambda: _take(mine, third))
+            thread.start()
+            assert third.wait(20)
+            thread.join()
+
+
+def test_never_more_than_there_is_room_for() -> None:
+    mine = Turns(1, 2)
+    with mine.turn(lambda: False), pytest.raises(CancelledError), mine.turn(lambda: True):
+        raise AssertionError
+    with mine.turn(lambda: True):  # it was given back
+        pass
+
+
+def _take(mine: Turns, taken: threading.Event) -> None:
+    with mine.turn(lambda: False):
+        taken.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,6 +10,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from kensho.cli import exits
+from kensho.cli.carrying import packed_proof
 from kensho.cli.flags import Flag, Json
 from kensho.cli.render import print_findings, print_json
 from kensho.cli.writing import Out, Writing, record, watched
@@ -141,6 +143,7 @@ def edit(
     /,
     *,
     changes: Changes = Changes(),
+    proof: str | None = None,
     output: Out = None,
     in_place: Annotated[bool, Flag] = False,
     writing: Writing = Writing(),  # noqa: B008 - frozen
@@ -156,6 +159,9 @@ def edit(
     ----------
     package
         OVA, OVF descriptor, or the folder with it.
+    proof
+        A folder that `kensho prove` wrote, or a package that carries one: taken in, if these disks are
+        those that were proven; `kensho verify` checks it there.
     in_place
         Replace the package itself; it is complete at every moment.
     dry_run
@@ -164,7 +170,7 @@ def edit(
         Print nothing but errors.
     """
     edits, base = changes.edits()
-    if edits == Edits():
+    if edits == Edits() and proof is None:
         raise UsageError(
             "nothing to change", hint="such as --set memory=8GiB; `kensho edit --help` has all"
         )
@@ -175,8 +181,9 @@ def edit(
         )
     if json and output == "-":
         raise UsageError("standard output cannot hold both the package and JSON", path="-")
-    with opened_ovf(package) as opened:
-        edited = apply_edits(opened, edits, base)
+    with opened_ovf(package) as opened, ExitStack() as stack:
+        more = stack.enter_context(packed_proof(proof, opened, package, edits)) if proof else ()
+        edited = apply_edits(opened, edits, base, more=more)
         diff = unified(edited.before, edited.after, opened.name)
         sign, judged = writing.signer()
         findings = _findings(opened, edited, signed=sign is not None, in_place=in_place)

@@ -19,7 +19,9 @@ from kensho.model.errors import UsageError, VerificationError
 if TYPE_CHECKING:
     from cryptography import x509
 
+    from kensho.packages.signing.contents import Contents
     from kensho.packages.signing.verdict import DigestCheck, Verdict
+    from kensho.proof.evidence.check import EvidenceCheck
 
 
 def verify(
@@ -35,7 +37,7 @@ def verify(
     json: Json = False,
     quiet: Annotated[bool, Parameter(name=["-q", "--quiet"], negative="")] = False,
 ) -> int:
-    """Check a package's digests, signature, certificate chain and dates, each for itself.
+    """Check a package's digests, signature, certificate chain and dates, each for itself; and a proof.
 
     Exit code 11 when a digest or the signature does not match or a file is missing. A package
     without manifest or signature is said to be that, and is no failure by itself.
@@ -44,7 +46,7 @@ def verify(
     ----------
     package
         OVA, OVF descriptor, folder or URL, or - for an OVA from a pipe, read once; or a folder of
-        `kensho prove`.
+        `kensho prove`. A proof in a package is checked with it, against its disks; not in a pipe.
     ca
         PEM file of the certificates to trust instead of the system's; implies --trusted.
     at
@@ -60,7 +62,7 @@ def verify(
     quiet
         Print nothing; only the exit code tells.
     """
-    from kensho.cli.evidence import verify_evidence
+    from kensho.cli.evidence import show_evidence, verify_evidence
     from kensho.packages.signing.contents import read_contents
     from kensho.packages.signing.verify import verify_contents
     from kensho.proof.evidence.place import is_evidence
@@ -72,20 +74,52 @@ def verify(
             Path(package), disk, public_key, store(), day,
             trusted=trusted or ca is not None or public_key is not None, json=json, quiet=quiet,
         )  # fmt: skip
-    if disk or public_key is not None:
-        raise UsageError("--disk and --public-key are for a folder of `kensho prove`", path=package)
+    if disk:
+        raise UsageError("--disk is for a folder of `kensho prove`", path=package)
     with counted(package, "verify", _size(package), quiet=quiet) as on_bytes:
         contents = read_contents(package, on_bytes)
     verdict = verify_contents(contents, store, day)
+    proof = _carried(package, contents, public_key, store, day)
+    intact = verdict.intact and (proof is None or proof.intact)
     if json:
         answers = msgspec.structs.asdict(verdict)
-        print_json({**answers, "intact": verdict.intact, "trusted": verdict.trusted})
+        carried = {} if proof is None else {"evidence": proof}
+        print_json({**answers, **carried, "intact": intact, "trusted": verdict.trusted})
     elif not quiet:
         _show(verdict)
-    if not verdict.intact or ((trusted or ca is not None) and not verdict.trusted):
+        if proof is not None:
+            show_evidence(proof)
+    known = trusted or ca is not None
+    unknown = known and not verdict.trusted
+    if proof is not None and (known or public_key is not None):
+        unknown = unknown or not proof.signature.trusted
+    if not intact or unknown:
         return VerificationError.exit_code
     warned = any(f.severity != "note" for f in verdict.findings)
     return exits.WARNINGS if strict and warned else exits.OK
+
+
+def _carried(
+    locator: str,
+    contents: Contents,
+    public_key: Path | None,
+    store: Callable[[], Sequence[x509.Certificate]],
+    day: dt.datetime,
+) -> EvidenceCheck | None:
+    """Check the proof that a package carries; None without one, or where it went by in a pipe."""
+    from kensho.appliances.proof_file import proof_among
+    from kensho.cli.carrying import check_carried
+    from kensho.proof.evidence.signer import load_public_key
+
+    carries = proof_among(contents.files)
+    if public_key is not None and (not carries or locator == "-"):
+        raise UsageError(
+            "--public-key is for a proof, and none is here to be checked", path=locator
+        )
+    if not carries or locator == "-":
+        return None
+    public = load_public_key(public_key) if public_key is not None else None
+    return check_carried(locator, tuple(contents.files), store(), public, day)
 
 
 def _size(locator: str) -> int:

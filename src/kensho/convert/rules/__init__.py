@@ -29,6 +29,7 @@ from kensho.convert.rules import (
     memory,
     nics,
     other_devices,
+    proofs,
     space,
     vagrant,
 )
@@ -60,6 +61,7 @@ RULES: tuple[Rule, ...] = (
     identity.check,
     extras.check,
     vagrant.check,
+    proofs.check,
     space.check,
 )
 #: Those about an image of files: no device of the machine is in it, which KF-512 says once.
@@ -69,6 +71,7 @@ RULES_OF_IMAGES: tuple[Rule, ...] = (
     deployment.check,
     licences.check,
     extras.check,
+    proofs.check,
     space.check,
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,10 +54,16 @@ class Edited:
     findings: tuple[Finding, ...]
 
 
-def apply_edits(package: OvfPackage, edits: Edits, base: Path = Path()) -> Edited:
+def apply_edits(
+    package: OvfPackage,
+    edits: Edits,
+    base: Path = Path(),
+    *,
+    more: Sequence[tuple[str, str]] = (),
+) -> Edited:
     """Change the package's tree and return the result; files are read relative to ``base``.
 
-    Nothing is written. UsageError for a name that is not there, naming those that are.
+    ``more`` are files to add, by where they are read from and their names. Nothing is written. UsageError for a name that is not there, naming those that are.
     """
     before = serialise_descriptor(package.root)
     notes = Notes(package.path)
@@ -67,6 +74,8 @@ def apply_edits(package: OvfPackage, edits: Edits, base: Path = Path()) -> Edite
         root, findings = convert_version(root, edits.ovf_version, path=package.name)
         notes.findings.update(dict.fromkeys(findings))
     change(root, payload, edits, notes, base)
+    for locator, name in more:
+        files.add_file(Scope(root, notes), payload, locator, name)
     after = merged(package.data, before, serialise_descriptor(root))
     return Edited(root, payload, package.data, before, after, tuple(notes.findings))
 

@@ -8,16 +8,14 @@ what nobody vouches for is named.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from kensho.disks import DiskReader
-from kensho.disks.compare import content_root
-from kensho.model.errors import KenshoError, UnsafePathError, UsageError
+from kensho.model.errors import UnsafePathError, UsageError
 from kensho.packages.copying import copy_source
 from kensho.proof.evidence.place import STATEMENT, Place
 from kensho.proof.evidence.portability import Portability, files_of
@@ -65,15 +63,6 @@ class Looked:
     name: str
     root: str
     why: str = ""
-
-
-def look_at(name: str, open_disk: Callable[[], DiskReader]) -> Looked:
-    """Read a disk whole for its root; what keeps it from being read is part of the answer."""
-    try:
-        with closing(open_disk()) as reader:
-            return Looked(name, content_root(reader))
-    except KenshoError as error:
-        return Looked(name, "", f"cannot be read: {error.message}")
 
 
 def check_evidence(

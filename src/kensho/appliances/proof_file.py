@@ -1,0 +1,27 @@
+"""The file that a package carries its proof in: one archive, listed in References, told by its name.
+
+DSP0243 1.1 and 2.1 §7.1: a package's files are all listed in References, so that tools can copy it
+without understanding it; a file that nothing else refers to is allowed. What `kensho prove` writes is
+dozens of files; as one, with a flat name, it is one line in the manifest, and importers have one thing
+to pass over. VirtualBox' importer compares the digests of what it read and passes over other entries
+of the manifest (RTMANIFEST_EQUALS_IGN_MISSING_ENTRIES_2ND in ApplianceImplImport.cpp); VMware's and
+XenServer's importers take the files that disks and drives refer to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kensho.model.appliance import Appliance
+
+SUFFIX = ".proof.tar"
+
+
+def proof_among(names: Iterable[str]) -> str:
+    """Return the name of the proof among a package's files, empty without one; the first of several."""
+    return next((name for name in names if name.lower().endswith(SUFFIX)), "")
+
+
+def proof_of(appliance: Appliance) -> str:
+    """Return the name of the proof that an appliance's package carries, empty without one."""
+    return proof_among(file.href for file in appliance.files)

@@ -1,0 +1,78 @@
+"""A proof taken into a package, and checked there: `kensho edit --proof`, `kensho verify` of what carries one."""
+
+from __future__ import annotations
+
+import datetime as dt
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kensho.appliances.proof_file import SUFFIX, proof_among
+from kensho.model.errors import KenshoError, UsageError
+from kensho.packages.edit.edits import Edits
+from kensho.packages.source import OvfPackage, opened_ovf
+from kensho.proof.evidence.carried import demand_same, disks_in, opened_proof, pack_proof
+from kensho.proof.evidence.check import Checked, EvidenceCheck, check_evidence
+from kensho.proof.evidence.place import opened_archive
+from kensho.proof.evidence.signed import SignedBy
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from kensho.proof.evidence.signed import PublicKey
+
+
+@contextmanager
+def packed_proof(
+    proof: str, package: OvfPackage, locator: str, edits: Edits
+) -> Iterator[tuple[tuple[str, str], ...]]:
+    """Give the proof as a file of ours and its name in the package, of whose disks it has to be."""
+    there = proof_among(package.files)
+    if there and there not in edits.remove_file:
+        raise UsageError(
+            f"carries a proof already: {there}",
+            path=locator,
+            hint=f"--remove-file {there} takes it out",
+        )
+    if edits.replace_disk or edits.remove_disk:
+        raise UsageError(
+            "a proof is of the disks as they are", hint="change the disks first, and prove that"
+        )
+    with tempfile.TemporaryDirectory(prefix="kensho-proof-") as folder:
+        packed = Path(folder) / "proof.tar"
+        with opened_proof(proof) as place:
+            evidence = pack_proof(place, packed, dt.datetime.now(dt.UTC))
+        demand_same(evidence, locator)
+        yield ((str(packed), f"{Path(package.name).stem}{SUFFIX}"),)
+
+
+def check_carried(
+    locator: str,
+    names: Sequence[str],
+    trusted: Sequence[x509.Certificate],
+    public: PublicKey | None,
+    at: dt.datetime,
+) -> EvidenceCheck | None:
+    """Check the proof that a package carries against its disks, all of them; None without one.
+
+    What cannot be read any more is an answer, and no error: the package's own are worth having, too.
+    """
+    name = proof_among(names)
+    if not name:
+        return None
+    try:
+        with (
+            opened_ovf(locator) as package,
+            opened_archive(package.store.open(name)) as place,
+        ):
+            return check_evidence(place, disks_in(locator), trusted, public, at, whole=True)
+    except KenshoError as error:
+        return EvidenceCheck(
+            path=name,
+            signature=SignedBy("unknown"),
+            files=(Checked(name, "mismatch", why=f"cannot be read: {error.message}"),),
+            disks=(),
+            said=(f"nothing is proven: {name} cannot be read: {error.message}",),
+        )

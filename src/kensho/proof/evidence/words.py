@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from kensho.proof.evidence.place import STATEMENT
 from kensho.proof.evidence.portability import Portability
 from kensho.proof.trial import Outcome
 
@@ -39,10 +40,11 @@ def _lines(
         yield f"{len(evidence.accepted_eulas)} licence agreements were accepted, to start it"
     yield _who(signed)
     for words, state in (
-        ("changed since", "mismatch"), ("not there", "absent"),
+        ("changed since it was signed", "mismatch"), ("not there", "absent"),
         ("lies there, and nobody vouches for it", "not vouched for"),
     ):  # fmt: skip
-        names = [part.name for part in files if part.state == state]
+        own = STATEMENT if state == "not vouched for" else ""  # of which `_who` tells
+        names = [part.name for part in files if part.state == state and part.name != own]
         if names:
             yield f"{words}: {', '.join(names[:20])}{' …' if len(names) > 20 else ''}"
     yield from _of_disks(disks)

@@ -19,7 +19,7 @@ from kensho.proof.evidence.place import CERTIFICATE, STATEMENT, opened_folder
 from kensho.proof.evidence.signer import load_public_key
 from tests.proof.evidence.made_up import ROOT, chain, openssl, proof
 
-NOW = dt.datetime.now(dt.UTC)
+NOW = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)  # after the certificates are made
 ALL = (CERTIFICATE, STATEMENT, "index.html", "sbom.cdx.json", "vmware-ide/serial.log",
        "vmware-ide/screen0.png", "vmware-ide/screen1.png")  # fmt: skip
 

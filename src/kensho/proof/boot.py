@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 import os
 import selectors
-import signal
 import subprocess
 import threading
 import time
@@ -22,16 +21,15 @@ from kensho.proof.asking import Asked, Questions, ask
 from kensho.proof.bounds import (
     MAX_SERIAL,
     Stop,
-    bound_files,
     ended_by_bound,
     is_short,
-    most_written,
 )
 from kensho.proof.capture import Heard
 from kensho.proof.domain import read_domain
 from kensho.proof.machine import QemuMachine
-from kensho.proof.observe import Observer, Screenshot
-from kensho.proof.qemu import Wires, dying_with_us, find_qemu, find_uefi, qemu_arguments
+from kensho.proof.observe import Observer, Screenshot, Wiring
+from kensho.proof.process import running
+from kensho.proof.qemu import Wires, find_qemu, find_uefi, qemu_arguments
 from kensho.proof.rooms import room
 from kensho.proof.serial import LOGIN, NETWORK, REPORT, SERVICE, SHUTDOWN, SerialWatch
 
@@ -50,6 +48,7 @@ _ENDS = {
 _LOOK = 2.0  # seconds between looks at the screen
 _GRACE = 2.0  # seconds of log after a failure, for the lines that explain it
 _POLL = 0.25
+_GONE = "it ended"
 _PRESS = 5.0  # seconds between presses of the power button
 
 
@@ -67,9 +66,10 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
 
     ``folder`` takes pictures of the screen. The boot is over at the milestone ``goal``; the guest may
     restart ``restarts`` times before. After that, while it still runs, ``at_goal`` is called and
-    ``questions`` are asked, and it is asked to shut down, for ``power_off`` seconds. ``forwards`` are
-    (port of this machine, the guest's), as `Wires` has them. ``stopped`` tells that nobody waits for it
-    any more; it and ``at_goal`` are called from other threads.
+    ``questions`` are asked, ``at_end`` is called, and it is asked to shut down, for ``power_off`` seconds.
+    ``forwards`` are (port of this machine, the guest's), as `Wires` has them; ``wiring`` is what its
+    adapters are connected to, where not each to a network of its own. ``stopped`` tells that nobody waits
+    for it any more; it, ``at_goal`` and ``at_end`` are called from other threads.
     """
 
     folder: Path
@@ -79,14 +79,17 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
     accelerator: str = "tcg"
     forwards: tuple[tuple[int, int], ...] = ()
     questions: Questions | None = None
+    wiring: Wiring | None = None
     at_goal: Callable[[], None] | None = None
+    at_end: Callable[[], None] | None = None
     stopped: Callable[[], bool] | None = None
 
 
 class BootResult(msgspec.Struct, frozen=True, kw_only=True):
     """What one boot showed; ``milestones`` are seconds from the start, in order of time.
 
-    ``stop`` is why it was ended, where not by the guest or at a limit of time. The rest is empty without
+    ``stop`` is why it was ended, where not by the guest or at a limit of time; ``lost`` what became of a
+    guest that came up, and did not stay up until all was asked. The rest is empty without
     a `Watch`: pictures, the last text screen, what the network heard.
     """
 
@@ -100,6 +103,7 @@ class BootResult(msgspec.Struct, frozen=True, kw_only=True):
     heard: tuple[Heard, ...] = ()
     stop: Stop | None = None
     asked: Asked = Asked()
+    lost: str = ""
 
 
 def boot_domain(
@@ -144,7 +148,7 @@ def boot_machine(
         with (
             log.open("wb") as log_file,
             (folder / "stderr").open("w+b") as errors,
-            _running(arguments, errors, log.parent, bounded=not _keeps(machine)) as process,
+            running(arguments, errors, log.parent, bounded=not _keeps(machine)) as process,
             _observing(wires, watch, process) as observer,
         ):
             tell = on_event or (lambda _text: None)
@@ -167,6 +171,7 @@ def boot_machine(
         heard=heard,
         stop=stop,
         asked=asked,
+        lost=run.lost,
     )
 
 
@@ -180,6 +185,7 @@ def _wires(folder: Path, machine: QemuMachine, watch: Watch | None) -> Wires:
         captures=tuple(folder / f"net{n}.pcap" for n in range(len(machine.nics))),
         agent=folder / "agent" if watch.questions and watch.questions.needs_agent else None,
         forwards=watch.forwards,
+        plugs=watch.wiring.plugs if watch.wiring else None,
         restarts=watch.restarts > 0,
         accelerator=watch.accelerator,
     )
@@ -198,37 +204,11 @@ def _observing(
         return
     watch.folder.mkdir(parents=True, exist_ok=True)
     runs = lambda: process.poll() is None  # noqa: E731
-    observer = Observer(wires.monitor, wires.captures, watch.folder, runs)
+    observer = Observer(wires.monitor, wires.captures, watch.folder, runs, watch.wiring)
     try:
         yield observer
     finally:
         observer.close()
-
-
-@contextmanager
-def _running(
-    arguments: list[str], errors: BinaryIO, place: Path, *, bounded: bool
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Run QEMU and end it however the block is left; what its guest writes goes to ``place``."""
-    process = subprocess.Popen(
-        [*dying_with_us(), *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=errors,
-        start_new_session=True,
-        env=os.environ | {"TMPDIR": str(place.absolute())},
-    )
-    if bounded:
-        with suppress(OSError):  # it has ended
-            bound_files(process.pid, most_written(place))
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
 
 
 class _Run:
@@ -246,6 +226,7 @@ class _Run:
     ) -> None:
         self._process = process
         self._place = place
+        self.lost = ""
         self._said = 0  # bytes on the serial port
         self._log = log
         self._firmware_log = wires.firmware_log
@@ -317,10 +298,11 @@ class _Run:
         with ThreadPoolExecutor(1) as pool:
             asking = pool.submit(self._ask, self._watch, self._observer, over.is_set)
             try:
-                self._drain(asking.done)
+                gone = self._drain(asking.done)
             finally:
                 over.set()
             asked = asking.result()
+        self.lost = gone if verdict is Verdict.LOGIN else ""
         if asked.probes and all(result.ok for result in asked.probes):
             self._reached(SERVICE)
         if self._watch.power_off:
@@ -330,9 +312,12 @@ class _Run:
     def _ask(self, watch: Watch, observer: Observer, over: Callable[[], bool]) -> Asked:
         if watch.at_goal is not None:
             watch.at_goal()
-        if watch.questions is None:
-            return Asked()
-        return ask(watch.questions, observer, self._agent, lambda: over() or self._forgotten())
+        asked = Asked()
+        if watch.questions is not None:
+            asked = ask(watch.questions, observer, self._agent, lambda: over() or self._forgotten())
+        if watch.at_end is not None:
+            watch.at_end()
+        return asked
 
     def _forgotten(self) -> bool:
         return self._watch is not None and self._watch.stopped is not None and self._watch.stopped()
@@ -348,13 +333,13 @@ class _Run:
                 observer.press_power()
             return time.monotonic() >= deadline or self._forgotten()
 
-        if self._drain(over):
+        if self._drain(over) == _GONE:
             ends = [event.get("reason") for event in observer.events("SHUTDOWN")]
             if ends[-1:] == ["guest-shutdown"]:
                 self._reached(SHUTDOWN)
 
-    def _drain(self, over: Callable[[], bool]) -> bool:
-        """Read on until it is over, or has to be; True when QEMU ended.
+    def _drain(self, over: Callable[[], bool]) -> str:
+        """Read on until it is over, or has to be; return why, where it was not over.
 
         A guest that nobody reads from stands still.
         """
@@ -366,11 +351,12 @@ class _Run:
                 if selector.select(timeout=_POLL):
                     data = os.read(pipe, 1 << 16)
                     if not data:
-                        return True
+                        return _GONE
                     self._take(data)
-                if self._look() is not None:
-                    return False
-        return False
+                told = self._look()
+                if told is not None:
+                    return told[1]
+        return ""
 
     def _reached(self, name: str) -> None:
         """Note a milestone that no text shows."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import struct
+from collections.abc import Callable
 
 import msgspec
 
@@ -15,6 +16,8 @@ from kensho.model.errors import CorruptError
 
 _MAGIC = 0xA1B2C3D4
 _ETHERNET = 1
+QEMUS = ("52:55:", "52:56:")  #: how the addresses of what answers on QEMU's own networks begin
+_MOST_PEERS = 256
 _MOST_PACKET = 1 << 18
 _HEAD = 24
 _MOST_PORTS = 1 << 16
@@ -26,11 +29,12 @@ _MESSAGE, _END, _PAD = 53, 255, 0
 _DISCOVER, _REQUEST, _ACK = 1, 3, 5
 
 
-class Heard(msgspec.Struct, frozen=True):
+class Heard(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was heard of one adapter: its address (``mac``), and what became of DHCP.
 
     ``asked`` tells that it asked for a lease, ``lease`` is the address it was given, ``addresses`` are
-    those it said in ARP are its own. ``packets`` is how many it sent.
+    those it said in ARP are its own. ``packets`` is how many it sent, ``peers`` are the adapters it sent
+    some to, by their addresses, QEMU's own left out.
     """
 
     mac: str
@@ -38,6 +42,7 @@ class Heard(msgspec.Struct, frozen=True):
     asked: bool
     lease: str
     addresses: tuple[str, ...]
+    peers: tuple[str, ...] = ()
 
 
 class Ears:
@@ -52,6 +57,7 @@ class Ears:
         self._leases: dict[str, str] = {}
         self._addresses: dict[str, dict[str, None]] = {}
         self._accepting: set[tuple[str, int]] = set()
+        self._peers: dict[tuple[str, str], None] = {}
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes. CorruptError for what is no capture of Ethernet packets."""
@@ -86,16 +92,20 @@ class Ears:
                 mac in self._asked,
                 self._leases.get(mac, ""),
                 tuple(self._addresses.get(mac, ())),
+                tuple(peer for own, peer in self._peers if own == mac),
             )
             for mac in sorted({*self._packets, *self._asked, *self._leases})
         )
 
-    def accepted(self, port: int, but: tuple[str, ...] = ()) -> bool:
-        """Tell whether a connection to a TCP port was accepted, by others than adapters ``but`` (prefixes)."""
-        return any(own == port and not mac.startswith(but) for mac, own in self._accepting)
+    def accepted(self, port: int, by: Callable[[str], bool]) -> bool:
+        """Tell whether a connection to a TCP port was accepted, ``by`` an adapter of such an address."""
+        return any(own == port and by(mac) for mac, own in self._accepting)
 
     def _hear(self, packet: bytes) -> None:
-        source = packet[6:12].hex(":")
+        source, target = packet[6:12].hex(":"), packet[:6].hex(":")
+        single = not packet[0] & 1 and not target.startswith(QEMUS)
+        if single and len(self._peers) < _MOST_PEERS:
+            self._peers[source, target] = None
         self._packets[source] = self._packets.get(source, 0) + 1
         own = _own_address(packet)
         if own:

@@ -6,24 +6,22 @@ All of it is asked of QEMU over its monitor. The guest takes no part in it.
 from __future__ import annotations
 
 import hashlib
-import re
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
 from kensho.model.errors import KenshoError
 from kensho.proof.bounds import MAX_CAPTURE
-from kensho.proof.capture import Ears, Heard
+from kensho.proof.capture import QEMUS, Ears, Heard
+from kensho.proof.forwards import forward
 from kensho.proof.qmp import Qmp
 from kensho.proof.screen import TEXT_AT, TEXT_SIZE, Look, look_of, read_ppm, text_of, to_png
 
 MAX_PICTURES = 12
-_OWN_MACS = ("52:55:0a", "52:56:")  #: of what answers on QEMU's own network
-#: A line of `info usernet`: state, descriptor, source address and port, destination address and port.
-_FORWARD = re.compile(r"TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s+([\d.]+)\s+(\d+)\s")
 
 
 class Screenshot(msgspec.Struct, frozen=True):
@@ -36,6 +34,24 @@ class Screenshot(msgspec.Struct, frozen=True):
     look: Look
 
 
+class Wiring(Protocol):
+    """What the adapters of a guest are connected to, among those of others.
+
+    ``plugs`` are the sockets, None for an adapter on no network; ``macs`` the adapters' addresses.
+    """
+
+    @property
+    def plugs(self) -> tuple[Path | None, ...]:
+        """The socket of each adapter."""
+
+    @property
+    def macs(self) -> frozenset[str]:
+        """The addresses of the adapters; what others send is heard, too."""
+
+    def forward(self, adapter: int, address: str, port: int) -> int | None:
+        """Return a port of 127.0.0.1 that leads to the guest's, None when there is none."""
+
+
 class Observer:
     """Watches one QEMU. Whatever QEMU does not answer is not seen, and never an error."""
 
@@ -45,8 +61,13 @@ class Observer:
         captures: tuple[Path, ...],
         folder: Path,
         runs: Callable[[], bool] = lambda: True,
+        wiring: Wiring | None = None,
     ) -> None:
-        """Connect to the monitor, as long as QEMU ``runs``; pictures go to ``folder``."""
+        """Connect to the monitor, as long as QEMU ``runs``; pictures go to ``folder``.
+
+        ``wiring`` is None for adapters with a network of their own each.
+        """
+        self._wiring = wiring
         self.screenshots: list[Screenshot] = []
         self.text: tuple[str, ...] = ()  #: the last text screen that was seen
         self._captures = [(capture, Ears()) for capture in captures]
@@ -116,11 +137,11 @@ class Observer:
     def accepted(self, port: int) -> bool:
         """Tell whether an adapter of the guest's accepted a connection to a TCP port so far."""
         self._listen()
-        return any(ears.accepted(port, _OWN_MACS) for _, ears in self._captures)
+        return any(ears.accepted(port, self._owns) for _, ears in self._captures)
 
     def address(self) -> tuple[int, str] | None:
         """Return an adapter, counted from 0, and an address it goes by: a leased one before others."""
-        found = self._heard()
+        found = [(number, told) for number, told in self._heard() if self._owns(told.mac)]
         leases = ((number, told.lease) for number, told in found if told.lease)
         others = ((number, told.addresses[-1]) for number, told in found if told.addresses)
         return next(leases, None) or next(others, None)
@@ -131,16 +152,9 @@ class Observer:
         ``adapter`` counts from 0, ``address`` is the guest's there. QEMU chooses the port, so that no
         other program can have it.
         """
-        name = f"net{adapter}"
-        self._human(f"hostfwd_add {name} tcp:127.0.0.1:0-{address}:{port}")
-        inside = False
-        for line in self._human("info usernet").splitlines():
-            if line.startswith("Hub "):
-                inside = f"({name})" in line
-            match = _FORWARD.search(line)
-            if inside and match and (match[2], int(match[3])) == (address, port):
-                return int(match[1])
-        return None
+        if self._wiring is not None:
+            return self._wiring.forward(adapter, address, port)
+        return forward(self._human, f"net{adapter}", address, port)
 
     def bound_captures(self) -> None:
         """Stop recording a network on which a guest sends without end; what is there tells enough."""
@@ -171,7 +185,12 @@ class Observer:
     def _heard(self) -> list[tuple[int, Heard]]:
         self._listen()
         found = ((n, told) for n, (_, ears) in enumerate(self._captures) for told in ears.heard())
-        return [(number, told) for number, told in found if not told.mac.startswith(_OWN_MACS)]
+        return [(number, told) for number, told in found if not told.mac.startswith(QEMUS)]
+
+    def _owns(self, mac: str) -> bool:
+        if self._wiring is not None:
+            return mac in self._wiring.macs
+        return not mac.startswith(QEMUS)
 
     def _listen(self) -> None:
         """Hear what was captured since."""

@@ -16,8 +16,10 @@ from kensho.proof.accelerator import accelerator, slowness
 from kensho.proof.devices import Drive
 from kensho.proof.guests import Guest
 from kensho.proof.profiles.base import Profile
+from kensho.proof.qemu import MIB
 from kensho.proof.serving import served
 from kensho.proof.static import foretell
+from kensho.proof.together.group import try_together
 from kensho.proof.trial import Limits, Trial, judge_only, try_out
 from kensho.proof.turns import Turns
 
@@ -39,46 +41,69 @@ def prove(
 ) -> tuple[Trial, ...]:
     """Try machines on profiles, in their order; each trial's files go to a folder of its own.
 
-    The guests' disks are only read. ProofError when there is too little memory for one of them;
-    ToolMissingError without QEMU.
+    Several machines are started together. The guests' disks are only read. ProofError when there is
+    too little memory for one start; ToolMissingError without QEMU.
     """
     at_once = 1
     if any(not p.static for p in profiles):
-        at_once = slots(max(guest.memory for guest in guests))
-    over, turns = threading.Event(), Turns(at_once, os.cpu_count() or 1)
+        at_once = slots([guest.memory for guest in guests])
+    over, shares = threading.Event(), Turns(at_once, os.cpu_count() or 1)
     with ExitStack() as stack, ThreadPoolExecutor(at_once) as pool:
         drives = [stack.enter_context(served(guest.disks)) for guest in guests]
         waiting = [
-            pool.submit(_one, profile, guest, own, folder, limits, turns, over.is_set,
+            pool.submit(_on, profile, guests, drives, folder, limits, shares, over.is_set,
                         on_event=on_event, on_trial=on_trial)
-            for profile in profiles for guest, own in zip(guests, drives, strict=True)
+            for profile in profiles
         ]  # fmt: skip
         try:
-            return tuple(future.result() for future in waiting)
+            return tuple(trial for future in waiting for trial in future.result())
         except BaseException:  # Ctrl-C, too: the guests that run are not waited for
             over.set()
             pool.shutdown(cancel_futures=True)
             raise
 
 
-def _one(
-    profile: Profile, guest: Guest, drives: Sequence[Drive], folder: Path, limits: Limits, turns: Turns,
-    stopped: Callable[[], bool], *, on_event: Told, on_trial: Callable[[Trial], None],
-) -> Trial:  # fmt: skip
-    foretold = foretell(guest.kernels, guest.default_kernel, profile)
-    place = folder / profile.name / guest.folder
+def _on(
+    profile: Profile, guests: Sequence[Guest], drives: Sequence[Sequence[Drive]], folder: Path,
+    limits: Limits, shares: Turns, stopped: Callable[[], bool], *, on_event: Told,
+    on_trial: Callable[[Trial], None],
+) -> tuple[Trial, ...]:  # fmt: skip
+    def tell(what: str) -> None:
+        on_event(profile.name, what)
+
+    trials: tuple[Trial, ...]
     if profile.static:
-        trial = judge_only(profile, foretold)
+        trials = tuple(_judged(profile, guest) for guest in guests)
     else:
-        with turns.turn(stopped):
-            trial = try_out(
-                profile, drives, [plug.mac for plug in guest.plugs], place,
-                msgspec.structs.replace(limits, memory=guest.memory), foretold, reports=guest.reports,
-                on_event=lambda what: on_event(profile.name, what), stopped=stopped,
-            )  # fmt: skip
-    trial = msgspec.structs.replace(trial, machine=guest.name, folder=guest.folder)
-    on_trial(trial)
-    return trial
+        with shares.turn(stopped):
+            if len(guests) > 1:
+                place = folder / profile.name
+                trials = try_together(
+                    profile, guests, drives, place, limits, on_event=tell, stopped=stopped
+                )
+            else:
+                trials = (_alone(profile, guests[0], drives[0], folder, limits, tell, stopped),)
+    for trial in trials:
+        on_trial(trial)
+    return trials
+
+
+def _judged(profile: Profile, guest: Guest) -> Trial:
+    foretold = foretell(guest.kernels, guest.default_kernel, profile)
+    trial = judge_only(profile, foretold)
+    return msgspec.structs.replace(trial, machine=guest.name, folder=guest.folder)
+
+
+def _alone(
+    profile: Profile, guest: Guest, drives: Sequence[Drive], folder: Path, limits: Limits,
+    on_event: Callable[[str], None], stopped: Callable[[], bool],
+) -> Trial:  # fmt: skip
+    return try_out(
+        profile, drives, [plug.mac for plug in guest.plugs], folder / profile.name,
+        msgspec.structs.replace(limits, memory=guest.memory),
+        foretell(guest.kernels, guest.default_kernel, profile), reports=guest.reports,
+        on_event=on_event, stopped=stopped,
+    )  # fmt: skip
 
 
 def limits_of(profiles: Sequence[Profile], timeout: float) -> Limits:
@@ -90,19 +115,24 @@ def limits_of(profiles: Sequence[Profile], timeout: float) -> Limits:
     return Limits(memory=0, timeout=longest, accelerator=used)
 
 
-def slots(memory: int) -> int:
-    """Return how many guests of so many bytes run at once here, at most two for each processor.
+def slots(memories: Sequence[int]) -> int:
+    """Return how many profiles are tried at once here, each with guests of so many bytes at once.
 
-    ProofError when not even one does.
+    It is two for each processor at most. ProofError when not even one is.
     """
-    free = _LEFT * _available()
-    fits = int(free // (memory + _OVERHEAD))
-    if not fits:
+    needed = sum(memory + _OVERHEAD for memory in memories)
+    free = int(_LEFT * _available())
+    if needed > free:
+        missing = -(-(needed - free) // MIB)
+        one = len(memories) == 1
+        what = "the guest needs" if one else f"the {len(memories)} machines need at once"
         raise ProofError(
-            f"a guest of {memory >> 20} MiB does not fit into the {_available() >> 20} MiB that are free",
-            hint="--memory gives it less",
+            f"{what} {needed // MIB} MiB, and guests may use {free // MIB} MiB here: {missing} are missing",
+            hint="--memory gives it less"
+            if one
+            else "--memory gives each of them less, --machine takes one alone",
         )
-    return min(fits, 2 * (os.cpu_count() or 1))
+    return min(free // needed, 2 * (os.cpu_count() or 1))
 
 
 def _available() -> int:

@@ -36,7 +36,8 @@ class Wires(msgspec.Struct, frozen=True, kw_only=True):
     ``firmware_log`` takes what a BIOS says on its debug port, ``monitor`` is where QEMU listens for
     commands (QMP), ``captures`` take what each adapter sends and gets, ``agent`` is a guest agent's
     socket. ``forwards`` lead from TCP ports of this machine, on 127.0.0.1, to the guest's on its first
-    adapter. With ``restarts`` the guest may restart; else QEMU ends when it does.
+    adapter. ``plugs`` are sockets that the adapters are connected to in place of a network of their own,
+    None for an adapter that is connected to nothing. With ``restarts`` the guest may restart; else QEMU ends when it does.
     """
 
     firmware_log: Path | None = None
@@ -44,6 +45,7 @@ class Wires(msgspec.Struct, frozen=True, kw_only=True):
     captures: tuple[Path, ...] = ()
     agent: Path | None = None
     forwards: tuple[tuple[int, int], ...] = ()
+    plugs: tuple[Path | None, ...] | None = None
     restarts: bool = False
     accelerator: str = "tcg"
 
@@ -196,15 +198,25 @@ def _slot(disk: BootDisk, machine: QemuMachine) -> list[str]:
 
 
 def _network(number: int, nic: BootNic, wires: Wires) -> list[str]:
-    # Answers DHCP and lets nothing out; no boot ROM, on which firmware would wait for minutes.
+    # No boot ROM, on which firmware would wait for minutes.
     device = f"{nic.device},netdev=net{number},romfile="
     if nic.mac:
         device += f",mac={nic.mac}"
-    user = f"user,id=net{number},restrict=on"
-    for host, guest in wires.forwards if number == 0 else ():
-        user += f",hostfwd=tcp:127.0.0.1:{host}-:{guest}"
-    line = ["-netdev", user, "-device", device]
+    line = ["-netdev", _behind(number, wires), "-device", device]
     if number < len(wires.captures):
         capture = escaped(str(wires.captures[number]))
         line += ["-object", f"filter-dump,id=dump{number},netdev=net{number},file={capture}"]
     return line
+
+
+def _behind(number: int, wires: Wires) -> str:
+    """Return what an adapter is connected to: by itself what answers DHCP and lets nothing out."""
+    if wires.plugs is not None:
+        path = wires.plugs[number]
+        if path is None:
+            return f"hubport,id=net{number},hubid={number}"
+        return f"stream,id=net{number},addr.type=unix,addr.path={_escape(str(path))}"
+    user = f"user,id=net{number},restrict=on"
+    for host, guest in wires.forwards if number == 0 else ():
+        user += f",hostfwd=tcp:127.0.0.1:{host}-:{guest}"
+    return user

@@ -118,9 +118,12 @@ def try_out(
     reports: bool,
     on_event: Callable[[str], None],
     stopped: Callable[[], bool],
+    plugs: tuple[Path | None, ...] | None = None,
+    held: Callable[[], bool] | None = None,
 ) -> Trial:
     """Boot a guest on a profile; logs and pictures go to ``folder``.
 
+    ``plugs`` and ``held`` are those of a guest that runs together with others, as `Watch` has them.
     ``stopped`` tells that nobody waits for it any more. With ``reports``, the boot is over when the guest has said what it started from, else at its login.
     """
     machine = machine_of(profile, drives, macs=macs, memory=limits.memory, cpus=limits.cpus)
@@ -128,6 +131,7 @@ def try_out(
     watch = Watch(
         folder=folder, goal=REPORT if reports else LOGIN, restarts=limits.restarts,
         power_off=limits.power_off, accelerator=limits.accelerator, stopped=stopped,
+        plugs=plugs, held=held,
     )  # fmt: skip
     result = boot_machine(machine, log=log, timeout=limits.timeout, on_event=on_event, watch=watch)
     said = log.read_text("utf-8", "replace")
@@ -142,6 +146,10 @@ def try_out(
         wrong = _wrong_hardware(profile, inside)
         if wrong is not None:
             outcome, reason, cause = Outcome.FAIL, wrong.what, wrong
+    if result.lost:
+        cause = Cause("KF-981", "it came up, and did not stay up until all were started",
+                      "the end of its log may say why", result.lost)  # fmt: skip
+        outcome, reason = Outcome.FAIL, f"{cause.what}: {result.lost}"
     return Trial(
         profile=profile.name, platform=profile.platform, title=profile.title, started=True,
         outcome=outcome, reason=reason, nearest=profile.nearest, cause=cause, foretold=foretold,

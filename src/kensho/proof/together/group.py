@@ -1,0 +1,150 @@
+"""Machines of an appliance started together on one profile's hardware, in their order.
+
+Each one runs until all have been started and looked at. The next ones begin when those before them came
+up, or will not: a platform, too, goes on when its wait is over.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+
+from kensho.proof.devices import Drive
+from kensho.proof.guests import Guest
+from kensho.proof.profiles.base import Profile
+from kensho.proof.static import foretell
+from kensho.proof.together.order import Turn, turns
+from kensho.proof.together.switch import switched
+from kensho.proof.trial import Limits, Trial, try_out
+
+_POLL = 0.25
+Run = Callable[[int, Callable[[], bool]], Trial]  #: a machine's number, and what holds it
+
+
+def try_together(
+    profile: Profile,
+    guests: Sequence[Guest],
+    drives: Sequence[Sequence[Drive]],
+    folder: Path,
+    limits: Limits,
+    *,
+    on_event: Callable[[str], None],
+    stopped: Callable[[], bool],
+) -> tuple[Trial, ...]:
+    """Start machines, each with its drives, and return a trial of each; files go to ``folder``.
+
+    ``stopped`` tells that nobody waits any more. Raises what `try_out` and `switched` do.
+    """
+    order = turns([guest.start for guest in guests])
+    begun = time.monotonic()
+    with switched([guest.plugs for guest in guests]) as switch:
+
+        def run(number: int, held: Callable[[], bool]) -> Trial:
+            guest = guests[number]
+            began = round(time.monotonic() - begun, 1)
+            on_event(f"{guest.name}: started after {began:.1f} s")
+            trial = try_out(
+                profile, drives[number], [plug.mac for plug in guest.plugs],
+                folder / guest.folder, msgspec.structs.replace(limits, memory=guest.memory),
+                foretell(guest.kernels, guest.default_kernel, profile), reports=guest.reports,
+                on_event=lambda what: on_event(f"{guest.name}: {what}"),
+                stopped=lambda: stopped() or party.broken, plugs=switch.plugs[number], held=held,
+            )  # fmt: skip
+            return msgspec.structs.replace(
+                trial, machine=guest.name, folder=guest.folder, began=began
+            )
+
+        party = Party(len(guests), run, stopped)
+        trials = party.go(order, limits.timeout)
+    return acquainted(trials, guests)
+
+
+class Party:
+    """Runs machines in turns, each in a thread of its own until all were started."""
+
+    def __init__(self, count: int, run: Run, stopped: Callable[[], bool]) -> None:
+        """``run`` runs one of ``count`` machines for as long as it is held, once it has come up."""
+        self._run = run
+        self._stopped = stopped
+        self._settled = [threading.Event() for _ in range(count)]
+        self._released = [threading.Event() for _ in range(count)]
+        self.broken = False  #: something went wrong here: nothing is waited for
+
+    def go(
+        self, order: Sequence[Turn], longest: float, then: Callable[[], None] | None = None
+    ) -> tuple[Trial, ...]:
+        """Start all in their turns, do what is done ``then``, and let them end, the last ones first.
+
+        ``longest`` is seconds that a delay of the start order takes at most. Raises what a run raises.
+        """
+        waiting: dict[int, Future[Trial]] = {}
+        with ThreadPoolExecutor(len(self._settled)) as pool:
+            try:
+                for turn in order:
+                    begun = time.monotonic()
+                    for number in turn.machines:
+                        waiting[number] = pool.submit(self._one, number)
+                    self._wait(turn, waiting, begun + min(turn.delay, longest))
+                if then is not None:
+                    then()
+                for turn in reversed(order):
+                    for number in turn.machines:
+                        self._released[number].set()
+                    for number in turn.machines:
+                        waiting[number].result()
+            except BaseException:
+                self.broken = True
+                raise
+            finally:
+                for event in self._released:
+                    event.set()
+        return tuple(waiting[number].result() for number in sorted(waiting))
+
+    def _wait(self, turn: Turn, waiting: dict[int, Future[Trial]], until: float) -> None:
+        """Wait until the machines of a turn came up or ended, and then for its delay."""
+        for number in turn.machines:
+            while not self._settled[number].wait(_POLL) and not self._stopped():
+                pass
+            if waiting[number].done():
+                waiting[number].result()  # what went wrong here is not waited for
+        while time.monotonic() < until and not self._stopped():
+            time.sleep(min(_POLL, max(0.0, until - time.monotonic())))
+
+    def _one(self, number: int) -> Trial:
+        def held() -> bool:
+            self._settled[number].set()
+            return not (self._released[number].is_set() or self._stopped())
+
+        try:
+            return self._run(number, held)
+        finally:
+            self._settled[number].set()
+
+
+def acquainted(trials: Sequence[Trial], guests: Sequence[Guest]) -> tuple[Trial, ...]:
+    """Return trials that say whom each machine exchanged packets with; what others sent is theirs."""
+    owner = {plug.mac: guest.name for guest in guests for plug in guest.plugs}
+    sent = {
+        (owner.get(heard.mac), owner.get(peer))
+        for trial in trials
+        for heard in trial.heard
+        for peer in heard.peers
+    }
+    return tuple(
+        msgspec.structs.replace(
+            trial,
+            heard=tuple(h for h in trial.heard if owner.get(h.mac, trial.machine) == trial.machine),
+            met=tuple(
+                guest.name
+                for guest in guests
+                if guest.name != trial.machine
+                and {(trial.machine, guest.name), (guest.name, trial.machine)} <= sent
+            ),
+        )
+        for trial in trials
+    )

@@ -1,0 +1,49 @@
+"""In which order machines are started, and how long the next one waits at least.
+
+Source: DSP0243 §9.7 (StartupSection): ascending order, those of the same order together; ``startDelay``
+is seconds before the next one, ``waitingForGuest`` has that begin as soon as the guest says it is up. What
+vSphere makes of both: vim.host.AutoStartManager.AutoPowerInfo. Here the next one always waits for the
+guest, because emulation is slower than any delay that was measured elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+import msgspec
+
+from kensho.model.appliance import StartItem
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """Machines that are started at once, by their number from 0, and the seconds until the next turn.
+
+    ``delay`` is the least, from their start; they are waited for in any case.
+    """
+
+    machines: tuple[int, ...]
+    delay: int = 0
+
+
+def turns(items: Sequence[StartItem | None]) -> tuple[Turn, ...]:
+    """Return whose turn it is when; ``items`` are the machines' places, None without one.
+
+    Those without a place come last, one by one in the order of the file; so do all where there is none.
+    """
+    placed = [(item.order, number) for number, item in enumerate(items) if item is not None]
+    found = [
+        Turn(tuple(numbers), max(_delay(items[number]) for number in numbers))
+        for numbers in _by_order(sorted(placed))
+    ]
+    rest = (Turn((number,)) for number, item in enumerate(items) if item is None)
+    return (*found, *rest)
+
+
+def _by_order(placed: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
+    for _, group in groupby(placed, key=lambda pair: pair[0]):
+        yield [number for _, number in group]
+
+
+def _delay(item: StartItem | None) -> int:
+    return 0 if item is None or item.wait_for_guest else item.start_delay

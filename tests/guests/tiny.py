@@ -14,7 +14,6 @@ from pathlib import Path
 
 from disk_image import LINUX_TYPE, make_boot_loaders, make_disk, make_ext4, partitions
 from shell import run
-
 from tests.guests.base import build_base
 from tests.guests.recipe import CACHE
 

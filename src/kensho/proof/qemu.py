@@ -215,7 +215,7 @@ def _behind(number: int, wires: Wires) -> str:
         path = wires.plugs[number]
         if path is None:
             return f"hubport,id=net{number},hubid={number}"
-        return f"stream,id=net{number},addr.type=unix,addr.path={_escape(str(path))}"
+        return f"stream,id=net{number},addr.type=unix,addr.path={escaped(str(path))}"
     user = f"user,id=net{number},restrict=on"
     for host, guest in wires.forwards if number == 0 else ():
         user += f",hostfwd=tcp:127.0.0.1:{host}-:{guest}"

@@ -102,7 +102,10 @@ def switched(machines: Sequence[Sequence[Plug]]) -> Iterator[Switch]:
     """Run the networks of machines, given by their adapters. ProofError when QEMU does not start."""
     with room("kensho-net-") as folder:
         line, plugs = switch_arguments(find_qemu(), folder, machines)
-        with (folder / "stderr").open("w+b") as errors, running(line, errors, folder, bounded=True) as process:
+        with (
+            (folder / "stderr").open("w+b") as errors,
+            running(line, errors, folder, bounded=True) as process,
+        ):
             try:
                 switch = Switch(folder / "monitor", networks_of(machines), plugs)
             except ProofError as error:

@@ -6,6 +6,7 @@ import enum
 import hashlib
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -16,7 +17,7 @@ from kensho.proof.capture import Heard
 from kensho.proof.causes import Cause, likely_cause
 from kensho.proof.devices import Drive, machine_of
 from kensho.proof.inside.read import Inside, read_report
-from kensho.proof.observe import Screenshot
+from kensho.proof.observe import Screenshot, Wiring
 from kensho.proof.profiles.base import Profile
 from kensho.proof.serial import LOGIN, REPORT
 from kensho.proof.static import Foretold
@@ -93,6 +94,18 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     accelerator: str = "tcg"
 
 
+@dataclass(frozen=True, slots=True)
+class Together:
+    """A guest among others: what its adapters are connected to, and what waits for the others.
+
+    ``at_goal`` is called when it came up, ``at_end`` when all was asked of it; see `Watch`.
+    """
+
+    wiring: Wiring
+    at_goal: Callable[[], None]
+    at_end: Callable[[], None]
+
+
 def judge_only(profile: Profile, foretold: Foretold) -> Trial:
     """Return the trial of a profile that QEMU has no hardware for."""
     known = {True: Outcome.PASS, False: Outcome.FAIL, None: Outcome.UNKNOWN}
@@ -118,12 +131,11 @@ def try_out(
     reports: bool,
     on_event: Callable[[str], None],
     stopped: Callable[[], bool],
-    plugs: tuple[Path | None, ...] | None = None,
-    held: Callable[[], bool] | None = None,
+    together: Together | None = None,
 ) -> Trial:
     """Boot a guest on a profile; logs and pictures go to ``folder``.
 
-    ``plugs`` and ``held`` are those of a guest that runs together with others, as `Watch` has them.
+    ``together`` is for a guest that runs at the same time as others.
     ``stopped`` tells that nobody waits for it any more. With ``reports``, the boot is over when the guest has said what it started from, else at its login.
     """
     machine = machine_of(profile, drives, macs=macs, memory=limits.memory, cpus=limits.cpus)
@@ -131,7 +143,9 @@ def try_out(
     watch = Watch(
         folder=folder, goal=REPORT if reports else LOGIN, restarts=limits.restarts,
         power_off=limits.power_off, accelerator=limits.accelerator, stopped=stopped,
-        plugs=plugs, held=held,
+        wiring=together.wiring if together else None,
+        at_goal=together.at_goal if together else None,
+        at_end=together.at_end if together else None,
     )  # fmt: skip
     result = boot_machine(machine, log=log, timeout=limits.timeout, on_event=on_event, watch=watch)
     said = log.read_text("utf-8", "replace")
@@ -147,7 +161,7 @@ def try_out(
         if wrong is not None:
             outcome, reason, cause = Outcome.FAIL, wrong.what, wrong
     if result.lost:
-        cause = Cause("KF-981", "it came up, and did not stay up until all were started",
+        cause = Cause("KF-981", "it came up, and did not stay up until all was asked",
                       "the end of its log may say why", result.lost)  # fmt: skip
         outcome, reason = Outcome.FAIL, f"{cause.what}: {result.lost}"
     return Trial(

@@ -20,10 +20,11 @@ from kensho.proof.profiles.base import Profile
 from kensho.proof.static import foretell
 from kensho.proof.together.order import Turn, turns
 from kensho.proof.together.switch import switched
-from kensho.proof.trial import Limits, Trial, try_out
+from kensho.proof.trial import Limits, Together, Trial, try_out
 
 _POLL = 0.25
-Run = Callable[[int, Callable[[], bool]], Trial]  #: a machine's number, and what holds it
+#: A machine's number, what is called when it came up, and when all was asked of it.
+Run = Callable[[int, Callable[[], None], Callable[[], None]], Trial]
 
 
 def try_together(
@@ -44,7 +45,7 @@ def try_together(
     begun = time.monotonic()
     with switched([guest.plugs for guest in guests]) as switch:
 
-        def run(number: int, held: Callable[[], bool]) -> Trial:
+        def run(number: int, at_goal: Callable[[], None], at_end: Callable[[], None]) -> Trial:
             guest = guests[number]
             began = round(time.monotonic() - begun, 1)
             on_event(f"{guest.name}: started after {began:.1f} s")
@@ -53,7 +54,8 @@ def try_together(
                 folder / guest.folder, msgspec.structs.replace(limits, memory=guest.memory),
                 foretell(guest.kernels, guest.default_kernel, profile), reports=guest.reports,
                 on_event=lambda what: on_event(f"{guest.name}: {what}"),
-                stopped=lambda: stopped() or party.broken, plugs=switch.plugs[number], held=held,
+                stopped=lambda: stopped() or party.broken,
+                together=Together(switch.wiring(number), at_goal, at_end),
             )  # fmt: skip
             return msgspec.structs.replace(
                 trial, machine=guest.name, folder=guest.folder, began=began
@@ -65,20 +67,20 @@ def try_together(
 
 
 class Party:
-    """Runs machines in turns, each in a thread of its own until all were started."""
+    """Runs machines in turns, each in a thread of its own until all were started and asked."""
 
     def __init__(self, count: int, run: Run, stopped: Callable[[], bool]) -> None:
-        """``run`` runs one of ``count`` machines for as long as it is held, once it has come up."""
+        """``run`` runs one of ``count`` machines, and calls what it is given from any thread."""
         self._run = run
         self._stopped = stopped
         self._settled = [threading.Event() for _ in range(count)]
-        self._released = [threading.Event() for _ in range(count)]
+        self._asked = [threading.Event() for _ in range(count)]
+        self._gather = threading.Event()
+        self._leave = [threading.Event() for _ in range(count)]
         self.broken = False  #: something went wrong here: nothing is waited for
 
-    def go(
-        self, order: Sequence[Turn], longest: float, then: Callable[[], None] | None = None
-    ) -> tuple[Trial, ...]:
-        """Start all in their turns, do what is done ``then``, and let them end, the last ones first.
+    def go(self, order: Sequence[Turn], longest: float) -> tuple[Trial, ...]:
+        """Start all in their turns, have all asked, and let them end, the last ones first.
 
         ``longest`` is seconds that a delay of the start order takes at most. Raises what a run raises.
         """
@@ -89,41 +91,49 @@ class Party:
                     begun = time.monotonic()
                     for number in turn.machines:
                         waiting[number] = pool.submit(self._one, number)
-                    self._wait(turn, waiting, begun + min(turn.delay, longest))
-                if then is not None:
-                    then()
+                    for number in turn.machines:
+                        self._wait(self._settled[number])
+                        if waiting[number].done():
+                            waiting[number].result()  # what went wrong here is not waited for
+                    while time.monotonic() < begun + min(turn.delay, longest) and not self._over():
+                        time.sleep(_POLL)
+                self._gather.set()
+                for event in self._asked:
+                    self._wait(event)
                 for turn in reversed(order):
                     for number in turn.machines:
-                        self._released[number].set()
+                        self._leave[number].set()
                     for number in turn.machines:
                         waiting[number].result()
             except BaseException:
                 self.broken = True
                 raise
             finally:
-                for event in self._released:
+                for event in (self._gather, *self._leave):
                     event.set()
         return tuple(waiting[number].result() for number in sorted(waiting))
 
-    def _wait(self, turn: Turn, waiting: dict[int, Future[Trial]], until: float) -> None:
-        """Wait until the machines of a turn came up or ended, and then for its delay."""
-        for number in turn.machines:
-            while not self._settled[number].wait(_POLL) and not self._stopped():
-                pass
-            if waiting[number].done():
-                waiting[number].result()  # what went wrong here is not waited for
-        while time.monotonic() < until and not self._stopped():
-            time.sleep(min(_POLL, max(0.0, until - time.monotonic())))
+    def _over(self) -> bool:
+        return self.broken or self._stopped()
+
+    def _wait(self, event: threading.Event) -> None:
+        while not event.wait(_POLL) and not self._over():
+            pass
 
     def _one(self, number: int) -> Trial:
-        def held() -> bool:
+        def up() -> None:
             self._settled[number].set()
-            return not (self._released[number].is_set() or self._stopped())
+            self._wait(self._gather)
+
+        def asked() -> None:
+            self._asked[number].set()
+            self._wait(self._leave[number])
 
         try:
-            return self._run(number, held)
+            return self._run(number, up, asked)
         finally:
             self._settled[number].set()
+            self._asked[number].set()
 
 
 def acquainted(trials: Sequence[Trial], guests: Sequence[Guest]) -> tuple[Trial, ...]:

@@ -8,12 +8,15 @@ of guests that are asked for. Nothing else is opened on this machine, and its ne
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Iterator, Sequence
+import ipaddress
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from kensho.model.errors import ProofError, UnsupportedError
+from kensho.proof.forwards import forward
 from kensho.proof.guests import Plug
 from kensho.proof.process import running
 from kensho.proof.qemu import find_qemu
@@ -21,38 +24,79 @@ from kensho.proof.qmp import Qmp
 from kensho.proof.rooms import room
 
 _MOST_NETWORKS = 200  #: each has a third number of 10.0.x.0/24 of its own
-_TRIES = 5
+_OURS = 249  #: the last number of our own address where DHCP is not ours: gateways seldom have it
 
 
 class Switch:
-    """The networks while they run; ``plugs`` are the sockets of each machine's adapters.
-
-    An adapter that is on no network has None.
-    """
+    """The networks while they run. Its methods may be called from several threads."""
 
     def __init__(
-        self, monitor: Path, networks: Sequence[str], plugs: tuple[tuple[Path | None, ...], ...]
-    ) -> None:
+        self, monitor: Path, machines: Sequence[Sequence[Plug]],
+        sockets: tuple[tuple[Path | None, ...], ...], runs: Callable[[], bool],
+    ) -> None:  # fmt: skip
         """Connect to the QEMU that listens on ``monitor``. ProofError when it has ended."""
-        self.plugs = plugs
-        self._networks = tuple(networks)
-        self._qmp = Qmp(monitor)
+        self._machines = machines
+        self._sockets = sockets
+        self._networks = networks_of(machines)
+        self._ways: dict[tuple[int, ipaddress.IPv4Network], str] = {
+            (number, ipaddress.IPv4Network(subnet(number))): f"user{number}"
+            for number in range(len(self._networks))
+        }
+        self._lock = threading.Lock()
+        self._qmp = Qmp(monitor, runs=runs)
 
-    def forward(self, network: str, address: str, port: int) -> int:
-        """Return a TCP port on 127.0.0.1 that leads to a guest's, by its address on a network."""
-        said = ""
-        for _ in range(_TRIES):  # somebody else may take the port before QEMU does
-            own = _free_port()
-            number = self._networks.index(network)
-            line = f"hostfwd_add user{number} tcp:127.0.0.1:{own}-{address}:{port}"
-            said = str(self._qmp.run("human-monitor-command", **{"command-line": line})).strip()
-            if not said:
-                return own
-        raise ProofError(f"no way to {address}:{port} on its network: {said}")
+    def wiring(self, number: int) -> Outlets:
+        """Return what the adapters of a machine are connected to; machines count from 0."""
+        plugs = self._machines[number]
+        macs = frozenset(plug.mac for plug in plugs)
+        networks = tuple(plug.network for plug in plugs)
+        return Outlets(self._sockets[number], macs, networks, self.forward)
+
+    def forward(self, network: str, address: str, port: int) -> int | None:
+        """Return a TCP port on 127.0.0.1 that leads to a guest's, by its address on a network.
+
+        None where there is no way to it.
+        """
+        with self._lock, suppress(ProofError, ValueError):
+            name = self._way(self._networks.index(network), ipaddress.IPv4Address(address))
+            return forward(self._said, name, address, port)
+        return None
 
     def close(self) -> None:
         """Close the monitor."""
         self._qmp.close()
+
+    def _way(self, hub: int, address: ipaddress.IPv4Address) -> str:
+        """Return what of QEMU's reaches an address on a hub: for one that DHCP did not give it is added."""
+        around = ipaddress.IPv4Network(f"{address}/24", strict=False)
+        name = self._ways.get((hub, around))
+        if name is None:
+            name = f"user{hub}-{len(self._ways)}"
+            self._qmp.run(
+                "netdev_add", type="user", id=name, restrict=True, ipv6=False, net=str(around),
+                host=str(around[_OURS if int(address) & 255 != _OURS else _OURS + 1]),
+            )  # fmt: skip
+            self._qmp.run("netdev_add", type="hubport", id=f"hub{name}", hubid=hub, netdev=name)
+            self._ways[hub, around] = name
+        return name
+
+    def _said(self, line: str) -> str:
+        return str(self._qmp.run("human-monitor-command", **{"command-line": line}))
+
+
+@dataclass(frozen=True, slots=True)
+class Outlets:
+    """What a machine's adapters are connected to: a `kensho.proof.observe.Wiring`."""
+
+    plugs: tuple[Path | None, ...]
+    macs: frozenset[str]
+    networks: tuple[str | None, ...]
+    lead: Callable[[str, str, int], int | None]
+
+    def forward(self, adapter: int, address: str, port: int) -> int | None:
+        """Return a port of 127.0.0.1 that leads to the guest's, None when there is none."""
+        network = self.networks[adapter] if adapter < len(self.networks) else None
+        return None if network is None else self.lead(network, address, port)
 
 
 def networks_of(machines: Sequence[Sequence[Plug]]) -> tuple[str, ...]:
@@ -101,13 +145,14 @@ def switch_arguments(
 def switched(machines: Sequence[Sequence[Plug]]) -> Iterator[Switch]:
     """Run the networks of machines, given by their adapters. ProofError when QEMU does not start."""
     with room("kensho-net-") as folder:
-        line, plugs = switch_arguments(find_qemu(), folder, machines)
+        line, sockets = switch_arguments(find_qemu(), folder, machines)
         with (
             (folder / "stderr").open("w+b") as errors,
             running(line, errors, folder, bounded=True) as process,
         ):
             try:
-                switch = Switch(folder / "monitor", networks_of(machines), plugs)
+                runs = lambda: process.poll() is None  # noqa: E731
+                switch = Switch(folder / "monitor", machines, sockets, runs)
             except ProofError as error:
                 with suppress(OSError):
                     errors.seek(0)
@@ -119,9 +164,3 @@ def switched(machines: Sequence[Sequence[Plug]]) -> Iterator[Switch]:
                 yield switch
             finally:
                 switch.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

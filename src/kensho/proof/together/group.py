@@ -18,7 +18,7 @@ from kensho.proof.devices import Drive
 from kensho.proof.guests import Guest
 from kensho.proof.profiles.base import Profile
 from kensho.proof.static import foretell
-from kensho.proof.together.order import Turn, turns
+from kensho.proof.together.order import Stage, stages
 from kensho.proof.together.switch import switched
 from kensho.proof.trial import Limits, Together, Trial, try_out
 
@@ -41,7 +41,7 @@ def try_together(
 
     ``stopped`` tells that nobody waits any more. Raises what `try_out` and `switched` do.
     """
-    order = turns([guest.start for guest in guests])
+    order = stages([guest.start for guest in guests])
     begun = time.monotonic()
     with switched([guest.plugs for guest in guests]) as switch:
 
@@ -67,7 +67,7 @@ def try_together(
 
 
 class Party:
-    """Runs machines in turns, each in a thread of its own until all were started and asked."""
+    """Runs machines in stages, each in a thread of its own until all were started and asked."""
 
     def __init__(self, count: int, run: Run, stopped: Callable[[], bool]) -> None:
         """``run`` runs one of ``count`` machines, and calls what it is given from any thread."""
@@ -79,31 +79,31 @@ class Party:
         self._leave = [threading.Event() for _ in range(count)]
         self.broken = False  #: something went wrong here: nothing is waited for
 
-    def go(self, order: Sequence[Turn], longest: float) -> tuple[Trial, ...]:
-        """Start all in their turns, have all asked, and let them end, the last ones first.
+    def go(self, order: Sequence[Stage], longest: float) -> tuple[Trial, ...]:
+        """Start all in their stages, have all asked, and let them end, the last ones first.
 
         ``longest`` is seconds that a delay of the start order takes at most. Raises what a run raises.
         """
         waiting: dict[int, Future[Trial]] = {}
         with ThreadPoolExecutor(len(self._settled)) as pool:
             try:
-                for turn in order:
+                for stage in order:
                     begun = time.monotonic()
-                    for number in turn.machines:
+                    for number in stage.machines:
                         waiting[number] = pool.submit(self._one, number)
-                    for number in turn.machines:
+                    for number in stage.machines:
                         self._wait(self._settled[number])
                         if waiting[number].done():
                             waiting[number].result()  # what went wrong here is not waited for
-                    while time.monotonic() < begun + min(turn.delay, longest) and not self._over():
+                    while time.monotonic() < begun + min(stage.delay, longest) and not self._over():
                         time.sleep(_POLL)
                 self._gather.set()
                 for event in self._asked:
                     self._wait(event)
-                for turn in reversed(order):
-                    for number in turn.machines:
+                for stage in reversed(order):
+                    for number in stage.machines:
                         self._leave[number].set()
-                    for number in turn.machines:
+                    for number in stage.machines:
                         waiting[number].result()
             except BaseException:
                 self.broken = True

@@ -16,8 +16,8 @@ import msgspec
 from kensho.model.appliance import StartItem
 
 
-class Turn(msgspec.Struct, frozen=True):
-    """Machines that are started at once, by their number from 0, and the seconds until the next turn.
+class Stage(msgspec.Struct, frozen=True):
+    """Machines that are started at once, by their number from 0, and the seconds until the next stage.
 
     ``delay`` is the least, from their start; they are waited for in any case.
     """
@@ -26,17 +26,17 @@ class Turn(msgspec.Struct, frozen=True):
     delay: int = 0
 
 
-def turns(items: Sequence[StartItem | None]) -> tuple[Turn, ...]:
-    """Return whose turn it is when; ``items`` are the machines' places, None without one.
+def stages(items: Sequence[StartItem | None]) -> tuple[Stage, ...]:
+    """Return what is started one after the other; ``items`` are the machines' places, None without one.
 
     Those without a place come last, one by one in the order of the file; so do all where there is none.
     """
     placed = [(item.order, number) for number, item in enumerate(items) if item is not None]
     found = [
-        Turn(tuple(numbers), max(_delay(items[number]) for number in numbers))
+        Stage(tuple(numbers), max(_delay(items[number]) for number in numbers))
         for numbers in _by_order(sorted(placed))
     ]
-    rest = (Turn((number,)) for number, item in enumerate(items) if item is None)
+    rest = (Stage((number,)) for number, item in enumerate(items) if item is None)
     return (*found, *rest)
 
 

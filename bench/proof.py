@@ -1,0 +1,94 @@
+"""Proofs of a guest on every profile that QEMU starts: how long all of it takes, and where a start's time goes.
+
+    .venv/bin/python bench/proof.py [--image GUEST.img] [--on PROFILE,…] [--runs 1]
+
+Without ``--image`` it is the demo's Debian as its maker had it (built once), as it is and adapted. Wall and
+CPU time are medians of the runs, with QEMU's in them; the rest is of the last run: medians over the profiles
+of the seconds from one milestone to the next, for guests that came up and for those that did not. Guests
+run side by side, so the sum of their seconds is more than the wall time. Nothing else should run: how idle the
+machine was is said for each proof, and what little of it is idle then is the guests' own waiting.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
+
+from kensho.proof.profiles import PROFILES
+from measuring import Machine, Spawner, Usage, warm
+
+ROOT = Path(__file__).resolve().parents[1]
+KENSHO = str(Path(sys.executable).with_name("kensho"))
+_DID_NOT_COME_UP = 15
+_STATES = {"as it is": [], "adapted": ["--adapt"]}
+
+
+def main() -> None:
+    """Run what is asked for and print it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--image", type=Path)
+    parser.add_argument("--on", default=",".join(p.name for p in PROFILES if not p.static))
+    parser.add_argument("--runs", type=int, default=1)
+    arguments = parser.parse_args()
+    image = (arguments.image or demo()).resolve()
+    warm(image)
+    with tempfile.TemporaryDirectory(dir=ROOT / ".cache", prefix=".bench-") as folder:
+        spawner = Spawner(Path(folder) / "bytecode")
+        for state, more in _STATES.items():
+            bench(spawner, [str(image), "--on", arguments.on, *more], arguments.runs, state)
+
+
+def demo() -> Path:
+    """Build the demo's guest as it was made for one hypervisor, or find it."""
+    sys.path.insert(0, str(ROOT / "demo"))
+    import appliance
+
+    return appliance.build_as_made(ROOT / ".cache" / "demo")
+
+
+def bench(spawner: Spawner, arguments: list[str], runs: int, state: str) -> None:
+    """Prove the guest so many times, and say what it took."""
+    usages, trials = [], []
+    machine = Machine()
+    with tempfile.TemporaryDirectory(dir=ROOT / ".cache", prefix=".bench-") as folder:
+        for number in range(runs):
+            kept = Path(folder) / f"proof{number}"
+            command = [KENSHO, "prove", *arguments, "-o", str(kept), "--json"]
+            usages.append(spawner.run(command, fine=(0, _DID_NOT_COME_UP)))
+            statement = json.loads((kept / "statement.json").read_text())
+            trials = statement["predicate"]["trials"]
+    took = Usage(
+        *(statistics.median(v) for v in zip(*((u.wall, u.cpu, u.rss) for u in usages), strict=True))
+    )
+    up = [trial for trial in trials if trial["outcome"] == "pass"]
+    down = [trial for trial in trials if trial["outcome"] != "pass"]
+    print(f"{state}: {len(trials)} starts, {len(up)} came up: {took.wall:.0f} s wall, "
+          f"{took.cpu:.0f} s CPU; the machine was idle for {machine.idle()} % of the time")  # fmt: skip
+    for words, group in (("came up", up), ("did not", down)):
+        if group:
+            print(f"  {words}: {'; '.join(phases(group))}", flush=True)
+
+
+def phases(trials: list[dict]) -> Iterable[str]:
+    """Yield what the medians of the phases are, in the order they come in."""
+    found: dict[str, list[float]] = {}
+    for trial in trials:
+        marks = {"start": 0.0, **trial["milestones"], "end": trial["seconds"]}
+        for (before, at), (name, then) in pairwise(sorted(marks.items(), key=lambda m: m[1])):
+            found.setdefault(f"{before} → {name}", []).append(then - at)
+    common = {name: times for name, times in found.items() if len(times) * 2 > len(trials)}
+    for name, times in common.items():
+        yield f"{name} {statistics.median(times):.1f} s"
+    yield f"all {statistics.median(trial['seconds'] for trial in trials):.1f} s"
+
+
+if __name__ == "__main__":
+    main()

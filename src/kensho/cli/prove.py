@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -29,7 +28,8 @@ from kensho.proof.guests import as_proven, as_tried
 from kensho.proof.profiles import PROFILES
 from kensho.proof.prove import limits_of
 from kensho.proof.prove import prove as prove_on
-from kensho.proof.trial import Outcome, Trial
+from kensho.proof.rooms import room
+from kensho.proof.trial import Outcome, Trial, unproven
 
 
 def prove(
@@ -103,9 +103,9 @@ def prove(
     with (
         shown(events=False, quiet=json) as listener,
         opened_guests(sources, machine=machine, format=format) as machines,
-        tempfile.TemporaryDirectory(dir=output.absolute().parent, prefix=".prove-") as name,
+        room(".prove-", output.absolute().parent) as scratch,
     ):
-        scratch, kept = Path(name), Path(name) / "evidence"
+        kept = scratch / "evidence"
         kept.mkdir()
         choice = suitable(choice, machines)
         platforms = chosen_platforms(choice.platforms, PLATFORMS)
@@ -128,8 +128,7 @@ def prove(
         print_json({"trials": trials, "output": str(output)})
     else:
         _show(trials, output)
-    failed = any(trial.outcome is Outcome.FAIL for trial in trials)
-    return ProofError.exit_code if failed else exits.OK
+    return ProofError.exit_code if unproven(trials) else exits.OK
 
 
 def _list(*, as_json: bool) -> None:
@@ -151,7 +150,7 @@ def _show(trials: Sequence[Trial], output: Path) -> None:
         said = trial.reason if trial.cause is None else f"{trial.cause.what} ({trial.cause.code})"
         rows.add_row(
             escape(trial.name),
-            "booted" if trial.started else "static",
+            trial.how,
             f"[{colours[trial.outcome]}]{trial.outcome.value}[/]",
             escape(root_words(trial)),
             escape(adapter_words(trial)),

@@ -49,6 +49,7 @@ _LOOK = 2.0  # seconds between looks at the screen
 _GRACE = 2.0  # seconds of log after a failure, for the lines that explain it
 _POLL = 0.25
 _GONE = "it ended"
+_ASLEEP = 30.0  # seconds between two looks at a guest, which take fractions of one
 _PRESS = 5.0  # seconds between presses of the power button
 
 
@@ -265,8 +266,12 @@ class _Run:
         deadline = self._start + timeout
         with selectors.DefaultSelector() as selector:
             selector.register(pipe, selectors.EVENT_READ)
+            last = time.monotonic()
             while time.monotonic() < deadline:
                 ready = selector.select(timeout=_POLL)
+                gone, last = time.monotonic() - last, time.monotonic()
+                if gone > _ASLEEP:
+                    deadline += gone  # not the guest's time: we were stopped, or the machine slept
                 self._read_firmware_log()  # first: it is older than what the guest says
                 if ready:
                     data = os.read(pipe, 1 << 16)

@@ -21,6 +21,7 @@ _MOST_PEERS = 256
 _MOST_PACKET = 1 << 18
 _HEAD = 24
 _MOST_PORTS = 1 << 16
+_MOST_ADAPTERS, _MOST_ADDRESSES = 64, 16
 _IPV4, _ARP, _TCP, _UDP = 0x0800, 0x0806, 6, 17
 _SYN_ACK = 0x12
 _SERVER, _CLIENT = 67, 68
@@ -103,20 +104,23 @@ class Ears:
 
     def _hear(self, packet: bytes) -> None:
         source, target = packet[6:12].hex(":"), packet[:6].hex(":")
+        if source not in self._packets and len(self._packets) >= _MOST_ADAPTERS:
+            return  # a guest that makes addresses up
         single = not packet[0] & 1 and not target.startswith(QEMUS)
         if single and len(self._peers) < _MOST_PEERS:
             self._peers[source, target] = None
         self._packets[source] = self._packets.get(source, 0) + 1
         own = _own_address(packet)
-        if own:
-            self._addresses.setdefault(source, {})[own] = None
+        known = self._addresses.setdefault(source, {}) if own else {}
+        if own and len(known) < _MOST_ADDRESSES:
+            known[own] = None
         port = _accepting_port(packet)
         if port and len(self._accepting) < _MOST_PORTS:
             self._accepting.add((source, port))
         client, message, lease = _dhcp(packet)
-        if message in {_DISCOVER, _REQUEST}:
+        if message in {_DISCOVER, _REQUEST} and len(self._asked) < _MOST_ADAPTERS:
             self._asked.add(client)
-        elif message == _ACK:
+        elif message == _ACK and len(self._leases) < _MOST_ADAPTERS:
             self._leases[client] = lease
 
 

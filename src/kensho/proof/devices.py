@@ -8,6 +8,7 @@ import msgspec
 
 from kensho.model.machine import ControllerModel as C
 from kensho.model.machine import NicModel as N
+from kensho.proof.faults import Faults
 from kensho.proof.machine import BootDisk, BootNic, QemuMachine
 from kensho.proof.profiles.base import Profile
 
@@ -41,12 +42,14 @@ MEMORY = 512 << 20
 class Drive(msgspec.Struct, frozen=True):
     """A disk to start from, or one beside it: ``path`` as QEMU opens it, ``format`` QEMU's word.
 
-    The guest's writes are dropped when it is switched off, unless it ``keeps`` them.
+    The guest's writes are dropped when it is switched off, unless it ``keeps`` them. ``faults`` are of
+    reads that failed, where kensho serves it.
     """
 
     path: str
     format: str
     keeps: bool = False
+    faults: Faults | None = None
 
 
 def machine_of(

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import msgspec
 
-from kensho.model.errors import ProofError
+from kensho.model.errors import InterruptedRunError, KenshoError, ProofError
 from kensho.proof.accelerator import accelerator, slowness
 from kensho.proof.devices import Drive
 from kensho.proof.guests import Guest
 from kensho.proof.profiles.base import Profile
-from kensho.proof.qemu import MIB
+from kensho.proof.qemu import MIB, find_qemu
 from kensho.proof.serving import served
 from kensho.proof.static import foretell
 from kensho.proof.together.group import try_together
-from kensho.proof.trial import Limits, Trial, judge_only, try_out
+from kensho.proof.trial import Limits, Trial, judge_only, judge_unstarted, try_out
 from kensho.proof.turns import Turns
 
 _LEFT = 0.6  #: of the memory that is free
@@ -41,15 +41,23 @@ def prove(
 ) -> tuple[Trial, ...]:
     """Try machines on profiles, in their order; each trial's files go to a folder of its own.
 
-    Several machines are started together. The guests' disks are only read. ProofError when there is
-    too little memory for one start; ToolMissingError without QEMU.
+    Several machines are started together. The guests' disks are only read. What cannot be started here,
+    for want of QEMU, memory or room, is a trial that says so.
     """
-    at_once = 1
-    if any(not p.static for p in profiles):
-        at_once = slots([guest.memory for guest in guests])
-    over, shares = threading.Event(), Turns(at_once, os.cpu_count() or 1)
-    with ExitStack() as stack, ThreadPoolExecutor(at_once) as pool:
-        drives = [stack.enter_context(served(guest.disks)) for guest in guests]
+    over = threading.Event()
+    with ExitStack() as stack:
+        try:
+            at_once = _at_once(guests, profiles)
+            drives = [stack.enter_context(served(guest.disks)) for guest in guests]
+        except InterruptedRunError:
+            raise
+        except KenshoError as error:
+            found = tuple(_judged(p, guest, error) for p in profiles for guest in guests)
+            for trial in found:
+                on_trial(trial)
+            return found
+        shares = Turns(at_once, os.cpu_count() or 1)
+        pool = stack.enter_context(ThreadPoolExecutor(at_once))
         waiting = [
             pool.submit(_on, profile, guests, drives, folder, limits, shares, over.is_set,
                         on_event=on_event, on_trial=on_trial)
@@ -61,6 +69,14 @@ def prove(
             over.set()
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _at_once(guests: Sequence[Guest], profiles: Sequence[Profile]) -> int:
+    """Return how many starts are under way at once; KenshoError when there can be none."""
+    if all(profile.static for profile in profiles):
+        return 1
+    find_qemu()
+    return slots([guest.memory for guest in guests])
 
 
 def _on(
@@ -75,22 +91,29 @@ def _on(
     if profile.static:
         trials = tuple(_judged(profile, guest) for guest in guests)
     else:
-        with shares.turn(stopped):
-            if len(guests) > 1:
-                place = folder / profile.name
-                trials = try_together(
-                    profile, guests, drives, place, limits, on_event=tell, stopped=stopped
-                )
-            else:
-                trials = (_alone(profile, guests[0], drives[0], folder, limits, tell, stopped),)
+        try:
+            with shares.turn(stopped):
+                if len(guests) > 1:
+                    place = folder / profile.name
+                    trials = try_together(
+                        profile, guests, drives, place, limits, on_event=tell, stopped=stopped
+                    )
+                else:
+                    trials = (_alone(profile, guests[0], drives[0], folder, limits, tell, stopped),)
+        except (KenshoError, OSError) as error:
+            trials = tuple(_judged(profile, guest, error) for guest in guests)
     for trial in trials:
         on_trial(trial)
     return trials
 
 
-def _judged(profile: Profile, guest: Guest) -> Trial:
+def _judged(profile: Profile, guest: Guest, error: Exception | None = None) -> Trial:
+    """Return what the files tell, or that what would be started was not, with the ``error``."""
     foretold = foretell(guest.kernels, guest.default_kernel, profile)
-    trial = judge_only(profile, foretold)
+    if error is not None and not profile.static:
+        trial = judge_unstarted(profile, foretold, error)
+    else:
+        trial = judge_only(profile, foretold)
     return msgspec.structs.replace(trial, machine=guest.name, folder=guest.folder)
 
 
@@ -110,8 +133,13 @@ def limits_of(profiles: Sequence[Profile], timeout: float) -> Limits:
     """Return how guests are run here; ``timeout`` is seconds, 0 for as long as starts take here."""
     if all(profile.static for profile in profiles):
         return Limits(memory=0, timeout=timeout)
-    used = accelerator()
-    longest = timeout or (_FAST if used == "kvm" else _SLOW * slowness())
+    try:
+        used = accelerator()
+        longest = timeout or (_FAST if used == "kvm" else _SLOW * slowness())
+    except InterruptedRunError:
+        raise
+    except KenshoError:  # nothing is started, and each trial says why
+        return Limits(memory=0, timeout=timeout)
     return Limits(memory=0, timeout=longest, accelerator=used)
 
 

@@ -11,12 +11,16 @@ from kensho.disks import DiskReader
 from kensho.disks.nbd.protocol import Export
 from kensho.disks.nbd.server import NbdServer, listen_unix
 from kensho.proof.devices import Drive
+from kensho.proof.faults import Faults, NotingDisk
 from kensho.proof.rooms import room
 
 
 @contextmanager
 def served(disks: Sequence[DiskReader]) -> Iterator[tuple[Drive, ...]]:
-    """Serve disks; several QEMUs may use them at once. Nothing is written to them."""
+    """Serve disks; several QEMUs may use them at once. Nothing is written to them.
+
+    ProofError when there is no place for sockets.
+    """
     # Not beside the results: a socket's path has to be short.
     with ExitStack() as stack:
         folder = stack.enter_context(room("kensho-nbd-"))
@@ -28,11 +32,13 @@ def served(disks: Sequence[DiskReader]) -> Iterator[tuple[Drive, ...]]:
 
 @contextmanager
 def _served(disk: DiskReader, socket: Path) -> Iterator[Drive]:
-    server = NbdServer(listen_unix(str(socket)), Export(disk))
+    faults = Faults()
+    noting = NotingDisk(disk, socket.name, faults)
+    server = NbdServer(listen_unix(str(socket)), Export(noting))
     thread = threading.Thread(target=server.run, name=socket.name)
     thread.start()
     try:
-        yield Drive(server.uri, "raw")
+        yield Drive(server.uri, "raw", faults=faults)
     finally:
         server.stop()
         thread.join()

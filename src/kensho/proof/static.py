@@ -15,13 +15,14 @@ class Foretold(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the files tell of a kernel on a profile; None where they tell nothing.
 
     ``disk`` is whether it finds its root, ``adapter`` whether it drives the adapter; ``lacking`` names
-    the modules, or hardware without a driver.
+    the modules, or hardware without a driver. ``system`` is ``linux``, ``windows`` or ``bsd``.
     """
 
     kernel: str = ""
     disk: bool | None = None
     adapter: bool | None = None
     lacking: tuple[str, ...] = ()
+    system: str = ""
 
 
 def foretell(kernels: Sequence[Loaded], default: str, profile: Profile) -> Foretold:
@@ -37,13 +38,16 @@ def foretell(kernels: Sequence[Loaded], default: str, profile: Profile) -> Foret
             disk.works if disk else None,
             nic.works if nic else None,
             (*(disk.lacking if disk else ()), *(nic.lacking if nic and not nic.works else ())),
+            "linux",
         )
     if loaded.windows is not None:
-        return Foretold(loaded.version, profile.controller in loaded.windows.controllers)
+        disks = profile.controller in loaded.windows.controllers
+        return Foretold(loaded.version, disks, system="windows")
     if loaded.bsd is not None:
         return Foretold(
             loaded.version,
             profile.controller in loaded.bsd.controllers,
             profile.adapter in loaded.bsd.adapters,
+            system="bsd",
         )
     return Foretold(loaded.version)

@@ -12,15 +12,20 @@ from pathlib import Path
 import msgspec
 
 from kensho.guest.devices import CONTROLLERS, NICS
+from kensho.model.errors import KenshoError
 from kensho.proof.boot import Verdict, Watch, boot_machine
+from kensho.proof.bounds import Stop
 from kensho.proof.capture import Heard
-from kensho.proof.causes import Cause, likely_cause
+from kensho.proof.causes import Cause, likely_cause, not_started, unreadable
 from kensho.proof.devices import Drive, machine_of
 from kensho.proof.inside.read import Inside, read_report
 from kensho.proof.observe import Screenshot, Wiring
 from kensho.proof.profiles.base import Profile
 from kensho.proof.serial import LOGIN, REPORT
 from kensho.proof.static import Foretold
+
+#: How a system looks that comes up and says nothing of it: Windows has no login on a serial port.
+_SILENT, _SILENT_SYSTEMS = {"KF-967", "KF-970"}, {"windows", "bsd"}
 
 
 class Outcome(enum.StrEnum):
@@ -78,6 +83,14 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return f"{self.profile}/{self.folder}" if self.folder else self.profile
 
     @property
+    def how(self) -> str:
+        """``booted``, ``static``, or ``not started`` for what could not be tried here."""
+        if self.started:
+            return "booted"
+        lost = self.outcome is Outcome.UNKNOWN and self.cause is not None
+        return "not started" if lost else "static"
+
+    @property
     def name(self) -> str:
         """The profile, and the machine where there are several."""
         return f"{self.profile}: {self.machine}" if self.machine else self.profile
@@ -120,6 +133,24 @@ def judge_only(profile: Profile, foretold: Foretold) -> Trial:
     )  # fmt: skip
 
 
+def judge_unstarted(profile: Profile, foretold: Foretold, error: Exception) -> Trial:
+    """Return the trial of a profile that could not be started here, as ``error`` says why."""
+    reason, remedy = str(error), error.hint if isinstance(error, KenshoError) else ""
+    return Trial(
+        profile=profile.name, platform=profile.platform, title=profile.title, started=False,
+        outcome=Outcome.UNKNOWN, reason=f"not started: {reason}", nearest=profile.nearest,
+        foretold=foretold, cause=not_started(reason, remedy),
+    )  # fmt: skip
+
+
+def unproven(trials: Sequence[Trial]) -> bool:
+    """Tell whether something failed, or was to be started and did not show that it comes up."""
+    return any(
+        t.outcome is Outcome.FAIL or (t.outcome is Outcome.UNKNOWN and t.how != "static")
+        for t in trials
+    )
+
+
 def try_out(
     profile: Profile,
     drives: Sequence[Drive],
@@ -136,7 +167,9 @@ def try_out(
     """Boot a guest on a profile; logs and pictures go to ``folder``.
 
     ``together`` is for a guest that runs at the same time as others.
-    ``stopped`` tells that nobody waits for it any more. With ``reports``, the boot is over when the guest has said what it started from, else at its login.
+    ``stopped`` tells that nobody waits for it any more. With ``reports``, the boot is over when the guest
+    has said what it started from, else at its login. A Windows or a BSD without a login on its serial port
+    is neither passed nor failed.
     """
     machine = machine_of(profile, drives, macs=macs, memory=limits.memory, cpus=limits.cpus)
     log = folder / "serial.log"
@@ -154,8 +187,17 @@ def try_out(
     cause = None if up else likely_cause(
         result, said, driver=foretold.disk, controller=profile.controller.value
     )  # fmt: skip
-    outcome = Outcome.PASS if up else Outcome.FAIL
-    reason = result.reason
+    outcome, reason = (Outcome.PASS if up else Outcome.FAIL), result.reason
+    lost = [place for drive in drives if drive.faults is not None for place in drive.faults.seen]
+    if cause is not None and result.stop in {Stop.ROOM, Stop.QEMU}:
+        outcome = Outcome.UNKNOWN
+    elif cause is not None and lost:
+        cause = unreadable(lost[0])
+    elif cause is not None and cause.code in _SILENT and foretold.system in _SILENT_SYSTEMS:
+        outcome, cause = Outcome.UNKNOWN, None
+        reason = (
+            f"that it came up cannot be told without a probe, only seen in the pictures; {reason}"
+        )
     if up and inside is not None:
         wrong = _wrong_hardware(profile, inside)
         if wrong is not None:
@@ -192,13 +234,14 @@ def _wrong_hardware(profile: Profile, inside: Inside) -> Cause | None:
     adapters = {name.replace("-", "_") for nic in inside.nics for name in nic.drivers}
     if adapters.isdisjoint(NICS[profile.adapter].linux):
         what = f"it came up, and has no driver for its adapter ({profile.adapter})"
-        return Cause("KF-973", what, "another adapter, or a kernel that has the driver")
+        remedy = "another adapter, or a kernel that has the driver"
+        return Cause("KF-973", what, remedy, mends="KF-927")
     return None
 
 
 def _lacking(foretold: Foretold) -> Cause:
     what = f"drivers that are not there in time: {', '.join(foretold.lacking) or 'all'}"
-    return Cause("KF-960", what, "kensho adapt gives its initramfs the drivers")
+    return Cause("KF-960", what, "kensho adapt gives its initramfs the drivers", mends="KF-925")
 
 
 def file_ref(path: Path) -> FileRef:

@@ -145,6 +145,10 @@ def _disks(evidence: Portability, disks: Sequence[Looked], *, whole: bool) -> It
     left = list(disks)
     waiting = []
     for disk in evidence.disks:
+        if not disk.root_after:
+            why = f"could not be read whole when it was proven: {disk.problem}"
+            yield Checked(disk.file, "absent", why=why)
+            continue
         match = next((one for one in left if one.root == disk.root_after), None)
         if match is None:
             waiting.append(disk)

@@ -19,6 +19,7 @@ from kensho.disks.compare import content_root
 from kensho.guest.adapt.changes import ChangeSet
 from kensho.guest.inspect.facts import GuestReport
 from kensho.guest.inspect.inspect import inspect_disks
+from kensho.model.errors import FormatError
 from kensho.model.finding import Finding
 from kensho.model.machine import Eula
 from kensho.proof.evidence.about import conversion_of, disk_name, host, inputs_of, name_of
@@ -88,10 +89,15 @@ def _proven(
 ) -> Iterator[ProvenDisk]:
     for number, (disk, now) in enumerate(zip(machine.disks, disks, strict=True), 1):
         on_disk(disk.place)
-        after = content_root(now)
-        before = after if now is disk.reader else content_root(disk.reader)
+        before, after, problem = "", "", ""
+        try:
+            after = content_root(now)
+            before = after if now is disk.reader else content_root(disk.reader)
+        except FormatError as error:
+            problem = error.message
         name = disk_name(disk.place)
-        yield ProvenDisk(machine.id, f"disk{number}", name, now.virtual_size, before, after)
+        size = now.virtual_size
+        yield ProvenDisk(machine.id, f"disk{number}", name, size, before, after, problem)
 
 
 def _inspected(machines: Sequence[tuple[GuestDisks, Sequence[DiskReader]]]) -> GuestReport:

@@ -55,7 +55,7 @@ def _row(trial: Trial) -> str:
     seconds = f"{trial.seconds:.0f}" if trial.started else ""
     name = f'<a href="#{escape(trial.place, quote=True)}">{escape(_title(trial))}</a>'
     return (
-        f"<tr><td>{name}<td>{'booted' if trial.started else 'static'}"
+        f"<tr><td>{name}<td>{trial.how}"
         f'<td class="{kind}">{trial.outcome.value}<td>{escape(root)}<td>{escape(adapter)}'
         f'<td class="n">{seconds}<td>{escape(said)}</tr>'
     )

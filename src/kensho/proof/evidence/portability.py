@@ -23,7 +23,10 @@ ROOT = "kenshoRoot"  #: in a subject's digests: BLAKE3 Merkle root of a disk's c
 
 
 class ProvenDisk(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A disk: roots of its content before and after the guest was changed, the same when it was not."""
+    """A disk: roots of its content before and after the guest was changed, the same when it was not.
+
+    They are empty, with the ``problem``, for one that could not be read whole.
+    """
 
     machine: str
     name: str
@@ -31,6 +34,7 @@ class ProvenDisk(msgspec.Struct, frozen=True, omit_defaults=True):
     size: int
     root_before: str
     root_after: str
+    problem: str = ""
 
 
 class Conversion(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -88,7 +92,10 @@ class Portability(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 def statement_of(evidence: Portability) -> Statement:
     """Return the statement about the disks as they were proven."""
-    subjects = tuple(Subject(disk.file, {ROOT: disk.root_after}) for disk in evidence.disks)
+    known = [disk for disk in evidence.disks if disk.root_after]
+    subjects = tuple(Subject(disk.file, {ROOT: disk.root_after}) for disk in known)
+    if not subjects:  # nothing could be read whole: a statement is about something
+        subjects = tuple(Subject(ref.name, {"sha256": ref.sha256}) for ref in evidence.inputs)
     predicate: dict[str, Any] = msgspec.to_builtins(evidence)
     return Statement(subjects, PREDICATE, predicate)
 
@@ -112,7 +119,10 @@ def untested(trials: tuple[Trial, ...]) -> tuple[str, ...]:
         words.append(
             "every start was on devices that QEMU emulates; none was on a real hypervisor of another kind"
         )
-    told = list(dict.fromkeys(t.profile for t in trials if not t.started))
+    lost = list(dict.fromkeys(t.profile for t in trials if t.how == "not started"))
+    if lost:
+        words.append(f"could not be started here, so that nothing was shown: {', '.join(lost)}")
+    told = list(dict.fromkeys(t.profile for t in trials if t.how == "static"))
     if told:
         words.append(f"told from the guest's files alone, without a start: {', '.join(told)}")
     near = dict.fromkeys(f"{t.profile}: {t.nearest}" for t in trials if t.nearest)

@@ -60,13 +60,16 @@ def _outcomes(evidence: Portability) -> Iterator[str]:
         started = [t.name for t in evidence.trials if t.outcome is outcome and t.started]
         if started:
             yield f"{words} {', '.join(started)}"
-        told = [t.name for t in evidence.trials if t.outcome is outcome and not t.started]
+        told = [t.name for t in evidence.trials if t.outcome is outcome and t.how == "static"]
         if told:
             judged = {
                 Outcome.PASS: "has the drivers for", Outcome.FAIL: "lacks a driver for",
                 Outcome.UNKNOWN: "nothing is known of",
             }  # fmt: skip
             yield f"{judged[outcome]} {', '.join(told)}, as its files tell: it was not started there"
+    lost = [t.name for t in evidence.trials if t.how == "not started"]
+    if lost:
+        yield f"could not be started here, so that nothing was shown: {', '.join(lost)}"
 
 
 def _who(signed: SignedBy) -> str:

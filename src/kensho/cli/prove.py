@@ -23,7 +23,7 @@ from kensho.model.errors import LocatorError, NotFoundError, ProofError, UsageEr
 from kensho.platforms import PLATFORMS
 from kensho.proof.choose import choose, suitable
 from kensho.proof.evidence.gather import gather, write_evidence
-from kensho.proof.evidence.page import adapter_words, root_words
+from kensho.proof.evidence.page_words import adapter_words, root_words
 from kensho.proof.guests import as_proven, as_tried
 from kensho.proof.profiles import PROFILES
 from kensho.proof.prove import limits_of

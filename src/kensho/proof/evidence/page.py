@@ -1,114 +1,169 @@
-"""The proof as one HTML page: the table, what each guest said, its pictures. It loads nothing else."""
+"""The proof as one HTML page: the table, what each guest said, its pictures. It loads nothing else.
+
+There is no script in it, and its own policy (CSP) allows none: what a guest or a statement says is
+text, shortened, without control characters and without those that turn the writing round.
+"""
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterator
 from html import escape
+from importlib.resources import files
 from pathlib import Path
 
+from kensho.model.units import format_bytes
+from kensho.proof.evidence.page_trials import details, row, starts
+from kensho.proof.evidence.page_words import text
 from kensho.proof.evidence.portability import Portability
-from kensho.proof.trial import Outcome, Trial
+from kensho.proof.trial import Outcome
 
-_TAIL = 30
-_STYLE = """
-:root { color-scheme: light dark; --line: #8884; --pass: #1a7f37; --fail: #cf222e; --note: #57606a; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
-.scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; padding: .35rem .8rem .35rem 0; border-bottom: 1px solid var(--line);
-  vertical-align: top; } td.n { text-align: right; white-space: nowrap; }
-.pass { color: var(--pass); } .fail { color: var(--fail); font-weight: 600; } .note { color: var(--note); }
-.shots { display: flex; flex-wrap: wrap; gap: 1rem; } figure { margin: 0; }
-figure img { width: 22rem; max-width: 100%; border: 1px solid var(--line); display: block; }
-pre { background: #8881; padding: .8rem; overflow-x: auto; font-size: .8rem; }
-"""
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_MOST_ROWS = 2000
 
 
 def render_page(evidence: Portability, folder: Path) -> str:
     """Return the page; pictures and logs are read from the profiles' folders in ``folder``."""
-    passed = sum(t.outcome is Outcome.PASS for t in evidence.trials)
-    rows = "".join(_row(trial) for trial in evidence.trials)
-    unit = "starts" if any(t.machine for t in evidence.trials) else "profiles"
-    details = "".join(_details(trial, folder / trial.place) for trial in evidence.trials)
-    unsaid = "".join(f"<li>{escape(words)}</li>" for words in evidence.untested)
+    style = files(__package__).joinpath("page.css").read_text("utf-8")
+    longest = max((t.seconds for t in evidence.trials), default=0)
+    rows = "".join(row(trial, longest) for trial in evidence.trials)
+    trials = "".join(
+        details(trial, folder / trial.place, longest) for trial in starts(evidence.trials)
+    )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(evidence.source)}: proof</title><style>{_STYLE}</style></head><body>"
-        f"<h1>{escape(evidence.source)}: {passed} of {len(evidence.trials)} {unit}</h1>"
-        f'<p class="note">kensho {escape(evidence.kensho)}, {escape(evidence.made)}, '
-        f"{escape(evidence.qemu)}</p>"
-        '<div class="scroll"><table><tr><th>profile<th>how<th>outcome<th>root on<th>adapter'
-        f"<th>seconds<th>what was seen</tr>{rows}</table></div>"
-        f"<h2>What this does not show</h2><ul>{unsaid}</ul>{details}</body></html>\n"
+        f"<title>{text(evidence.source)}: proof</title><style>{style}</style></head><body>"
+        f"<header><h1>{text(evidence.source)}</h1>{_summary(evidence)}</header><main>"
+        '<section><h2>Where it starts</h2><table class="matrix"><thead><tr><th>profile<th>outcome'
+        "<th>root on<th>adapter<th>time<th>what was seen</tr></thead>"
+        f"<tbody>{rows}</tbody></table></section>"
+        f"{_unshown(evidence)}"
+        f"{f'<section><h2>What was seen</h2>{trials}</section>' if trials else ''}"
+        f"{_subjects(evidence)}{_changes(evidence)}{_findings(evidence)}{_conditions(evidence)}"
+        "</main></body></html>\n"
     )
 
 
-def _row(trial: Trial) -> str:
-    kind = trial.outcome.value if trial.outcome is not Outcome.UNKNOWN else "note"
-    said = trial.reason
-    if trial.cause is not None:
-        said = f"{trial.cause.what}: {trial.cause.remedy} ({trial.cause.code})"
-        said += "" if trial.started else f"; {trial.reason}"
-    root, adapter = root_words(trial), adapter_words(trial)
-    seconds = f"{trial.seconds:.0f}" if trial.started else ""
-    name = f'<a href="#{escape(trial.place, quote=True)}">{escape(_title(trial))}</a>'
-    return (
-        f"<tr><td>{name}<td>{trial.how}"
-        f'<td class="{kind}">{trial.outcome.value}<td>{escape(root)}<td>{escape(adapter)}'
-        f'<td class="n">{seconds}<td>{escape(said)}</tr>'
-    )
-
-
-def _title(trial: Trial) -> str:
-    return f"{trial.title}: {trial.machine}" if trial.machine else trial.title
-
-
-def root_words(trial: Trial) -> str:
-    """Return the root's device and drivers as the guest reported them, else what was told."""
-    if trial.inside is not None:
-        return f"{trial.inside.root} ({', '.join(trial.inside.drivers)})"
-    known = {True: "driver there", False: "no driver in time", None: ""}
-    return known[trial.foretold.disk] if not trial.started else ""
-
-
-def adapter_words(trial: Trial) -> str:
-    """Return the adapters' drivers and addresses as the guest reported them, else what was told."""
-    if trial.inside is not None:
-        parts = (
-            f"{n.name}: {', '.join(n.drivers) or 'no driver'} {n.address}"
-            for n in trial.inside.nics
+def _summary(evidence: Portability) -> str:
+    unit = "starts" if any(t.machine for t in evidence.trials) else "profiles"
+    started = [t for t in evidence.trials if t.started]
+    judged = [t for t in evidence.trials if t.how == "static"]
+    lost = sum(t.how == "not started" for t in evidence.trials)
+    came = sum(t.outcome is Outcome.PASS for t in started)
+    words = []
+    if started:
+        kind = "pass" if came == len(started) else "fail"
+        words.append(
+            f'<span class="mark {kind}">{came} of {len(started)}</span> {unit} came up under QEMU'
         )
-        return "; ".join(part.strip() for part in parts) or "none"
-    known = {True: "driver there", False: "no driver", None: ""}
-    return known[trial.foretold.adapter] if not trial.started else ""
-
-
-def _details(trial: Trial, folder: Path) -> str:
-    if not trial.started:
-        return ""
-    marks = ", ".join(f"{name} {at:.1f} s" for name, at in trial.milestones.items())
-    shots = "".join(_shots(trial, folder))
-    tail = ""
-    log = folder / "serial.log"
-    if log.is_file():
-        lines = log.read_text("utf-8", "replace").splitlines()[-_TAIL:]
-        clean = "\n".join("".join(c for c in line if c.isprintable()) for line in lines)
-        tail = f"<details><summary>the end of its log</summary><pre>{escape(clean)}</pre></details>"
+    if judged:
+        good = sum(t.outcome is Outcome.PASS for t in judged)
+        words.append(
+            f'<span class="mark">{good} of {len(judged)}</span> judged from files alone have their drivers'
+        )
+    if lost:
+        words.append(f'<span class="mark unknown">{lost}</span> could not be started here')
+    guest = "as kensho adapt changes it" if evidence.targets else "as it is"
     return (
-        f'<h2 id="{escape(trial.place, quote=True)}">{escape(_title(trial))}</h2>'
-        f'<p class="note">{escape(marks)}</p><div class="shots">{shots}</div>{tail}'
+        f'<p class="lead">{"; ".join(words)}.</p><p class="quiet">The guest {guest}. '
+        f"{text(evidence.made)}, kensho {text(evidence.kensho)}"
+        f"{', ' + text(evidence.qemu) if evidence.qemu else ''}.</p>"
     )
 
 
-def _shots(trial: Trial, folder: Path) -> Iterator[str]:
-    for shot in trial.screenshots:
-        path = folder / shot.file
-        if path.is_file():
-            data = base64.b64encode(path.read_bytes()).decode()
-            words = f"{shot.when}, {shot.at:.0f} s"
-            yield (
-                f'<figure><img alt="{escape(words, quote=True)}" src="data:image/png;base64,{data}">'
-                f"<figcaption>{escape(words)}</figcaption></figure>"
+def _unshown(evidence: Portability) -> str:
+    unsaid = "".join(f"<li>{text(words)}</li>" for words in evidence.untested)
+    return f"<section><h2>What this does not show</h2><ul>{unsaid}</ul></section>" if unsaid else ""
+
+
+def _subjects(evidence: Portability) -> str:
+    disks = "".join(
+        f"<tr><td>{text(disk.machine)}<td>{text(disk.file)}<td class=n>{format_bytes(disk.size)}"
+        f"<td><code>{text(disk.root_after or disk.problem)}</code>"
+        + (
+            f'<br><span class="quiet">before it was changed:</span> <code>{text(disk.root_before)}</code>'
+            if disk.root_before != disk.root_after
+            else ""
+        )
+        + "</tr>"
+        for disk in evidence.disks
+    )
+    inputs = "".join(
+        f"<tr><td>{text(part.name)}<td class=n>{format_bytes(part.size)}<td><code>{text(part.sha256)}</code></tr>"
+        for part in evidence.inputs[:_MOST_ROWS]
+    )
+    return (
+        '<section><h2>What was proven</h2><p class="quiet">Disks by the root of what a guest reads from'
+        " them, the same in whatever format they are (docs/integrity.md).</p>"
+        f'<table class="wide"><tr><th>machine<th>disk<th>size<th>root of its content</tr>{disks}</table>'
+        + (
+            f'<details><summary>the files that were read ({len(evidence.inputs)})</summary><table class="wide">'
+            f"<tr><th>file<th>size<th>SHA-256</tr>{inputs}</table></details>"
+            if inputs
+            else ""
+        )
+        + "</section>"
+    )
+
+
+def _changes(evidence: Portability) -> str:
+    if not evidence.changes:
+        return ""
+    rows = "".join(
+        f"<tr><td>{text(change.volume)}<td><code>{text(change.path)}</code><td>{text(change.why)}</tr>"
+        for change in evidence.changes[:_MOST_ROWS]
+    )
+    return (
+        f"<section><h2>What was changed in the guest</h2><p>{len(evidence.changes)} files, for "
+        f"{text(', '.join(evidence.targets))}. <code>statement.json</code> has the digests before and after.</p>"
+        f"<details open><summary>the files</summary><table><tr><th>volume<th>file<th>why</tr>{rows}</table>"
+        "</details></section>"
+    )
+
+
+def _findings(evidence: Portability) -> str:
+    found = (*evidence.findings, *(evidence.conversion.findings if evidence.conversion else ()))
+    if not found:
+        return ""
+    rows = "".join(
+        f"<tr><td class=n>{text(f.code)}<td>{text(f.severity)}<td>"
+        f"{text(f'{f.subject}: {f.message}' if f.subject else f.message)}<td>{text(f.action)}</tr>"
+        for f in found[:_MOST_ROWS]
+    )
+    return (
+        '<section><h2>Findings</h2><table class="wide"><tr><th>code<th>severity<th>what<th>what is done</tr>'
+        f"{rows}</table></section>"
+    )
+
+
+def _conditions(evidence: Portability) -> str:
+    """Return how it was made: plan, host, licences, conversion, signer."""
+    rows = [("asked for", words) for words in evidence.plan]
+    if evidence.conversion is not None:
+        made = evidence.conversion
+        rows.append(
+            (
+                "made by",
+                f"kensho {made.kensho} for {made.target} ({made.form}); its check: {made.check}",
             )
+        )
+    rows += [
+        ("licence accepted", f"{one.info or 'licence agreement'}, SHA-256 {one.sha256}")
+        for one in evidence.accepted_eulas
+    ]
+    if evidence.host is not None:
+        host = evidence.host
+        rows.append(("host", f"{host.system}, {host.architecture}, {host.processors} processors"))
+    if evidence.sbom is not None:
+        rows.append(("bill of materials", f"{evidence.sbom.name}, SHA-256 {evidence.sbom.sha256}"))
+    if evidence.signers is not None:
+        rows.append(("signed with the key", evidence.signers.keyid))
+        rows += [("certificate, SHA-256", digest) for digest in evidence.signers.certificates]
+    else:
+        rows.append(("signed", "by nobody"))
+    body = "".join(f"<tr><th>{escape(name)}<td>{text(words)}</tr>" for name, words in rows)
+    return (
+        f"<section><h2>How it was made</h2><table>{body}</table>"
+        '<p class="quiet">This page is no proof by itself: <code>kensho verify</code> checks the signature,'
+        " the files and the disks, offline.</p></section>"
+    )

@@ -52,13 +52,14 @@ def details(trial: Trial, folder: Path, longest: float) -> str:
     if trial.cause is not None:
         cause = trial.cause
         said = f'<span class="fail">{text(cause.what)}</span>. {text(cause.remedy)} ({text(cause.code)})'
+        said += f"<pre>{text(cause.evidence)}</pre>" if cause.evidence else ""
     log = end_of_log(folder / "serial.log")
     shut = "" if trial.outcome is Outcome.PASS else " open"
     tail = f"<details{shut}><summary>the end of what it said on its serial port</summary><pre>{log}</pre></details>"
     return (
         f'<article id="{text(trial.place)}"><header><h3>{text(_title(trial))}</h3>{_outcome(trial)}'
         f'<span class="quiet">{text(trial.accelerator)}, {trial.seconds:.0f} s</span></header>'
-        f"<p>{said}</p>{_bar(trial, longest)}<ul class=steps>{steps}</ul>{_network(trial)}"
+        f"<div>{said}</div>{_bar(trial, longest)}<ul class=steps>{steps}</ul>{_network(trial)}"
         f'<div class="shots">{"".join(_shots(trial, folder))}</div>{tail if log else ""}</article>'
     )
 

@@ -42,5 +42,8 @@ demo: setup ## convert an appliance to every target and boot one (APPLIANCE=file
 demo-proof: setup ## start the appliance on every hypervisor's devices, as it was made and adapted, and sign what was seen
 	$(BIN)/python demo/proof.py $(if $(ON),--on "$(ON)")
 
+prove-xen: setup ## Xen itself, emulated, starts what kensho wrote for xl and XenServer: minutes each (XEN="--only xl-pv")
+	$(BIN)/python -m tests.hypervisors.xen $(XEN)
+
 clean: ## remove results and caches, keep .venv and the guests built
 	rm -rf --one-file-system .cache/*/.build-* out dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -18,8 +18,8 @@ from kensho.proof.devices import Drive
 from kensho.proof.guests import Guest
 from kensho.proof.profiles.base import Profile
 from kensho.proof.static import foretell
+from kensho.proof.together.networks import connecting
 from kensho.proof.together.order import Stage, stages
-from kensho.proof.together.switch import switched
 from kensho.proof.trial import Limits, Together, Trial, try_out
 
 _POLL = 0.25
@@ -39,11 +39,11 @@ def try_together(
 ) -> tuple[Trial, ...]:
     """Start machines, each with its drives, and return a trial of each; files go to ``folder``.
 
-    ``stopped`` tells that nobody waits any more. Raises what `try_out` and `switched` do.
+    ``stopped`` tells that nobody waits any more. Raises what `try_out` and `connecting` do.
     """
     order = stages([guest.start for guest in guests])
     begun = time.monotonic()
-    with switched([guest.plugs for guest in guests]) as switch:
+    with connecting([guest.plugs for guest in guests]) as networks:
 
         def run(number: int, at_goal: Callable[[], None], at_end: Callable[[], None]) -> Trial:
             guest = guests[number]
@@ -55,7 +55,7 @@ def try_together(
                 foretell(guest.kernels, guest.default_kernel, profile), reports=guest.reports,
                 on_event=lambda what: on_event(f"{guest.name}: {what}"),
                 stopped=lambda: stopped() or party.broken,
-                together=Together(switch.wiring(number), at_goal, at_end),
+                together=Together(networks.connect(guest.plugs), at_goal, at_end),
             )  # fmt: skip
             return msgspec.structs.replace(
                 trial, machine=guest.name, folder=guest.folder, began=began

@@ -10,6 +10,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from kensho.cli import exits
+from kensho.cli.asking import Asks
 from kensho.cli.disk.opening import FormatOption
 from kensho.cli.flags import Flag, Json, Locator
 from kensho.cli.options import GuestWishes
@@ -24,6 +25,7 @@ from kensho.platforms import PLATFORMS
 from kensho.proof.choose import choose, suitable
 from kensho.proof.evidence.gather import gather, write_evidence
 from kensho.proof.evidence.page_words import adapter_words, root_words
+from kensho.proof.evidence.seen import answer_words
 from kensho.proof.guests import as_proven, as_tried
 from kensho.proof.profiles import PROFILES
 from kensho.proof.prove import limits_of
@@ -43,6 +45,7 @@ def prove(
     memory: int = 0,
     timeout: float = 0,
     report: bool = True,
+    asks: Asks = Asks(),  # noqa: B008 - frozen
     sign_key: Path | None = None,
     sign_cert: Path | None = None,
     sign_key_password_file: str | None = None,
@@ -53,7 +56,7 @@ def prove(
 
     Its disks are read as they are, in any format, and nothing is written to them. Devices that QEMU
     does not have are judged from the guest's files, and that is said. Exits with 15 when it does not
-    come up somewhere.
+    come up somewhere, or a probe is not answered.
 
     Parameters
     ----------
@@ -88,7 +91,7 @@ def prove(
     if on == "list":
         _list(as_json=json)
         return exits.OK
-    choice = choose(on)
+    choice, questions = choose(on), asks.questions
     if not sources or output is None:
         what = "nothing to prove" if not sources else "where to?"
         raise UsageError(what, hint="kensho prove APPLIANCE -o FOLDER")
@@ -113,14 +116,17 @@ def prove(
         with as_proven(machines, aims, scratch, listener) as (made, changes, findings):
             with as_tried(made, memory << 20, scratch, listener, reports=report) as guests:
                 trials = prove_on(
-                    guests, choice.profiles, kept, limits_of(choice.profiles, timeout),
+                    guests, choice.profiles, kept, limits_of(choice.profiles, timeout, questions, asks.shutdown),
                     on_event=lambda name, what: listener(Message(f"{name}: {what}")),
                     on_trial=lambda t: listener(Message(f"{t.name}: {t.outcome.value}, {t.reason}")),
                 )  # fmt: skip
             evidence = gather(
                 [(one.machine, one.disks) for one in made], sources, changes, findings, trials, kept,
                 choice.platforms, lambda place: listener(Step("hash", place)), accepted=licences,
-                plan=plan_in_words(choice.profiles, choice.platforms if adapt else "", report=report),
+                plan=(
+                    *plan_in_words(choice.profiles, choice.platforms if adapt else "", report=report),
+                    *(asks.in_words if any(not p.static for p in choice.profiles) else ()),
+                ),
             )  # fmt: skip
         write_evidence(evidence, kept, signer)
         kept.rename(output)
@@ -148,6 +154,8 @@ def _show(trials: Sequence[Trial], output: Path) -> None:
     rows = table("", "profile", "how", "outcome", "root on", "adapter", "s>", "what was seen")
     for trial in trials:
         said = trial.reason if trial.cause is None else f"{trial.cause.what} ({trial.cause.code})"
+        answers = answer_words(trial)
+        said += f"; {answers}" if answers else ""
         rows.add_row(
             escape(trial.name),
             trial.how,

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import secrets
 import socket
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -71,7 +72,7 @@ class Agent:
     def sync(self, until: float) -> None:
         """Wait until the agent answers to this connection, whatever was said on another one before."""
         mark = secrets.randbits(53)
-        self._send({"execute": "guest-sync-delimited", "arguments": {"id": mark}}, until)
+        self._send({"execute": "guest-sync-delimited", "arguments": {"id": mark}}, until, _FLUSH)
         while True:
             line = self._line(until)
             told = _parsed(line.rpartition(_FLUSH)[2])
@@ -95,10 +96,10 @@ class Agent:
         except msgspec.ValidationError as error:
             raise ProofError(f"{command}: the agent's answer: {words(error)}") from None
 
-    def _send(self, asked: dict[str, object], until: float) -> None:
+    def _send(self, asked: dict[str, object], until: float, before: bytes = b"") -> None:
         self._socket.settimeout(max(0.1, until - time.monotonic()))
         try:
-            self._socket.sendall(_FLUSH + json.dumps(asked).encode() + b"\n")
+            self._socket.sendall(before + json.dumps(asked).encode() + b"\n")
         except OSError:
             raise ProofError("the guest's agent does not answer") from None
 
@@ -152,6 +153,35 @@ def look(path: Path, until: float) -> AgentSeen:
             found = []
     nics = (nic for nic in found[:_MOST_NICS] if nic.hardware_address.strip("0:"))
     return AgentSeen(version, system, tuple(_interface(nic) for nic in nics))
+
+
+@contextmanager
+def heard_out(path: Path | None) -> Iterator[None]:
+    """Read what an agent still has to say, and drop it: one that nobody listens to does not end.
+
+    A guest that writes to its port waits while nothing is connected to it (virtio 1.2, 5.3), and its
+    shutdown waits for it.
+    """
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as connection:
+        try:
+            connection.connect(str(path))
+        except OSError:
+            yield
+            return
+        thread = threading.Thread(target=_drop, args=(connection,), name="agent", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def _drop(connection: socket.socket) -> None:
+    with suppress(OSError):
+        while connection.recv(1 << 16):
+            pass
 
 
 def is_windows(agent: Agent, until: float) -> bool:

@@ -37,11 +37,15 @@ class Questions(msgspec.Struct, frozen=True):
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """What was answered: ``agent`` is None, and ``silence`` says why, where it does not answer."""
+    """What was answered: ``agent`` is None, and ``silence`` says why, where it does not answer.
+
+    ``stopping`` is what it said when it was asked to shut down.
+    """
 
     agent: AgentSeen | None = None
     silence: str = ""
     probes: tuple[ProbeResult, ...] = ()
+    stopping: str = ""
 
 
 def ask(

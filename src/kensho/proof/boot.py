@@ -17,6 +17,7 @@ from typing import BinaryIO
 import msgspec
 
 from kensho.model.machine import Firmware
+from kensho.proof.agent import heard_out
 from kensho.proof.asking import Asked, Questions, ask
 from kensho.proof.bounds import (
     MAX_SERIAL,
@@ -297,11 +298,14 @@ class _Run:
             return Asked()
         self._observer.take_picture("end", self.seconds())
         self._look_at_network(self._observer)
-        if verdict is not Verdict.LOGIN and LOGIN not in self.milestones:
+        up = verdict is Verdict.LOGIN or LOGIN in self.milestones
+        # One that says nothing may have come up all the same: Windows has no login on a serial port.
+        asks = self._watch.questions is not None and self._watch.questions.probes
+        if not up and (verdict is not Verdict.TIMEOUT or not asks):
             return Asked()
         over = threading.Event()
         with ThreadPoolExecutor(1) as pool:
-            asking = pool.submit(self._ask, self._watch, self._observer, over.is_set)
+            asking = pool.submit(self._ask, self._watch, self._observer, over.is_set, up=up)
             try:
                 gone = self._drain(asking.done)
             finally:
@@ -310,12 +314,17 @@ class _Run:
         self.lost = gone if verdict is Verdict.LOGIN else ""
         if asked.probes and all(result.ok for result in asked.probes):
             self._reached(SERVICE)
-        if self._watch.power_off:
-            self._shut_down(self._observer, self._watch.power_off)
-        return asked
+            up = True
+        if not up or not self._watch.power_off:
+            return asked
+        with heard_out(self._agent):
+            said = self._shut_down(self._observer, self._watch.power_off)
+        return msgspec.structs.replace(asked, stopping=said)
 
-    def _ask(self, watch: Watch, observer: Observer, over: Callable[[], bool]) -> Asked:
-        if watch.at_goal is not None:
+    def _ask(
+        self, watch: Watch, observer: Observer, over: Callable[[], bool], *, up: bool
+    ) -> Asked:
+        if up and watch.at_goal is not None:
             watch.at_goal()
         asked = Asked()
         if watch.questions is not None:
@@ -327,9 +336,13 @@ class _Run:
     def _forgotten(self) -> bool:
         return self._watch is not None and self._watch.stopped is not None and self._watch.stopped()
 
-    def _shut_down(self, observer: Observer, seconds: float) -> None:
-        """Press the power button until the guest switches itself off; it may not have heard it at first."""
+    def _shut_down(self, observer: Observer, seconds: float) -> str:
+        """Press the power button until the guest switches itself off; it may not have heard it at first.
+
+        Returns the line by which it said that it does.
+        """
         deadline, pressed = time.monotonic() + seconds, 0.0
+        self._serial.stops = True
 
         def over() -> bool:
             nonlocal pressed
@@ -342,6 +355,7 @@ class _Run:
             ends = [event.get("reason") for event in observer.events("SHUTDOWN")]
             if ends[-1:] == ["guest-shutdown"]:
                 self._reached(SHUTDOWN)
+        return self._serial.stopping
 
     def _drain(self, over: Callable[[], bool]) -> str:
         """Read on until it is over, or has to be; return why, where it was not over.

@@ -13,6 +13,7 @@ import msgspec
 
 from kensho.model.errors import InterruptedRunError, KenshoError, ProofError
 from kensho.proof.accelerator import accelerator, slowness
+from kensho.proof.asking import Questions
 from kensho.proof.devices import Drive
 from kensho.proof.guests import Guest
 from kensho.proof.profiles.base import Profile
@@ -22,9 +23,11 @@ from kensho.proof.static import foretell
 from kensho.proof.together.group import try_together
 from kensho.proof.trial import Limits, Trial, judge_only, judge_unstarted, try_out
 from kensho.proof.turns import Turns
+from kensho.proof.unanswered import PowerOff
 
 _LEFT = 0.6  #: of the memory that is free
 _SLOW, _FAST = 240, 120  #: seconds for a start, emulated on an idle machine and not emulated
+_ANSWER, _POWER_OFF = 60, 30  #: seconds for services to answer, and for a guest to shut down
 _OVERHEAD = 200 << 20  #: bytes of QEMU itself
 
 Told = Callable[[str, str], None]  #: profile, and what happened
@@ -129,18 +132,33 @@ def _alone(
     )  # fmt: skip
 
 
-def limits_of(profiles: Sequence[Profile], timeout: float) -> Limits:
-    """Return how guests are run here; ``timeout`` is seconds, 0 for as long as starts take here."""
+def limits_of(
+    profiles: Sequence[Profile],
+    timeout: float,
+    questions: Questions = Questions(),  # noqa: B008 - frozen
+    power_off: PowerOff = PowerOff.ASK,
+) -> Limits:
+    """Return how guests are run here, and what those that come up are asked.
+
+    ``timeout`` is seconds, as the questions' are; 0 for as long as it takes here.
+    """
     if all(profile.static for profile in profiles):
         return Limits(memory=0, timeout=timeout)
     try:
         used = accelerator()
-        longest = timeout or (_FAST if used == "kvm" else _SLOW * slowness())
+        factor = 1.0 if used == "kvm" else slowness()
     except InterruptedRunError:
         raise
     except KenshoError:  # nothing is started, and each trial says why
         return Limits(memory=0, timeout=timeout)
-    return Limits(memory=0, timeout=longest, accelerator=used)
+    return Limits(
+        memory=0,
+        timeout=timeout or (_FAST if used == "kvm" else _SLOW * factor),
+        accelerator=used,
+        questions=msgspec.structs.replace(questions, seconds=questions.seconds or _ANSWER * factor),
+        power_off=0 if power_off is PowerOff.SKIP else _POWER_OFF * factor,
+        must_power_off=power_off is PowerOff.REQUIRE,
+    )
 
 
 def slots(memories: Sequence[int]) -> int:

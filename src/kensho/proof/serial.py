@@ -35,6 +35,11 @@ MILESTONES: tuple[tuple[str, re.Pattern[str]], ...] = (
     (REPORT, re.compile(r"kensho-report end")),
 )
 
+#: What systemd, SysV's init, OpenRC and kernels say when they end.
+_STOPPING = re.compile(
+    r"\] Stopp(ed|ing) |Reached target .*(Shutdown|Power[- ]Off)|Power (key|button) pressed"
+    r"|going down for|INIT: Switching to runlevel: [06]|^ ?\* Stopping |reboot: Power down"
+)
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?=]*[ -/]*[@-~]|[@-Z\\-_]|[()][0-9A-B])|[\x00-\x08\x0e-\x1f]")
 _LONGEST_LINE = 4096
 
@@ -48,12 +53,15 @@ class SerialWatch:
     """Reads a serial port's bytes as they come and notes milestones and a failure.
 
     ``milestones`` maps names to the seconds at which they were seen. ``failure`` is
-    empty while all is well.
+    empty while all is well. After ``stops`` was set, ``stopping`` is the line by which the guest says that
+    it ends.
     """
 
     def __init__(self) -> None:
         self.milestones: dict[str, float] = {}
         self.failure = ""
+        self.stops = False
+        self.stopping = ""
         self._rest = ""
 
     def feed(self, data: bytes, at: float) -> tuple[str, ...]:
@@ -74,6 +82,8 @@ class SerialWatch:
         for name, pattern in MILESTONES:
             if name not in self.milestones and pattern.search(line):
                 self.milestones[name] = at
+        if self.stops and not self.stopping and _STOPPING.search(line):
+            self.stopping = plain(line).strip()[:200]
         if self.failure or LOGIN in self.milestones:
             return
         for meaning, pattern in FINAL:

@@ -13,6 +13,8 @@ import msgspec
 
 from kensho.guest.devices import CONTROLLERS, NICS
 from kensho.model.errors import KenshoError
+from kensho.proof.agent import AgentSeen
+from kensho.proof.asking import Questions
 from kensho.proof.boot import Verdict, Watch, boot_machine
 from kensho.proof.bounds import Stop
 from kensho.proof.capture import Heard
@@ -20,9 +22,11 @@ from kensho.proof.causes import Cause, likely_cause, not_started, unreadable
 from kensho.proof.devices import Drive, machine_of
 from kensho.proof.inside.read import Inside, read_report
 from kensho.proof.observe import Screenshot, Wiring
+from kensho.proof.probes import ProbeResult
 from kensho.proof.profiles.base import Profile
-from kensho.proof.serial import LOGIN, REPORT
+from kensho.proof.serial import LOGIN, REPORT, SERVICE
 from kensho.proof.static import Foretold
+from kensho.proof.unanswered import STAYS_ON, not_done, probe_failure
 
 #: How a system looks that comes up and says nothing of it: Windows has no login on a serial port.
 _SILENT, _SILENT_SYSTEMS = {"KF-967", "KF-970"}, {"windows", "bsd"}
@@ -53,6 +57,9 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Of machines that were started together each has a trial of its own: ``machine`` is its id, empty
     for one alone, ``folder`` that of its files within the profile's, ``began`` the seconds from the
     start of the first one to its own, ``met`` the machines it exchanged packets with.
+
+    ``probes`` and ``agent`` are what a guest that came up answered, ``agent_port`` whether it had a port
+    for an agent; ``notes`` what it did not do although it was asked, which is no failure.
     """
 
     profile: str
@@ -76,6 +83,10 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     folder: str = ""
     began: float = 0
     met: tuple[str, ...] = ()
+    probes: tuple[ProbeResult, ...] = ()
+    agent: AgentSeen | None = None
+    agent_port: bool = False
+    notes: tuple[Cause, ...] = ()
 
     @property
     def place(self) -> str:
@@ -97,12 +108,17 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """How a guest is run: ``memory`` in bytes, ``timeout`` and ``power_off`` in seconds."""
+    """How a guest is run: ``memory`` in bytes, ``timeout`` and ``power_off`` in seconds.
+
+    One that does not shut down when it is asked fails where it ``must_power_off``.
+    """
 
     memory: int
     timeout: float
     cpus: int = 1
     power_off: float = 0
+    must_power_off: bool = False
+    questions: Questions = Questions()
     restarts: int = 1
     accelerator: str = "tcg"
 
@@ -179,15 +195,18 @@ def try_out(
         wiring=together.wiring if together else None,
         at_goal=together.at_goal if together else None,
         at_end=together.at_end if together else None,
+        questions=limits.questions,
     )  # fmt: skip
     result = boot_machine(machine, log=log, timeout=limits.timeout, on_event=on_event, watch=watch)
     said = log.read_text("utf-8", "replace")
     inside = read_report(said)
-    up = result.verdict is Verdict.LOGIN or LOGIN in result.milestones
+    up = result.verdict is Verdict.LOGIN or not {LOGIN, SERVICE}.isdisjoint(result.milestones)
     cause = None if up else likely_cause(
         result, said, driver=foretold.disk, controller=profile.controller.value
     )  # fmt: skip
     outcome, reason = (Outcome.PASS if up else Outcome.FAIL), result.reason
+    if up and result.verdict is Verdict.TIMEOUT and SERVICE in result.milestones:
+        reason = "its probes are answered"
     lost = [place for drive in drives if drive.faults is not None for place in drive.faults.seen]
     if cause is not None and result.stop in {Stop.ROOM, Stop.QEMU}:
         outcome = Outcome.UNKNOWN
@@ -206,12 +225,22 @@ def try_out(
         cause = Cause("KF-981", "it came up, and did not stay up until all was asked",
                       "the end of its log may say why", result.lost)  # fmt: skip
         outcome, reason = Outcome.FAIL, f"{cause.what}: {result.lost}"
+    undone = (
+        not_done(result, power_off=limits.power_off > 0, agent=limits.questions.agent) if up else ()
+    )
+    if outcome is Outcome.PASS:
+        stays = next((note for note in undone if note.code == STAYS_ON), None)
+        lack = probe_failure(result) or (stays if limits.must_power_off else None)
+        if lack is not None:
+            outcome, reason, cause = Outcome.FAIL, lack.what, lack
     return Trial(
         profile=profile.name, platform=profile.platform, title=profile.title, started=True,
         outcome=outcome, reason=reason, nearest=profile.nearest, cause=cause, foretold=foretold,
         agrees=None if foretold.disk is None else _agrees(foretold, up=up, cause=cause),
         seconds=result.seconds, milestones=result.milestones, accelerator=limits.accelerator,
         inside=inside, heard=result.heard, log=file_ref(log), screenshots=result.screenshots,
+        probes=result.asked.probes, agent=result.asked.agent,
+        agent_port=limits.questions.needs_agent, notes=tuple(n for n in undone if n != cause),
     )  # fmt: skip
 
 

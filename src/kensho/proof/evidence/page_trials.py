@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kensho.proof.evidence.page_words import adapter_words, end_of_log, root_words, text
+from kensho.proof.evidence.seen import answer_words, answers, driven_by
+from kensho.proof.serial import LOGIN, REPORT
 from kensho.proof.trial import Outcome, Trial
 
 _WORDS = {"pass": "came up", "fail": "did not come up", "unknown": "not known"}
@@ -26,6 +28,8 @@ def row(trial: Trial, longest: float) -> str:
     if trial.cause is not None:
         said = f"{trial.cause.what}: {trial.cause.remedy} ({trial.cause.code})"
         said += "" if trial.started else f"; {trial.reason}"
+    answered = answer_words(trial)
+    said += f"; {answered}" if answered else ""
     name = text(_title(trial))
     if trial.started:
         name = f'<a href="#{text(trial.place)}">{name}</a>'
@@ -45,8 +49,11 @@ def row(trial: Trial, longest: float) -> str:
 
 def details(trial: Trial, folder: Path, longest: float) -> str:
     """Return what was seen of a start: its milestones, pictures, the network, the end of its log."""
+    by = driven_by(trial)
     steps = "".join(
-        f"<li>{text(name)} <b class=n>{at:.1f} s</b>" for name, at in trial.milestones.items()
+        f"<li>{text(name)} <b class=n>{at:.1f} s</b>"
+        + (f' <span class="quiet">{text(by[name])}</span>' if by.get(name) else "")
+        for name, at in trial.milestones.items()
     )
     said = text(trial.reason)
     if trial.cause is not None:
@@ -59,7 +66,7 @@ def details(trial: Trial, folder: Path, longest: float) -> str:
     return (
         f'<article id="{text(trial.place)}"><header><h3>{text(_title(trial))}</h3>{_outcome(trial)}'
         f'<span class="quiet">{text(trial.accelerator)}, {trial.seconds:.0f} s</span></header>'
-        f"<div>{said}</div>{_bar(trial, longest)}<ul class=steps>{steps}</ul>{_network(trial)}"
+        f"<div>{said}</div>{_bar(trial, longest)}<ul class=steps>{steps}</ul>{answers(trial)}{_network(trial)}"
         f'<div class="shots">{"".join(_shots(trial, folder))}</div>{tail if log else ""}</article>'
     )
 
@@ -71,7 +78,10 @@ def _title(trial: Trial) -> str:
 def _outcome(trial: Trial) -> str:
     words = _WORDS if trial.started else _JUDGED
     kind = trial.outcome.value
-    return f'<span class="mark {kind}">{words[kind]}</span>'
+    said = words[kind]
+    if trial.outcome is Outcome.FAIL and not {LOGIN, REPORT}.isdisjoint(trial.milestones):
+        said = "came up, and fails"
+    return f'<span class="mark {kind}">{said}</span>'
 
 
 def _bar(trial: Trial, longest: float) -> str:

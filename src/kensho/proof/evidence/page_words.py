@@ -39,7 +39,7 @@ def root_words(trial: Trial) -> str:
 
 
 def adapter_words(trial: Trial) -> str:
-    """Return the adapters' drivers and addresses as the guest reported them, else what was told."""
+    """Return the adapters' drivers and addresses as the guest reported them, else what was heard or told."""
     if trial.inside is not None:
         parts = (
             f"{n.name}: {', '.join(n.drivers) or 'no driver'} {n.address}"
@@ -47,4 +47,13 @@ def adapter_words(trial: Trial) -> str:
         )
         return "; ".join(part.strip() for part in parts) or "none"
     known = {True: "driver there", False: "no driver", None: ""}
-    return known[trial.foretold.adapter] if not trial.started else ""
+    return known[trial.foretold.adapter] if not trial.started else lease_words(trial)
+
+
+def lease_words(trial: Trial) -> str:
+    """Return the addresses that adapters were leased, or said are theirs, as heard on their network."""
+    return "; ".join(
+        f"{told.mac}: {f'leased {told.lease}' if told.lease else told.addresses[-1]}"
+        for told in trial.heard
+        if told.lease or told.addresses
+    )

@@ -125,6 +125,14 @@ def untested(trials: tuple[Trial, ...]) -> tuple[str, ...]:
     told = list(dict.fromkeys(t.profile for t in trials if t.how == "static"))
     if told:
         words.append(f"told from the guest's files alone, without a start: {', '.join(told)}")
+    if any(t.agent_port for t in trials):
+        words.append(
+            "every start had a virtio serial port for the guest's agent, which only KVM's platforms have"
+        )
+    if any(t.probes for t in trials):
+        words.append(
+            "probes came over QEMU's own network and port; a platform's network was no part of it"
+        )
     near = dict.fromkeys(f"{t.profile}: {t.nearest}" for t in trials if t.nearest)
     return (*words, *near)
 

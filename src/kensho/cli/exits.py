@@ -30,6 +30,8 @@ def run(arguments: Sequence[str]) -> int:
     from kensho.cli.app import app
 
     signal.signal(signal.SIGTERM, _terminated)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # the terminal is gone; nohup ignores it
+        signal.signal(signal.SIGHUP, _terminated)
     _make_printable()
     as_json = "--json" in arguments or "--events" in arguments
     try:
@@ -83,8 +85,9 @@ def _make_printable() -> None:
 
 
 def _terminated(signum: int, frame: FrameType | None) -> NoReturn:
-    del signum, frame
-    raise InterruptedRunError("stopped by SIGTERM; nothing that looks finished was left")
+    del frame
+    name = signal.Signals(signum).name
+    raise InterruptedRunError(f"stopped by {name}; nothing that looks finished was left")
 
 
 def _report(error: KenshoError, *, as_json: bool, exit_code: int | None = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from kensho.cli.options import GuestWishes
 from kensho.cli.progress import shown
 from kensho.cli.proving import licences_to_accept, plan_in_words, signer_of
 from kensho.cli.render import console, print_json, table
+from kensho.cli.secrets import read_keys
 from kensho.cli.targets import chosen_platforms
 from kensho.convert.events import Message, Step
 from kensho.convert.guests import opened_guests
@@ -42,6 +44,7 @@ def prove(
     wishes: GuestWishes = GuestWishes(),  # noqa: B008 - frozen
     machine: str | None = None,
     format: FormatOption = None,  # noqa: A002
+    key: Annotated[tuple[str, ...], Flag] = (),
     memory: int = 0,
     timeout: float = 0,
     report: bool = True,
@@ -70,6 +73,9 @@ def prove(
         Prove the guest as `kensho adapt` would change it, without writing that anywhere.
     machine
         One machine of an appliance with several.
+    key
+        ID=FILE: what opens a LUKS volume, with ID its name, UUID or all; ID alone asks for it. Repeatable.
+        It is for what is read from the guest's files: nobody types it where the guest asks.
     memory
         MiB for the guest; by default what the machine has, at most 2048, and 512 where that is not known.
     timeout
@@ -102,6 +108,7 @@ def prove(
     if not output.absolute().parent.is_dir():
         raise NotFoundError("there is no such folder", path=output.absolute().parent)
     signer = signer_of(sign_key, sign_cert, sign_key_password_file)
+    keys = read_keys(key)
     licences = licences_to_accept(sources, choice.profiles, format, accepted=accept_eula)
     with (
         shown(events=False, quiet=json) as listener,
@@ -113,8 +120,11 @@ def prove(
         choice = suitable(choice, machines)
         platforms = chosen_platforms(choice.platforms, PLATFORMS)
         aims = wishes.wanted(platforms).aims(identity=wishes.renews) if adapt else None
+        aims = replace(aims, keys=keys) if aims is not None else None
         with as_proven(machines, aims, scratch, listener) as (made, changes, findings):
-            with as_tried(made, memory << 20, scratch, listener, reports=report) as guests:
+            with as_tried(
+                made, memory << 20, scratch, listener, reports=report, keys=keys
+            ) as guests:
                 trials = prove_on(
                     guests, choice.profiles, kept, limits_of(choice.profiles, timeout, questions, asks.shutdown),
                     on_event=lambda name, what: listener(Message(f"{name}: {what}")),
@@ -127,6 +137,7 @@ def prove(
                     *plan_in_words(choice.profiles, choice.platforms if adapt else "", report=report),
                     *(asks.in_words if any(not p.static for p in choice.profiles) else ()),
                 ),
+                keys=keys,
             )  # fmt: skip
         write_evidence(evidence, kept, signer)
         kept.rename(output)

@@ -13,9 +13,8 @@ import shutil
 import signal
 from pathlib import Path
 
-MAX_SERIAL = (
-    16 << 20
-)  #: bytes from a serial port without a login: at 115200 baud, 24 minutes of them
+#: Bytes from a serial port without a login: at 115200 baud, 12 minutes of them.
+MAX_SERIAL = 8 << 20
 MAX_CAPTURE = 16 << 20  #: bytes of a network that are kept
 _MOST = 16 << 30  #: bytes that a guest may write to one of its disks
 _SHARE = 4  #: one part of so many of the room that is free

@@ -18,6 +18,7 @@ from kensho.guest.adapt.changes import ChangeSet
 from kensho.guest.aims import Aims
 from kensho.guest.inspect.inspect import inspect_disks
 from kensho.guest.inspect.kernels import Loaded, load_kernels
+from kensho.guest.volumes.luks.device import Key
 from kensho.model.appliance import StartItem
 from kensho.model.finding import Finding
 from kensho.proof.evidence.gather import default_kernel
@@ -93,11 +94,17 @@ def as_proven(
 
 @contextmanager
 def as_tried(
-    made: Sequence[Made], memory: int, scratch: Path, listener: Listener, *, reports: bool
+    made: Sequence[Made],
+    memory: int,
+    scratch: Path,
+    listener: Listener,
+    *,
+    reports: bool,
+    keys: Sequence[Key] = (),
 ) -> Iterator[tuple[Guest, ...]]:
     """Give guests to start: with ``reports`` they say what they started from, where that can be had.
 
-    ``memory`` is bytes for each, 0 for what it has itself.
+    ``memory`` is bytes for each, 0 for what it has itself; ``keys`` open volumes of LUKS.
     """
     several = len(made) > 1
     places = folders([one.machine.id for one in made])
@@ -108,7 +115,7 @@ def as_tried(
             if reports:
                 work = scratch / f"report{number}"
                 work.mkdir()
-                disks, why = stack.enter_context(reporting(disks, work))
+                disks, why = stack.enter_context(reporting(disks, work, keys))
             if why:
                 whose = machine.id if several else "the guest"
                 listener(Message(f"{whose} does not report: {why}"))
@@ -119,8 +126,8 @@ def as_tried(
                     disks=disks,
                     plugs=plugs_of(machine, number),
                     memory=memory or _own_memory(machine),
-                    kernels=tuple(load_kernels(disks)),
-                    default_kernel=default_kernel(inspect_disks(disks)),
+                    kernels=tuple(load_kernels(disks, keys)),
+                    default_kernel=default_kernel(inspect_disks(disks, keys)),
                     reports=not why,
                     start=machine.start,
                 )

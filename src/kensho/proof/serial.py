@@ -42,6 +42,9 @@ _STOPPING = re.compile(
 )
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?=]*[ -/]*[@-~]|[@-Z\\-_]|[()][0-9A-B])|[\x00-\x08\x0e-\x1f]")
 _LONGEST_LINE = 4096
+_MOST_SEEN = (
+    4096  #: lines that are known to say nothing, for guests that say the same again and again
+)
 
 
 def plain(line: str) -> str:
@@ -63,6 +66,7 @@ class SerialWatch:
         self.stops = False
         self.stopping = ""
         self._rest = ""
+        self._seen: set[str] = set()
 
     def feed(self, data: bytes, at: float) -> tuple[str, ...]:
         """Take bytes that came ``at`` seconds after the start; return what is new."""
@@ -71,7 +75,12 @@ class SerialWatch:
         self._rest = self._rest[-_LONGEST_LINE:]
         before = set(self.milestones)
         for line in lines:
-            self._look(_ESCAPES.sub("", line), at, finished=True)
+            if line in self._seen:
+                continue
+            if len(self._seen) >= _MOST_SEEN:
+                self._seen.clear()
+            self._seen.add(line)
+            self._look(_ESCAPES.sub("", line[:_LONGEST_LINE]), at, finished=True)
         # A prompt is a line that does not end; any other unfinished line is still being written.
         self._look(_ESCAPES.sub("", self._rest), at, finished=False)
         return tuple(name for name in self.milestones if name not in before)

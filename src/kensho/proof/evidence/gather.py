@@ -19,6 +19,7 @@ from kensho.disks.compare import content_root
 from kensho.guest.adapt.changes import ChangeSet
 from kensho.guest.inspect.facts import GuestReport
 from kensho.guest.inspect.inspect import inspect_disks
+from kensho.guest.volumes.luks.device import Key
 from kensho.model.errors import FormatError
 from kensho.model.finding import Finding
 from kensho.model.machine import Eula
@@ -52,16 +53,18 @@ def gather(
     machines: Sequence[tuple[GuestDisks, Sequence[DiskReader]]], sources: Sequence[str],
     changes: ChangeSet | None, findings: tuple[Finding, ...], trials: tuple[Trial, ...], folder: Path,
     targets: str, on_disk: Callable[[str], None], *, accepted: Sequence[Eula] = (), plan: tuple[str, ...] = (),
+    keys: Sequence[Key] = (),
 ) -> Portability:  # fmt: skip
     """Return what is to be stated; the bill of materials is written to ``folder``.
 
     ``machines`` come with their disks as they were proven; each is read whole for its root, and so is
     the one below where it was changed, and the files of ``sources``. ``on_disk`` is told of each.
-    ``accepted`` are the licences that were accepted, ``plan`` is in words what was asked for.
+    ``accepted`` are the licences that were accepted, ``plan`` is in words what was asked for,
+    ``keys`` open volumes of LUKS.
     """
     proven = [disk for machine, disks in machines for disk in _proven(machine, disks, on_disk)]
     bill = folder / _BILL
-    content = msgspec.json.encode(bill_of_materials(_inspected(machines)))
+    content = msgspec.json.encode(bill_of_materials(_inspected(machines, keys)))
     bill.write_bytes(msgspec.json.format(content))
     return Portability(
         kensho=__version__,
@@ -100,9 +103,11 @@ def _proven(
         yield ProvenDisk(machine.id, f"disk{number}", name, size, before, after, problem)
 
 
-def _inspected(machines: Sequence[tuple[GuestDisks, Sequence[DiskReader]]]) -> GuestReport:
+def _inspected(
+    machines: Sequence[tuple[GuestDisks, Sequence[DiskReader]]], keys: Sequence[Key]
+) -> GuestReport:
     """Return the systems of all machines; of several, each one's root is named with its machine."""
-    reports = [(machine.id, inspect_disks(disks)) for machine, disks in machines]
+    reports = [(machine.id, inspect_disks(disks, keys)) for machine, disks in machines]
     if len(reports) == 1:
         return reports[0][1]
     systems = (

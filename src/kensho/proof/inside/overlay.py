@@ -14,6 +14,7 @@ from kensho.guest.edit.disk import PatchedDisk, Piece
 from kensho.guest.edit.draft import Draft
 from kensho.guest.edit.placing import VolumeEdits, by_volume
 from kensho.guest.inspect.systems import Opened, find_systems
+from kensho.guest.volumes.luks.device import Key
 from kensho.guest.volumes.scan import scan
 from kensho.guest.windows.installed import windows_folder
 from kensho.model.errors import KenshoError
@@ -22,14 +23,14 @@ from kensho.proof.inside.plan import plan_report
 
 @contextmanager
 def reporting(
-    disks: Sequence[DiskReader], folder: Path
+    disks: Sequence[DiskReader], folder: Path, keys: Sequence[Key] = ()
 ) -> Iterator[tuple[tuple[DiskReader, ...], str]]:
     """Give the disks with a reporting guest on them, and why it does not report, empty when it does.
 
-    ``folder`` is for files of ours. The disks stay the caller's, and are only read.
+    ``folder`` is for files of ours, ``keys`` open volumes of LUKS. The disks stay the caller's, and are only read.
     """
     try:
-        pieces = _pieces(disks, folder)
+        pieces = _pieces(disks, folder, keys)
     except KenshoError as error:
         yield tuple(disks), error.message
         return
@@ -46,15 +47,17 @@ def reporting(
         yield tuple(above), ""
 
 
-def _pieces(disks: Sequence[DiskReader], folder: Path) -> dict[str, list[Piece]]:
+def _pieces(
+    disks: Sequence[DiskReader], folder: Path, keys: Sequence[Key]
+) -> dict[str, list[Piece]]:
     found: dict[str, list[Piece]] = {}
-    for name, piece in carry_out(AdaptPlan((), _edits(disks), ()), folder):
+    for name, piece in carry_out(AdaptPlan((), _edits(disks, keys), ()), folder):
         found.setdefault(name, []).append(piece)
     return found
 
 
-def _edits(disks: Sequence[DiskReader]) -> tuple[VolumeEdits, ...]:
-    opened = Opened(scan(disks))
+def _edits(disks: Sequence[DiskReader], keys: Sequence[Key]) -> tuple[VolumeEdits, ...]:
+    opened = Opened(scan(disks, keys))
     opened.open_all()
     planned = []
     for system in find_systems(opened):

@@ -1,0 +1,133 @@
+"""`kensho prove` where nothing can be started, or the guest or its image is broken: told, kept, cleaned up."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Kensho
+from tests.cli.small_guest import guest_disk, guest_tree
+from tests.guest.images_of import MIB, ext
+from tests.guest.volumes.test_luks import encrypted
+
+ON = "vmware-pvscsi,vmware-lsilogic"  # one that QEMU has, and one that is judged from files
+Proven = Callable[..., tuple[int, dict[str, dict], dict]]
+
+
+@pytest.fixture
+def prove(kensho: Kensho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Proven:
+    """Return a function: exit code, trials by profile, the statement's predicate; nothing is left over."""
+
+    monkeypatch.setattr("kensho.proof.prove.accelerator", lambda: "tcg")  # without a probe
+
+    def run(disk: Path, *options: object, on: str = ON) -> tuple[int, dict[str, dict], dict]:
+        proof = tmp_path / "proof"
+        code, out, err = kensho("prove", disk, "--on", on, "-o", proof, "--json", *options)
+        assert out, err
+        trials = {trial["profile"]: trial for trial in json.loads(out)["trials"]}
+        assert list(tmp_path.glob(".prove-*")) == []
+        assert (proof / "index.html").read_text().count("</html>") == 1
+        statement = json.loads((proof / "statement.json").read_text())
+        assert statement["subject"]
+        return code, trials, statement["predicate"]
+
+    return run
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    return guest_disk(tmp_path, boot=False)
+
+
+def not_started(trials: dict[str, dict], word: str) -> None:
+    trial = trials["vmware-pvscsi"]
+    assert (trial["started"], trial["outcome"]) == (False, "unknown"), trial
+    assert trial["cause"]["code"] == "KF-994"
+    assert word in trial["cause"]["what"]
+    assert trial["cause"]["remedy"]
+    assert trials["vmware-lsilogic"]["cause"]["code"] == "KF-960"  # is judged all the same
+
+
+def test_no_qemu(
+    prove: Proven, disk: Path, monkeypatch: pytest.MonkeyPatch, kensho: Kensho, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("kensho.proof.qemu.QEMU", "qemu-system-of-nobody")
+    code, trials, told = prove(disk)
+    assert code == 15
+    not_started(trials, "is not installed")
+    assert any("could not be started here" in words for words in told["untested"])
+    assert "not started" in (tmp_path / "proof/index.html").read_text()
+    assert "could not be started here" in kensho("verify", tmp_path / "proof")[1]
+
+
+def test_no_firmware(prove: Proven, disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kensho.proof.qemu._UEFI_IMAGES", ())
+    code, trials, _ = prove(disk, "--timeout", 1, on="vmware-nvme-uefi")
+    assert code == 15
+    assert trials["vmware-nvme-uefi"]["outcome"] == "unknown"
+    assert "UEFI" in trials["vmware-nvme-uefi"]["cause"]["what"]
+
+
+def test_too_little_memory(prove: Proven, disk: Path) -> None:
+    code, trials, _ = prove(disk, "--memory", 1 << 30, "--timeout", 1)
+    assert code == 15
+    not_started(trials, "are missing")
+    assert "--memory" in str(trials["vmware-pvscsi"]["cause"])
+
+
+@pytest.mark.parametrize(
+    ("script", "word"),
+    [
+        ("echo 'cannot set up guest memory: Cannot allocate memory' >&2; exit 1", "Cannot allocate"),
+        ("kill -9 $$", "signal 9"),
+    ],
+)  # fmt: skip
+def test_qemu_that_ends(
+    script: str, word: str, prove: Proven, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    stand_in = tmp_path / "qemu"
+    stand_in.write_text(f"#!/bin/sh\n{script}\n")
+    stand_in.chmod(0o755)
+    monkeypatch.setattr("kensho.proof.boot.find_qemu", lambda: str(stand_in))
+    code, trials, _ = prove(disk, "--timeout", 60, on="vmware-pvscsi")
+    trial = trials["vmware-pvscsi"]
+    assert code == 15
+    assert word in trial["reason"]
+    assert (trial["outcome"], trial["cause"]["code"]) == ("unknown", "KF-994")
+
+
+@pytest.mark.skipif(shutil.which("qemu-img") is None, reason="needs qemu-img")
+def test_an_image_that_cannot_be_read_whole(
+    prove: Proven, disk: Path, tmp_path: Path, kensho: Kensho
+) -> None:
+    """Its root is not stated, and that is said; the bytes of the file are what the statement is about."""
+    bad = tmp_path / "bad.vmdk"
+    options = ["-O", "vmdk", "-o", "subformat=streamOptimized", disk, bad]
+    subprocess.run(["qemu-img", "convert", "-f", "raw", *options], check=True)
+    data = bytearray(bad.read_bytes())
+    data[len(data) // 2 : len(data) * 3 // 4] = b"\xff" * (len(data) * 3 // 4 - len(data) // 2)
+    bad.write_bytes(data)
+    code, _, told = prove(bad, on="vmware-lsilogic")
+    (one,) = told["disks"]
+    assert one["root_after"] == ""
+    assert one["problem"]
+    assert code in {0, 15}
+    code, out, err = kensho("verify", tmp_path / "proof", "--json")
+    assert (code, "could not be read" in out) == (0, True), err
+
+
+def test_a_locked_guest_is_read_with_its_key(prove: Proven, tmp_path: Path) -> None:
+    tree = guest_tree(tmp_path / "tree", boot=False) / "root"
+    plain = ext(tmp_path / "root.ext", tree, "-t", "ext4", size=32 * MIB)
+    quick = ("--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000")
+    locked, secret = encrypted(tmp_path / "locked.img", plain, *quick), tmp_path / "locked.key"
+    _, trials, _ = prove(locked, on="vmware-lsilogic")
+    assert trials["vmware-lsilogic"]["outcome"] == "unknown"
+    shutil.rmtree(tmp_path / "proof")
+    code, trials, _ = prove(locked, "--key", f"all={secret}", on="vmware-lsilogic")
+    assert (code, trials["vmware-lsilogic"]["cause"]["code"]) == (15, "KF-960")

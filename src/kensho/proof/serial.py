@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from kensho.proof.inside.read import Reports
 from kensho.proof.last_words import FINAL
 
 LOGIN = "login"
@@ -32,7 +33,6 @@ MILESTONES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ),
     ("user space", re.compile(r"^Welcome to (?!GRUB)\S|Reached target|INIT: version|OpenRC \d")),
     (LOGIN, re.compile(r"^(?:[\w.-]+ )?login: ?")),
-    (REPORT, re.compile(r"kensho-report end")),
 )
 
 #: What systemd, SysV's init, OpenRC and kernels say when they end.
@@ -63,6 +63,7 @@ class SerialWatch:
     def __init__(self) -> None:
         self.milestones: dict[str, float] = {}
         self.failure = ""
+        self._reports = Reports()
         self.stops = False
         self.stopping = ""
         self._rest = ""
@@ -91,6 +92,8 @@ class SerialWatch:
         for name, pattern in MILESTONES:
             if name not in self.milestones and pattern.search(line):
                 self.milestones[name] = at
+        if finished and self._reports.take(line):
+            self.milestones.setdefault(REPORT, at)
         if self.stops and not self.stopping and _STOPPING.search(line):
             self.stopping = plain(line).strip()[:200]
         if self.failure or LOGIN in self.milestones:

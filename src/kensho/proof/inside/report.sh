@@ -53,27 +53,45 @@ set -- $(disk_of_root)
 firmware=bios
 [ -d /sys/firmware/efi ] && firmware=uefi
 report() {
-    echo
-    echo "kensho-report system kernel=$(uname -r) firmware=$firmware"
-    echo "kensho-report root source=${1:-} drivers=$(drivers "${2:-/}")"
+    echo "system kernel=$(uname -r) firmware=$firmware"
+    echo "root source=${1:-} drivers=$(drivers "${2:-/}")"
     for net in /sys/class/net/*; do
         [ -e "$net/device" ] || continue
         name=$(basename "$net")
         address=$(ip -4 -o addr show dev "$name" 2>/dev/null | awk '{ print $4; exit }')
-        echo "kensho-report nic name=$name drivers=$(drivers "$net/device")" \
+        echo "nic name=$name drivers=$(drivers "$net/device")" \
             "mac=$(cat "$net/address") state=$(cat "$net/operstate") address=$address"
     done
     if command -v systemctl >/dev/null 2>&1; then
-        systemctl --failed --no-legend --plain 2>/dev/null |
-            awk '{ print "kensho-report failed unit=" $1 }'
+        systemctl --failed --no-legend --plain 2>/dev/null | awk '{ print "failed unit=" $1 }'
     fi
+}
+
+# The checksum of cksum(1), 0 where there is none.
+sum() {
+    set -- $(printf '%s' "$1" | cksum 2>/dev/null)
+    echo "${1:-0}"
+}
+
+# Others write to the port, too, and in between: each line has a checksum of its own, that of the whole
+# report, its number, and how many there are.
+numbered() {
+    whole=$(sum "$1")
+    total=$(echo "$1" | wc -l)
+    number=0
+    echo
+    echo "$1" | while read -r line; do
+        number=$((number + 1))
+        line="$whole $number/$((total)) $line"
+        echo "kensho-report $(sum "$line") $line"
+    done
     echo "kensho-report end"
 }
 
 # Whoever asks for a login there hangs the port up first (vhangup(2)), and what was being said is lost.
 for pause in 0 $again; do
     sleep "$pause"
-    said=$(report "$@")
+    said=$(numbered "$(report "$@")")
     { echo "$said"; } >"$port" 2>/dev/null
 done
 exit 0

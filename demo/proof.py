@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "out" / "demo-proof"
 KENSHO = Path(sys.executable).with_name("kensho")
 AS_MADE, ADAPTED = "as-made", "adapted"
+STATES = {AS_MADE: (), ADAPTED: ("--adapt",)}
 _CAME_UP, _DID_NOT = 0, 15  #: how `kensho prove` ends
 
 
@@ -56,10 +57,10 @@ def prove_both(on: str, out: Path) -> list[str]:
     run(["openssl", "pkey", "-in", key, "-pubout", "-out", public])
     begun = time.monotonic()
     proofs = {}
-    for name, more in ((AS_MADE, ()), (ADAPTED, ("--adapt",))):
+    for name, more in STATES.items():
         print(f"\nThe appliance, {name}:", flush=True)
         _prove(source, on, out / name, key, more)
-        proofs[name] = _trials(out / name)
+        proofs[name] = trials_of(out / name)
     took = time.monotonic() - begun
     with step("the evidence checked by kensho and by openssl"):
         for name, more in ((AS_MADE, ("--disk", disk)), (ADAPTED, ())):
@@ -88,7 +89,7 @@ def _prove(source: Path, on: str, folder: Path, key: Path, more: Sequence[str]) 
         raise StepFailedError(f"kensho prove ended with code {done.returncode}")
 
 
-def _trials(folder: Path) -> dict[str, dict]:
+def trials_of(folder: Path) -> dict[str, dict]:
     """Return the trials of a statement by profile."""
     statement = json.loads((folder / "statement.json").read_text())
     return {trial["profile"]: trial for trial in statement["predicate"]["trials"]}

@@ -45,9 +45,24 @@ addressed() {
     return 1
 }
 
-while [ "$wait" -gt 0 ] && ! addressed; do
+driven() {
+    for net in /sys/class/net/*; do
+        [ -e "$net/device" ] && return 0
+    done
+    return 1
+}
+
+# By the clock, for a guest that gets little of a processor takes longer than it sleeps.
+seconds() {
+    read -r since _ </proc/uptime
+    echo "${since%%.*}"
+}
+
+# Without a driver for any adapter there will be no address: ten seconds are enough for one to come.
+begun=$(seconds)
+while spent=$(($(seconds) - begun)) && [ "$spent" -lt "$wait" ] && ! addressed; do
     sleep 1
-    wait=$((wait - 1))
+    [ "$spent" -lt 10 ] || driven || break
 done
 set -- $(disk_of_root)
 firmware=bios

@@ -1,6 +1,6 @@
 # kensho: everything a contributor runs. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-boot matrix boot-matrix fuzz lint format demo demo-proof clean
+.PHONY: help setup test test-boot matrix boot-matrix fuzz lint format demo demo-proof prove-xen clean
 
 BIN := .venv/bin
 WORKERS ?= 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from kensho.cli.disk.opening import opened_disk
@@ -43,19 +44,27 @@ def adapted(disk: Path, overlay: Path, targets: str = "all") -> Path:
 
 def starting(disk: Path, entry: str, overlay: Path, changed: tuple[str, str] = ("", "")) -> Path:
     """Choose what GRUB starts, in an overlay; ``changed`` is a text in its menu, and what it becomes."""
-    with opened_disk(str(disk)) as reader, tempfile.TemporaryDirectory() as work:
-        opened = Opened(scan([reader]))
-        opened.open_all()
-        (system,) = find_systems(opened)
-        volume, within = place_of(opened, system.files, _MENU)
-        menu = system.files.read(_MENU, 1 << 20)
+
+    def chosen(menu: bytes) -> bytes:
         content, count = _DEFAULT.subn(f'set default="{entry}"'.encode(), menu)
         assert count == 1
         assert f"--id '{entry}'".encode() in menu
         before, after = (text.encode() for text in changed)
         assert before in content
-        content = content.replace(before, after) if before else content
-        edit = FileEdit(within, content, "what starts")
+        return content.replace(before, after) if before else content
+
+    return edited(disk, _MENU, chosen, overlay)
+
+
+def edited(disk: Path, path: str, change: Callable[[bytes], bytes], overlay: Path) -> Path:
+    """Change a file of the guest, in an overlay; ``change`` gets no bytes of a file that is not there."""
+    with opened_disk(str(disk)) as reader, tempfile.TemporaryDirectory() as work:
+        opened = Opened(scan([reader]))
+        opened.open_all()
+        (system,) = find_systems(opened)
+        volume, within = place_of(opened, system.files, path)
+        before = system.files.read(path, 1 << 20) if system.files.exists(path) else b""
+        edit = FileEdit(within, change(before), "what starts")
         changes = (piece for _, piece in pieces(edit_volume(volume, (edit,), Path(work))))
         write_overlay(changes, reader, backing_of(str(disk), reader, overlay), overlay)
     return overlay

@@ -26,8 +26,11 @@ def parts_of(said: str) -> Iterator[tuple[str, str]]:
         yield name.strip(), text
 
 
-def row_of(name: str, title: str, text: str) -> Row:
-    """Judge a trial: created, up to a login, on Xen's own devices, on the network, and shut down."""
+def row_of(name: str, title: str, text: str, *, fails: bool = False) -> Row:
+    """Judge a trial: created, up to a login, on Xen's own devices, on the network, and shut down.
+
+    One that ``fails`` has to be created and then not find its root.
+    """
     result = _said(r"^dom0: result (.*)$", text) or "dom0 did not come to an end with it"
     created = re.search(r"^dom0: run xl [^\n]*create[\s\S]*?^dom0: code (\d+)$", text, re.MULTILINE)
     inside = read_report(text)
@@ -35,7 +38,9 @@ def row_of(name: str, title: str, text: str) -> Row:
         Step("xl create", created is not None and created[1] == "0", "" if created else result),
         Step("login", result.startswith("reported"), result),
     ]
-    if inside is not None:
+    if fails:
+        steps[1] = Step("does not find its root", "gave up: ALERT!" in result, result)
+    elif inside is not None:
         modules = {*_MODULE.findall(text)}
         steps += [_front_end(inside, device, linux, modules) for device, linux in _FRONT_ENDS]
         steps += [_back_end(device, text) for device, _ in _FRONT_ENDS]

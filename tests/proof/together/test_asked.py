@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import pytest
+
+from kensho.convert.guests import GuestDisks
+from kensho.model.errors import UsageError
+from kensho.proof.together.asked import probes_of
+
+DB, WEB = GuestDisks("db", None, ()), GuestDisks("web", None, ())
+
+
+def names(words: list[str], *machines: GuestDisks) -> list[list[str]]:
+    return [[probe.name for probe in own] for own in probes_of(words, machines)]
+
+
+def test_a_probe_names_its_machine() -> None:
+    words = ["web=http:80/a=b", "db=tcp:5432", "web=ssh:22"]
+    assert names(words, DB, WEB) == [["tcp:5432"], ["http:80/a=b", "ssh:22"]]
+
+
+def test_of_one_machine_it_need_not() -> None:
+    assert names(["tcp:22", "db=tcp:23", "agent:a=b"], DB) == [["tcp:22", "tcp:23", "agent:a=b"]]
+
+
+@pytest.mark.parametrize("word", ["tcp:22", "mail=tcp:25", "db=nonsense", "=tcp:1"])
+def test_of_several_it_has_to(word: str) -> None:
+    with pytest.raises(UsageError):
+        probes_of([word], [DB, WEB])

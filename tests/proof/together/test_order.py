@@ -5,8 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kensho.convert.guests import GuestDisks
 from kensho.model.appliance import StartItem
-from kensho.proof.together.order import Stage, stages
+from kensho.proof.together.order import Stage, in_words, notes, stages
 
 
 def test_ascending_and_those_of_the_same_order_together() -> None:
@@ -33,3 +34,13 @@ def test_each_machine_once_and_never_before_a_lower_order(items: list[StartItem 
     assert sorted(found) == list(range(len(items)))
     orders = [item.order for item in map(items.__getitem__, found) if item is not None]
     assert orders == sorted(orders)
+
+
+def test_that_there_is_no_order_is_said() -> None:
+    web = GuestDisks("web", None, ())
+    db = GuestDisks("db", None, (), StartItem("db", 1, start_delay=30))
+    assert notes([db]) == notes([web]) == ()
+    assert in_words([web]) == ""
+    assert in_words([web, db]).endswith(": db (30 s at least), web")
+    (told,) = notes([web, db])
+    assert (told.code, told.subject) == ("KF-980", "web")

@@ -13,7 +13,9 @@ from itertools import groupby
 
 import msgspec
 
+from kensho.convert.guests import GuestDisks
 from kensho.model.appliance import StartItem
+from kensho.model.finding import Finding, Severity
 
 
 class Stage(msgspec.Struct, frozen=True):
@@ -38,6 +40,32 @@ def stages(items: Sequence[StartItem | None]) -> tuple[Stage, ...]:
     ]
     rest = (Stage((number,)) for number, item in enumerate(items) if item is None)
     return (*found, *rest)
+
+
+def in_words(machines: Sequence[GuestDisks]) -> str:
+    """Say in which order machines are started, empty for one alone."""
+    if len(machines) < 2:
+        return ""
+    found = []
+    for stage in stages([machine.start for machine in machines]):
+        names = " and ".join(machines[number].id for number in stage.machines)
+        found.append(f"{names} ({stage.delay} s at least)" if stage.delay else names)
+    return f"the machines together, one after the other when it came up: {', '.join(found)}"
+
+
+def notes(machines: Sequence[GuestDisks]) -> tuple[Finding, ...]:
+    """Return KF-980 for machines that no start order names; nothing of one alone."""
+    unnamed = [machine.id for machine in machines if machine.start is None]
+    if len(machines) < 2 or not unnamed:
+        return ()
+    whose = (
+        "none is stated" if len(unnamed) == len(machines) else f"{', '.join(unnamed)} has no place"
+    )
+    return (
+        Finding("KF-980", Severity.NOTE, f"start order: {whose}", unnamed[0],
+                "started one by one as in the file, after those that have a place; kensho edit"
+                " --startup writes an order"),
+    )  # fmt: skip
 
 
 def _by_order(placed: Sequence[tuple[int, int]]) -> Iterator[list[int]]:

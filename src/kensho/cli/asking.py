@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from kensho.cli.flags import Flag
+from kensho.convert.guests import GuestDisks
 from kensho.proof.asking import Questions
-from kensho.proof.probes import parse
+from kensho.proof.probes import Probe
+from kensho.proof.together.asked import probes_of
 from kensho.proof.unanswered import PowerOff
 
 
@@ -22,7 +25,7 @@ class Asks:
     ----------
     probe
         What has to answer: tcp:22, http:80/health, https:443/, ssh:22, or 'agent:COMMAND' for a command
-        inside that has to end with 0. Repeatable.
+        inside that has to end with 0. Of several machines it names one: web=http:80/health. Repeatable.
     probe_timeout
         Seconds for probes to be answered, counted from when the guest came up; by default 60 where
         emulation runs as on an idle machine, more where it is slower.
@@ -40,13 +43,16 @@ class Asks:
 
     @property
     def questions(self) -> Questions:
-        """The questions. UsageError for a probe that is none."""
-        return Questions(parse(self.probe), self.ask_agent, self.probe_timeout)
+        """The questions, without the probes."""
+        return Questions((), self.ask_agent, self.probe_timeout)
 
-    @property
-    def in_words(self) -> tuple[str, ...]:
-        """What was asked for, for the statement."""
-        words = [f"probe: {probe.name}" for probe in self.questions.probes]
-        if self.questions.needs_agent:
+    def probes_of(self, machines: Sequence[GuestDisks]) -> tuple[tuple[Probe, ...], ...]:
+        """Return each machine's probes. UsageError for one that is none, or names no machine."""
+        return probes_of(self.probe, machines)
+
+    def in_words(self, probes: Sequence[tuple[Probe, ...]]) -> tuple[str, ...]:
+        """Return what was asked for, for the statement."""
+        words = [f"probe: {word}" for word in dict.fromkeys(self.probe)]
+        if any(Questions(own, self.ask_agent).needs_agent for own in probes):
             words.append("the guest's agent is asked")
         return (*words, f"shutdown by ACPI: {self.shutdown.value}")

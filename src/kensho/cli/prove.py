@@ -33,6 +33,7 @@ from kensho.proof.profiles import PROFILES
 from kensho.proof.prove import limits_of
 from kensho.proof.prove import prove as prove_on
 from kensho.proof.rooms import room
+from kensho.proof.together.order import notes
 from kensho.proof.trial import Outcome, Trial, unproven
 
 
@@ -55,11 +56,12 @@ def prove(
     accept_eula: Annotated[bool, Flag] = False,
     json: Json = False,
 ) -> int:
-    """Start a machine on the devices of other hypervisors, as far as QEMU has them, and keep what was seen.
+    """Start machines on the devices of other hypervisors, as far as QEMU has them, and keep what was seen.
 
     Its disks are read as they are, in any format, and nothing is written to them. Devices that QEMU
     does not have are judged from the guest's files, and that is said. Exits with 15 when it does not
-    come up somewhere, or a probe is not answered.
+    come up somewhere, or a probe is not answered. Several machines of an appliance are started together, in
+    its start order, on networks of their own.
 
     Parameters
     ----------
@@ -77,7 +79,7 @@ def prove(
         ID=FILE: what opens a LUKS volume, with ID its name, UUID or all; ID alone asks for it. Repeatable.
         It is for what is read from the guest's files: nobody types it where the guest asks.
     memory
-        MiB for the guest; by default what the machine has, at most 2048, and 512 where that is not known.
+        MiB for each guest; by default what the machine has, at most 2048, and 512 where that is not known.
     timeout
         Seconds for a start to take; by default 240 where emulation runs as on an idle machine, more where
         it is slower.
@@ -97,7 +99,7 @@ def prove(
     if on == "list":
         _list(as_json=json)
         return exits.OK
-    choice, questions = choose(on), asks.questions
+    choice = choose(on)
     if not sources or output is None:
         what = "nothing to prove" if not sources else "where to?"
         raise UsageError(what, hint="kensho prove APPLIANCE -o FOLDER")
@@ -117,25 +119,27 @@ def prove(
     ):
         kept = scratch / "evidence"
         kept.mkdir()
-        choice = suitable(choice, machines)
+        choice, probes = suitable(choice, machines), asks.probes_of(machines)
         platforms = chosen_platforms(choice.platforms, PLATFORMS)
         aims = wishes.wanted(platforms).aims(identity=wishes.renews) if adapt else None
         aims = replace(aims, keys=keys) if aims is not None else None
         with as_proven(machines, aims, scratch, listener) as (made, changes, findings):
             with as_tried(
-                made, memory << 20, scratch, listener, reports=report, keys=keys
+                made, memory << 20, scratch, listener, reports=report, keys=keys, probes=probes
             ) as guests:
+                limits = limits_of(choice.profiles, timeout, asks.questions, asks.shutdown)
                 trials = prove_on(
-                    guests, choice.profiles, kept, limits_of(choice.profiles, timeout, questions, asks.shutdown),
+                    guests, choice.profiles, kept, limits,
                     on_event=lambda name, what: listener(Message(f"{name}: {what}")),
                     on_trial=lambda t: listener(Message(f"{t.name}: {t.outcome.value}, {t.reason}")),
                 )  # fmt: skip
             evidence = gather(
-                [(one.machine, one.disks) for one in made], sources, changes, findings, trials, kept,
+                [(one.machine, one.disks) for one in made], sources, changes,
+                (*findings, *notes(machines)), trials, kept,
                 choice.platforms, lambda place: listener(Step("hash", place)), accepted=licences,
                 plan=(
-                    *plan_in_words(choice.profiles, choice.platforms if adapt else "", report=report),
-                    *(asks.in_words if any(not p.static for p in choice.profiles) else ()),
+                    *plan_in_words(choice.profiles, choice.platforms if adapt else "", machines, report=report),
+                    *(asks.in_words(probes) if any(not p.static for p in choice.profiles) else ()),
                 ),
                 keys=keys,
             )  # fmt: skip

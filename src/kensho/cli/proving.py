@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kensho.convert.deployment.eulas import demand_accepted
+from kensho.convert.guests import GuestDisks
 from kensho.model.errors import LocatorError, UsageError
 from kensho.model.machine import Eula
 from kensho.proof.evidence.about import licences_of
 from kensho.proof.profiles.base import Profile
+from kensho.proof.together.order import in_words
 from kensho.storage.locator import shown
 
 if TYPE_CHECKING:
@@ -60,7 +62,9 @@ def licences_to_accept(
     return found
 
 
-def plan_in_words(profiles: Sequence[Profile], targets: str, *, report: bool) -> tuple[str, ...]:
+def plan_in_words(
+    profiles: Sequence[Profile], targets: str, machines: Sequence[GuestDisks], *, report: bool
+) -> tuple[str, ...]:
     """Say what was asked for, for the statement."""
     started = [profile.name for profile in profiles if not profile.static]
     judged = [profile.name for profile in profiles if profile.static]
@@ -68,6 +72,7 @@ def plan_in_words(profiles: Sequence[Profile], targets: str, *, report: bool) ->
         words
         for words, when in (
             (f"start on {', '.join(started)}", started),
+            (in_words(machines), in_words(machines) and started),
             (f"judge from the guest's files for {', '.join(judged)}", judged),
             (f"the guest as kensho adapt changes it for {targets}", targets),
             ("the guest as it is", not targets),

@@ -305,7 +305,7 @@ class _Run:
             return Asked()
         over = threading.Event()
         with ThreadPoolExecutor(1) as pool:
-            asking = pool.submit(self._ask, self._watch, self._observer, over.is_set, up=up)
+            asking = pool.submit(self._ask, self._watch, self._observer, over.is_set)
             try:
                 gone = self._drain(asking.done)
             finally:
@@ -321,10 +321,8 @@ class _Run:
             said = self._shut_down(self._observer, self._watch.power_off)
         return msgspec.structs.replace(asked, stopping=said)
 
-    def _ask(
-        self, watch: Watch, observer: Observer, over: Callable[[], bool], *, up: bool
-    ) -> Asked:
-        if up and watch.at_goal is not None:
+    def _ask(self, watch: Watch, observer: Observer, over: Callable[[], bool]) -> Asked:
+        if watch.at_goal is not None:
             watch.at_goal()
         asked = Asked()
         if watch.questions is not None:

@@ -10,6 +10,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from kensho.convert.adapting import carry_out_guest, patched, plan_guests, recorded
 from kensho.convert.events import Listener, Message
 from kensho.convert.guests import GuestDisks
@@ -23,6 +25,8 @@ from kensho.model.appliance import StartItem
 from kensho.model.finding import Finding
 from kensho.proof.evidence.gather import default_kernel
 from kensho.proof.inside.overlay import reporting
+from kensho.proof.probes import Probe
+from kensho.proof.trial import Limits
 
 _MEMORY, _MOST_MEMORY = 512 << 20, 2 << 30
 _FIRST_MAC = 0x525400123456  # of those that QEMU's own machines have
@@ -50,7 +54,7 @@ class Guest:
 
     ``kernels`` are those on its disks, ``default_kernel`` the version of the one that starts, empty
     when that is not known; ``reports`` tells that it says on the serial port what it started from.
-    ``start`` is its place in the start order, None where it has none.
+    ``start`` is its place in the start order, None where it has none; ``probes`` are those of it.
     """
 
     name: str
@@ -62,6 +66,7 @@ class Guest:
     default_kernel: str = ""
     reports: bool = False
     start: StartItem | None = None
+    probes: tuple[Probe, ...] = ()
 
 
 @contextmanager
@@ -101,10 +106,12 @@ def as_tried(
     *,
     reports: bool,
     keys: Sequence[Key] = (),
+    probes: Sequence[tuple[Probe, ...]] = (),
 ) -> Iterator[tuple[Guest, ...]]:
     """Give guests to start: with ``reports`` they say what they started from, where that can be had.
 
-    ``memory`` is bytes for each, 0 for what it has itself; ``keys`` open volumes of LUKS.
+    ``memory`` is bytes for each, 0 for what it has itself; ``keys`` open volumes of LUKS, ``probes`` are
+    each machine's.
     """
     several = len(made) > 1
     places = folders([one.machine.id for one in made])
@@ -130,9 +137,16 @@ def as_tried(
                     default_kernel=default_kernel(inspect_disks(disks, keys)),
                     reports=not why,
                     start=machine.start,
+                    probes=probes[number - 1] if probes else (),
                 )
             )
         yield tuple(guests)
+
+
+def limits_for(guest: Guest, limits: Limits) -> Limits:
+    """Return how one of several guests is run, and what it is asked."""
+    questions = msgspec.structs.replace(limits.questions, probes=guest.probes)
+    return msgspec.structs.replace(limits, memory=guest.memory, questions=questions)
 
 
 def plugs_of(machine: GuestDisks, number: int) -> tuple[Plug, ...]:

@@ -15,7 +15,7 @@ from kensho.model.errors import InterruptedRunError, KenshoError, ProofError
 from kensho.proof.accelerator import accelerator, slowness
 from kensho.proof.asking import Questions
 from kensho.proof.devices import Drive
-from kensho.proof.guests import Guest
+from kensho.proof.guests import Guest, limits_for
 from kensho.proof.profiles.base import Profile
 from kensho.proof.qemu import MIB, find_qemu
 from kensho.proof.serving import served
@@ -126,7 +126,7 @@ def _alone(
 ) -> Trial:  # fmt: skip
     return try_out(
         profile, drives, [plug.mac for plug in guest.plugs], folder / profile.name,
-        msgspec.structs.replace(limits, memory=guest.memory),
+        limits_for(guest, limits),
         foretell(guest.kernels, guest.default_kernel, profile), reports=guest.reports,
         on_event=on_event, stopped=stopped,
     )  # fmt: skip

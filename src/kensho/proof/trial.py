@@ -230,7 +230,9 @@ def try_out(
     )
     if outcome is Outcome.PASS:
         stays = next((note for note in undone if note.code == STAYS_ON), None)
-        lack = probe_failure(result) or (stays if limits.must_power_off else None)
+        lack = probe_failure(result, anywhere=together is not None) or (
+            stays if limits.must_power_off else None
+        )
         if lack is not None:
             outcome, reason, cause = Outcome.FAIL, lack.what, lack
     return Trial(

@@ -24,15 +24,18 @@ class PowerOff(enum.StrEnum):
     SKIP = "skip"
 
 
-def probe_failure(result: BootResult) -> Cause | None:
-    """Return why the probes are not answered as they should be, None when all are."""
+def probe_failure(result: BootResult, *, anywhere: bool) -> Cause | None:
+    """Return why the probes are not answered as they should be, None when all are.
+
+    ``anywhere`` tells that probes reach any address, not those of QEMU's own network alone.
+    """
     failed = [told for told in result.asked.probes if not told.ok]
     if not failed:
         return None
     first = failed[0]
     evidence = "; ".join(f"{told.name}: {told.seen}" for told in failed)[:1000]
     inside = all(told.name.startswith("agent:") for told in failed)
-    strange = None if inside else _strange_address(result)
+    strange = None if inside or anywhere else _strange_address(result)
     if strange is not None:
         return Cause("KF-976", f"it came up, and no probe can reach it: {strange}",
                      "it is reached where it takes its address by DHCP, or through its agent",

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from kensho.proof.devices import Drive
-from kensho.proof.guests import Guest
+from kensho.proof.guests import Guest, limits_for
 from kensho.proof.profiles.base import Profile
 from kensho.proof.static import foretell
 from kensho.proof.together.networks import connecting
@@ -51,7 +51,7 @@ def try_together(
             on_event(f"{guest.name}: started after {began:.1f} s")
             trial = try_out(
                 profile, drives[number], [plug.mac for plug in guest.plugs],
-                folder / guest.folder, msgspec.structs.replace(limits, memory=guest.memory),
+                folder / guest.folder, limits_for(guest, limits),
                 foretell(guest.kernels, guest.default_kernel, profile), reports=guest.reports,
                 on_event=lambda what: on_event(f"{guest.name}: {what}"),
                 stopped=lambda: stopped() or party.broken,
@@ -126,6 +126,7 @@ class Party:
             self._wait(self._gather)
 
         def asked() -> None:
+            self._settled[number].set()
             self._asked[number].set()
             self._wait(self._leave[number])
 

@@ -46,6 +46,7 @@ class OsRelease(msgspec.Struct, frozen=True, omit_defaults=True):
     version: str = ""  #: VERSION_ID
     title: str = ""  #: PRETTY_NAME, else NAME and VERSION
     like: tuple[str, ...] = ()  #: ID_LIKE
+    cpe: str = ""  #: CPE_NAME
 
 
 def parse_os_release(data: bytes) -> OsRelease:
@@ -68,6 +69,7 @@ def parse_os_release(data: bytes) -> OsRelease:
         fields.get("VERSION_ID", ""),
         title,
         tuple(fields.get("ID_LIKE", "").lower().split()),
+        fields.get("CPE_NAME", ""),
     )
 
 

@@ -44,7 +44,7 @@ def test_windows_11(tmp_path: Path) -> None:
         key = rf"{uninstall}\{{{number}}}"
         software.set(
             key, sz("DisplayName", name), sz("DisplayVersion", "23.01"),
-            dword("SystemComponent", hidden),
+            dword("SystemComponent", hidden), sz("Publisher", "Igor Pavlov"),
         )  # fmt: skip
     path = windows(tmp_path, system=system.dump(), software=software.dump(), sleeping=True)
     report = inspect_disks([disk_of(path)])
@@ -60,7 +60,7 @@ def test_windows_11(tmp_path: Path) -> None:
     assert facts.controllers == (ControllerModel.VIRTIO_SCSI,)
     assert "storahci" not in facts.boot_drivers
     assert "atapi" in facts.boot_drivers
-    assert found.packages == (Package("7-Zip 23.01 (x64)", "23.01"),)
+    assert found.packages == (Package("7-Zip 23.01 (x64)", "23.01", publisher="Igor Pavlov"),)
     assert [path.rpartition("/")[2] for path in facts.hives] == ["SOFTWARE", "SYSTEM"]
     atapi = Service("atapi", "boot", driver=True, image=r"System32\drivers\atapi.sys")
     assert atapi in facts.services

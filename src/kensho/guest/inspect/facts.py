@@ -126,6 +126,7 @@ class SystemFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     packages: tuple[Package, ...] | None = None  #: None where they are not read
     networks: tuple[NetworkFacts, ...] = ()
     windows: WindowsFacts | None = None
+    cpe: str = ""  #: what the system calls itself as a platform (CPE_NAME of os-release)
 
 
 class GuestReport(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from kensho.disks.base import DiskReader
 from kensho.guest.bsd.installed import Bsd, bsd_system, read_bsd
@@ -40,7 +41,7 @@ from kensho.guest.volumes.scan import Volume, scan
 from kensho.guest.windows.installed import hives_of, read_installed, windows_folder
 from kensho.model.errors import KenshoError
 from kensho.model.machine import GuestOs
-from kensho.model.os_release import guest_of, parse_os_release
+from kensho.model.os_release import OsRelease, guest_of, parse_os_release
 
 _MAX_RELEASE = 1 << 16
 _NARROW = frozenset({"i386", "arm"})
@@ -118,6 +119,7 @@ def _system(system: System, esps: Sequence[GuestFiles]) -> SystemFacts:
         package_manager=manager,
         packages=packages,
         networks=tuple(itertools.starmap(NetworkFacts, networks(files))),
+        cpe=_release(files).cpe,
     )
 
 
@@ -188,17 +190,23 @@ def _mounts(system: System) -> tuple[MountFacts, ...]:
 def linux_guest(files: GuestFiles) -> GuestOs:
     """Return what a Linux says it is."""
     bits = 32 if architecture(files) in _NARROW else 64
-    for path in ("/etc/os-release", "/usr/lib/os-release"):
-        try:
-            return guest_of(parse_os_release(files.read(path, _MAX_RELEASE)), bits)
-        except KenshoError:
-            continue
+    release = _release(files)
+    if release != OsRelease():
+        return guest_of(release, bits)
     for path in ("/etc/redhat-release", "/etc/SuSE-release"):
         text = _line(files, path)
         if text:
             return GuestOs("linux", description=text)
     version = _line(files, "/etc/debian_version")
     return guest_of(parse_os_release(f"ID=debian\nVERSION_ID={version}".encode()), bits)
+
+
+def _release(files: GuestFiles) -> OsRelease:
+    """Return what os-release says, nothing where there is none to be read."""
+    for path in ("/etc/os-release", "/usr/lib/os-release"):
+        with suppress(KenshoError):
+            return parse_os_release(files.read(path, _MAX_RELEASE))
+    return OsRelease()
 
 
 def _line(files: GuestFiles, path: str) -> str:

@@ -61,8 +61,12 @@ def programs_of(software: Hive) -> tuple[Package, ...]:
             if name and not (hidden is not None and hidden.number == 1):
                 version = _text(key, "DisplayVersion")
                 architecture = "x86" if number else ""
-                found.setdefault((name, version), Package(name, version, architecture))
+                found.setdefault((name, version), _program(key, name, version, architecture))
     return tuple(found[key] for key in sorted(found))
+
+
+def _program(key: Key, name: str, version: str, architecture: str) -> Package:
+    return Package(name, version, architecture, publisher=_text(key, "Publisher"))
 
 
 def _text(key: Key, name: str) -> str:

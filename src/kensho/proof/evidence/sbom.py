@@ -1,13 +1,15 @@
 """The software bill of materials of a guest: CycloneDX 1.6 in JSON (ECMA-424).
 
 One component for each system and each of its packages, with a package URL (ECMA-427, purl-spec) where
-the package's manager has a type of its own. The same guest gives the same bytes: there is neither a
+the package's manager has a type of its own, its licence in the package's own words, and the system's own
+CPE; of a Windows also its drivers and services. The same guest gives the same bytes: there is neither a
 time nor a random serial number in it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 import uuid
 from collections.abc import Iterator
 from urllib.parse import quote
@@ -19,6 +21,7 @@ from kensho.guest.inspect.facts import GuestReport, SystemFacts
 from kensho.guest.package import Package
 
 SPEC_VERSION = "1.6"
+_CPE = re.compile(r"cpe:(/[aho]:|2\.3:[aho]:)[!-~]+")  #: CPE 2.2's URI, 2.3's formatted string
 #: Package managers: the purl type, and the namespace where it is not the distribution's id.
 _PURL = {
     "dpkg": ("deb", ""),
@@ -34,6 +37,7 @@ def bill_of_materials(report: GuestReport) -> dict[str, object]:
     for system in report.systems:
         components.append(_system(system))
         components += _packages(system)
+        components += _services(system)
     content = msgspec.json.encode(components)
     identity = uuid.uuid5(uuid.NAMESPACE_OID, hashlib.sha256(content).hexdigest())
     return {
@@ -59,6 +63,8 @@ def _system(system: SystemFacts) -> dict[str, object]:
         "name": name,
         "version": system.guest.version or "unknown",
     }
+    if _CPE.fullmatch(system.cpe):
+        found["cpe"] = system.cpe
     if system.packages is None:
         why = f"the database of {system.package_manager or 'its packages'} is not read"
         found["properties"] = [{"name": "kensho:packages", "value": why}]
@@ -80,7 +86,27 @@ def _packages(system: SystemFacts) -> Iterator[dict[str, object]]:
         purl = _purl(system, package)
         if purl:
             component["purl"] = purl
+        if package.publisher:
+            component["publisher"] = package.publisher
+        if package.license:
+            licence = {"name": package.license, "acknowledgement": "declared"}
+            component["licenses"] = [{"license": licence}]
         yield component
+
+
+def _services(system: SystemFacts) -> Iterator[dict[str, object]]:
+    """Yield the drivers and services of a Windows; which version a file is of is not read."""
+    for service in system.windows.services if system.windows is not None else ():
+        words = (("start", service.start), ("image", service.image))
+        yield {
+            "type": "device-driver" if service.driver else "application",
+            "bom-ref": f"{system.root}/service/{service.name}",
+            "name": service.name,
+            "properties": [
+                {"name": "kensho:kind", "value": "driver" if service.driver else "service"},
+                *({"name": f"kensho:{name}", "value": value} for name, value in words if value),
+            ],
+        }
 
 
 def _purl(system: SystemFacts, package: Package) -> str:

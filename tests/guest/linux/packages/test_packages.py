@@ -22,13 +22,17 @@ Version: 1.{0}
 Release: 3
 {1}
 Summary: x
-License: x
+License: MIT AND Zlib
+Vendor: Somebody
 BuildArch: noarch
 %description
 {2}
 %files
 """
-FOUND = (Package("kensho-1", "1.1-3", "noarch"), Package("kensho-2", "4:1.2-3", "noarch"))
+FOUND = (
+    Package("kensho-1", "1.1-3", "noarch", "MIT AND Zlib", "Somebody"),
+    Package("kensho-2", "4:1.2-3", "noarch", "MIT AND Zlib", "Somebody"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -134,14 +138,14 @@ MANAGERS = {
         Package("a", "1:2-3", "amd64"),
     ),
     "apk": (
-        {"lib/apk/db/installed": "C:Q1\nP:musl\nV:1.2.4-r2\nA:x86_64\nS:1\n\n"},
-        Package("musl", "1.2.4-r2", "x86_64"),
+        {"lib/apk/db/installed": "C:Q1\nP:musl\nV:1.2.4-r2\nA:x86_64\nS:1\nL:MIT\n\n"},
+        Package("musl", "1.2.4-r2", "x86_64", "MIT"),
     ),
     "pacman": (
         {"var/lib/pacman/local/ALPM_DB_VERSION": "9\n",
          "var/lib/pacman/local/zlib-1:1.3-1/desc":
-         "%NAME%\nzlib\n\n%VERSION%\n1:1.3-1\n\n%ARCH%\nx86_64\n"},
-        Package("zlib", "1:1.3-1", "x86_64"),
+         "%NAME%\nzlib\n\n%VERSION%\n1:1.3-1\n\n%ARCH%\nx86_64\n\n%LICENSE%\nZlib\ncustom\n\n%SIZE%\n1\n"},
+        Package("zlib", "1:1.3-1", "x86_64", "Zlib, custom"),
     ),
     "pkg_add": ({"var/db/pkg/rsync-3.2.7p1/+CONTENTS": "x"}, Package("rsync", "3.2.7p1")),
 }  # fmt: skip

@@ -12,6 +12,7 @@ from kensho.guest.package import Package
 
 _MOST = 256 << 20
 _MOST_DESC = 1 << 20
+_MOST_WORDS = 300
 
 
 def installed_packages(files: GuestFiles) -> tuple[str, tuple[Package, ...]]:
@@ -55,7 +56,15 @@ def _fields(stanza: str) -> dict[str, str]:
 
 def _apk(data: bytes) -> tuple[Package, ...]:
     stanzas = (_fields(part) for part in data.decode("utf-8", "replace").split("\n\n"))
-    return _sorted(Package(f["P"], f.get("V", ""), f.get("A", "")) for f in stanzas if "P" in f)
+    return _sorted(
+        Package(f["P"], f.get("V", ""), f.get("A", ""), _words(f.get("L", "")))
+        for f in stanzas
+        if "P" in f
+    )
+
+
+def _words(text: str) -> str:
+    return "".join(c for c in text if c.isprintable())[:_MOST_WORDS]
 
 
 def _pkg(data: bytes) -> tuple[Package, ...]:
@@ -69,8 +78,12 @@ def _pacman(files: GuestFiles, folder: str, names: tuple[str, ...]) -> Iterator[
         if files.exists(path):
             text = files.read(path, _MOST_DESC).decode("utf-8", "replace")
             fields = dict(re.findall(r"^%(NAME|VERSION|ARCH)%\n(.*)$", text, re.MULTILINE))
+            licences = re.search(r"^%LICENSE%\n((?:.+\n?)+)", text, re.MULTILINE)
             yield Package(
-                fields.get("NAME", name), fields.get("VERSION", ""), fields.get("ARCH", "")
+                fields.get("NAME", name),
+                fields.get("VERSION", ""),
+                fields.get("ARCH", ""),
+                _words(", ".join(licences[1].splitlines())) if licences else "",
             )
 
 

@@ -14,7 +14,9 @@ from kensho.guest.package import Package
 from kensho.model.errors import CorruptError
 
 _NAME, _VERSION, _RELEASE, _EPOCH, _ARCH = 1000, 1001, 1002, 1003, 1022
-_TAGS = frozenset({_NAME, _VERSION, _RELEASE, _EPOCH, _ARCH})
+_VENDOR, _LICENSE = 1011, 1014
+_TAGS = frozenset({_NAME, _VERSION, _RELEASE, _EPOCH, _ARCH, _VENDOR, _LICENSE})
+_MOST_WORDS = 300
 _INT32, _STRING, _STRINGS = 4, 6, (6, 9)
 _MOST_ENTRIES, _MOST_HEADER = 1 << 16, 64 << 20
 _PUBKEY = "gpg-pubkey"  #: keys are kept as packages that are none
@@ -62,7 +64,13 @@ def _package(blob: bytes) -> Package | None:
         return None
     version = f"{tags.get(_VERSION, '')}-{tags.get(_RELEASE, '')}"
     epoch = tags.get(_EPOCH)
-    return Package(name, f"{epoch}:{version}" if epoch else version, str(tags.get(_ARCH, "")))
+    return Package(
+        name,
+        f"{epoch}:{version}" if epoch else version,
+        str(tags.get(_ARCH, "")),
+        str(tags.get(_LICENSE, ""))[:_MOST_WORDS],
+        str(tags.get(_VENDOR, ""))[:_MOST_WORDS],
+    )
 
 
 def _header(blob: bytes) -> dict[int, str | int]:

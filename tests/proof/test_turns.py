@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import pytest
 
 from kensho.proof import turns
-from kensho.proof.turns import Turns, Wanted
+from kensho.proof.turns import Turns, Wanted, kept_waiting
 
 
 @contextmanager
@@ -48,6 +48,18 @@ def test_a_child_that_waits_wants_nothing(quick: None) -> None:
 def test_a_child_that_works_wants_a_processor_however_many_others_do(quick: None) -> None:
     with child("while True: pass"), child("while True: pass"), child("while True: pass"):
         assert wanted() > 2
+
+
+def test_who_waits_for_a_processor_is_known() -> None:
+    assert kept_waiting(1 << 30) == 0  # there is none
+    cores = sorted(os.sched_getaffinity(0))[:1]
+    crowd = f"import os; os.sched_setaffinity(0, {cores})\nwhile True: pass"
+    first = subprocess.Popen([sys.executable, "-c", crowd])
+    with child(crowd), child(crowd):
+        time.sleep(1.5)
+        assert kept_waiting(first.pid) > 0.2
+    first.kill()
+    first.wait()
 
 
 def test_as_many_as_processors_and_one_more_when_they_wait(quick: None) -> None:

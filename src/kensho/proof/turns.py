@@ -92,6 +92,15 @@ def _children(parent: int) -> Iterator[int]:
                 yield int(path.parent.name)
 
 
+def kept_waiting(pid: int) -> float:
+    """Return for how many seconds a process waited for a processor, by the thread that did so longest."""
+    longest = 0
+    with suppress(OSError, ValueError):
+        for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+            longest = max(longest, int(path.read_text().split()[1]))
+    return longest / 1e9
+
+
 def _nanoseconds(pid: int) -> int:
     """Return for how long a process ran or waited to; without that count, as if it always did."""
     total = 0

@@ -49,7 +49,7 @@ def verified(kensho: Kensho, package: Path, *options: object) -> tuple[int, dict
 
 
 def wrong(told: dict) -> set[str]:
-    proof = told.get("evidence") or {"files": (), "disks": ()}
+    (proof,) = told["proofs"]
     inside = {p["name"] for p in (*proof["files"], *proof["disks"]) if p["state"] == "mismatch"}
     return inside | {f["name"] for f in told["files"] if f["state"] == "mismatch"}
 
@@ -76,7 +76,7 @@ def test_elsewhere_without_the_folder_package_proof_and_disk_are_checked(
     package = shutil.copy(made["proven"], tmp_path / "elsewhere.ova")
     code, told = verified(kensho, package, "--ca", made["root"])
     assert code == 0
-    proof = told["evidence"]
+    proof = told["proofs"][0]
     assert proof["signature"]["trusted"]
     assert {part["state"] for part in (*proof["files"], *proof["disks"])} == {"ok"}
     code, out, _ = kensho("verify", package, "--ca", made["root"])
@@ -87,7 +87,7 @@ def test_elsewhere_without_the_folder_package_proof_and_disk_are_checked(
     assert verified(kensho, package)[0] == 0
     assert verified(kensho, package, "--trusted")[0] == 11
     assert "it carries a proof, guest.proof.tar" in kensho("inspect", package)[1]
-    assert json.loads(kensho("inspect", package, "--json")[1])["proof"] == "guest.proof.tar"
+    assert json.loads(kensho("inspect", package, "--json")[1])["proofs"] == ["guest.proof.tar"]
 
 
 def test_the_statement_tells_how_the_package_was_made(made: dict[str, Path]) -> None:
@@ -152,7 +152,7 @@ def test_an_archive_that_cannot_be_read_is_an_answer(
     package.write_bytes(data)
     code, told = verified(kensho, package)
     assert (code, wrong(told)) == (11, {"guest.proof.tar"})
-    assert "nothing is proven" in told["evidence"]["said"][0]
+    assert "nothing is proven" in told["proofs"][0]["said"][0]
 
 
 def test_another_disk_under_the_same_name_is_not_the_one(
@@ -216,7 +216,7 @@ def test_adapted_first_then_proven_then_carried(
     code, _, err = kensho("edit", package, "--proof", tmp_path / "proof", "--in-place", "-q")
     assert code == 0, err
     assert package.read_bytes() != before
-    assert verified(kensho, package)[1]["evidence"]["disks"][0]["state"] == "ok"
+    assert verified(kensho, package)[1]["proofs"][0]["disks"][0]["state"] == "ok"
     assert [p.name for p in (tmp_path / "out").glob(".*")] == []
 
 
@@ -230,13 +230,13 @@ def test_a_conversion_says_that_it_stays_and_it_can_be_put_back(
     (finding,) = (f for f in json.loads(out)["findings"] if f["code"] == "KF-986")
     assert "--proof" in finding["action"]
     result = next((tmp_path / "out").glob("*.ova"))
-    assert verified(kensho, result)[1].get("evidence") is None
+    assert verified(kensho, result)[1]["proofs"] == []
     again = tmp_path / "again.ova"
     code, _, err = kensho("edit", result, "--proof", made["proven"], "-o", again, "-q")
     assert code == 0, err
     code, told = verified(kensho, again)
-    assert (code, told["evidence"]["disks"][0]["state"]) == (0, "ok")
-    assert told["evidence"]["signature"]["state"] == "valid"
+    assert (code, told["proofs"][0]["disks"][0]["state"]) == (0, "ok")
+    assert told["proofs"][0]["signature"]["state"] == "valid"
 
 
 def test_a_key_may_be_given_instead_of_a_store(
@@ -259,6 +259,31 @@ def test_a_folder_of_ovf_carries_one_too(
     assert kensho("edit", made["proven"], "--set", "cpus=2", "-o", folder, "-q")[0] == 0
     (descriptor,) = folder.glob("*.ovf")
     code, told = verified(kensho, descriptor)
-    assert (code, told["evidence"]["disks"][0]["state"]) == (0, "ok")
+    assert (code, told["proofs"][0]["disks"][0]["state"]) == (0, "ok")
     (folder / "guest.proof.tar").unlink()
     assert verified(kensho, descriptor)[0] == 11
+
+
+def test_merged_packages_keep_their_proofs_and_parts_do_not(
+    made: dict[str, Path], tmp_path: Path, kensho: Kensho
+) -> None:
+    other = guest_disk(tmp_path, boot=False)
+    with other.open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"x")
+    two = tmp_path / "two"
+    assert kensho("convert", other, "--to", "ova", "-o", two, "-q")[0] == 0
+    assert kensho("prove", two / "guest.ova", "--on", ON, "-o", tmp_path / "p")[0] == 15
+    proven = tmp_path / "second.ova"
+    assert kensho("edit", two / "guest.ova", "--proof", tmp_path / "p", "-o", proven, "-q")[0] == 0
+    merged = tmp_path / "merged.ova"
+    assert kensho("merge", made["proven"], proven, "-o", merged, "-q")[0] == 0
+    code, told = verified(kensho, merged)
+    assert (code, len(told["proofs"])) == (0, 2)
+    for proof in told["proofs"]:
+        assert sorted(part["state"] for part in proof["disks"]) == ["not vouched for", "ok"]
+    code, out, err = kensho("split", merged, "-o", tmp_path / "parts", "--json")
+    assert code == 0, err
+    assert "KF-987" in out
+    for part in (tmp_path / "parts").glob("*.ova"):
+        assert verified(kensho, part)[1]["proofs"] == []

@@ -10,18 +10,20 @@ XenServer's importers take the files that disks and drives refer to.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from kensho.model.appliance import Appliance
 
 SUFFIX = ".proof.tar"
+_NAME = re.compile(r"\.proof(-\d+)?\.tar$", re.IGNORECASE)  #: numbered where names would clash
 
 
-def proof_among(names: Iterable[str]) -> str:
-    """Return the name of the proof among a package's files, empty without one; the first of several."""
-    return next((name for name in names if name.lower().endswith(SUFFIX)), "")
+def proofs_among(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of proofs among a package's files: one, or several of packages that were merged."""
+    return tuple(name for name in names if _NAME.search(name))
 
 
-def proof_of(appliance: Appliance) -> str:
-    """Return the name of the proof that an appliance's package carries, empty without one."""
-    return proof_among(file.href for file in appliance.files)
+def proofs_of(appliance: Appliance) -> tuple[str, ...]:
+    """Return the names of the proofs that an appliance's package carries."""
+    return proofs_among(file.href for file in appliance.files)

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kensho.appliances.proof_file import SUFFIX, proof_among
+from kensho.appliances.proof_file import SUFFIX, proofs_among
 from kensho.model.errors import KenshoError, UsageError
 from kensho.packages.edit.edits import Edits
 from kensho.packages.source import OvfPackage, opened_ovf
 from kensho.proof.evidence.carried import demand_same, disks_in, opened_proof, pack_proof
-from kensho.proof.evidence.check import Checked, EvidenceCheck, check_evidence
+from kensho.proof.evidence.check import Checked, EvidenceCheck, Looked, check_evidence
 from kensho.proof.evidence.place import opened_archive
 from kensho.proof.evidence.signed import SignedBy
 
@@ -29,13 +29,13 @@ def packed_proof(
     proof: str, package: OvfPackage, locator: str, edits: Edits
 ) -> Iterator[tuple[tuple[str, str], ...]]:
     """Give the proof as a file of ours and its name in the package, of whose disks it has to be."""
-    there = proof_among(package.files)
-    if there and there not in edits.remove_file:
-        raise UsageError(
-            f"carries a proof already: {there}",
-            path=locator,
-            hint=f"--remove-file {there} takes it out",
-        )
+    for there in proofs_among(package.files):
+        if there not in edits.remove_file:
+            raise UsageError(
+                f"carries a proof already: {there}",
+                path=locator,
+                hint=f"--remove-file {there} takes it out",
+            )
     if edits.replace_disk or edits.remove_disk:
         raise UsageError(
             "a proof is of the disks as they are", hint="change the disks first, and prove that"
@@ -54,25 +54,33 @@ def check_carried(
     trusted: Sequence[x509.Certificate],
     public: PublicKey | None,
     at: dt.datetime,
-) -> EvidenceCheck | None:
-    """Check the proof that a package carries against its disks, all of them; None without one.
+) -> tuple[EvidenceCheck, ...]:
+    """Check the proofs that a package carries against its disks, which are read once.
 
     What cannot be read any more is an answer, and no error: the package's own are worth having, too.
     """
-    name = proof_among(names)
-    if not name:
-        return None
-    try:
-        with (
-            opened_ovf(locator) as package,
-            opened_archive(package.store.open(name)) as place,
-        ):
-            return check_evidence(place, disks_in(locator), trusted, public, at, whole=True)
-    except KenshoError as error:
-        return EvidenceCheck(
-            path=name,
-            signature=SignedBy("unknown"),
-            files=(Checked(name, "mismatch", why=f"cannot be read: {error.message}"),),
-            disks=(),
-            said=(f"nothing is proven: {name} cannot be read: {error.message}",),
-        )
+    disks: tuple[Looked, ...] | None = None
+    checks = []
+    for name in proofs_among(names):
+        try:
+            disks = disks_in(locator) if disks is None else disks
+            with (
+                opened_ovf(locator) as package,
+                opened_archive(package.store.open(name)) as place,
+            ):
+                check = check_evidence(place, disks, trusted, public, at, whole=True)
+        except KenshoError as error:
+            check = _unreadable(name, error)
+        checks.append(check)
+    return tuple(checks)
+
+
+def _unreadable(name: str, error: KenshoError) -> EvidenceCheck:
+    why = f"cannot be read: {error.message}"
+    return EvidenceCheck(
+        path=name,
+        signature=SignedBy("unknown"),
+        files=(Checked(name, "mismatch", why=why),),
+        disks=(),
+        said=(f"nothing is proven: {name} {why}",),
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from kensho.appliances.proof_file import proof_of
+from kensho.appliances.proof_file import proofs_of
 from kensho.cli.flags import Flag, OptionalLocator
 from kensho.cli.render import console, print_findings, print_json, table
 from kensho.model.appliance import Appliance, json_schema
@@ -55,7 +55,7 @@ def inspect(
     key
         ID=FILE: what opens a LUKS volume, with ID its name, UUID or all; ID alone asks for it. Repeatable.
     json
-        Print one JSON object: kind, selection, manifest, proof, findings, appliance; guests with --deep.
+        Print one JSON object: kind, selection, manifest, proofs, findings, appliance; guests with --deep.
     schema
         Print the JSON Schema of the appliance and stop.
     """
@@ -78,7 +78,7 @@ def inspect(
                     "path": package.path,
                     "selection": selection,
                     "manifest": package.manifest,
-                    "proof": proof_of(package.appliance),
+                    "proofs": proofs_of(package.appliance),
                     "findings": package.findings,
                     "appliance": package.appliance,
                     **({"guests": guests} if deep else {}),
@@ -124,8 +124,7 @@ def _show(appliance: Appliance, kind: str) -> None:
     for product in products:
         if product.name:
             out.print(escape(f"\nproduct: {product.name} {product.version} {product.vendor}"))
-    proof = proof_of(appliance)
-    if proof:
+    for proof in proofs_of(appliance):
         out.print(escape(f"\nit carries a proof, {proof}; `kensho verify` checks it"))
     eulas = [*appliance.eulas, *(e for m in appliance.machines for e in m.eulas)]
     if eulas:

@@ -79,20 +79,19 @@ def verify(
     with counted(package, "verify", _size(package), quiet=quiet) as on_bytes:
         contents = read_contents(package, on_bytes)
     verdict = verify_contents(contents, store, day)
-    proof = _carried(package, contents, public_key, store, day)
-    intact = verdict.intact and (proof is None or proof.intact)
+    proofs = _carried(package, contents, public_key, store, day)
+    intact = verdict.intact and all(proof.intact for proof in proofs)
     if json:
         answers = msgspec.structs.asdict(verdict)
-        carried = {} if proof is None else {"evidence": proof}
-        print_json({**answers, **carried, "intact": intact, "trusted": verdict.trusted})
+        print_json({**answers, "proofs": proofs, "intact": intact, "trusted": verdict.trusted})
     elif not quiet:
         _show(verdict)
-        if proof is not None:
+        for proof in proofs:
             show_evidence(proof)
     known = trusted or ca is not None
     unknown = known and not verdict.trusted
-    if proof is not None and (known or public_key is not None):
-        unknown = unknown or not proof.signature.trusted
+    if known or public_key is not None:
+        unknown = unknown or any(not proof.signature.trusted for proof in proofs)
     if not intact or unknown:
         return VerificationError.exit_code
     warned = any(f.severity != "note" for f in verdict.findings)
@@ -105,19 +104,19 @@ def _carried(
     public_key: Path | None,
     store: Callable[[], Sequence[x509.Certificate]],
     day: dt.datetime,
-) -> EvidenceCheck | None:
-    """Check the proof that a package carries; None without one, or where it went by in a pipe."""
-    from kensho.appliances.proof_file import proof_among
+) -> tuple[EvidenceCheck, ...]:
+    """Check the proofs that a package carries; none where they went by in a pipe."""
+    from kensho.appliances.proof_file import proofs_among
     from kensho.cli.carrying import check_carried
     from kensho.proof.evidence.signer import load_public_key
 
-    carries = proof_among(contents.files)
+    carries = proofs_among(contents.files)
     if public_key is not None and (not carries or locator == "-"):
         raise UsageError(
             "--public-key is for a proof, and none is here to be checked", path=locator
         )
     if not carries or locator == "-":
-        return None
+        return ()
     public = load_public_key(public_key) if public_key is not None else None
     return check_carried(locator, tuple(contents.files), store(), public, day)
 

@@ -15,6 +15,7 @@ from lxml import etree
 
 from kensho.appliances.names import file_stem, unique
 from kensho.appliances.ovf.elements import Notes, attribute, children
+from kensho.appliances.proof_file import proofs_among
 from kensho.model.errors import LimitError
 from kensho.model.finding import Finding, Severity
 from kensho.packages.edit.files import disks, host_resource, references
@@ -124,6 +125,23 @@ def _keep(root: etree._Element, number: int, notes: Notes) -> None:
             remove(other)
     _prune(root, used[number] | _uses(system), set().union(*used), notes)
     prune_networks(root)
+    if len(everything) > 1:
+        _leave_proofs(root, notes)
+
+
+def _leave_proofs(root: etree._Element, notes: Notes) -> None:
+    """Remove proofs: they are of other disks, too, which are not in this part."""
+    for file in references(root):
+        name = attribute(file, "href")
+        if proofs_among((name,)):
+            notes.add(
+                "KF-987",
+                Severity.NOTE,
+                "the proof is of disks that are not all in this part",
+                subject=name,
+                action="left out; prove the part, or carry a proof of its machine alone: edit --proof",
+            )
+            remove(file)
 
 
 def _uses(element: etree._Element) -> set[tuple[str, str]]:

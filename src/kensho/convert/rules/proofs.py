@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kensho.appliances.proof_file import proof_of
+from kensho.appliances.proof_file import proofs_of
 from kensho.convert.rules.journey import Journey, note
 from kensho.model.finding import Finding
 
 
 def check(journey: Journey) -> Iterator[Finding]:
     """Say that the proof stays behind."""
-    name = proof_of(journey.before)
-    if name:
+    for name in proofs_of(journey.before):
         yield note(
             "KF-986",
             "the package carries a proof, which is not in the result",

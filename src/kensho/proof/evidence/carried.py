@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from kensho.appliances import Package
-from kensho.appliances.proof_file import proof_among
+from kensho.appliances.proof_file import proofs_among
 from kensho.convert.source import opened, opened_image
 from kensho.disks.compare import content_root
 from kensho.model.errors import KenshoError, UsageError, VerificationError
@@ -44,10 +44,12 @@ def opened_proof(locator: str) -> Iterator[Place]:
             "is no proof", path=locator, hint="name a folder that `kensho prove` wrote"
         )
     with opened_ovf(locator) as package:
-        name = proof_among(package.files)
-        if not name:
+        names = proofs_among(package.files)
+        if not names:
             raise UsageError("carries no proof", path=locator, hint="kensho prove makes one")
-        with opened_archive(package.store.open(name)) as place:
+        if len(names) > 1:
+            raise UsageError(f"carries several proofs: {', '.join(names)}", path=locator)
+        with opened_archive(package.store.open(names[0])) as place:
             yield place
 
 

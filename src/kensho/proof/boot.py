@@ -27,6 +27,7 @@ from kensho.proof.bounds import (
 )
 from kensho.proof.capture import Heard
 from kensho.proof.domain import read_domain
+from kensho.proof.inside.read import read_report
 from kensho.proof.machine import QemuMachine
 from kensho.proof.observe import Observer, Screenshot, Wiring
 from kensho.proof.process import running
@@ -332,6 +333,9 @@ class _Run:
         return msgspec.structs.replace(asked, stopping=said)
 
     def _ask(self, watch: Watch, observer: Observer, over: Callable[[], bool]) -> Asked:
+        inside = read_report(Path(self._log.name).read_text("utf-8", "replace"))
+        if inside is not None:
+            observer.learn(inside)
         if watch.at_goal is not None:
             watch.at_goal()
         asked = Asked()

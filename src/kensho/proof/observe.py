@@ -9,6 +9,7 @@ import hashlib
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +19,7 @@ from kensho.model.errors import KenshoError
 from kensho.proof.bounds import MAX_CAPTURE
 from kensho.proof.capture import QEMUS, Ears, Heard
 from kensho.proof.forwards import forward
+from kensho.proof.inside.read import Inside
 from kensho.proof.qmp import Qmp
 from kensho.proof.screen import TEXT_AT, TEXT_SIZE, Look, look_of, read_ppm, text_of, to_png
 
@@ -37,7 +39,8 @@ class Screenshot(msgspec.Struct, frozen=True):
 class Wiring(Protocol):
     """What the adapters of a guest are connected to, among those of others.
 
-    ``plugs`` are the sockets, None for an adapter on no network; ``macs`` the adapters' addresses.
+    ``plugs`` are the sockets, None for an adapter on no network; ``macs`` the adapters' addresses, in
+    the same order.
     """
 
     @property
@@ -45,7 +48,7 @@ class Wiring(Protocol):
         """The socket of each adapter."""
 
     @property
-    def macs(self) -> frozenset[str]:
+    def macs(self) -> tuple[str, ...]:
         """The addresses of the adapters; what others send is heard, too."""
 
     def forward(self, adapter: int, address: str, port: int) -> int | None:
@@ -68,6 +71,7 @@ class Observer:
         ``wiring`` is None for adapters with a network of their own each.
         """
         self._wiring = wiring
+        self._learnt: list[tuple[int, str]] = []
         self.screenshots: list[Screenshot] = []
         self.text: tuple[str, ...] = ()  #: the last text screen that was seen
         self._captures = [(capture, Ears()) for capture in captures]
@@ -140,11 +144,22 @@ class Observer:
         return any(ears.accepted(port, self._owns) for _, ears in self._captures)
 
     def address(self) -> tuple[int, str] | None:
-        """Return an adapter, counted from 0, and an address it goes by: a leased one before others."""
+        """Return an adapter, counted from 0, and an address it goes by.
+
+        A leased one is taken before one that was said in ARP, and that before what the guest reported.
+        """
         found = [(number, told) for number, told in self._heard() if self._owns(told.mac)]
         leases = ((number, told.lease) for number, told in found if told.lease)
         others = ((number, told.addresses[-1]) for number, told in found if told.addresses)
-        return next(leases, None) or next(others, None)
+        return next(leases, None) or next(others, None) or next(iter(self._learnt), None)
+
+    def learn(self, inside: Inside) -> None:
+        """Take up what a guest reported of its adapters, where any address of a network can be reached."""
+        macs = self._wiring.macs if self._wiring is not None else ()
+        for nic in inside.nics:
+            address = nic.address.partition("/")[0]
+            with suppress(ValueError):
+                self._learnt.append((macs.index(nic.mac), str(IPv4Address(address))))
 
     def forward(self, adapter: int, address: str, port: int) -> int | None:
         """Return a port of 127.0.0.1 that leads to a TCP port of the guest; None when there is none.

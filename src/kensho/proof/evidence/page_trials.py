@@ -110,6 +110,8 @@ def _network(trial: Trial) -> str:
         words.append(f"adapters {adapter_words(trial)}")
         if inside.failed:
             words.append(f"failed in it: {', '.join(inside.failed)}")
+    if trial.machine:
+        words.append(f"started {trial.began:.0f} s after the first machine was")
     if trial.met:
         words.append(f"exchanged packets with {', '.join(trial.met)}")
     return "".join(f'<p class="quiet">{text(word)}</p>' for word in words)

@@ -34,7 +34,7 @@ class Outlets:
     """What a machine's adapters are connected to: a `kensho.proof.observe.Wiring`."""
 
     plugs: tuple[Path | None, ...]
-    macs: frozenset[str]
+    macs: tuple[str, ...]
     networks: tuple[str | None, ...]
     lead: Callable[[str, str, int], int | None]
 
@@ -62,7 +62,7 @@ class Networks:
     def connect(self, plugs: Sequence[Plug]) -> Outlets:
         """Return what a machine's adapters are to be connected to."""
         sockets = tuple(None if p.network is None else self._outlet(p.network) for p in plugs)
-        macs = frozenset(plug.mac for plug in plugs)
+        macs = tuple(plug.mac for plug in plugs)
         return Outlets(sockets, macs, tuple(plug.network for plug in plugs), self.forward)
 
     def forward(self, network: str, address: str, port: int) -> int | None:

@@ -10,9 +10,11 @@ import pytest
 
 from kensho.guest.adapt.changes import FileChange, FileState
 from kensho.model.finding import Finding, Severity
+from kensho.proof.agent import AgentSeen, Interface
 from kensho.proof.causes import Cause
 from kensho.proof.evidence.page import render_page
 from kensho.proof.evidence.portability import Host, Signers
+from kensho.proof.probes import ProbeResult
 from tests.proof.evidence.browser import Page, browsing, needs_browser
 from tests.proof.evidence.made_up import booted, evidence, judged
 
@@ -33,6 +35,12 @@ def page(folder: Path, *, hostile: str = "") -> Path:
     log += "\nweb01 login: " + hostile
     trials = [booted(folder, f"vmware-{n}", log) for n in range(6)]
     trials += [booted(folder, f"xenserver-{n}", log, cause=cause) for n in range(3)]
+    trials[0] = msgspec.structs.replace(
+        trials[0], agent=AgentSeen(hostile or "7.2", hostile, (Interface(hostile, "a", (hostile,)),)),
+        probes=(ProbeResult(f"agent:{hostile or 'true'}", ok=False, seen=hostile or "exit code 1",
+                            seconds=9, output=hostile * 9),),
+        notes=(Cause("KF-975", "it stays on", hostile or "cut its power"),),
+    )  # fmt: skip
     told = evidence(folder, *trials, *(judged(f"hyperv-{n}") for n in range(3)),
                     source=hostile or "web01.ova")  # fmt: skip
     told = msgspec.structs.replace(

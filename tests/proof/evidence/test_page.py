@@ -32,7 +32,10 @@ def page(folder: Path, *, hostile: str = "") -> Path:
         "KF-960", "the root was not found: no driver for pvscsi is there in time", "kensho adapt"
     )
     log = hostile * 3 + "\n" + "\n".join(f"[{n:9.4f}] usb {n}: new device" for n in range(80))
-    log += "\nweb01 login: " + hostile
+    log += (
+        "\r\n[\x1b[0;32m  OK  \x1b[0m] Reached \x1b[0;1;39mnetwork.target\x1b[0m.\r\nweb01 login: "
+        + hostile
+    )
     trials = [booted(folder, f"vmware-{n}", log) for n in range(6)]
     trials += [booted(folder, f"xenserver-{n}", log, cause=cause) for n in range(3)]
     trials[0] = msgspec.structs.replace(
@@ -97,6 +100,9 @@ def test_it_is_whole_by_itself_and_fits(
     assert "6 of 9 profiles came up under QEMU" in told
     assert "What this does not show" in told
     assert "no driver for pvscsi is there in time" in told
+    assert (
+        "[  OK  ] Reached network.target.\nweb01 login:" in told
+    )  # of one that failed: its log is open
     if hostile:
         assert tab.value("document.title").startswith("</pre></script>")
         assert tab.value("[...document.querySelectorAll('a')].every(a => a.hash)")

@@ -23,7 +23,7 @@ _MOST_ROWS = 2000
 def render_page(evidence: Portability, folder: Path) -> str:
     """Return the page; pictures and logs are read from the profiles' folders in ``folder``."""
     style = files(__package__).joinpath("page.css").read_text("utf-8")
-    longest = max((t.seconds for t in evidence.trials), default=0)
+    longest = max((max((t.seconds, *t.milestones.values())) for t in evidence.trials), default=0)
     rows = "".join(row(trial, longest) for trial in evidence.trials)
     trials = "".join(
         details(trial, folder / trial.place, longest) for trial in starts(evidence.trials)

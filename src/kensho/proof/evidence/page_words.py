@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from pathlib import Path
 
 from kensho.proof.trial import Trial
 
 _MOST = 600
+_COLOURS = re.compile(r"\x1b\[[0-9;?]{0,40}[A-Za-z]")  #: ECMA-48 control sequences
 _TAIL_LINES, _TAIL_BYTES, _MOST_LINE = 40, 64 << 10, 400
 
 
@@ -26,7 +28,7 @@ def end_of_log(path: Path) -> str:
         size = file.seek(0, 2)
         file.seek(max(0, size - _TAIL_BYTES))
         said = file.read(_TAIL_BYTES).decode("utf-8", "replace")
-    lines = [line.rstrip() for line in said.splitlines()]
+    lines = [line.rstrip() for line in _COLOURS.sub("", said).split("\n")]
     return "\n".join(text(line, _MOST_LINE) for line in lines[-_TAIL_LINES:])
 
 

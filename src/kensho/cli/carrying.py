@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kensho.appliances.proof_file import SUFFIX, proofs_among
 from kensho.model.errors import KenshoError, UsageError
 from kensho.packages.edit.edits import Edits
+from kensho.packages.edit.payload import NewFile
 from kensho.packages.source import OvfPackage, opened_ovf
-from kensho.proof.evidence.carried import demand_same, disks_in, opened_proof, pack_proof
+from kensho.proof.evidence.carried import demand_same, disks_in, opened_proof, packed
 from kensho.proof.evidence.check import Checked, EvidenceCheck, Looked, check_evidence
 from kensho.proof.evidence.place import opened_archive
 from kensho.proof.evidence.signed import SignedBy
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 @contextmanager
 def packed_proof(
     proof: str, package: OvfPackage, locator: str, edits: Edits
-) -> Iterator[tuple[tuple[str, str], ...]]:
-    """Give the proof as a file of ours and its name in the package, of whose disks it has to be."""
+) -> Iterator[tuple[tuple[str, NewFile, int], ...]]:
+    """Give the proof as a file to add: name, content, bytes. It has to be of the package's disks."""
     for there in proofs_among(package.files):
         if there not in edits.remove_file:
             raise UsageError(
@@ -40,12 +40,12 @@ def packed_proof(
         raise UsageError(
             "a proof is of the disks as they are", hint="change the disks first, and prove that"
         )
-    with tempfile.TemporaryDirectory(prefix="kensho-proof-") as folder:
-        packed = Path(folder) / "proof.tar"
-        with opened_proof(proof) as place:
-            evidence = pack_proof(place, packed, dt.datetime.now(dt.UTC))
-        demand_same(evidence, locator)
-        yield ((str(packed), f"{Path(package.name).stem}{SUFFIX}"),)
+    with opened_proof(proof) as place:
+        evidence, archive = packed(place, dt.datetime.now(dt.UTC))
+        with closing(archive):
+            demand_same(evidence, locator)
+            name = f"{Path(package.name).stem}{SUFFIX}"
+            yield ((name, NewFile(proof, opener=lambda: archive), archive.size),)
 
 
 def check_carried(

@@ -25,7 +25,7 @@ from kensho.packages.edit import (
     texts,
 )
 from kensho.packages.edit.edits import Edits
-from kensho.packages.edit.payload import Payload, payload_of
+from kensho.packages.edit.payload import NewFile, Payload, payload_of
 from kensho.packages.edit.scope import Scope, check_configurations
 from kensho.packages.edit.settings import COUNTS, NIC_FIELDS, apply_setting
 from kensho.packages.edit.textual import merged
@@ -59,11 +59,11 @@ def apply_edits(
     edits: Edits,
     base: Path = Path(),
     *,
-    more: Sequence[tuple[str, str]] = (),
+    more: Sequence[tuple[str, NewFile, int]] = (),
 ) -> Edited:
     """Change the package's tree and return the result; files are read relative to ``base``.
 
-    ``more`` are files to add, by where they are read from and their names. Nothing is written. UsageError for a name that is not there, naming those that are.
+    ``more`` are files to add: name, content, bytes. Nothing is written. UsageError for a name that is not there, naming those that are.
     """
     before = serialise_descriptor(package.root)
     notes = Notes(package.path)
@@ -74,8 +74,8 @@ def apply_edits(
         root, findings = convert_version(root, edits.ovf_version, path=package.name)
         notes.findings.update(dict.fromkeys(findings))
     change(root, payload, edits, notes, base)
-    for locator, name in more:
-        files.add_file(Scope(root, notes), payload, locator, name)
+    for name, content, size in more:
+        files.refer(Scope(root, notes), payload.add(name, content), size=size)
     after = merged(package.data, before, serialise_descriptor(root))
     return Edited(root, payload, package.data, before, after, tuple(notes.findings))
 

@@ -7,8 +7,9 @@ package, whose manifest and signature then cover it, too.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from kensho.appliances import Package
@@ -16,7 +17,6 @@ from kensho.appliances.proof_file import proofs_among
 from kensho.convert.source import opened, opened_image
 from kensho.disks.compare import content_root
 from kensho.model.errors import KenshoError, UsageError, VerificationError
-from kensho.packages.copying import copy_source
 from kensho.packages.source import opened_ovf
 from kensho.proof.evidence.about import disk_name
 from kensho.proof.evidence.check import Looked, read_evidence
@@ -28,7 +28,9 @@ from kensho.proof.evidence.place import (
     opened_folder,
 )
 from kensho.proof.evidence.portability import Portability, files_of
-from kensho.storage.file import FileSink
+from kensho.storage import ByteSource, MemorySource
+from kensho.storage.base import ReadBuffer
+from kensho.storage.joined import JoinedSource
 from kensho.storage.tar_write import TarWriter
 
 
@@ -53,24 +55,51 @@ def opened_proof(locator: str) -> Iterator[Place]:
             yield place
 
 
-def pack_proof(place: Place, into: Path, at: dt.datetime) -> Portability:
-    """Write the evidence as a tar archive to a new file, and return what it claims.
+def packed(place: Place, at: dt.datetime) -> tuple[Portability, ByteSource]:
+    """Return what the evidence claims, and the evidence as a tar archive, read from where it lies.
 
     What nobody vouches for is left out. UsageError when it contradicts itself, or a file is missing.
+    The archive is read while the place is open, and closed by the caller.
     """
     evidence = read_evidence(place, at)
     own = [name for name in (place.certificate, STATEMENT) if place.store.size_of(name) is not None]
     names = [*own, *(name for name, _ in files_of(evidence))]
-    with FileSink(into) as sink:
-        tar = TarWriter(sink)
-        for name in dict.fromkeys(names):
-            if place.store.size_of(name) is None:
-                raise UsageError(f"{name} is missing", path=place.path, hint="prove it again")
-            with closing(place.store.open(name)) as source:
-                copy_source(source, sink, tar.place(name, source.size))
-                tar.placed()
-        tar.finish()
-    return evidence
+    parts = _Parts()
+    tar = TarWriter(parts)
+    for name in dict.fromkeys(names):
+        size = place.store.size_of(name)
+        if size is None:
+            raise UsageError(f"{name} is missing", path=place.path, hint="prove it again")
+        tar.place(name, size)
+        parts.add(size, partial(place.store.open, name))
+        tar.placed()
+    tar.finish()
+    return evidence, JoinedSource(parts.sizes, lambda number: parts.openers[number](), place.path)
+
+
+class _Parts:
+    """Where `TarWriter` writes headers to; the files between them are only named."""
+
+    def __init__(self) -> None:
+        self.position = 0
+        self.sizes: list[int] = []
+        self.openers: list[Callable[[], ByteSource]] = []
+
+    def add(self, size: int, opener: Callable[[], ByteSource]) -> None:
+        if size:
+            self.sizes.append(size)
+            self.openers.append(opener)
+            self.position += size
+
+    def append(self, data: ReadBuffer) -> None:
+        held = bytes(data)
+        self.add(len(held), lambda: MemorySource(held))
+
+    def write_at(self, offset: int, data: ReadBuffer) -> None:
+        raise NotImplementedError  # of members whose size is known, nothing is written twice
+
+    def advance_to(self, offset: int) -> None:
+        assert offset == self.position
 
 
 def demand_same(evidence: Portability, locator: str) -> None:

@@ -8,10 +8,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from kensho.proof.rooms import room
 from tests.cli.conftest import Kensho
 from tests.cli.small_guest import guest_disk
 from tests.proof.test_boot import left_behind, printing
@@ -162,20 +164,35 @@ def test_mistakes_are_said(disk: Path, tmp_path: Path, kensho: Kensho) -> None:
     assert "vmware-pvscsi" in out
 
 
+def _children(parent: int) -> list[str]:
+    tasks = Path(f"/proc/{parent}/task").glob("*/children")
+    return [pid for task in tasks for pid in task.read_text().split()]
+
+
 @pytest.mark.boot
-def test_it_stops_at_once_and_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("how", "code"), [("INT", 130), ("TERM", 75), ("HUP", 75), ("KILL", -9)])
+def test_it_stops_at_once_and_leaves_nothing(tmp_path: Path, how: str, code: int) -> None:
     """A guest that never comes up, and nobody who waits for it."""
     disk = tmp_path / "silent.img"
     disk.write_bytes(printing("").ljust(1 << 20, b"\0"))
     # A job in the background of a shell has Ctrl-C ignored, and would hand that on.
-    command = ["env", "--default-signal=INT", sys.executable, "-m", "kensho", "prove", disk]
-    command += ["--on", "vmware-ide,kvm-virtio", "-o", tmp_path / "proof"]
+    command = ["env", "--default-signal=INT,HUP", sys.executable, "-m", "kensho", "prove", disk]
+    command += ["--on", "vmware-ide,kvm-virtio", "-o", tmp_path / "proof", "--timeout", "600"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         while "firmware after" not in process.stderr.readline():
             assert process.poll() is None
-        process.send_signal(signal.SIGINT)
+        guests = _children(process.pid)
+        assert guests
+        process.send_signal(signal.Signals[f"SIG{how}"])
         said = process.communicate(timeout=60)[1]
-    assert process.returncode == 130, said
-    assert [path.name for path in tmp_path.iterdir()] == ["silent.img"]
+    assert process.returncode == code, said
     assert left_behind(f"/{tmp_path.name}/") == []
+    end = time.monotonic() + 20
+    while any(Path(f"/proc/{pid}").exists() for pid in guests) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert [pid for pid in guests if Path(f"/proc/{pid}").exists()] == []
+    if how == "KILL":  # nothing could clean up: the next run does
+        with room(".prove-", tmp_path), room("kensho-boot-"), room("kensho-nbd-"):
+            pass
+    assert [path.name for path in tmp_path.iterdir()] == ["silent.img"]

@@ -42,8 +42,17 @@ def adapted(disk: Path, overlay: Path, targets: str = "all") -> Path:
     return overlay
 
 
-def starting(disk: Path, entry: str, overlay: Path, changed: tuple[str, str] = ("", "")) -> Path:
-    """Choose what GRUB starts, in an overlay; ``changed`` is a text in its menu, and what it becomes."""
+def starting(
+    disk: Path,
+    entry: str,
+    overlay: Path,
+    changed: tuple[str, str] = ("", ""),
+    gone: tuple[str, ...] = (),
+) -> Path:
+    """Choose what GRUB starts, in an overlay; ``changed`` is a text in its menu, and what it becomes.
+
+    ``gone`` are files on the menu's volume that are deleted.
+    """
 
     def chosen(menu: bytes) -> bytes:
         content, count = _DEFAULT.subn(f'set default="{entry}"'.encode(), menu)
@@ -53,19 +62,32 @@ def starting(disk: Path, entry: str, overlay: Path, changed: tuple[str, str] = (
         assert before in content
         return content.replace(before, after) if before else content
 
-    return edited(disk, _MENU, chosen, overlay)
+    return edited(disk, _MENU, chosen, overlay, gone)
 
 
-def edited(disk: Path, path: str, change: Callable[[bytes], bytes], overlay: Path) -> Path:
-    """Change a file of the guest, in an overlay; ``change`` gets no bytes of a file that is not there."""
+def edited(
+    disk: Path,
+    path: str,
+    change: Callable[[bytes], bytes],
+    overlay: Path,
+    gone: tuple[str, ...] = (),
+) -> Path:
+    """Change a file of the guest, in an overlay; ``change`` gets no bytes of a file that is not there.
+
+    ``gone`` are files on its volume that are deleted.
+    """
     with opened_disk(str(disk)) as reader, tempfile.TemporaryDirectory() as work:
         opened = Opened(scan([reader]))
         opened.open_all()
         (system,) = find_systems(opened)
         volume, within = place_of(opened, system.files, path)
         before = system.files.read(path, 1 << 20) if system.files.exists(path) else b""
-        edit = FileEdit(within, change(before), "what starts")
-        changes = (piece for _, piece in pieces(edit_volume(volume, (edit,), Path(work))))
+        edits = [FileEdit(within, change(before), "what starts")]
+        for name in gone:
+            own, place = place_of(opened, system.files, name)
+            assert own.id == volume.id
+            edits.append(FileEdit(place, None, "what is gone"))
+        changes = (piece for _, piece in pieces(edit_volume(volume, edits, Path(work))))
         write_overlay(changes, reader, backing_of(str(disk), reader, overlay), overlay)
     return overlay
 

@@ -1,0 +1,232 @@
+"""Guests that do what no guest should, in QEMU: boot sectors, assembled here, that flood, reset or never stop."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kensho.disks import open_disk
+from kensho.model.errors import CorruptError
+from kensho.proof import boot, bounds, observe
+from kensho.proof.devices import Drive
+from kensho.proof.observe import Observer
+from kensho.proof.profiles import profile
+from kensho.proof.serving import served
+from kensho.proof.static import Foretold
+from kensho.proof.trial import Limits, Outcome, Trial, try_out
+from kensho.storage import FileSource
+from kensho.storage.base import WriteBuffer
+from tests.proof.test_boot import processes
+
+_START = """
+    .code16
+    cli
+    cld
+    xorw %ax, %ax
+    movw %ax, %ds
+    movw %ax, %es
+    movw %ax, %ss
+    movw $0x7c00, %sp
+    sti
+"""
+_SERIAL = "movw $0x3f8, %dx; movb $'x', %al; 1: outb %al, %dx; movb $10, %al; outb %al, %dx; jmp 1b"
+_FIRMWARE_LOG = "movw $0x402, %dx; movb $'x', %al; 1: outb %al, %dx; jmp 1b"
+_SCREEN = "movw $0xb800, %ax; movw %ax, %es; 1: incw %bx; movw %bx, %ax; stosw; jmp 1b"
+_TRIPLE_FAULT = "lidt none - . + 0x7c00; none: .word 0; .long 0; int3; 1: jmp 1b"
+# INT 13h's extended write (EDD-3), 64 sectors at a time, one after the other.
+_WRITES = """
+    movb $0x80, %dl
+1:  movw $packet - start + 0x7c00, %si
+    movw $0x4300, %ax
+    int $0x13
+    addl $64, packet - start + 0x7c00 + 8
+    jmp 1b
+packet:
+    .byte 16, 0; .word 64, 0x8000, 0; .quad 2048
+"""
+# The same to read one sector at 512 KiB; what it says when that fails, it says again and again.
+_READS = """
+1:  movb $0x80, %dl
+    movw $packet - start + 0x7c00, %si
+    movw $0x4200, %ax
+    int $0x13
+    jnc 1b
+2:  hlt
+    jmp 2b
+packet:
+    .byte 16, 0; .word 1, 0x8000, 0; .quad 1024
+"""
+_SIZE = 64 << 20
+
+Tried = Callable[..., Trial]
+
+
+def assembled(code: str, folder: Path) -> bytes:
+    """Return a boot sector of code for GNU as."""
+    if shutil.which("as") is None or shutil.which("objcopy") is None:
+        pytest.skip("binutils are not installed")
+    source, made, image = folder / "boot.S", folder / "boot.o", folder / "boot.bin"
+    source.write_text(f"start:{_START}{code}\n.org 510\n.word 0xaa55\n")
+    subprocess.run(["as", "--32", source, "-o", made], check=True)
+    subprocess.run(["objcopy", "-O", "binary", "-j", ".text", made, image], check=True)
+    return image.read_bytes()
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Callable[[str], Path]:
+    def make(code: str) -> Path:
+        path = tmp_path / "disk.img"
+        path.write_bytes(assembled(code, tmp_path))
+        os.truncate(path, _SIZE)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def tried(tmp_path: Path, disk: Callable[[str], Path]) -> Tried:
+    """Return a function that tries a boot sector; nothing of it is left running or lying about."""
+
+    def run(
+        code: str, *, timeout: float = 60, system: str = "", drive: Drive | None = None
+    ) -> Trial:
+        before = set(Path("/tmp").glob("kensho-*"))
+        folder = tmp_path / "seen"
+        trial = try_out(
+            profile("vmware-ide"), [drive or Drive(str(disk(code)), "raw")], ["52:54:00:12:34:56"],
+            folder, Limits(memory=64 << 20, timeout=timeout), Foretold(system=system),
+            reports=False, on_event=lambda _: None, stopped=lambda: False,
+        )  # fmt: skip
+        assert processes(f"/{tmp_path.name}/") == []
+        assert {p.name for p in folder.iterdir()} == {
+            "serial.log", *(shot.file for shot in trial.screenshots),
+        }  # fmt: skip
+        assert not {p for p in set(Path("/tmp").glob("kensho-boot-*")) - before if _ours(p)}
+        return trial
+
+    return run
+
+
+def _ours(folder: Path) -> bool:
+    return (folder / "monitor").exists() and str(os.getpid()) in folder.name
+
+
+def code_of(trial: Trial) -> str:
+    assert trial.cause is not None
+    assert trial.cause.remedy
+    return trial.cause.code
+
+
+@pytest.mark.boot
+def test_a_flood_of_the_serial_port(tried: Tried, tmp_path: Path) -> None:
+    spent = time.process_time()
+    trial = tried(_SERIAL, timeout=300)
+    assert (trial.outcome, code_of(trial)) == (Outcome.FAIL, "KF-993"), trial
+    log = tmp_path / "seen/serial.log"
+    assert bounds.MAX_SERIAL - 1 <= log.stat().st_size <= boot.MAX_LOG
+    assert time.process_time() - spent < trial.seconds
+
+
+@pytest.mark.boot
+def test_a_guest_that_writes_to_its_disk_without_end(
+    tried: Tried, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "_MOST", 4 << 20)
+    monkeypatch.setattr(bounds, "_RESERVE", 0)
+    trial = tried(_WRITES)
+    assert (trial.outcome, code_of(trial)) == (Outcome.FAIL, "KF-993"), trial
+    assert "disk" in trial.reason
+    assert (tmp_path / "disk.img").stat().st_blocks * 512 < 1 << 20
+
+
+@pytest.mark.boot
+def test_no_room_for_what_a_guest_writes(tried: Tried, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check is the real one; what is to be left free is more than any disk has."""
+    monkeypatch.setattr(bounds, "_RESERVE", 1 << 60)
+    trial = tried(_SCREEN)
+    assert (trial.outcome, code_of(trial)) == (Outcome.UNKNOWN, "KF-994"), trial
+
+
+@pytest.mark.boot
+def test_a_guest_that_faults_and_restarts(tried: Tried) -> None:
+    trial = tried(_TRIPLE_FAULT)
+    assert (trial.outcome, code_of(trial)) == (Outcome.FAIL, "KF-966"), trial
+
+
+@pytest.mark.boot
+@pytest.mark.parametrize("code", [_SCREEN, _FIRMWARE_LOG], ids=["screen", "firmware's log"])
+def test_a_guest_that_says_nothing_of_use(
+    code: str, tried: Tried, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boot, "MAX_LOG", 1 << 16)
+    sizes: list[int] = []
+    real = os.truncate
+    monkeypatch.setattr(
+        os, "truncate", lambda path, size: (sizes.append(size), real(path, size))[1]
+    )
+    trial = tried(code, timeout=8)
+    assert (trial.outcome, code_of(trial)) == (Outcome.FAIL, "KF-967"), trial
+    assert len(trial.screenshots) <= observe.MAX_PICTURES
+    if code == _FIRMWARE_LOG:
+        assert 0 in sizes
+    if code == _SCREEN:  # the same of a Windows: what is shown may be its desktop
+        trial = tried(code, timeout=3, system="windows")
+        assert (trial.outcome, trial.cause) == (Outcome.UNKNOWN, None)
+        assert "cannot be told" in trial.reason
+
+
+class _Torn:
+    """A disk that cannot be read from 512 KiB on, as a damaged image is."""
+
+    def __init__(self, below: object) -> None:
+        self._below = below
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._below, name)
+
+    def read_into(self, offset: int, buffer: WriteBuffer) -> None:
+        if offset + len(memoryview(buffer)) > 512 << 10:
+            raise CorruptError("a grain does not decompress")
+        self._below.read_into(offset, buffer)  # type: ignore[attr-defined]
+
+
+@pytest.mark.boot
+def test_an_image_that_cannot_be_read_in_the_middle(
+    tried: Tried, disk: Callable[[str], Path]
+) -> None:
+    with FileSource(disk(_READS)) as source:
+        below = open_disk(source, format="raw")
+        with served([_Torn(below)]) as (drive,):  # type: ignore[list-item]
+            trial = tried(_READS, timeout=10, drive=drive)
+    assert (trial.outcome, code_of(trial)) == (Outcome.FAIL, "KF-995"), trial
+    assert trial.cause is not None
+    assert "disk1 at offset 0x80000: a grain does not decompress" in trial.cause.what
+
+
+@pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="QEMU is not installed")
+def test_a_network_that_is_flooded_is_no_longer_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(observe, "MAX_CAPTURE", 8)  # the head of a capture is more
+    capture, monitor = tmp_path / "net0.pcap", tmp_path / "qmp"
+    line = ["qemu-system-x86_64", "-M", "none", "-nodefaults", "-display", "none"]
+    line += ["-qmp", f"unix:{monitor},server=on,wait=off", "-netdev", "user,id=net0"]
+    line += ["-object", f"filter-dump,id=dump0,netdev=net0,file={capture}"]
+    with subprocess.Popen(line) as process:
+        seen = Observer(monitor, (capture,), tmp_path)
+        try:
+            there = seen._run("qom-list", path="/objects")
+            seen.bound_captures()
+            seen.bound_captures()
+            left = seen._run("qom-list", path="/objects")
+        finally:
+            seen.close()
+            process.kill()
+    assert "dump0" in str(there)
+    assert "dump0" not in str(left)

@@ -14,7 +14,7 @@ from kensho.proof.boot import Verdict, boot_machine
 from kensho.proof.devices import Drive, machine_of
 from kensho.proof.profiles import PROFILES, profile
 from kensho.proof.profiles.base import Profile
-from kensho.proof.qemu import qemu_arguments
+from kensho.proof.qemu import Wires, qemu_arguments
 from tests.proof.test_boot import printing
 
 
@@ -35,6 +35,40 @@ def test_what_a_guest_writes_is_dropped_unless_it_is_to_be_kept(keeps: bool, wor
     machine = machine_of(profile("vmware-pvscsi"), (Drive("a.qcow2", "qcow2", keeps),))
     (drive,) = [text for text in qemu_arguments(machine) if text.startswith("if=none")]
     assert word in drive.split(",")
+
+
+def test_every_platform_has_a_row_for_each_firmware_it_starts_by() -> None:
+    """Else `--on` has nothing to say of a machine, because its firmware is another."""
+    for platform in PLATFORMS:
+        if platform.name == "ova":  # a package for any of them
+            continue
+        rows = {row.firmware for row in PROFILES if row.platform == platform.name}
+        says = {kind for form in platform.forms for kind in form.firmware}
+        boots = {kind for c in platform.controllers for kind in c.boots or () if kind in c.firmware}
+        assert rows >= says & boots, platform.name
+
+
+def test_static_rows_are_of_what_qemu_lacks() -> None:
+    for row in PROFILES:
+        if row.static:
+            lacks = row.controller not in devices.CONTROLLERS or row.adapter not in devices.ADAPTERS
+            assert lacks or row.name == "vmware-pvscsi-uefi", row.name
+            assert not row.nearest
+
+
+def test_a_profiles_names_are_told_to_the_guest() -> None:
+    machine = machine_of(profile("vmware-pvscsi"), (Drive("a.qcow2", "qcow2"),))
+    line = qemu_arguments(machine)
+    assert "type=1,manufacturer=VMware,, Inc.,product=VMware Virtual Platform" in line
+    assert line[line.index("-cpu") + 1].endswith(",tcg-cpuid=off")
+    kvm = qemu_arguments(machine, wires=Wires(accelerator="kvm"))
+    assert kvm[kvm.index("-cpu") + 1] == "host,kvm=off"
+    assert "-smbios" not in qemu_arguments(machine_of(profile("kvm-virtio"), ()))
+
+
+def test_hyperv_is_not_named_where_its_bus_is_not() -> None:
+    """By its name Linux leaves IDE disks to VMBus, and would find none."""
+    assert all(not row.smbios for row in PROFILES if row.platform in {"hyperv", "azure"})
 
 
 @pytest.mark.boot

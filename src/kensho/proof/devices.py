@@ -11,6 +11,7 @@ from kensho.model.machine import NicModel as N
 from kensho.proof.faults import Faults
 from kensho.proof.machine import BootDisk, BootNic, QemuMachine
 from kensho.proof.profiles.base import Profile
+from kensho.proof.qemu import virtio
 
 #: A controller: the bus in the words of `BootDisk`, and QEMU's device where it is a SCSI controller.
 CONTROLLERS: dict[C, tuple[str, str]] = {
@@ -62,6 +63,7 @@ def machine_of(
 ) -> QemuMachine:
     """Return a machine of a profile's hardware that starts from the first of the drives."""
     bus, scsi = CONTROLLERS[profile.controller]
+    adapter = virtio(profile.device or ADAPTERS[profile.adapter], profile.board)
     disks = tuple(
         BootDisk(
             path=drive.path,
@@ -80,6 +82,7 @@ def machine_of(
         vcpus=cpus,
         memory=memory,
         disks=disks,
-        nics=tuple(BootNic(device=ADAPTERS[profile.adapter], mac=mac) for mac in macs),
+        nics=tuple(BootNic(device=adapter, mac=mac) for mac in macs),
         scsi_controllers=((0, scsi),) if scsi else (),
+        smbios=profile.smbios,
     )

@@ -33,11 +33,19 @@ class BootNic(msgspec.Struct, frozen=True, kw_only=True):
     mac: str = ""
 
 
+class Smbios(msgspec.Struct, frozen=True):
+    """What a machine's tables (SMBIOS, "DMI") call it: maker of its firmware, of it, and its model."""
+
+    firmware: str
+    maker: str
+    model: str
+
+
 class QemuMachine(msgspec.Struct, frozen=True, kw_only=True):
     """Everything about a domain that QEMU needs to boot it.
 
     ``board`` is ``pc`` or ``q35``, ``memory`` is bytes, ``scsi_controllers`` are QEMU's device
-    names by controller number. ``left_out`` names what the domain has and this machine has not.
+    names by controller number. Without ``smbios`` it is QEMU's own. ``left_out`` names what the domain has and this machine has not.
     """
 
     name: str
@@ -49,3 +57,4 @@ class QemuMachine(msgspec.Struct, frozen=True, kw_only=True):
     nics: tuple[BootNic, ...]
     scsi_controllers: tuple[tuple[int, str], ...] = ()
     left_out: tuple[str, ...] = ()
+    smbios: Smbios | None = None

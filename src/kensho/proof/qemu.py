@@ -14,7 +14,7 @@ import msgspec
 
 from kensho.model.errors import ToolMissingError
 from kensho.model.machine import Firmware
-from kensho.proof.machine import BootDisk, BootNic, QemuMachine
+from kensho.proof.machine import BootDisk, BootNic, QemuMachine, Smbios
 
 MIB = 1 << 20
 QEMU = "qemu-system-x86_64"
@@ -95,6 +95,9 @@ def qemu_arguments(
     memory = machine.memory if max_memory is None else min(machine.memory, max_memory)
     wires = wires or Wires()
     cpu = CPU if wires.accelerator == "tcg" else "host"
+    if machine.smbios is not None:
+        # Else the processor says who emulates it, which guests ask first (systemd-detect-virt).
+        cpu += ",tcg-cpuid=off" if wires.accelerator == "tcg" else ",kvm=off"
     line = [qemu, "-name", escaped(machine.name), "-accel", wires.accelerator, "-cpu", cpu]
     line += ["-M", machine.board, "-smp", str(machine.vcpus), "-m", f"{max(memory // MIB, 1)}M"]
     line += ["-nodefaults", "-no-user-config", "-display", "none", "-vga", "std"]
@@ -103,6 +106,7 @@ def qemu_arguments(
     line += ["-monitor", "none", "-chardev", "stdio,id=serial0,signal=off"]
     line += ["-serial", "chardev:serial0"]
     line += _watched(wires)
+    line += _names(machine.smbios)
     if machine.firmware is Firmware.UEFI:
         if uefi is None:
             raise ValueError("a UEFI machine needs its firmware images")
@@ -143,10 +147,18 @@ def escaped(text: str) -> str:
     return text.replace(",", ",,")
 
 
+def _names(smbios: Smbios | None) -> list[str]:
+    if smbios is None:
+        return []
+    maker, model = escaped(smbios.maker), escaped(smbios.model)
+    system = f"type=1,manufacturer={maker},product={model}"
+    return ["-smbios", f"type=0,vendor={escaped(smbios.firmware)}", "-smbios", system]
+
+
 def _controllers(machine: QemuMachine) -> list[str]:
     line: list[str] = []
     for number, device in machine.scsi_controllers:
-        line += ["-device", f"{device},id=scsi{number}"]
+        line += ["-device", f"{virtio(device, machine.board)},id=scsi{number}"]
     sata = {disk.controller for disk in machine.disks if disk.bus == "sata"}
     built_in = {0} if machine.board == "q35" else set()
     for number in sorted(sata - built_in):
@@ -165,7 +177,7 @@ def _drive(number: int, disk: BootDisk, machine: QemuMachine) -> list[str]:
             "-drive",
             f"if=none,id={name},format={escaped(disk.format)},{access},file={escaped(disk.path)}",
         ]
-    options = [_device(disk), *_slot(disk, machine)]
+    options = [_device(disk, machine), *_slot(disk, machine)]
     if disk.path is not None:
         options.append(f"drive={name}")
     if disk.serial or disk.bus == "nvme":
@@ -175,9 +187,18 @@ def _drive(number: int, disk: BootDisk, machine: QemuMachine) -> list[str]:
     return [*line, "-device", ",".join(options)]
 
 
-def _device(disk: BootDisk) -> str:
+def virtio(device: str, board: str) -> str:
+    """Return a virtio device as a board has it: on q35 its slots are PCI Express, and take virtio 1.0 alone.
+
+    QEMU makes both on the root bus, where no hypervisor puts them (docs/pcie.txt, ``disable-legacy``).
+    """
+    modern = board == "q35" and device.startswith("virtio-")
+    return f"{device}-non-transitional" if modern else device
+
+
+def _device(disk: BootDisk, machine: QemuMachine) -> str:
     if disk.bus in {"virtio", "nvme"}:
-        return {"virtio": "virtio-blk-pci", "nvme": "nvme"}[disk.bus]
+        return "nvme" if disk.bus == "nvme" else virtio("virtio-blk-pci", machine.board)
     family = "scsi" if disk.bus == "scsi" else "ide"
     return f"{family}-cd" if disk.cdrom else f"{family}-hd"
 

@@ -31,7 +31,9 @@ def foretell(kernels: Sequence[Loaded], default: str, profile: Profile) -> Foret
     if loaded is None:
         return Foretold()
     if loaded.kernel is not None:
-        disk = judge_controller(loaded.kernel, profile.controller)
+        # Some platforms' own drivers take emulated disks over; under QEMU, which has none of that, not.
+        where = profile.platform if profile.static else ""
+        disk = judge_controller(loaded.kernel, profile.controller, where)
         nic = judge_nic(loaded.kernel, profile.adapter)
         return Foretold(
             loaded.version,

@@ -32,6 +32,9 @@ from kensho.proof.unanswered import STAYS_ON, not_done, probe_failure
 _SILENT, _SILENT_SYSTEMS = {"KF-967", "KF-970"}, {"windows", "bsd"}
 
 
+_NO_ADAPTER = "another adapter, or a kernel that has the driver"
+
+
 class Outcome(enum.StrEnum):
     """What a trial showed."""
 
@@ -137,15 +140,20 @@ class Together:
 
 def judge_only(profile: Profile, foretold: Foretold) -> Trial:
     """Return the trial of a profile that QEMU has no hardware for."""
-    known = {True: Outcome.PASS, False: Outcome.FAIL, None: Outcome.UNKNOWN}
-    outcome = known[foretold.disk]
-    if outcome is Outcome.PASS and foretold.adapter is False:
-        outcome = Outcome.FAIL
+    told = (foretold.disk, foretold.adapter)
+    outcome = Outcome.PASS if all(told) else Outcome.FAIL if False in told else Outcome.UNKNOWN
     reason = f"told from the guest's files alone: {profile.static}"
+    if outcome is Outcome.UNKNOWN:
+        parts = [
+            word
+            for word, is_known in zip(("disk", "adapter"), told, strict=True)
+            if is_known is None
+        ]
+        reason += f"; nothing is known of its driver for the {' and '.join(parts)}"
     return Trial(
         profile=profile.name, platform=profile.platform, title=profile.title, started=False,
         outcome=outcome, reason=reason, nearest=profile.nearest, foretold=foretold,
-        cause=_lacking(foretold) if outcome is Outcome.FAIL else None,
+        cause=_lacking(foretold, profile.adapter) if outcome is Outcome.FAIL else None,
     )  # fmt: skip
 
 
@@ -265,12 +273,14 @@ def _wrong_hardware(profile: Profile, inside: Inside) -> Cause | None:
     adapters = {name.replace("-", "_") for nic in inside.nics for name in nic.drivers}
     if adapters.isdisjoint(NICS[profile.adapter].linux):
         what = f"it came up, and has no driver for its adapter ({profile.adapter})"
-        remedy = "another adapter, or a kernel that has the driver"
-        return Cause("KF-973", what, remedy, mends="KF-927")
+        return Cause("KF-973", what, _NO_ADAPTER, mends="KF-927")
     return None
 
 
-def _lacking(foretold: Foretold) -> Cause:
+def _lacking(foretold: Foretold, adapter: str) -> Cause:
+    if foretold.disk:
+        what = f"no driver for its adapter ({adapter})"
+        return Cause("KF-973", what, _NO_ADAPTER, mends="KF-927")
     what = f"drivers that are not there in time: {', '.join(foretold.lacking) or 'all'}"
     return Cause("KF-960", what, "kensho adapt gives its initramfs the drivers", mends="KF-925")
 

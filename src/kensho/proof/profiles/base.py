@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from kensho.model.machine import ControllerModel, Firmware, NicModel
+from kensho.proof.machine import Smbios
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
@@ -12,7 +13,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
     ``platform`` is the name in ``kensho.platforms``; ``board`` is QEMU's, ``pc`` or ``q35``. ``nearest``
     says in what the hardware is another than the platform's, where QEMU has something near it.
-    ``static`` says why nothing can be started for it: then `kensho check` alone judges.
+    ``smbios`` are the names by which its guests know it, ``device`` is QEMU's adapter where the usual one is of
+    another make. ``static`` says why nothing can be started for it: then `kensho check` alone judges.
     """
 
     name: str
@@ -22,5 +24,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     adapter: NicModel
     firmware: Firmware = Firmware.BIOS
     board: str = "pc"
+    smbios: Smbios | None = None
+    device: str = ""
     nearest: str = ""
     static: str = ""

@@ -31,7 +31,6 @@ from kensho.proof.unanswered import STAYS_ON, not_done, probe_failure
 #: How a system looks that comes up and says nothing of it: Windows has no login on a serial port.
 _SILENT, _SILENT_SYSTEMS = {"KF-967", "KF-970"}, {"windows", "bsd"}
 
-
 _NO_ADAPTER = "another adapter, or a kernel that has the driver"
 
 

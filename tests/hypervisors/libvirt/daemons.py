@@ -85,6 +85,7 @@ def start(folder: Path) -> None:
     (CONFIG / "qemu.conf").write_text(_QEMU_CONF)
     (STATE / "images").mkdir()
     _run("mount", "-t", "tmpfs", "-o", "mode=755", "run", "/run")
+    Path("/run/lock").mkdir()  # of consoles
     _run("mount", "-t", "sysfs", "sysfs", "/sys")  # of this network, without control groups
     _run("ip", "link", "set", "lo", "up")
     for daemon in ("virtlogd", "libvirtd"):

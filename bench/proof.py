@@ -20,7 +20,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
-from kensho.proof.profiles import PROFILES
+from kensho.proof.profiles import DISTINCT
 from measuring import Machine, Spawner, Usage, warm
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,7 +35,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--image", type=Path)
-    parser.add_argument("--on", default=",".join(p.name for p in PROFILES if not p.static))
+    parser.add_argument("--on", default=",".join(p.name for p in DISTINCT if not p.static))
     parser.add_argument("--runs", type=int, default=1)
     arguments = parser.parse_args()
     image = (arguments.image or demo()).resolve()

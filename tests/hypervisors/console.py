@@ -85,7 +85,7 @@ class Console:
         at = len(self.text)
         # The mark is typed in two parts, so that the echo of the line is not taken for the answer.
         self.type(f"{command}; echo do''ne-{at}")
-        mark = f"\ndone-{at}"
+        mark = f"done-{at}"
         said = self.wait_text(mark, seconds, at).partition(mark)[0]
         return "\n".join(said.splitlines()[1:])
 

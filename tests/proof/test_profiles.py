@@ -12,7 +12,7 @@ from kensho.platforms import PLATFORMS
 from kensho.proof import devices
 from kensho.proof.boot import Verdict, boot_machine
 from kensho.proof.devices import Drive, machine_of
-from kensho.proof.profiles import PROFILES, profile
+from kensho.proof.profiles import DISTINCT, PROFILES, profile
 from kensho.proof.profiles.base import Profile
 from kensho.proof.qemu import Wires, qemu_arguments
 from tests.proof.test_boot import printing
@@ -46,6 +46,19 @@ def test_every_platform_has_a_row_for_each_firmware_it_starts_by() -> None:
         says = {kind for form in platform.forms for kind in form.firmware}
         boots = {kind for c in platform.controllers for kind in c.boots or () if kind in c.firmware}
         assert rows >= says & boots, platform.name
+
+
+def test_the_same_hardware_is_the_same() -> None:
+    def hardware(row: Profile) -> tuple[object, ...]:
+        return row.controller, row.adapter, row.firmware, row.board, row.device, row.smbios
+
+    for row in PROFILES:
+        if row.same_as:
+            assert not row.static
+            assert row.same_as in {other.name for other in DISTINCT}
+            assert hardware(row) == hardware(profile(row.same_as))
+    started = [hardware(row) for row in DISTINCT if not row.static]
+    assert len(set(started)) == len(started)
 
 
 def test_static_rows_are_of_what_qemu_lacks() -> None:

@@ -35,7 +35,7 @@ def test_hyperv_takes_ide_disks_over() -> None:
     row = profile("hyperv-gen1-network")
     assert told(row).disk is False
     assert "hv_storvsc" in told(row).lacking
-    assert told(row, "hv_storvsc") == Foretold("3.10", disk=True, adapter=True)
+    assert told(row, "hv_storvsc") == Foretold("3.10", True, True, system="linux")
     assert told(profile("hyperv-gen1")).disk is True
 
 
@@ -62,6 +62,6 @@ def test_disk_and_adapter_count(
 
 def test_a_kernel_with_both_drivers() -> None:
     row = profile("vmware-lsilogic")
-    assert told(row) == Foretold("3.10", disk=True, adapter=True)
+    assert told(row) == Foretold("3.10", True, True, system="linux")
     without = tuple(name for name in BUILT_IN if name != "e1000")
     assert told(row, built_in=without).adapter is False

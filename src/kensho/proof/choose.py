@@ -11,7 +11,7 @@ from kensho.convert.guests import GuestDisks
 from kensho.model.errors import UsageError
 from kensho.model.machine import Firmware
 from kensho.platforms import find_platform
-from kensho.proof.profiles import PROFILES, profile
+from kensho.proof.profiles import DISTINCT, PROFILES, profile
 from kensho.proof.profiles.base import Profile
 
 
@@ -36,7 +36,7 @@ def choose(words: str) -> Choice:
     if not names:
         raise UsageError("no profile", hint="--on vmware,kvm; --on list shows them")
     if names == ["all"]:
-        return Choice(PROFILES)
+        return Choice(DISTINCT)
     known = {row.name for row in PROFILES}
     found: dict[str, Profile] = {}
     for name in names:

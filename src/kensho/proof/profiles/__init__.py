@@ -14,6 +14,8 @@ PROFILES: tuple[Profile, ...] = (
     *hyperv.PROFILES,
     *clouds.PROFILES,
 )
+#: One of each hardware.
+DISTINCT = tuple(row for row in PROFILES if not row.same_as)
 
 
 def profile(name: str) -> Profile:

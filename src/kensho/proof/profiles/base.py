@@ -26,5 +26,6 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     board: str = "pc"
     smbios: Smbios | None = None
     device: str = ""
+    same_as: str = ""
     nearest: str = ""
     static: str = ""

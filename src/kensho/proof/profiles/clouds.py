@@ -18,6 +18,7 @@ PROFILES = (
         controller=C.NVME, adapter=N.E1000E, firmware=Firmware.UEFI, board="q35",
         nearest="an E1000E, which AWS does not have, for ENA: aws-nitro tells of that; q35, and QEMU's NVMe "
         "controller for Amazon's",
+        same_as="hyperv-gen2-firmware",
     ),
     Profile(
         name="aws-nitro", platform="aws", title="AWS Nitro: NVMe, ENA",
@@ -36,5 +37,6 @@ PROFILES = (
         name="gcp-scsi-bios", platform="gcp", title="Google Compute Engine: virtio-scsi, virtio-net, BIOS",
         controller=C.VIRTIO_SCSI, adapter=N.VIRTIO,
         nearest="not the newer series, which have gVNIC and NVMe: QEMU has no gVNIC",
+        same_as="proxmox-scsi",
     ),
 )  # fmt: skip

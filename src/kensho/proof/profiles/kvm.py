@@ -41,10 +41,12 @@ PROFILES = (
     Profile(
         name="openstack-virtio", platform="openstack", title="OpenStack: virtio-blk, virtio-net, BIOS",
         controller=C.VIRTIO_BLK, adapter=N.VIRTIO,
+        same_as="kvm-virtio",
     ),
     Profile(
         name="openstack-scsi-uefi", platform="openstack", title="OpenStack: virtio-scsi, virtio-net, q35, UEFI",
         controller=C.VIRTIO_SCSI, adapter=N.VIRTIO, firmware=Firmware.UEFI, board="q35",
+        same_as="proxmox-scsi-uefi",
     ),
     Profile(
         name="kubevirt-virtio", platform="kubevirt", title="KubeVirt: virtio-blk, virtio-net, q35, BIOS",
@@ -53,5 +55,6 @@ PROFILES = (
     Profile(
         name="kubevirt-virtio-uefi", platform="kubevirt", title="KubeVirt: virtio-blk, virtio-net, q35, UEFI",
         controller=C.VIRTIO_BLK, adapter=N.VIRTIO, firmware=Firmware.UEFI, board="q35",
+        same_as="kvm-virtio-uefi",
     ),
 )  # fmt: skip

@@ -170,17 +170,29 @@ def _children(parent: int) -> list[str]:
 
 
 @pytest.mark.boot
-@pytest.mark.parametrize(("how", "code"), [("INT", 130), ("TERM", 75), ("HUP", 75), ("KILL", -9)])
-def test_it_stops_at_once_and_leaves_nothing(tmp_path: Path, how: str, code: int) -> None:
-    """A guest that never comes up, and nobody who waits for it."""
+@pytest.mark.parametrize(
+    ("how", "code", "says", "reached"),
+    [
+        ("INT", 130, "", "firmware after"),
+        ("INT", 130, "tiny login: ", "login after"),  # while its probes are not answered
+        ("TERM", 75, "", "firmware after"),
+        ("HUP", 75, "", "firmware after"),
+        ("KILL", -9, "", "firmware after"),
+    ],
+)
+def test_it_stops_at_once_and_leaves_nothing(
+    tmp_path: Path, how: str, code: int, says: str, reached: str
+) -> None:
+    """A guest that never comes up, or answers nothing, and nobody who waits for it."""
     disk = tmp_path / "silent.img"
-    disk.write_bytes(printing("").ljust(1 << 20, b"\0"))
+    disk.write_bytes(printing(says).ljust(1 << 20, b"\0"))
     # A job in the background of a shell has Ctrl-C ignored, and would hand that on.
     command = ["env", "--default-signal=INT,HUP", sys.executable, "-m", "kensho", "prove", disk]
     command += ["--on", "vmware-ide,kvm-virtio", "-o", tmp_path / "proof", "--timeout", "600"]
+    command += ["--probe", "agent:true", "--probe", "tcp:22", "--probe-timeout", "600"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        while "firmware after" not in process.stderr.readline():
+        while reached not in process.stderr.readline():
             assert process.poll() is None
         guests = _children(process.pid)
         assert guests

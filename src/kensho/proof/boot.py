@@ -318,15 +318,19 @@ class _Run:
         with ThreadPoolExecutor(1) as pool:
             asking = pool.submit(self._ask, self._watch, self._observer, over.is_set)
             try:
-                gone = self._drain(asking.done)
+                gone = self._drain(lambda: asking.done() or self._forgotten())
             finally:
                 over.set()
+                if (
+                    not asking.done()
+                ):  # its guest is of no use any more, and what waits for it, ends
+                    self._process.kill()
             asked = asking.result()
         self.lost = gone if verdict is Verdict.LOGIN else ""
         if asked.probes and all(result.ok for result in asked.probes):
             self._reached(SERVICE)
             up = True
-        if not up or not self._watch.power_off:
+        if gone or not up or not self._watch.power_off or self._forgotten():
             return asked
         with heard_out(self._agent):
             said = self._shut_down(self._observer, self._watch.power_off)

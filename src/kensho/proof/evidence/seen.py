@@ -8,6 +8,8 @@ from kensho.proof.evidence.page_words import lease_words, text
 from kensho.proof.serial import NETWORK, SHUTDOWN
 from kensho.proof.trial import Trial
 
+_MOST_NAME = 40  # characters of a probe in a table: a command may be a script
+
 
 def driven_by(trial: Trial) -> dict[str, str]:
     """Return by which drivers, and with which address, milestones were reached that have such."""
@@ -19,12 +21,16 @@ def driven_by(trial: Trial) -> dict[str, str]:
 
 def answer_words(trial: Trial) -> str:
     """Return in one line what a guest that came up answered, empty when it was not asked."""
-    parts = [f"{told.name} {'answers' if told.ok else 'fails'}" for told in trial.probes]
+    parts = [f"{_short(told.name)} {'answers' if told.ok else 'fails'}" for told in trial.probes]
     if trial.agent is not None:
         parts.append(f"agent {trial.agent.version}")
     if SHUTDOWN in trial.milestones:
         parts.append("shut down by ACPI")
     return "; ".join((*parts, *(f"{note.what} ({note.code})" for note in trial.notes)))
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _MOST_NAME else f"{name[: _MOST_NAME - 1]}…"
 
 
 def answers(trial: Trial) -> str:

@@ -6,6 +6,7 @@ import json
 import random
 import shutil
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -21,8 +22,6 @@ ON = "hyperv-gen2,xenserver-pv"
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """An OVA, its signed proof, and the OVA that carries it; none of the tests changes them."""
-    import sys
-
     folder = tmp_path_factory.mktemp("carried")
     disk = guest_disk(folder, boot=False)
     key, cert, root = chain(folder, ("-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"))
@@ -287,3 +286,15 @@ def test_merged_packages_keep_their_proofs_and_parts_do_not(
     assert "KF-987" in out
     for part in (tmp_path / "parts").glob("*.ova"):
         assert verified(kensho, part)[1]["proofs"] == []
+
+
+def test_in_a_pipe_it_is_said_that_it_is_not_looked_into(made: dict[str, Path]) -> None:
+    with (
+        made["proven"].open("rb") as file,
+        subprocess.Popen(["cat"], stdin=file, stdout=subprocess.PIPE) as cat,
+    ):
+        done = subprocess.run([sys.executable, "-m", "kensho", "verify", "-", "--json"], stdin=cat.stdout,
+                              capture_output=True)  # fmt: skip
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["digests"], told["proofs"]) == (0, "match", [])
+    assert "KF-988" in {finding["code"] for finding in told["findings"]}

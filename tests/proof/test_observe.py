@@ -40,3 +40,8 @@ def test_on_a_network_of_qemus_own_only_what_is_heard_counts(tmp_path: Path) -> 
     observer = Observer(tmp_path / "none", (), tmp_path, lambda: False)
     observer.learn(REPORT)
     assert observer.address() is None
+
+
+def test_an_address_that_another_machine_may_have_is_not_guessed(tmp_path: Path) -> None:
+    assert Observer(tmp_path / "none", (), tmp_path, lambda: False, Wires()).usual is None
+    assert Observer(tmp_path / "none", (), tmp_path, lambda: False).usual == (0, "10.0.2.15")

@@ -15,7 +15,6 @@ from kensho.proof.observe import Observer
 from kensho.proof.probes import Address, Kind, Probe, ProbeResult
 from kensho.proof.probes import run as run_probe
 
-_DEFAULT = (0, "10.0.2.15")  #: the first adapter, and what QEMU's network leases there
 _LEAST = 10.0  # seconds of the time that are left for a guest which says no address
 _LOOK = 1.0
 
@@ -94,6 +93,9 @@ def _forwards(
     while found is None and time.monotonic() < deadline - _LEAST and not stopped():
         time.sleep(_LOOK)
         found = observer.address()
-    adapter, address = found or _DEFAULT
+    found = found or observer.usual
+    if found is None:
+        return dict.fromkeys(ports)
+    adapter, address = found
     led = {port: observer.forward(adapter, address, port) for port in ports}
     return {port: ("127.0.0.1", here) if here else None for port, here in led.items()}

@@ -232,6 +232,7 @@ class _Run:
         self._process = process
         self._place = place
         self.lost = ""
+        self._answered: float | None = None  # when all that was asked had an answer
         self._said = 0  # bytes on the serial port
         self._log = log
         self._firmware_log = wires.firmware_log
@@ -328,7 +329,7 @@ class _Run:
             asked = asking.result()
         self.lost = gone if verdict is Verdict.LOGIN else ""
         if asked.probes and all(result.ok for result in asked.probes):
-            self._reached(SERVICE)
+            self._reached(SERVICE, self._answered)
             up = True
         if gone or not up or not self._watch.power_off or self._forgotten():
             return asked
@@ -345,6 +346,7 @@ class _Run:
         asked = Asked()
         if watch.questions is not None:
             asked = ask(watch.questions, observer, self._agent, lambda: over() or self._forgotten())
+        self._answered = self.seconds()
         if watch.at_end is not None:
             watch.at_end()
         return asked
@@ -393,11 +395,12 @@ class _Run:
                     return told[1]
         return ""
 
-    def _reached(self, name: str) -> None:
-        """Note a milestone that no text shows."""
+    def _reached(self, name: str, at: float | None = None) -> None:
+        """Note a milestone that no text shows; ``at`` is when, now where it is not said."""
         if name not in self.milestones:
-            self._serial.milestones[name] = self.seconds()
-            self._on_event(f"{name} after {self.seconds():.1f} s")
+            at = self.seconds() if at is None else at
+            self._serial.milestones[name] = at
+            self._on_event(f"{name} after {at:.1f} s")
 
     def _look_at_network(self, observer: Observer) -> None:
         if NETWORK not in self.milestones and observer.address() is not None:

@@ -23,6 +23,7 @@ from kensho.proof.inside.read import Inside
 from kensho.proof.qmp import Qmp
 from kensho.proof.screen import TEXT_AT, TEXT_SIZE, Look, look_of, read_ppm, text_of, to_png
 
+_USUAL = (0, "10.0.2.15")  #: the first adapter, and what QEMU's network leases there
 MAX_PICTURES = 12
 
 
@@ -152,6 +153,11 @@ class Observer:
         leases = ((number, told.lease) for number, told in found if told.lease)
         others = ((number, told.addresses[-1]) for number, told in found if told.addresses)
         return next(leases, None) or next(others, None) or next(iter(self._learnt), None)
+
+    @property
+    def usual(self) -> tuple[int, str] | None:
+        """The adapter and address of a guest that says none; None among others, one of which it may be."""
+        return _USUAL if self._wiring is None else None
 
     def learn(self, inside: Inside) -> None:
         """Take up what a guest reported of its adapters, where any address of a network can be reached."""

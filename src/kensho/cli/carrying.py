@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kensho.appliances.proof_file import SUFFIX, proofs_among
+from kensho.cli.progress import shown
 from kensho.model.errors import KenshoError, UsageError
 from kensho.packages.edit.edits import Edits
 from kensho.packages.edit.payload import NewFile
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def packed_proof(
-    proof: str, package: OvfPackage, locator: str, edits: Edits
+    proof: str, package: OvfPackage, locator: str, edits: Edits, *, quiet: bool
 ) -> Iterator[tuple[tuple[str, NewFile, int], ...]]:
     """Give the proof as a file to add: name, content, bytes. It has to be of the package's disks."""
     for there in proofs_among(package.files):
@@ -43,7 +44,8 @@ def packed_proof(
     with opened_proof(proof) as place:
         evidence, archive = packed(place, dt.datetime.now(dt.UTC))
         with closing(archive):
-            demand_same(evidence, locator)
+            with shown(events=False, quiet=quiet) as listener:
+                demand_same(evidence, locator, listener)
             name = f"{Path(package.name).stem}{SUFFIX}"
             yield ((name, NewFile(proof, opener=lambda: archive), archive.size),)
 
@@ -54,6 +56,8 @@ def check_carried(
     trusted: Sequence[x509.Certificate],
     public: PublicKey | None,
     at: dt.datetime,
+    *,
+    quiet: bool,
 ) -> tuple[EvidenceCheck, ...]:
     """Check the proofs that a package carries against its disks, which are read once.
 
@@ -63,7 +67,9 @@ def check_carried(
     checks = []
     for name in proofs_among(names):
         try:
-            disks = disks_in(locator) if disks is None else disks
+            if disks is None:
+                with shown(events=False, quiet=quiet) as listener:
+                    disks = disks_in(locator, listener)
             with (
                 opened_ovf(locator) as package,
                 opened_archive(package.store.open(name)) as place,

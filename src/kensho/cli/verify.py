@@ -80,7 +80,7 @@ def verify(
     with counted(package, "verify", _size(package), quiet=quiet) as on_bytes:
         contents = read_contents(package, on_bytes)
     verdict = _with_passing(verify_contents(contents, store, day), contents, package)
-    proofs = _carried(package, contents, public_key, store, day)
+    proofs = _carried(package, contents, public_key, store, day, quiet=quiet or json)
     intact = verdict.intact and all(proof.intact for proof in proofs)
     if json:
         answers = msgspec.structs.asdict(verdict)
@@ -122,6 +122,8 @@ def _carried(
     public_key: Path | None,
     store: Callable[[], Sequence[x509.Certificate]],
     day: dt.datetime,
+    *,
+    quiet: bool,
 ) -> tuple[EvidenceCheck, ...]:
     """Check the proofs that a package carries; none where they went by in a pipe."""
     from kensho.appliances.proof_file import proofs_among
@@ -136,7 +138,7 @@ def _carried(
     if not carries or locator == "-":
         return ()
     public = load_public_key(public_key) if public_key is not None else None
-    return check_carried(locator, tuple(contents.files), store(), public, day)
+    return check_carried(locator, tuple(contents.files), store(), public, day, quiet=quiet)
 
 
 def _size(locator: str) -> int:

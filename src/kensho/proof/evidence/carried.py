@@ -14,6 +14,8 @@ from pathlib import Path
 
 from kensho.appliances import Package
 from kensho.appliances.proof_file import proofs_among
+from kensho.convert.adapting import meter
+from kensho.convert.events import Listener, Step
 from kensho.convert.source import opened, opened_image
 from kensho.disks.compare import content_root
 from kensho.model.errors import KenshoError, UsageError, VerificationError
@@ -102,9 +104,9 @@ class _Parts:
         assert offset == self.position
 
 
-def demand_same(evidence: Portability, locator: str) -> None:
+def demand_same(evidence: Portability, locator: str, listener: Listener) -> None:
     """Raise VerificationError unless a package's disks are those that were proven; each is read whole."""
-    found = disks_in(locator)
+    found = disks_in(locator, listener)
     roots = {looked.root for looked in found}
     for disk in evidence.disks:
         if disk.root_after in roots:
@@ -123,18 +125,19 @@ def demand_same(evidence: Portability, locator: str) -> None:
         )
 
 
-def disks_in(locator: str) -> tuple[Looked, ...]:
+def disks_in(locator: str, listener: Listener) -> tuple[Looked, ...]:
     """Return the disks of a package's machines with their roots; what cannot be read says why."""
     with opened(locator) as package:
-        return tuple(_looked(package))
+        return tuple(_looked(package, listener))
 
 
-def _looked(package: Package) -> Iterator[Looked]:
+def _looked(package: Package, listener: Listener) -> Iterator[Looked]:
     for image in dict.fromkeys(d.image for m in package.appliance.machines for d in m.disks):
         file = package.appliance.file(getattr(package.appliance.image(image), "file", None))
         name = disk_name(file.href) if file is not None else image
+        listener(Step("hash", name))
         try:
             with opened_image(package, image) as reader:
-                yield Looked(name, content_root(reader))
+                yield Looked(name, content_root(reader, on_bytes=meter(listener, "hash", name)))
         except KenshoError as error:
             yield Looked(name, "", f"cannot be read: {error.message}")

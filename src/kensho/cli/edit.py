@@ -182,7 +182,11 @@ def edit(
     if json and output == "-":
         raise UsageError("standard output cannot hold both the package and JSON", path="-")
     with opened_ovf(package) as opened, ExitStack() as stack:
-        more = stack.enter_context(packed_proof(proof, opened, package, edits, quiet=quiet or json)) if proof else ()
+        more = (
+            stack.enter_context(packed_proof(proof, opened, package, edits, quiet=quiet or json))
+            if proof
+            else ()
+        )
         edited = apply_edits(opened, edits, base, more=more)
         diff = unified(edited.before, edited.after, opened.name)
         sign, judged = writing.signer()

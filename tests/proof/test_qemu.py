@@ -100,7 +100,10 @@ def test_a_comma_in_a_path_does_not_begin_an_option():
 def test_network_cards_reach_nothing():
     nics = (BootNic(device="e1000", mac="52:54:00:00:00:01"), BootNic(device="vmxnet3"))
     line = qemu.qemu_arguments(machine(nics=nics))
-    assert values(line, "-netdev") == ["user,id=net0,restrict=on", "user,id=net1,restrict=on"]
+    assert values(line, "-netdev") == [
+        "user,id=net0,restrict=on,net=10.0.2.0/24",
+        "user,id=net1,restrict=on,net=10.0.3.0/24",
+    ]
     assert values(line, "-device") == [
         "e1000,netdev=net0,romfile=,mac=52:54:00:00:00:01",
         "vmxnet3,netdev=net1,romfile=",

@@ -240,7 +240,8 @@ def _behind(number: int, wires: Wires) -> str:
         if path is None:
             return f"hubport,id=net{number},hubid={number}"
         return f"stream,id=net{number},addr.type=unix,addr.path={escaped(str(path))}"
-    user = f"user,id=net{number},restrict=on"
+    # A net of each adapter's own: two adapters on the same one would answer for each other.
+    user = f"user,id=net{number},restrict=on,net=10.0.{2 + number % 250}.0/24"
     for host, guest in wires.forwards if number == 0 else ():
         user += f",hostfwd=tcp:127.0.0.1:{host}-:{guest}"
     return user

@@ -11,9 +11,7 @@ from kensho.proof.causes import Cause
 from kensho.proof.serial import SHUTDOWN
 
 STAYS_ON = "KF-975"
-_NETWORK = IPv4Network(
-    "10.0.2.0/24"
-)  #: of QEMU's own; a forward reaches a guest that has its lease
+_NETWORK = IPv4Network("10.0.0.0/16")  #: QEMU's own, where a guest that takes a lease is reached
 
 
 class PowerOff(enum.StrEnum):

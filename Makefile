@@ -1,6 +1,6 @@
 # kensho: everything a contributor runs. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-boot matrix boot-matrix fuzz lint format demo demo-proof prove-xen clean
+.PHONY: help setup test test-boot matrix boot-matrix fuzz lint format demo demo-proof prove-xen prove-libvirt clean
 
 BIN := .venv/bin
 WORKERS ?= 2
@@ -44,6 +44,9 @@ demo-proof: setup ## start the appliance on every hypervisor's devices, as it wa
 
 prove-xen: setup ## Xen itself, emulated, starts what kensho wrote for xl and XenServer: minutes each (XEN="--only xl-pv")
 	$(BIN)/python -m tests.hypervisors.xen $(XEN)
+
+prove-libvirt: setup ## libvirt itself defines, starts and hands back what kensho wrote for KVM: needs root (LIBVIRT="--only native")
+	$(BIN)/python -m tests.hypervisors.libvirt $(LIBVIRT)
 
 clean: ## remove results and caches, keep .venv and the guests built
 	rm -rf --one-file-system .cache/*/.build-* out dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -20,7 +20,7 @@ from kensho.appliances.libvirt.write import IMAGES_FOLDER, render
 from kensho.appliances.xmlsafe import parse_xml
 from kensho.model.errors import UnsupportedError, UsageError
 from kensho.model.host_side import Clock
-from kensho.model.machine import ControllerModel, Firmware, Floppy, NicModel
+from kensho.model.machine import ControllerModel, Extra, Firmware, Floppy, NicModel
 
 
 def domain(appliance):
@@ -199,3 +199,20 @@ def test_what_libvirt_lacks_is_refused(appliance):
 def test_a_disk_without_a_place_is_refused():
     with pytest.raises(UsageError, match="img0"):
         render(disk_machine(), {})
+
+
+def test_the_guests_agent_has_its_port_once():
+    """Found with a live libvirt: an agent that finds no port never starts."""
+    channel = (
+        "<channel type='unix'><target type='virtio' name='{}'/>"
+        "<address type='virtio-serial' controller='0' bus='0' port='1'/></channel>"
+    )
+    names = ("org.qemu.guest_agent.0", "org.spice")
+    kept = tuple(
+        Extra("libvirt", f"/domain/devices/channel[{n}]", channel.format(name))
+        for n, name in enumerate(names, 1)
+    )
+    root = domain(with_machine(disk_machine(), extras=kept))
+    assert [e.get("name") for e in root.findall("devices/channel/target")] == list(names)
+    bare = disk_machine(disk=ControllerModel.AHCI, nic=NicModel.E1000E)
+    assert domain(bare).find("devices/channel") is None

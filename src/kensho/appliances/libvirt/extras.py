@@ -169,12 +169,19 @@ def _add_device(root: etree._Element, element: etree._Element, machine: Machine)
         if (element.get("type"), element.get("bus")) in there or (usb and not machine.usb):
             return
         devices.append(element)
+    elif tag == "channel" and _port(element) in map(_port, devices.findall("channel")):
+        return  # the port of the guest's agent, which is there
     elif tag in {"memballoon", "vsock", "iommu"} or (
         tag == "rng" and devices.find("rng") is not None
     ):  # one at most
         _replace(devices, element, machine)
     else:
         devices.append(element)
+
+
+def _port(channel: etree._Element) -> str:
+    target = channel.find("target")
+    return "" if target is None else target.get("name", "")
 
 
 _PARTS: Mapping[str, Callable[[etree._Element, etree._Element, Machine], None]] = {

@@ -45,6 +45,7 @@ from kensho.platforms.words import controller_word, word_for
 
 IMAGES_FOLDER = "/var/lib/libvirt/images"
 OSINFO_NS = "http://libosinfo.org/xmlns/libvirt/domain/1.0"
+AGENT_PORT = "org.qemu.guest_agent.0"  #: as QEMU's agent looks for it
 KENSHO_NS = "urn:kensho:libvirt:1"  #: what a domain has no element for, such as network names
 
 _UNICAST_MAC = re.compile(r"[0-9a-f][02468ace](:[0-9a-f]{2}){5}", re.IGNORECASE)
@@ -87,6 +88,7 @@ def _how_to(stem: str, filenames: Iterable[str]) -> str:
         f"    cp {names} {IMAGES_FOLDER}/\n"
         f"    virsh define {stem}.xml\n"
         f"  Elsewhere than in {IMAGES_FOLDER}: change the paths of <source file='…'>.\n"
+        '  On a host without KVM libvirt refuses it: change type="kvm" to type="qemu".\n'
     )
     return re.sub("-(?=-)", "- ", text)  # XML allows no "--" in a comment
 
@@ -303,6 +305,9 @@ def _add_others(devices: etree._Element, machine: Machine) -> None:
         _text(tpm, "backend", type="emulator", version="2.0")
     # A guest without virtio drivers would show an unknown PCI device.
     virtio = _uses_virtio(machine)
+    if virtio:  # without its port the guest's agent does not start
+        channel = etree.SubElement(devices, "channel", type="unix")
+        _text(channel, "target", type="virtio", name=AGENT_PORT)
     etree.SubElement(devices, "memballoon", model="virtio" if virtio else "none")
     if virtio:
         rng = etree.SubElement(devices, "rng", model="virtio")

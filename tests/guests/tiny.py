@@ -1,7 +1,7 @@
 """Guests of a kernel and busybox alone: up in seconds, with whatever a test has them do.
 
-All of a guest is in its initramfs; a file system beside it has the boot loader's files. The kernel is the
-one that is installed here, where there is one, else that of the other guests' Debian.
+All of a guest is in its initramfs; a file system beside it has the boot loader's files. The kernel is that
+of the other guests' Debian.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ def tiny_guest(folder: Path, name: str, role: str) -> Path:
     """
     work = folder / f"{name}.work"
     (work / "tree/boot/grub").mkdir(parents=True)
-    kernel, modules = _kernel(work)
+    kernel, modules, wanted = _kernel(work)
     shutil.copyfile(kernel, work / "tree/boot/vmlinuz")
-    (work / "tree/boot/initrd").write_bytes(_initramfs(work / "root", modules, name, role))
+    (work / "tree/boot/initrd").write_bytes(_initramfs(work / "root", modules, wanted, name, role))
     (work / "tree/boot/grub/grub.cfg").write_text(
         "set timeout=0\nmenuentry tiny {\n"
         "linux /boot/vmlinuz console=ttyS0,115200 rdinit=/init quiet\ninitrd /boot/initrd\n}\n"
@@ -64,22 +64,20 @@ def tiny_guest(folder: Path, name: str, role: str) -> Path:
     return disk
 
 
-def _kernel(work: Path) -> tuple[Path, Path]:
-    """Return the kernel's image and the folder of its modules."""
-    for image in sorted(Path("/boot").glob("vmlinuz-*")):
-        modules = Path("/lib/modules") / image.name.removeprefix("vmlinuz-")
-        if modules.is_dir():
-            return image, modules
-    tree = work / "debian"
+def _kernel(work: Path) -> tuple[Path, Path, list[str]]:
+    """Return the kernel's image, the folder of its modules, and those of adapters in their order."""
+    tree, base = work / "debian", build_base(CACHE)
     tree.mkdir()
-    names = ["./boot/vmlinuz-*-amd64", "./usr/lib/modules/*/modules.dep"]
-    names += [f"./usr/lib/modules/*/kernel/*/{part}/*" for part in ("virtio", "net", "core")]
-    run(["tar", "-C", tree, "--wildcards", "-xf", build_base(CACHE), *names])
-    image = min(path for path in (tree / "boot").glob("vmlinuz-*") if "cloud" not in path.name)
-    return image, tree / "usr/lib/modules" / image.name.removeprefix("vmlinuz-")
+    extract = ["tar", "-C", tree, "--wildcards", "-xf", base]
+    run([*extract, "./boot/vmlinuz-*-amd64", "./usr/lib/modules/*/modules.dep"])
+    version = min(path.name for path in (tree / "usr/lib/modules").iterdir())  # no module is packed
+    modules = tree / "usr/lib/modules" / version
+    wanted = _modules(modules)
+    run([*extract, *(f"./usr/lib/modules/{version}/{path}" for path in wanted)])
+    return tree / "boot" / f"vmlinuz-{version}", modules, wanted
 
 
-def _initramfs(root: Path, modules: Path, name: str, role: str) -> bytes:
+def _initramfs(root: Path, modules: Path, wanted: list[str], name: str, role: str) -> bytes:
     for part in ("bin", "dev", "proc", "sys", "modules"):
         (root / part).mkdir(parents=True)
     said = subprocess.run(["ldd", _BUSYBOX], capture_output=True, text=True, check=True).stdout
@@ -87,7 +85,6 @@ def _initramfs(root: Path, modules: Path, name: str, role: str) -> bytes:
         (root / library[1:]).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(library, root / library[1:])
     shutil.copyfile(_BUSYBOX, root / "bin/busybox")
-    wanted = _modules(modules)
     for path in wanted:
         shutil.copyfile(modules / path, root / "modules" / Path(path).name)
     (root / "modules/order").write_text("".join(f"{Path(path).name}\n" for path in wanted))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from appliance import DRIVERS_AS_MADE, SWITCHED_OFF
 from kensho.guest.devices import CONTROLLERS, NICS
-from kensho.proof.profiles import PROFILES
+from kensho.proof.profiles import DISTINCT
 from kensho.proof.profiles.base import Profile
 
-STARTED = tuple(profile for profile in PROFILES if not profile.static)
+STARTED = tuple(profile for profile in DISTINCT if not profile.static)
 PASS, NO_DISK, NO_ADAPTER = "pass", "KF-960", "KF-973"
 
 

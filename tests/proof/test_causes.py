@@ -278,3 +278,13 @@ def test_what_healthy_guests_say_too(line: str) -> None:
 def test_a_log_without_line_ends_takes_no_time() -> None:
     said = "dracut Warning: " * 600_000
     assert cause_of(said, True, result(Verdict.TIMEOUT)).code == "KF-970"
+
+
+def test_the_line_that_names_the_root_is_the_evidence() -> None:
+    told = cause_of(
+        "Gave up waiting for root file system device.  Common problems:\n"
+        " - Missing modules (cat /proc/modules; ls /dev)\n"
+        "ALERT!  UUID=1-2 does not exist.  Dropping to a shell!\n",
+        driver=False,
+    )
+    assert told.evidence == "ALERT!  UUID=1-2 does not exist.  Dropping to a shell!"

@@ -8,7 +8,7 @@ before what is said of its effect, as a kernel's panic is the effect of a root t
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 #: In place of a code: the root was not found; which code that is, its driver decides.
 ROOT = "root"
@@ -115,6 +115,9 @@ _NO_ROOT = Words(
     "the root was not found",
     "look at root= on the kernel's command line: no volume of the disks may be that",
 )  # fmt: skip
+
+#: The line that names the root is the better one, though initramfs-tools says others before it.
+_NAMED_ROOT = replace(_NO_ROOT, pattern=re.compile(r"ALERT! .* does not exist"))
 
 _KERNEL = (
     Words(
@@ -263,7 +266,7 @@ _LATER = (
 )  # fmt: skip
 
 ROWS: tuple[Words, ...] = (
-    _NO_INIT, *_WAITS, _NO_ROOT, *_KERNEL, *_LOADERS, *_FIRMWARE, *_LATER,
+    _NO_INIT, *_WAITS, _NAMED_ROOT, _NO_ROOT, *_KERNEL, *_LOADERS, *_FIRMWARE, *_LATER,
 )  # fmt: skip
 
 #: What a guest does not get past by itself, once it has said it: its run need not go on.

@@ -114,6 +114,16 @@ def test_of_a_certificate_the_part_is_named(
     assert wrong(check) == {CERTIFICATE}
 
 
+def test_by_a_key_nothing_is_said_of_its_certificate(
+    tmp_path: Path, signed: tuple[Path, Path]
+) -> None:
+    pem = (signed[0].parent / "signer.pem")
+    (tmp_path / "pub").write_bytes(openssl("x509", "-in", pem, "-noout", "-pubkey"))
+    check = checked(signed[0], public=tmp_path / "pub")
+    assert check.signature.trusted
+    assert "signed with the key that was given" in check.said
+
+
 def test_another_key_is_said_to_be_that(tmp_path: Path, signed: tuple[Path, Path]) -> None:
     openssl("genpkey", "-algorithm", "ed25519", "-out", tmp_path / "other")
     openssl("pkey", "-in", tmp_path / "other", "-pubout", "-out", tmp_path / "other.pub")

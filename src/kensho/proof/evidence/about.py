@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
@@ -71,22 +72,16 @@ def inputs_of(
     found: dict[str, FileRef] = {}
     for locator in locators:
         place, member = split_locator(locator)
-        if member is None and scheme_of(place) is None and Path(place).is_file():
+        if member is None and scheme_of(place) is None:
             on_file(place)
-            origin = find_origin(place)
-            source = origin.open()
-            try:
-                found |= {ref.name: ref for ref in _package(source, name_of(place))}
-            finally:
-                source.close()
+            with closing(find_origin(place).open()) as source:
+                found |= _package(source)
     for machine in machines:
         for disk in machine.disks:
             for source in disk.reader.sources:
-                name = name_of(shown(source.name))
-                if name not in found:
+                if source.name not in found:
                     on_file(source.name)
-                    sha256 = copy_source(source, None, algorithms=("sha256",))["sha256"]
-                    found[name] = FileRef(name, sha256, source.size)
+                    found[source.name] = _whole(source)
     return tuple(found.values())
 
 
@@ -124,21 +119,30 @@ def _report(path: Path) -> _Report | None:
         return None  # of somebody else, or not to be read: nothing is stated of it
 
 
-def _package(source: ByteSource, name: str) -> Iterator[FileRef]:
-    """Yield a file and, of an archive, its members, all hashed in one pass."""
+def _whole(source: ByteSource) -> FileRef:
+    sha256 = copy_source(source, None, algorithms=("sha256",))["sha256"]
+    return FileRef(name_of(shown(source.name)), sha256, source.size)
+
+
+def _package(source: ByteSource) -> dict[str, FileRef]:
+    """Return a file and, of an archive, its members, by what they are opened as; hashed in one pass."""
+    if not is_tar(source):
+        return {source.name: _whole(source)}
+    found: dict[str, FileRef] = {}
     whole = hashlib.sha256()
-    members = list(iterate_members(source, sparse=True)) if is_tar(source) else []
     with ThreadPoolExecutor(1) as pool:
         at = 0
-        for member in members:
+        for member in list(iterate_members(source, sparse=True)):
             _hash(source, at, member.offset, (whole.update,), pool)
             own = hashlib.sha256()
             at = member.offset + member.stored
             _hash(source, member.offset, at, (whole.update, own.update), pool)
             if member.type == "file" and member.pieces is None:
-                yield FileRef(f"{name}#{member.name}", own.hexdigest(), member.size)
+                name = f"{source.name}#{member.name}"
+                found[name] = FileRef(name_of(name), own.hexdigest(), member.size)
         _hash(source, at, source.size, (whole.update,), pool)
-    yield FileRef(name, whole.hexdigest(), source.size)
+    own_name = name_of(source.name)
+    return {source.name: FileRef(own_name, whole.hexdigest(), source.size), **found}
 
 
 def _hash(

@@ -80,7 +80,7 @@ def _who(signed: SignedBy) -> str:
             return "signed, and not checked by whom: --public-key FILE tells whose it is"
         case "invalid":
             return "its signature does not hold"
-    if signed.chain is None:
+    if signed.chain is None or (signed.trusted and signed.chain.state != "trusted"):
         return "signed with the key that was given"
     name = signed.chain.certificates[0].subject
     if signed.trusted:

@@ -117,7 +117,7 @@ def test_of_a_certificate_the_part_is_named(
 def test_by_a_key_nothing_is_said_of_its_certificate(
     tmp_path: Path, signed: tuple[Path, Path]
 ) -> None:
-    pem = (signed[0].parent / "signer.pem")
+    pem = signed[0].parent / "signer.pem"
     (tmp_path / "pub").write_bytes(openssl("x509", "-in", pem, "-noout", "-pubkey"))
     check = checked(signed[0], public=tmp_path / "pub")
     assert check.signature.trusted

@@ -224,5 +224,5 @@ PLATFORM = Platform(
     versions=VERSIONS,
     words=(LIBVIRT,),
     hardware=("kvm", "qemu", "engine", "vmx"),
-    untested="booted under QEMU without KVM; not defined in a running libvirt",
+    untested="defined, started and shut down by libvirt 9.0 with an emulated processor; not with KVM",
 )

@@ -117,7 +117,8 @@ def untested(trials: tuple[Trial, ...]) -> tuple[str, ...]:
     words = []
     if any(t.started for t in trials):
         words.append(
-            "every start was on devices that QEMU emulates; none was on a real hypervisor of another kind"
+            "every start was on devices that QEMU emulates, with its firmware, ACPI tables and PCI "
+            "subsystem ids; none was on a real hypervisor of another kind"
         )
     lost = list(dict.fromkeys(t.profile for t in trials if t.how == "not started"))
     if lost:

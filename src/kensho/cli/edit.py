@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from kensho.cli import exits
-from kensho.cli.carrying import packed_proof
 from kensho.cli.flags import Flag, Json
 from kensho.cli.render import print_findings, print_json
 from kensho.cli.writing import Out, Writing, record, watched
@@ -18,6 +17,7 @@ from kensho.model.errors import UsageError
 from kensho.model.finding import Finding, Severity
 from kensho.packages.edit.apply import Edited, apply_edits
 from kensho.packages.edit.edits import Edits
+from kensho.packages.edit.payload import NewFile
 from kensho.packages.edit.textual import unified
 from kensho.packages.edit.write import lost_signature, write_edited
 from kensho.packages.source import OvfPackage, opened_ovf
@@ -182,11 +182,13 @@ def edit(
     if json and output == "-":
         raise UsageError("standard output cannot hold both the package and JSON", path="-")
     with opened_ovf(package) as opened, ExitStack() as stack:
-        more = (
-            stack.enter_context(packed_proof(proof, opened, package, edits, quiet=quiet or json))
-            if proof
-            else ()
-        )
+        more: tuple[tuple[str, NewFile, int], ...] = ()
+        if proof is not None:
+            from kensho.cli.carrying import packed_proof
+
+            more = stack.enter_context(
+                packed_proof(proof, opened, package, edits, quiet=quiet or json)
+            )
         edited = apply_edits(opened, edits, base, more=more)
         diff = unified(edited.before, edited.after, opened.name)
         sign, judged = writing.signer()

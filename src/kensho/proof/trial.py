@@ -96,6 +96,11 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return f"{self.profile}/{self.folder}" if self.folder else self.profile
 
     @property
+    def came_up(self) -> bool:
+        """Whether a guest that was started came up, whatever became of it then."""
+        return self.started and not {LOGIN, REPORT, SERVICE}.isdisjoint(self.milestones)
+
+    @property
     def how(self) -> str:
         """``booted``, ``static``, or ``not started`` for what could not be tried here."""
         if self.started:

@@ -12,8 +12,10 @@ from kensho.proof.causes import Cause
 from kensho.proof.evidence.page_words import adapter_words
 from kensho.proof.evidence.portability import untested
 from kensho.proof.evidence.seen import answer_words, answers, driven_by
+from kensho.proof.evidence.words import _answers, _outcomes
 from kensho.proof.probes import ProbeResult
-from tests.proof.evidence.made_up import booted, judged
+from kensho.proof.trial import Outcome
+from tests.proof.evidence.made_up import booted, evidence, judged
 
 HEARD = (Heard("52:54:00:12:34:56", 9, asked=True, lease="10.0.2.15", addresses=("10.0.2.15",)),)
 
@@ -60,3 +62,29 @@ def test_an_address_that_was_heard(tmp_path: Path) -> None:
     )
     assert adapter_words(trial) == "52:54:00:12:34:56: leased 10.0.2.15"
     assert driven_by(trial)["network"] == "52:54:00:12:34:56: leased 10.0.2.15"
+
+
+def test_what_verify_says_of_it(tmp_path: Path) -> None:
+    good = msgspec.structs.replace(
+        booted(tmp_path, "vmware-ide", ""),
+        probes=(ProbeResult("tcp:22", ok=True, seen="open", seconds=0.5),),
+        milestones={"login": 9.0, "shutdown": 12.0},
+    )
+    bad = msgspec.structs.replace(
+        good, profile="kvm-virtio", outcome=Outcome.FAIL, milestones={"login": 9.0},
+        probes=(ProbeResult("tcp:22", ok=False, seen="closed", seconds=60),),
+    )  # fmt: skip
+    dead = booted(tmp_path, "hyperv-gen1", "", cause=Cause("KF-963", "panic", ""))
+    dead = msgspec.structs.replace(dead, milestones={"kernel": 3.0})
+    told = [
+        *_outcomes(evidence(tmp_path, good, bad, dead)),
+        *_answers(evidence(tmp_path, good, bad)),
+    ]
+    assert told == [
+        "came up on vmware-ide",
+        "did not come up on hyperv-gen1",
+        "came up, and did not do what is asked of it, on kvm-virtio",
+        "probe tcp:22 answered on vmware-ide",
+        "probe tcp:22 was not answered on kvm-virtio",
+        "shut down when asked by ACPI on vmware-ide",
+    ]

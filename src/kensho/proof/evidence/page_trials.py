@@ -8,7 +8,6 @@ from pathlib import Path
 
 from kensho.proof.evidence.page_words import adapter_words, end_of_log, root_words, text
 from kensho.proof.evidence.seen import answer_words, answers, driven_by
-from kensho.proof.serial import LOGIN, REPORT
 from kensho.proof.trial import Outcome, Trial
 
 _WORDS = {"pass": "came up", "fail": "did not come up", "unknown": "not known"}
@@ -79,7 +78,7 @@ def _outcome(trial: Trial) -> str:
     words = _WORDS if trial.started else _JUDGED
     kind = trial.outcome.value
     said = words[kind]
-    if trial.outcome is Outcome.FAIL and not {LOGIN, REPORT}.isdisjoint(trial.milestones):
+    if trial.outcome is Outcome.FAIL and trial.came_up:
         said = "came up, and fails"
     return f'<span class="mark {kind}">{said}</span>'
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from kensho.proof.evidence.place import STATEMENT
 from kensho.proof.evidence.portability import Portability
+from kensho.proof.serial import SHUTDOWN
 from kensho.proof.trial import Outcome
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def _lines(
 ) -> Iterator[str]:
     yield f"kensho {evidence.kensho} stated on {evidence.made}, of {evidence.source}:"
     yield from _outcomes(evidence)
+    yield from _answers(evidence)
     if evidence.changes:
         yield f"{len(evidence.changes)} files of the guest were changed for {', '.join(evidence.targets)}"
     if evidence.accepted_eulas:
@@ -57,9 +59,13 @@ def _outcomes(evidence: Portability) -> Iterator[str]:
         (Outcome.PASS, "came up on"), (Outcome.FAIL, "did not come up on"),
         (Outcome.UNKNOWN, "nothing is known of"),
     ):  # fmt: skip
-        started = [t.name for t in evidence.trials if t.outcome is outcome and t.started]
-        if started:
-            yield f"{words} {', '.join(started)}"
+        started = [t for t in evidence.trials if t.outcome is outcome and t.started]
+        failed = [t.name for t in started if outcome is Outcome.FAIL and t.came_up]
+        names = [t.name for t in started if t.name not in failed]
+        if names:
+            yield f"{words} {', '.join(names)}"
+        if failed:
+            yield f"came up, and did not do what is asked of it, on {', '.join(failed)}"
         told = [t.name for t in evidence.trials if t.outcome is outcome and t.how == "static"]
         if told:
             judged = {
@@ -70,6 +76,20 @@ def _outcomes(evidence: Portability) -> Iterator[str]:
     lost = [t.name for t in evidence.trials if t.how == "not started"]
     if lost:
         yield f"could not be started here, so that nothing was shown: {', '.join(lost)}"
+
+
+def _answers(evidence: Portability) -> Iterator[str]:
+    for ok, words in ((True, "answered"), (False, "was not answered")):
+        where: dict[str, list[str]] = {}
+        for trial in evidence.trials:
+            for probe in trial.probes:
+                if probe.ok is ok:
+                    where.setdefault(probe.name, []).append(trial.name)
+        for name, trials in where.items():
+            yield f"probe {name} {words} on {', '.join(trials)}"
+    ended = [t.name for t in evidence.trials if SHUTDOWN in t.milestones]
+    if ended:
+        yield f"shut down when asked by ACPI on {', '.join(ended)}"
 
 
 def _who(signed: SignedBy) -> str:

@@ -120,6 +120,9 @@ def prove(
         kept = scratch / "evidence"
         kept.mkdir()
         choice, probes = suitable(choice, machines), asks.probes_of(machines)
+        unordered = notes(machines)
+        for note in unordered:
+            listener(Message(f"{note.message}; {note.action} ({note.code})"))
         platforms = chosen_platforms(choice.platforms, PLATFORMS)
         aims = wishes.wanted(platforms).aims(identity=wishes.renews) if adapt else None
         aims = replace(aims, keys=keys) if aims is not None else None
@@ -135,7 +138,7 @@ def prove(
                 )  # fmt: skip
             evidence = gather(
                 [(one.machine, one.disks) for one in made], sources, changes,
-                (*findings, *notes(machines)), trials, kept,
+                (*findings, *unordered), trials, kept,
                 choice.platforms, lambda place: listener(Step("hash", place)), accepted=licences,
                 plan=(
                     *plan_in_words(choice.profiles, choice.platforms if adapt else "", machines, report=report),

@@ -13,6 +13,7 @@ from tests.cli.conftest import Kensho, kensho
 from tests.guests import recipe
 from tests.guests.overlays import beside, kernels_of, starting
 from tests.guests.settings import entry
+from tests.guests.tiny import tiny_guest
 
 pytestmark = pytest.mark.boot
 __all__ = ["kensho"]
@@ -72,3 +73,13 @@ def test_the_cause_is_named(what: str, kensho: Kensho, tmp_path: Path) -> None:
     assert (code, told["outcome"]) == (15, "fail"), told
     assert told["cause"]["code"] == cause, told
     assert told["cause"]["remedy"]
+
+
+def test_a_guest_that_restarts_itself(kensho: Kensho, tmp_path: Path) -> None:
+    disk = tiny_guest(tmp_path, "looping", "reboot -f\n")
+    kensho("platforms")
+    code, out, err = kensho("prove", disk, "--on", "vmware-ide", "-o", tmp_path / "p", "--json")
+    assert out, err
+    (told,) = json.loads(out)["trials"]
+    assert (code, told["outcome"], told["cause"]["code"]) == (15, "fail", "KF-966"), told
+    assert "restarted" in told["reason"]

@@ -38,7 +38,7 @@ _START = """
 _SERIAL = "movw $0x3f8, %dx; movb $'x', %al; 1: outb %al, %dx; movb $10, %al; outb %al, %dx; jmp 1b"
 _FIRMWARE_LOG = "movw $0x402, %dx; movb $'x', %al; 1: outb %al, %dx; jmp 1b"
 _SCREEN = "movw $0xb800, %ax; movw %ax, %es; 1: incw %bx; movw %bx, %ax; stosw; jmp 1b"
-_TRIPLE_FAULT = "lidt none - . + 0x7c00; none: .word 0; .long 0; int3; 1: jmp 1b"
+_TRIPLE_FAULT = "lidt none - start + 0x7c00; none: .word 0; .long 0; int3; 1: jmp 1b"
 # INT 13h's extended write (EDD-3), 64 sectors at a time, one after the other.
 _WRITES = """
     movb $0x80, %dl

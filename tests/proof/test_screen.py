@@ -105,7 +105,12 @@ def test_a_picture_is_the_same_as_png(shown: tuple[Path, tuple[str, ...], str]) 
         (b"\0\0\0", b"\0\0\0", Look.BLANK),
         (b"\0\0\0", b"\xaa\xaa\xaa", Look.TEXT),
         (b"\x00\x78\xd7", b"\xff\xff\xff", Look.STOPPED),
-        (b"\x00\x00\x80", b"\xff\xff\xff", Look.STOPPED),
+        (b"\x00\x00\x80", b"\xff\xff\xff", Look.STOPPED),  # 7 and Vista
+        (b"\x00\x00\xaa", b"\xff\xff\xff", Look.STOPPED),  # XP, in the palette of 16 colours
+        (b"\x11\x73\xaa", b"\xff\xff\xff", Look.STOPPED),  # 8
+        (b"\x08\x74\xd0", b"\xf8\xfc\xf8", Look.STOPPED),  # 10 and 11, with 16 bits a colour
+        (b"\x00\x00\x00", b"\xff\xff\xff", Look.TEXT),  # 11 since 24H2: black, and not to be told
+        (b"\x3a\x6e\xa5", b"\xff\xff\xff", Look.PICTURE),  # the desktop of 2000
         (b"\x80\x80\x80", b"\xff\xff\xff", Look.PICTURE),
     ],
 )

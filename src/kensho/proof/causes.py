@@ -106,7 +106,7 @@ def _by_end(result: BootResult, controller: str) -> Cause:
     if any(shot.look is Look.STOPPED for shot in result.screenshots):
         return Cause(
             "KF-971",
-            f"Windows stopped; if the code is 7B, no driver for {controller} starts with it",
+            f"Windows' blue screen: if the code is 7B, no driver for {controller} starts with it",
             "kensho adapt enables the drivers that Windows brings; others: --drivers",
             mends="KF-887",
         )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kensho.convert.guests import GuestDisks
 from kensho.model.errors import ProofError
 from kensho.model.machine import Cpu, Machine, Memory, Nic
-from kensho.proof.guests import Plug, folders, plugs_of
+from kensho.proof.guests import Plug, clashes, folders, plugs_of
 from kensho.proof.prove import slots
 from kensho.proof.together.networks import arguments, names_of
 
@@ -34,6 +34,19 @@ def test_adapters_are_on_the_networks_the_appliance_names() -> None:
 
 def test_of_a_machine_nothing_is_known_of_there_is_one_adapter() -> None:
     assert plugs_of(GuestDisks("vm", None, ()), 1) == (Plug("52:54:00:12:34:56"),)
+
+
+def test_two_machines_with_one_address_are_told_apart() -> None:
+    """Else what one answers might be taken for the other's."""
+    mac = "00:50:56:00:00:01"
+    one = machine(Nic("a", network="inner", mac=mac))
+    two = GuestDisks("two", one.machine, ())
+    first = plugs_of(one, 1)
+    second = plugs_of(two, 2, {plug.mac for plug in first})
+    assert first[0].mac == mac != second[0].mac
+    (told,) = clashes([one, two])
+    assert (told.code, told.subject) == ("KF-982", "two")
+    assert clashes([one]) == ()
 
 
 @given(st.lists(st.text(max_size=80), max_size=20))

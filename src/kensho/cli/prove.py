@@ -28,7 +28,7 @@ from kensho.proof.choose import choose, suitable
 from kensho.proof.evidence.gather import gather, write_evidence
 from kensho.proof.evidence.page_words import adapter_words, root_words
 from kensho.proof.evidence.seen import answer_words
-from kensho.proof.guests import as_proven, as_tried
+from kensho.proof.guests import as_proven, as_tried, clashes
 from kensho.proof.profiles import PROFILES
 from kensho.proof.prove import limits_of
 from kensho.proof.prove import prove as prove_on
@@ -120,9 +120,9 @@ def prove(
         kept = scratch / "evidence"
         kept.mkdir()
         choice, probes = suitable(choice, machines), asks.probes_of(machines)
-        unordered = notes(machines)
-        for note in unordered:
-            listener(Message(f"{note.message}; {note.action} ({note.code})"))
+        odd = (*notes(machines), *clashes(machines))
+        for note in odd:
+            listener(Message(f"{note.subject}: {note.message}; {note.action} ({note.code})"))
         platforms = chosen_platforms(choice.platforms, PLATFORMS)
         aims = wishes.wanted(platforms).aims(identity=wishes.renews) if adapt else None
         aims = replace(aims, keys=keys) if aims is not None else None
@@ -138,7 +138,7 @@ def prove(
                 )  # fmt: skip
             evidence = gather(
                 [(one.machine, one.disks) for one in made], sources, changes,
-                (*findings, *unordered), trials, kept,
+                (*findings, *odd), trials, kept,
                 choice.platforms, lambda place: listener(Step("hash", place)), accepted=licences,
                 plan=(
                     *plan_in_words(choice.profiles, choice.platforms if adapt else "", machines, report=report),

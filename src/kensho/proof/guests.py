@@ -5,7 +5,7 @@ Whatever is laid over the disks is in files of ours, and thrown away; the disks 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from kensho.guest.inspect.inspect import inspect_disks
 from kensho.guest.inspect.kernels import Loaded, load_kernels
 from kensho.guest.volumes.luks.device import Key
 from kensho.model.appliance import StartItem
-from kensho.model.finding import Finding
+from kensho.model.finding import Finding, Severity
 from kensho.proof.evidence.gather import default_kernel
 from kensho.proof.inside.overlay import reporting
 from kensho.proof.probes import Probe
@@ -115,6 +115,7 @@ def as_tried(
     """
     several = len(made) > 1
     places = folders([one.machine.id for one in made])
+    taken: set[str] = set()
     with ExitStack() as stack:
         guests = []
         for number, one in enumerate(made, 1):
@@ -126,12 +127,14 @@ def as_tried(
             if why:
                 whose = machine.id if several else "the guest"
                 listener(Message(f"{whose} does not report: {why}"))
+            plugs = plugs_of(machine, number, taken)
+            taken |= {plug.mac for plug in plugs}
             guests.append(
                 Guest(
                     name=machine.id if several else "",
                     folder=places[number - 1] if several else "",
                     disks=disks,
-                    plugs=plugs_of(machine, number),
+                    plugs=plugs,
                     memory=memory or _own_memory(machine),
                     kernels=tuple(load_kernels(disks, keys)),
                     default_kernel=default_kernel(inspect_disks(disks, keys)),
@@ -149,19 +152,41 @@ def limits_for(guest: Guest, limits: Limits) -> Limits:
     return msgspec.structs.replace(limits, memory=guest.memory, questions=questions)
 
 
-def plugs_of(machine: GuestDisks, number: int) -> tuple[Plug, ...]:
+def plugs_of(
+    machine: GuestDisks, number: int, taken: Collection[str] = frozenset()
+) -> tuple[Plug, ...]:
     """Return a machine's adapters; one of QEMU's where nothing is known of it, ``number`` counts from 1.
 
-    An adapter whose address the source leaves to its platform gets one that no other has here.
+    An adapter whose address the source leaves to its platform, or that another machine has ``taken``,
+    gets one that no other has here.
     """
     first = _FIRST_MAC + 256 * (number - 1)
     if machine.machine is None:
         return (Plug(_mac(first)),)
     found = [
-        Plug(nic.mac or _mac(first + n), nic.network if nic.connected else None)
+        Plug(
+            nic.mac if nic.mac and nic.mac not in taken else _mac(first + n),
+            nic.network if nic.connected else None,
+        )
         for n, nic in enumerate(machine.machine.nics)
     ]
     return tuple(found) or (Plug(_mac(first), None),)
+
+
+def clashes(machines: Sequence[GuestDisks]) -> tuple[Finding, ...]:
+    """Return KF-982 for adapters that have the address of another machine's."""
+    owners: dict[str, str] = {}
+    found = []
+    for machine in machines:
+        macs = [nic.mac for nic in machine.machine.nics if nic.mac] if machine.machine else []
+        for mac in macs:
+            owner = owners.setdefault(mac, machine.id)
+            if owner != machine.id:
+                found.append(
+                    Finding("KF-982", Severity.WARNING, f"has the address of {owner}'s adapter: {mac}",
+                            machine.id, "it gets another one while both are tried together")
+                )  # fmt: skip
+    return tuple(found)
 
 
 def _mac(number: int) -> str:

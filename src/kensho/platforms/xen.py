@@ -142,5 +142,5 @@ PLATFORM = Platform(
     words=(XL,),
     # The first one tells whose an OVF package is: XenServer's own is xenserver's.
     hardware=("dmtf:xen", "hvm", "xen", "301", "vmx"),
-    untested="no Xen host was at hand: what is written was read back by Xen's own parser, not started",
+    untested="libvirt's libxl, Windows, UEFI, a processor of Xen's own: Xen 4.17 with xl started a Debian 12, emulated",
 )

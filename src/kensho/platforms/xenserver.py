@@ -94,5 +94,5 @@ PLATFORM = Platform(
     versions=VERSIONS,
     words=(XVA,),
     hardware=("hvm", "xen", "dmtf:xen", "301", "vmx"),
-    untested="no XenServer was at hand: the XVA was unpacked and compared, not imported",
+    untested="no XenServer was at hand: the XVA was unpacked and compared, and so started by Xen, not imported",
 )

@@ -26,7 +26,7 @@ from tests.hypervisors.xen.told import parts_of, row_of
 
 ROOT = Path(__file__).parents[3]
 OUT = ROOT / "out" / "hypervisors" / "xen"
-_START, _EACH = 900, 1500  #: seconds; on an idle machine a fifth of it
+_START, _EACH = 900, 900  #: seconds; on an idle machine a fifth of it
 _NOT_SHOWN = (
     "Xen ran under QEMU's emulation of an AMD processor, not on one",
     "no XenServer or XCP-ng: the XVA was unpacked by a script of the tests, xapi never read it",

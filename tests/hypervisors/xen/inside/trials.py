@@ -19,7 +19,6 @@ import time
 
 TRIALS, IMAGES = pathlib.Path("/srv/trials"), pathlib.Path("/var/lib/xen/images")
 REPORT = TRIALS / "report.sh"
-LEASES = pathlib.Path("/var/lib/misc/dnsmasq.leases")
 PROMPT = rb"kensho-shell# $"
 ASKS = re.compile(rb"(?:^|[\r\n])(?:[\w.-]+ )?login: ?$")
 GIVEN_UP = re.compile(
@@ -58,6 +57,7 @@ class Console:
         if not self.child:
             os.execvp("xl", ["xl", "console", name])
         self.said = b""
+        self.address = ""  #: what the guest said is its own
 
     def wait(self, pattern, until):
         """Return the match of a pattern in what is said from now on; None when it is not said in time."""
@@ -110,8 +110,11 @@ def look_inside(console, began, until):
     if console.wait(PROMPT, until) is None:
         return "does not take the report's script"
     console.send("KENSHO_PORT=/run/report sh /run/report.sh; cat /run/report\n")
-    if console.wait(rb"kensho-report end[\s\S]*" + PROMPT, until) is None:
+    match = console.wait(rb"kensho-report end[\s\S]*" + PROMPT, until)
+    if match is None:
         return "does not report"
+    if own := re.search(rb" address=(192\.168\.77\.\d{1,3})/", match.string):
+        console.address = own[1].decode()
     for command in (
         "cat /sys/hypervisor/type /proc/cmdline",
         "for d in vbd vif; do readlink -f /sys/bus/xen/drivers/$d/module; done",
@@ -130,12 +133,10 @@ def state(name):
     return done.stdout.strip()
 
 
-def reached():
-    """Tell which address was leased last, and whether somebody is there: a port nobody listens on is refused."""
-    leases = LEASES.read_text().split() if LEASES.exists() else []
-    address = leases[-3] if len(leases) >= 5 else ""
+def reached(address):
+    """Tell whether somebody is at the address: a port on which nobody listens is refused."""
     if not address:
-        return "no lease"
+        return "no address"
     try:
         socket.create_connection((address, 9), timeout=20).close()
     except ConnectionRefusedError:
@@ -147,7 +148,6 @@ def reached():
 
 def trial(folder):
     wanted = json.loads((folder / "trial.json").read_text())
-    LEASES.unlink(missing_ok=True)
     tell(f"trial {folder.name}")
     run("mount", "--bind", str(folder), str(IMAGES))
     name = wanted["name"]
@@ -165,10 +165,10 @@ def trial(folder):
         run("xl", "list", "-l", name) if end != "reported" else run("xl", "list")
         run("xenstore-ls", "-f", f"/local/domain/0/backend/vbd/{number}")
         run("xenstore-ls", "-f", f"/local/domain/0/backend/vif/{number}")
-        tell(f"network {reached()}")
+        tell(f"network {reached(console.address)}")
         tell(f"result {end} after {time.monotonic() - began:.0f} s")
         if end == "reported":
-            # One guest alone is shut down cleanly by what xl asks its kernel for, over xenstore.
+            # Asked for over xenstore: the guest shuts down by itself.
             tell("console")
             run("xl", "shutdown", name)
             limit = time.monotonic() + 240

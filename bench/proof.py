@@ -43,7 +43,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=ROOT / ".cache", prefix=".bench-") as folder:
         spawner = Spawner(Path(folder) / "bytecode")
         for state, more in _STATES.items():
-            bench(spawner, [str(image), "--on", arguments.on, *more], arguments.runs, state)
+            bench(
+                spawner,
+                [str(image), "--on", arguments.on, "--memory", "512", *more],
+                arguments.runs,
+                state,
+            )
 
 
 def demo() -> Path:

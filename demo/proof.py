@@ -28,6 +28,7 @@ OUT = ROOT / "out" / "demo-proof"
 KENSHO = Path(sys.executable).with_name("kensho")
 AS_MADE, ADAPTED = "as-made", "adapted"
 STATES = {AS_MADE: (), ADAPTED: ("--adapt",)}
+_SMALL = ("--memory", "512")  #: MiB, so that four of them run on a machine with 8 GiB
 _CAME_UP, _DID_NOT = 0, 15  #: how `kensho prove` ends
 
 
@@ -83,7 +84,7 @@ def _packed(disk: Path, out: Path) -> Path:
 
 def _prove(source: Path, on: str, folder: Path, key: Path, more: Sequence[str]) -> None:
     """Have kensho prove it; what it says as it goes along is seen."""
-    argv = [KENSHO, "prove", source, "--on", on, "-o", folder, "--sign-key", key, *more]
+    argv = [KENSHO, "prove", source, "--on", on, "-o", folder, "--sign-key", key, *_SMALL, *more]
     done = subprocess.run([str(word) for word in argv], stdin=subprocess.DEVNULL, check=False)
     if done.returncode not in {_CAME_UP, _DID_NOT}:
         raise StepFailedError(f"kensho prove ended with code {done.returncode}")

@@ -28,7 +28,7 @@ from kensho.proof.unanswered import PowerOff
 _LEFT = 0.6  #: of the memory that is free
 _SLOW, _FAST = 240, 120  #: seconds for a start, emulated on an idle machine and not emulated
 _ANSWER, _POWER_OFF = 60, 30  #: seconds for services to answer, and for a guest to shut down
-_OVERHEAD = 400 << 20  #: bytes of QEMU itself, with what it translated of the guest: 350 MiB were seen
+_OVERHEAD = 400 << 20  #: bytes of QEMU itself, most of it for what it translated of the guest
 
 Told = Callable[[str, str], None]  #: profile, and what happened
 

@@ -22,7 +22,7 @@ kensho-report 0 0 1/3 system kernel=6.1.0-56-amd64 firmware=bios\r
 kensho-report 0 0 2/3 root source=/dev/xvda1 drivers=vbd\r
 kensho-report 0 0 3/3 nic name=enX0 drivers=vif mac=00:50:56:12:34:56 state=up address=192.168.77.52/24\r
 kensho-report end\r
-/sys/module/xen_blkfront\r
+kensho-shell# /sys/module/xen_blkfront\r
 /sys/module/xen_netfront\r
 dom0: console-end
 dom0: | /local/domain/0/backend/vbd/1/51712/state = "4"
@@ -53,7 +53,7 @@ def test_a_guest_that_came_up_passes_and_one_that_was_not_created_does_not() -> 
     [
         ("drivers=vbd", "drivers=sd,ata_piix"),  # the emulated disk, not Xen's
         ("drivers=vif", "drivers=e1000"),
-        ("/sys/module/xen_blkfront", "/sys/bus/xen/drivers/vbd/module"),
+        ("kensho-shell# /sys/module/xen_blkfront", "/sys/bus/xen/drivers/vbd/module"),
         ('51712/state = "4"', '51712/state = "2"'),
         ("network answers", "network silent"),
         ("shutdown clean", "shutdown still runs"),

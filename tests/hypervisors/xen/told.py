@@ -11,7 +11,7 @@ from kensho.proof.inside.read import Inside, read_report
 from tests.hypervisors.verdict import Row, Step
 
 _CONNECTED = "4"  #: XenbusStateConnected of xen/include/public/io/xenbus.h
-_MODULE = re.compile(r"^/sys/module/(\w+)\s*$", re.MULTILINE)
+_MODULE = re.compile(r"^(?:kensho-shell# )?/sys/module/(\w+)\s*$", re.MULTILINE)
 #: What Xen calls the devices, which is what their drivers are called in /sys/bus/xen/drivers.
 _FRONT_ENDS = (
     ("vbd", CONTROLLERS[ControllerModel.XEN_VBD].linux),

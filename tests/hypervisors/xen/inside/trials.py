@@ -50,12 +50,12 @@ def run(*argv, seconds=300):
 
 
 class Console:
-    """A guest's console, through ``xl console``; all that comes is told."""
+    """A guest's console of Xen (hvc0), through ``xl console``; all that comes is told."""
 
     def __init__(self, name):
         self.child, self.tty = pty.fork()
         if not self.child:
-            os.execvp("xl", ["xl", "console", name])
+            os.execvp("xl", ["xl", "console", "-t", "pv", name])
         self.said = b""
         self.address = ""  #: what the guest said is its own
 

@@ -33,7 +33,7 @@ from kensho.model.machine import NicModel
 
 _KERNELS = re.compile(r"eth\d+")
 _GENERATORS = ("/lib/udev/rules.d/75-persistent-net-generator.rules", "/lib/udev/write_net_rules")
-#: Their adapters sit in no slot: systemd leaves them the kernel's name, or (Xen, from 253) enX0.
+#: Their adapters sit in no slot: systemd leaves them the kernel's name, or (Xen, from 253 and Debian 12's 252) enX0.
 _WITHOUT_SLOT = {NicModel.HYPERV: "eth0", NicModel.XEN: "eth0 or enX0"}
 
 

@@ -25,7 +25,7 @@ from tests.hypervisors.console import Console, ConsoleError
 from tests.hypervisors.libvirt.daemons import LOGS, STATE, URI, VirshError, virsh
 from tests.hypervisors.verdict import Row, Step, on_devices
 
-_LOGIN, _ANSWER, _STOP = 900.0, 240.0, 240.0  # seconds, emulated on a busy machine
+_LOGIN, _ANSWER, _STOP = 900.0, 240.0, 400.0  # seconds, emulated on a busy machine
 #: What libvirt fills in where a domain leaves it open. Everything else has to come back as it was.
 _ADDED = frozenset({"uuid", "nics.0.mac", "video.memory"})
 

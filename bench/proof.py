@@ -86,13 +86,13 @@ def phases(trials: list[dict]) -> Iterable[str]:
     """Yield what the medians of the phases are, in the order they come in."""
     found: dict[str, list[float]] = {}
     for trial in trials:
-        marks = {"start": 0.0, **trial["milestones"], "end": trial["seconds"]}
+        marks = {"start": 0.0, **trial.get("milestones", {}), "end": trial.get("seconds", 0)}
         for (before, at), (name, then) in pairwise(sorted(marks.items(), key=lambda m: m[1])):
             found.setdefault(f"{before} → {name}", []).append(then - at)
     common = {name: times for name, times in found.items() if len(times) * 2 > len(trials)}
     for name, times in common.items():
         yield f"{name} {statistics.median(times):.1f} s"
-    yield f"all {statistics.median(trial['seconds'] for trial in trials):.1f} s"
+    yield f"all {statistics.median(trial.get('seconds', 0) for trial in trials):.1f} s"
 
 
 if __name__ == "__main__":

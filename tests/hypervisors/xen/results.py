@@ -46,8 +46,8 @@ TRIALS = {
     "xl-pv": Try("xl result, paravirtual by pygrub", "xen", _PV),
     "xva-pv": Try("XVA, paravirtual by pygrub", "xenserver", _PV),
     "xl-pvh": Try("xl result, PVH by GRUB for Xen", "xen", _PVH),
-    "xl-hvm": Try("xl result: HVM, SeaBIOS", "xen", _HVM, seconds=2700),
-    "xva-hvm": Try("XVA: HVM, SeaBIOS", "xenserver", _HVM, seconds=2700),
+    "xl-hvm": Try("xl result: HVM, SeaBIOS", "xen", _HVM, seconds=1800),
+    "xva-hvm": Try("XVA: HVM, SeaBIOS", "xenserver", _HVM, seconds=1800),
 }
 USUAL = tuple(name for name, wanted in TRIALS.items() if wanted.settings != _HVM)
 

@@ -1,4 +1,4 @@
-"""`kensho prove --probe`: services of a Debian, asked from outside and inside."""
+"""`kensho prove --probe`: services of a Debian asked from outside and inside, and what does not answer."""
 
 from __future__ import annotations
 
@@ -10,9 +10,19 @@ import pytest
 from tests.cli.conftest import Kensho, kensho
 from tests.guests import services
 from tests.guests.overlays import beside
+from tests.guests.tiny import tiny_guest
 
 pytestmark = pytest.mark.boot
 __all__ = ["kensho"]
+
+LEASED = "ip link set eth0 up; udhcpc -i eth0 -s /lease -n -q\n"
+STATIC = "ip link set eth0 up; ip address add 192.168.9.9/24 dev eth0; arping -c 1 -A -I eth0 192.168.9.9\n"
+#: A port that is closed at once, one that says nothing, one that speaks.
+PORTS = """\
+nc -ll -p 90 -e /bin/true &
+nc -ll -p 7 -e /bin/cat &
+nc -ll -p 25 -e /bin/echo "220 ready" &
+"""
 
 
 def proven(kensho: Kensho, guest: Path, *options: object) -> tuple[int, dict, dict]:
@@ -52,3 +62,37 @@ def test_services_answer_and_it_shuts_down(kensho: Kensho, tmp_path: Path) -> No
     assert marks.index("kernel") < marks.index("network") < marks.index("service")
     assert ("shutdown" in marks) == (not told.get("notes")), told
     assert any("virtio serial port" in words for words in stated["untested"])
+
+
+def test_what_does_not_answer(kensho: Kensho, tmp_path: Path) -> None:
+    guest = tiny_guest(tmp_path, "tiny", LEASED + PORTS)
+    words = ("tcp:7", "tcp:25", "tcp:81", "tcp:90", "http:25/", "ssh:7")
+    code, told, _ = proven(
+        kensho, guest, "--on", "xen-hvm-e1000", *(part for w in words for part in ("--probe", w)),
+        "--probe-timeout", "15", "--ask-agent", "--timeout", "300",
+    )  # fmt: skip
+    assert (code, told["outcome"], told["cause"]["code"]) == (15, "fail", "KF-974"), told
+    assert "tcp:81" in told["cause"]["what"]
+    seen = {probe["name"]: (probe["ok"], probe["seen"]) for probe in told["probes"]}
+    assert not seen.pop("http:25/")[0]  # what it says first may be lost with the connection
+    assert seen == {
+        "tcp:7": (True, "open; it accepts, and waits to be spoken to"),
+        "tcp:25": (True, "open; it says: 220 ready"),
+        "tcp:81": (False, "the connection is closed at once"),
+        "tcp:90": (False, "the connection is closed at once"),
+        "ssh:7": (False, "it says nothing"),
+    }
+    # it knows neither ACPI's button nor an agent
+    assert [note["code"] for note in told["notes"]] == ["KF-977", "KF-975"]
+    assert "shutdown" not in told["milestones"]
+
+
+def test_a_guest_that_is_on_another_network(kensho: Kensho, tmp_path: Path) -> None:
+    guest = tiny_guest(tmp_path, "tiny", STATIC)
+    code, told, _ = proven(
+        kensho, guest, "--on", "xen-hvm-e1000", "--probe", "tcp:22", "--probe-timeout", "5",
+        "--shutdown", "skip", "--timeout", "300",
+    )  # fmt: skip
+    assert (code, told["outcome"], told["cause"]["code"]) == (15, "fail", "KF-976"), told
+    assert "192.168.9.9" in told["cause"]["what"]
+    assert "notes" not in told

@@ -68,7 +68,7 @@ class Console:
         packed = base64.b64encode(gzip.compress(REPORT_SCRIPT.read_bytes(), mtime=0)).decode()
         at = len(self.text)
         for n in range(0, len(packed), _LINE):
-            self._shell(f"r=$r{packed[n : n + _LINE]}", seconds)
+            self._shell(f"r=${{r}}{packed[n : n + _LINE]}", seconds)
         # Not to the port itself: agetty's settings and the shell's echo would mix into it.
         self.type("echo $r | base64 -d | gunzip >/run/r; KENSHO_PORT=/run/o sh /run/r; cat /run/o")
         said = self.wait_text("kensho-report end", seconds, at)

@@ -70,3 +70,12 @@ def test_the_table_says_which_step_went_wrong() -> None:
     row = Row(name="a", title="A", steps=(Step("define", True), Step("start", False, "no | such")))
     assert not row.passed
     assert "| A | FAIL |  |  |  | start: no / such |" in table([row])
+
+
+def test_a_variable_ends_where_its_text_begins(console: Console) -> None:
+    """The report is typed in pieces: ``$rAB`` would be another variable."""
+    console.wait_login(10)
+    console.log_in("root", "kensho", 10)
+    for piece in ("AB", "CD"):
+        console.ask(f"r=${{r}}{piece}", 10)
+    assert console.ask("echo =$r=", 10).strip() == "=ABCD="

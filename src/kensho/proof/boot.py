@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import errno
 import os
 import selectors
 import subprocess
@@ -53,6 +54,7 @@ _GRACE = 2.0  # seconds of log after a failure, for the lines that explain it
 _POLL = 0.25
 _MOST_KEPT_WAITING = 4  # times the time it is given
 _GONE = "it ended"
+_TOO_LARGE = os.strerror(errno.EFBIG)  #: what a write past its bound is told, as QEMU hands it on
 _ASLEEP = 30.0  # seconds between two looks at a guest, which take fractions of one
 _PRESS = 5.0  # seconds between presses of the power button
 
@@ -429,8 +431,11 @@ class _Run:
             self._tell(self._others[1], "\n".join((*lines, "")).encode())
         self._observer.bound_captures()
         self._look_at_network(self._observer)
-        if any(event.get("nospace") is True for event in self._observer.events("BLOCK_IO_ERROR")):
+        failed = self._observer.events("BLOCK_IO_ERROR")
+        if any(event.get("nospace") is True for event in failed):
             return Stop.ROOM, "no room is left for what the guest writes to its disks"
+        if any(event.get("reason") == _TOO_LARGE for event in failed):
+            return Stop.DISK, "the guest writes to its disks without end"
         restarts = len([e for e in self._observer.events("RESET") if e.get("guest")])
         most = self._watch.restarts if self._watch else 0
         if restarts > most:

@@ -2,7 +2,8 @@
 
 What it writes to its disks goes to files that QEMU makes and unlinks at once (`snapshot=on`). The kernel
 bounds each of them (RLIMIT_FSIZE), so that a guest which writes without end fills nothing, however fast it
-is; QEMU is ended by SIGXFSZ then (setrlimit(2)). Logs and captures are cut off where enough is known.
+is: the write fails with EFBIG, or SIGXFSZ ends QEMU where it does not block that (setrlimit(2)). Logs and
+captures are cut off where enough is known.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import appliance
 from kensho.model.errors import KenshoError
-from kensho.proof.boot import boot_domain
+from kensho.proof.watch.boot import boot_domain
 from oracles import check_result
 from page import write_page
 from results import Boot, Outcome, Target

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from kensho.proof.rooms import room
+from kensho.proof.qemu.rooms import room
 from tests.cli.conftest import Kensho
 from tests.cli.small_guest import guest_disk
-from tests.proof.test_boot import left_behind, printing
+from tests.proof.watch.test_boot import left_behind, printing
 
 ON = "hyperv-gen2,vmware-lsilogic,xenserver-pv"
 

@@ -56,7 +56,7 @@ def not_started(trials: dict[str, dict], word: str) -> None:
 def test_no_qemu(
     prove: Proven, disk: Path, monkeypatch: pytest.MonkeyPatch, kensho: Kensho, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("kensho.proof.qemu.QEMU", "qemu-system-of-nobody")
+    monkeypatch.setattr("kensho.proof.qemu.arguments.QEMU", "qemu-system-of-nobody")
     code, trials, told = prove(disk)
     assert code == 15
     not_started(trials, "is not installed")
@@ -66,7 +66,7 @@ def test_no_qemu(
 
 
 def test_no_firmware(prove: Proven, disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kensho.proof.qemu._UEFI_IMAGES", ())
+    monkeypatch.setattr("kensho.proof.qemu.arguments._UEFI_IMAGES", ())
     code, trials, _ = prove(disk, "--timeout", 1, on="vmware-nvme-uefi")
     assert code == 15
     assert trials["vmware-nvme-uefi"]["outcome"] == "unknown"
@@ -93,7 +93,7 @@ def test_qemu_that_ends(
     stand_in = tmp_path / "qemu"
     stand_in.write_text(f"#!/bin/sh\n{script}\n")
     stand_in.chmod(0o755)
-    monkeypatch.setattr("kensho.proof.boot.find_qemu", lambda: str(stand_in))
+    monkeypatch.setattr("kensho.proof.watch.boot.find_qemu", lambda: str(stand_in))
     code, trials, _ = prove(disk, "--timeout", 60, on="vmware-pvscsi")
     trial = trials["vmware-pvscsi"]
     assert code == 15

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kensho.proof.boot import Verdict
+from kensho.proof.watch.boot import Verdict
 from kensho.proof.profiles import profile
 from tests import boot_matrix
 from tests.boot_matrix import AFTER, BEFORE, REBUILT

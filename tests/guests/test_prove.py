@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from kensho.proof.last_words import ROWS
-from kensho.proof.serial import plain
+from kensho.proof.watch.last_words import ROWS
+from kensho.proof.watch.serial import plain
 from tests.cli.conftest import Kensho, kensho
 from tests.guests import recipe
 from tests.guests.overlays import beside, kernels_of, starting

@@ -15,7 +15,7 @@ import pytest
 
 from tests.cli.conftest import Kensho, kensho
 from tests.guests.tiny import tiny_guest
-from tests.proof.test_boot import left_behind, printing
+from tests.proof.watch.test_boot import left_behind, printing
 
 pytestmark = pytest.mark.boot
 __all__ = ["kensho"]

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from kensho.proof.inside.read import Inside, read_report
-from kensho.proof.serial import LOGIN, SerialWatch
+from kensho.proof.watch.serial import LOGIN, SerialWatch
 from tests.guests.settings import REPORT_SCRIPT
 
 _MOST = 8 << 20

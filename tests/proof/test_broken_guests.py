@@ -13,16 +13,18 @@ import pytest
 
 from kensho.disks import open_disk
 from kensho.model.errors import CorruptError
-from kensho.proof import boot, bounds, observe
-from kensho.proof.devices import Drive
-from kensho.proof.observe import Observer
+from kensho.proof.watch import boot
+from kensho.proof.qemu import bounds
+from kensho.proof.watch import observe
+from kensho.proof.qemu.devices import Drive
+from kensho.proof.watch.observe import Observer
 from kensho.proof.profiles import profile
-from kensho.proof.serving import served
-from kensho.proof.static import Foretold
+from kensho.proof.qemu.serving import served
+from kensho.proof.causes.static import Foretold
 from kensho.proof.trial import Limits, Outcome, Trial, try_out
 from kensho.storage import FileSource
 from kensho.storage.base import WriteBuffer
-from tests.proof.test_boot import processes
+from tests.proof.watch.test_boot import processes
 
 _START = """
     .code16

@@ -14,11 +14,11 @@ import pytest
 
 from kensho.guest.devices import CONTROLLERS, NICS, Pci
 from kensho.model.machine import Firmware, NicModel
-from kensho.proof.devices import Drive, machine_of
+from kensho.proof.qemu.devices import Drive, machine_of
 from kensho.proof.profiles import PROFILES
 from kensho.proof.profiles.base import Profile
-from kensho.proof.qemu import Wires, find_qemu, find_uefi, qemu_arguments
-from kensho.proof.qmp import Qmp
+from kensho.proof.qemu.arguments import Wires, find_qemu, find_uefi, qemu_arguments
+from kensho.proof.qemu.qmp import Qmp
 
 BOOTED = [row for row in PROFILES if not row.static]
 #: Of adapters QEMU has another chip by the same driver; the profile says so.

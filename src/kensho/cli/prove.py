@@ -32,7 +32,7 @@ from kensho.proof.guests import as_proven, as_tried, clashes
 from kensho.proof.profiles import PROFILES
 from kensho.proof.prove import limits_of
 from kensho.proof.prove import prove as prove_on
-from kensho.proof.rooms import room
+from kensho.proof.qemu.rooms import room
 from kensho.proof.together.order import notes
 from kensho.proof.trial import Outcome, Trial, unproven
 

@@ -23,7 +23,7 @@ from kensho.cli.exits import run
 from kensho.model.machine import ControllerModel as C
 from kensho.model.machine import Firmware
 from kensho.model.machine import NicModel as N
-from kensho.proof.accelerator import accelerator
+from kensho.proof.qemu.accelerator import accelerator
 from tests.hypervisors.libvirt.daemons import NotHereError, entered, needs
 from tests.hypervisors.libvirt.inside import Plan, Told
 from tests.hypervisors.libvirt.journey import Case

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kensho.proof.inside import overlay
-from kensho.proof.qemu import dying_with_us, find_qemu
+from kensho.proof.qemu.arguments import dying_with_us, find_qemu
 from shell import run
 from tests.hypervisors.xen.dom0 import Dom0
 

@@ -10,8 +10,8 @@ import pytest
 
 from kensho.guest.adapt.changes import FileChange, FileState
 from kensho.model.finding import Finding, Severity
-from kensho.proof.agent import AgentSeen, Interface
-from kensho.proof.causes import Cause
+from kensho.proof.watch.agent import AgentSeen, Interface
+from kensho.proof.causes.likely import Cause
 from kensho.proof.evidence.page import render_page
 from kensho.proof.evidence.portability import Host, Signers
 from kensho.proof.probes import ProbeResult

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from kensho.proof.agent import AgentSeen, Interface
-from kensho.proof.capture import Heard
-from kensho.proof.causes import Cause
+from kensho.proof.watch.agent import AgentSeen, Interface
+from kensho.proof.watch.capture import Heard
+from kensho.proof.causes.likely import Cause
 from kensho.proof.evidence.page_words import adapter_words
 from kensho.proof.evidence.portability import untested
 from kensho.proof.evidence.seen import answer_words, answers, driven_by

@@ -18,7 +18,7 @@ from kensho.guest.edit.draft import Draft
 from kensho.guest.files.tree import GuestFiles
 from kensho.proof.inside.plan import plan_report
 from kensho.proof.inside.read import Inside, NicSeen, Reports, cksum, read_report
-from kensho.proof.serial import REPORT, SerialWatch
+from kensho.proof.watch.serial import REPORT, SerialWatch
 from tests.guest.images_of import ext, files_of
 
 SCRIPT = str(files(kensho.proof.inside).joinpath("report.sh"))

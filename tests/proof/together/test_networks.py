@@ -14,7 +14,7 @@ from kensho.model.errors import ProofError, UnsupportedError
 from kensho.proof.guests import Plug
 from kensho.proof.together import networks
 from kensho.proof.together.networks import Networks, connecting, names_of
-from tests.proof.test_boot import left_behind
+from tests.proof.watch.test_boot import left_behind
 from tests.proof.together.test_bridge import EVERYBODY, Adapter
 
 MAC = bytes.fromhex("525400aa0001")

@@ -37,7 +37,7 @@ from kensho.proof.evidence.portability import (
 )
 from kensho.proof.evidence.sbom import bill_of_materials
 from kensho.proof.evidence.statement import MEDIA_TYPE
-from kensho.proof.qemu import find_qemu
+from kensho.proof.qemu.arguments import find_qemu
 from kensho.proof.trial import Trial, file_ref
 from kensho.storage.locator import shown
 

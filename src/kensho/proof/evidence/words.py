@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kensho.proof.evidence.place import STATEMENT
 from kensho.proof.evidence.portability import Portability
-from kensho.proof.serial import SHUTDOWN
+from kensho.proof.watch.serial import SHUTDOWN
 from kensho.proof.trial import Outcome
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from kensho.model.errors import ProofError
-from kensho.proof.agent import Agent, agent_at, is_windows
+from kensho.proof.watch.agent import Agent, agent_at, is_windows
 from kensho.proof.probes.answer import Answer, bad, plain
 
 _MOST_OUTPUT = 4 << 10  # characters that are kept

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from kensho.model.machine import ControllerModel, Firmware, NicModel
-from kensho.proof.machine import Smbios
+from kensho.proof.qemu.machine import Smbios
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from kensho.model.errors import ProofError, UnsupportedError
-from kensho.proof.forwards import forward
+from kensho.proof.qemu.forwards import forward
 from kensho.proof.guests import Plug
-from kensho.proof.process import running
-from kensho.proof.qemu import escaped, find_qemu
-from kensho.proof.qmp import Qmp
-from kensho.proof.rooms import room
+from kensho.proof.qemu.process import running
+from kensho.proof.qemu.arguments import escaped, find_qemu
+from kensho.proof.qemu.qmp import Qmp
+from kensho.proof.qemu.rooms import room
 from kensho.proof.together.bridge import Bridge, Sees, bridging
 
 _MOST_NETWORKS = 200  #: each has a third number of 10.0.x.0/24 of its own
@@ -31,7 +31,7 @@ _OURS = 249  #: the last number of our own address where DHCP is not ours: gatew
 
 @dataclass(frozen=True, slots=True)
 class Outlets:
-    """What a machine's adapters are connected to: a `kensho.proof.observe.Wiring`."""
+    """What a machine's adapters are connected to: a `kensho.proof.watch.observe.Wiring`."""
 
     plugs: tuple[Path | None, ...]
     macs: tuple[str, ...]

@@ -1,0 +1,1 @@
+"""QEMU: a machine as its command line, the process, its monitor, what it reads and may write."""

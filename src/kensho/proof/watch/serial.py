@@ -1,0 +1,104 @@
+"""Understand what a booting guest prints on its serial port."""
+
+from __future__ import annotations
+
+import re
+
+from kensho.proof.inside.read import Reports
+from kensho.proof.watch.last_words import FINAL
+
+LOGIN = "login"
+REPORT = "report"  #: what `kensho.proof.inside` adds to a guest has said all it has to say
+#: Told by other signs than text: an address on its network, all probes answered, switched off when asked.
+NETWORK, SERVICE, SHUTDOWN = "network", "service", "shutdown"
+
+# In the order in which they are expected; each is noted once.
+MILESTONES: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("firmware", re.compile(r"SeaBIOS \(version|BdsDxe: (loading|starting)|UEFI firmware")),
+    (
+        "boot loader",
+        re.compile(r"GNU GRUB|GRUB loading|Welcome to GRUB|Booting [`']|[IS]YSLINUX|systemd-boot"),
+    ),
+    (
+        "kernel",
+        re.compile(r"Linux version \d|EFI stub: Loaded|---<<BOOT>>---|Decompressing Linux"),
+    ),
+    (
+        "root file system",
+        re.compile(
+            r"(EXT[234]-fs|XFS|F2FS-fs) \(.*?\): ([Mm]ounted|Ending clean mount|Mounting V)"
+            r"|BTRFS info .*: (first mount|using crc32c)|Mounted.*(sysroot|/root)\b"
+            r"|Trying to mount root from"
+        ),
+    ),
+    ("user space", re.compile(r"^Welcome to (?!GRUB)\S|Reached target|INIT: version|OpenRC \d")),
+    (LOGIN, re.compile(r"^(?:[\w.-]+ )?login: ?")),
+)
+
+#: What systemd, SysV's init, OpenRC and kernels say when they end.
+_STOPPING = re.compile(
+    r"\] Stopp(ed|ing) |Reached target .*(Shutdown|Power[- ]Off)|Power (key|button) pressed"
+    r"|going down for|INIT: Switching to runlevel: [06]|^ ?\* Stopping |reboot: Power down"
+)
+_ESCAPES = re.compile(r"\x1b(?:\[[0-9;?=]*[ -/]*[@-~]|[@-Z\\-_]|[()][0-9A-B])|[\x00-\x08\x0e-\x1f]")
+_LONGEST_LINE = 4096
+_MOST_SEEN = (
+    4096  #: lines that are known to say nothing, for guests that say the same again and again
+)
+
+
+def plain(line: str) -> str:
+    """Return a line without escape sequences and whatever else is not printed."""
+    return "".join(c for c in _ESCAPES.sub("", line) if c.isprintable())
+
+
+class SerialWatch:
+    """Reads a serial port's bytes as they come and notes milestones and a failure.
+
+    ``milestones`` maps names to the seconds at which they were seen. ``failure`` is
+    empty while all is well. After ``stops`` was set, ``stopping`` is the line by which the guest says that
+    it ends.
+    """
+
+    def __init__(self) -> None:
+        self.milestones: dict[str, float] = {}
+        self.failure = ""
+        self._reports = Reports()
+        self.stops = False
+        self.stopping = ""
+        self._rest = ""
+        self._seen: set[str] = set()
+
+    def feed(self, data: bytes, at: float) -> tuple[str, ...]:
+        """Take bytes that came ``at`` seconds after the start; return what is new."""
+        text = self._rest + data.decode("utf-8", "replace")
+        *lines, self._rest = re.split(r"[\r\n]+", text)
+        self._rest = self._rest[-_LONGEST_LINE:]
+        before = set(self.milestones)
+        for line in lines:
+            if line in self._seen:
+                continue
+            if len(self._seen) >= _MOST_SEEN:
+                self._seen.clear()
+            self._seen.add(line)
+            self._look(_ESCAPES.sub("", line[:_LONGEST_LINE]), at, finished=True)
+        # A prompt is a line that does not end; any other unfinished line is still being written.
+        self._look(_ESCAPES.sub("", self._rest), at, finished=False)
+        return tuple(name for name in self.milestones if name not in before)
+
+    def _look(self, line: str, at: float, *, finished: bool) -> None:
+        if not finished and not line.rstrip().endswith((":", ">", "#", ")")):
+            return
+        for name, pattern in MILESTONES:
+            if name not in self.milestones and pattern.search(line):
+                self.milestones[name] = at
+        if finished and self._reports.take(line):
+            self.milestones.setdefault(REPORT, at)
+        if self.stops and not self.stopping and _STOPPING.search(line):
+            self.stopping = plain(line).strip()[:200]
+        if self.failure or LOGIN in self.milestones:
+            return
+        for meaning, pattern in FINAL:
+            if pattern.search(line):
+                self.failure = f"{meaning}: {plain(line).strip()[:200]}"
+                return

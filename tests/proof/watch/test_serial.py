@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import pytest
+
+from kensho.proof.watch.serial import SerialWatch
+
+GOOD_BOOT = """\
+\x1b[2J\x1b[01;01HBdsDxe: loading Boot0001 "UEFI Misc Device" from PciRoot(0x0)/Pci(0x3,0x0)\r
+BdsDxe: starting Boot0001 "UEFI Misc Device" from PciRoot(0x0)/Pci(0x3,0x0)\r
+\x1b[0m\x1b[30m\x1b[47mWelcome to GRUB!\r
+\x1b[37m\x1b[40m    Booting `Debian GNU/Linux'\r
+[    0.000000] Linux version 6.1.0-56-amd64 (debian-kernel@lists.debian.org)\r
+[    0.000000] Command line: BOOT_IMAGE=/vmlinuz root=UUID=1 ro console=ttyS0\r
+Begin: Running /scripts/local-block ... done.\r
+[   16.200000] EXT4-fs (vda3): mounted filesystem with ordered data mode. Quota mode: none.\r
+\r
+Welcome to \x1b[1mDebian GNU/Linux 12 (bookworm)\x1b[0m!\r
+[\x1b[0;32m  OK  \x1b[0m] Reached target \x1b[0;1;39mgetty.target\x1b[0m - Login Prompts.\r
+\r
+Debian GNU/Linux 12 guest ttyS0\r
+\r
+guest login: """
+
+ALL = ["firmware", "boot loader", "kernel", "root file system", "user space", "login"]
+
+
+def watch(text: str, step: int = 0) -> SerialWatch:
+    """Feed a text in pieces of ``step`` bytes, at one second each."""
+    result, data = SerialWatch(), text.encode()
+    size = step or len(data)
+    for second, start in enumerate(range(0, len(data), size)):
+        result.feed(data[start : start + size], float(second))
+    return result
+
+
+@pytest.mark.parametrize("step", [0, 1, 3, 64])
+def test_a_boot_to_the_login_prompt(step):
+    seen = watch(GOOD_BOOT, step)
+    assert list(seen.milestones) == ALL
+    assert seen.failure == ""
+    assert list(seen.milestones.values()) == sorted(seen.milestones.values())
+
+
+def test_new_milestones_are_returned_once():
+    seen = SerialWatch()
+    assert seen.feed(b"[    0.000000] Linux version 6.1\n", 1.0) == ("kernel",)
+    assert seen.feed(b"[    0.000000] Linux version 6.1\n", 2.0) == ()
+    assert seen.milestones == {"kernel": 1.0}
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["login: ", "localhost login: ", "host.example login: [   40.1] random: crng init done\n"],
+)
+def test_login_prompts(prompt):
+    assert "login" in watch("\n" + prompt).milestones
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Starting systemd-logind.service - User Login Management...\n",
+        "Reached target getty.target - Login Prompts: ",
+        "audit: last login: never\n",
+    ],
+)
+def test_what_is_no_login_prompt(text):
+    assert "login" not in watch(text).milestones
+
+
+@pytest.mark.parametrize(
+    ("text", "meaning"),
+    [
+        ("[    3.1] Kernel panic - not syncing: VFS: Unable to mount root fs\n", "panicked"),
+        ("ALERT!  UUID=1234 does not exist.  Dropping to a shell!\n", "root file system"),
+        ("Gave up waiting for root file system device.\n", "root file system"),
+        ("BusyBox v1.35\n\n(initramfs) ", "root file system"),
+        ("\ndracut:/# ", "initramfs"),
+        ("[   90.5] reboot: System halted\n", "initramfs"),
+        ("You are in emergency mode. After logging in, type\n", "rescue"),
+        ("error: unknown filesystem.\r\nEntering rescue mode...\r\ngrub rescue> ", "boot loader"),
+        ("\x1b[2J\r\ngrub> ", "boot loader"),
+        ("Booting from Hard Disk...\nNo bootable device.  Retrying in 60 s\n", "firmware"),
+        ("BdsDxe: No bootable option or device was found.\r\n", "firmware"),
+        ('BdsDxe: loading Boot0002 "EFI Internal Shell" from Fv(7CB8)\r\n', "firmware"),
+        ("\x1b[1m\x1b[33mShell> ", "firmware"),
+    ],
+)
+def test_failures(text, meaning):
+    assert meaning in watch(text).failure
+
+
+def test_the_first_failure_is_kept():
+    seen = watch("ALERT! UUID=1 does not exist.\nKernel panic - not syncing: killed init\n")
+    assert "UUID=1" in seen.failure
+
+
+def test_nothing_fails_after_the_login_prompt():
+    assert watch(GOOD_BOOT + "root\r\n(initramfs) \n").failure == ""
+
+
+def test_endless_lines_and_bytes_that_are_no_text():
+    seen = SerialWatch()
+    for _ in range(100):
+        seen.feed(b"\xff" * 10_000, 0.0)
+    seen.feed(b"\nguest login: ", 1.0)
+    assert seen.milestones == {"login": 1.0}

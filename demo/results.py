@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from kensho.proof.watch.boot import BootResult, Verdict
+from kensho.proof.watch.result import BootResult, Verdict
 from oracles import Check
 
 

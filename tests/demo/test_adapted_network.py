@@ -17,7 +17,8 @@ from kensho.guest.edit.patch import pieces
 from kensho.guest.edit.plan import FileEdit
 from kensho.guest.inspect.systems import Opened, find_systems
 from kensho.guest.volumes.scan import scan
-from kensho.proof.watch.boot import Verdict, boot_domain
+from kensho.proof.watch.boot import boot_domain
+from kensho.proof.watch.result import Verdict
 from kensho.storage import FileSource
 
 MAC = "00:50:56:aa:bb:01"

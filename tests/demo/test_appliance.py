@@ -7,7 +7,8 @@ import pytest
 
 import appliance
 import disk_image
-from kensho.proof.watch.boot import Verdict, boot_domain
+from kensho.proof.watch.boot import boot_domain
+from kensho.proof.watch.result import Verdict
 
 DOMAIN = """\
 <domain type='kvm'><name>demo</name><memory unit='MiB'>512</memory><vcpu>1</vcpu>

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from kensho.proof.watch.boot import BootResult, Verdict
+from kensho.proof.watch.result import BootResult, Verdict
 from oracles import Check
 from page import write_page
 from results import Boot, Outcome, Target

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from kensho.guest.devices import CONTROLLERS, NICS
 from kensho.guest.linux.verdict import Kernel, judge_controller, judge_nic
-from kensho.proof.watch.boot import BootResult, Verdict, boot_machine
-from kensho.proof.qemu.devices import Drive, machine_of
 from kensho.proof.inside.read import Inside, read_report
 from kensho.proof.profiles.base import Profile
+from kensho.proof.qemu.devices import Drive, machine_of
+from kensho.proof.watch.boot import boot_machine
+from kensho.proof.watch.result import BootResult, Verdict
 
 # A boot takes 20 to 60 s on an idle core.
 TIMEOUT = 400

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from kensho.proof.watch.boot import Verdict
 from kensho.proof.profiles import profile
+from kensho.proof.watch.result import Verdict
 from tests import boot_matrix
 from tests.boot_matrix import AFTER, BEFORE, REBUILT
 from tests.guests import recipe

@@ -13,15 +13,14 @@ import pytest
 
 from kensho.disks import open_disk
 from kensho.model.errors import CorruptError
-from kensho.proof.watch import boot
-from kensho.proof.qemu import bounds
-from kensho.proof.watch import observe
-from kensho.proof.qemu.devices import Drive
-from kensho.proof.watch.observe import Observer
-from kensho.proof.profiles import profile
-from kensho.proof.qemu.serving import served
 from kensho.proof.causes.static import Foretold
+from kensho.proof.profiles import profile
+from kensho.proof.qemu import bounds
+from kensho.proof.qemu.devices import Drive
+from kensho.proof.qemu.serving import served
 from kensho.proof.trial import Limits, Outcome, Trial, try_out
+from kensho.proof.watch import observe, run
+from kensho.proof.watch.observe import Observer
 from kensho.storage import FileSource
 from kensho.storage.base import WriteBuffer
 from tests.proof.watch.test_boot import processes
@@ -132,7 +131,7 @@ def test_a_flood_of_the_serial_port(tried: Tried, tmp_path: Path) -> None:
     trial = tried(_SERIAL, timeout=300)
     assert (trial.outcome, code_of(trial)) == (Outcome.FAIL, "KF-993"), trial
     log = tmp_path / "seen/serial.log"
-    assert bounds.MAX_SERIAL - 1 <= log.stat().st_size <= boot.MAX_LOG
+    assert bounds.MAX_SERIAL - 1 <= log.stat().st_size <= run.MAX_LOG
     assert time.process_time() - spent < trial.seconds
 
 
@@ -167,7 +166,7 @@ def test_a_guest_that_faults_and_restarts(tried: Tried) -> None:
 def test_a_guest_that_says_nothing_of_use(
     code: str, tried: Tried, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(boot, "MAX_LOG", 1 << 16)
+    monkeypatch.setattr(run, "MAX_LOG", 1 << 16)
     sizes: list[int] = []
     real = os.truncate
     monkeypatch.setattr(

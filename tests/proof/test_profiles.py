@@ -9,12 +9,13 @@ import pytest
 from kensho.guest.devices import CONTROLLERS, NICS
 from kensho.model.machine import Firmware
 from kensho.platforms import PLATFORMS
-from kensho.proof.qemu import devices
-from kensho.proof.watch.boot import Verdict, boot_machine
-from kensho.proof.qemu.devices import Drive, machine_of
 from kensho.proof.profiles import DISTINCT, PROFILES, profile
 from kensho.proof.profiles.base import Profile
+from kensho.proof.qemu import devices
 from kensho.proof.qemu.arguments import Wires, qemu_arguments
+from kensho.proof.qemu.devices import Drive, machine_of
+from kensho.proof.watch.boot import boot_machine
+from kensho.proof.watch.result import Verdict
 from tests.proof.watch.test_boot import printing
 
 

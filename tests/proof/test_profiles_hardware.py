@@ -14,10 +14,10 @@ import pytest
 
 from kensho.guest.devices import CONTROLLERS, NICS, Pci
 from kensho.model.machine import Firmware, NicModel
-from kensho.proof.qemu.devices import Drive, machine_of
 from kensho.proof.profiles import PROFILES
 from kensho.proof.profiles.base import Profile
 from kensho.proof.qemu.arguments import Wires, find_qemu, find_uefi, qemu_arguments
+from kensho.proof.qemu.devices import Drive, machine_of
 from kensho.proof.qemu.qmp import Qmp
 
 BOOTED = [row for row in PROFILES if not row.static]

@@ -10,10 +10,10 @@ from cyclopts import Parameter
 
 from kensho.cli.flags import Flag
 from kensho.convert.guests import GuestDisks
-from kensho.proof.watch.asking import Questions
+from kensho.proof.causes.unanswered import PowerOff
 from kensho.proof.probes import Probe
 from kensho.proof.together.asked import probes_of
-from kensho.proof.causes.unanswered import PowerOff
+from kensho.proof.watch.asking import Questions
 
 
 @Parameter(name="*")

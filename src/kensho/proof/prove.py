@@ -12,18 +12,18 @@ from pathlib import Path
 import msgspec
 
 from kensho.model.errors import InterruptedRunError, KenshoError, ProofError
-from kensho.proof.qemu.accelerator import accelerator, slowness
-from kensho.proof.watch.asking import Questions
-from kensho.proof.qemu.devices import Drive
+from kensho.proof.causes.static import foretell
+from kensho.proof.causes.unanswered import PowerOff
 from kensho.proof.guests import Guest, limits_for
 from kensho.proof.profiles.base import Profile
+from kensho.proof.qemu.accelerator import accelerator, slowness
 from kensho.proof.qemu.arguments import MIB, find_qemu
+from kensho.proof.qemu.devices import Drive
 from kensho.proof.qemu.serving import served
-from kensho.proof.causes.static import foretell
 from kensho.proof.together.group import try_together
 from kensho.proof.trial import Limits, Trial, judge_only, judge_unstarted, try_out
 from kensho.proof.turns import Turns
-from kensho.proof.causes.unanswered import PowerOff
+from kensho.proof.watch.asking import Questions
 
 _LEFT = 0.6  #: of the memory that is free
 _SLOW, _FAST = 240, 120  #: seconds for a start, emulated on an idle machine and not emulated

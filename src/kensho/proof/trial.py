@@ -13,20 +13,21 @@ import msgspec
 
 from kensho.guest.devices import CONTROLLERS, NICS
 from kensho.model.errors import KenshoError
-from kensho.proof.watch.agent import AgentSeen
-from kensho.proof.watch.asking import Questions
-from kensho.proof.watch.boot import Verdict, Watch, boot_machine
-from kensho.proof.qemu.bounds import Stop
-from kensho.proof.watch.capture import Heard
 from kensho.proof.causes.likely import Cause, likely_cause, not_started, unreadable
-from kensho.proof.qemu.devices import Drive, machine_of
-from kensho.proof.inside.read import Inside, read_report
-from kensho.proof.watch.observe import Screenshot, Wiring
-from kensho.proof.probes import ProbeResult
-from kensho.proof.profiles.base import Profile
-from kensho.proof.watch.serial import LOGIN, REPORT, SERVICE
 from kensho.proof.causes.static import Foretold
 from kensho.proof.causes.unanswered import STAYS_ON, not_done, probe_failure
+from kensho.proof.inside.read import Inside, read_report
+from kensho.proof.probes import ProbeResult
+from kensho.proof.profiles.base import Profile
+from kensho.proof.qemu.bounds import Stop
+from kensho.proof.qemu.devices import Drive, machine_of
+from kensho.proof.watch.agent import AgentSeen
+from kensho.proof.watch.asking import Questions
+from kensho.proof.watch.boot import boot_machine
+from kensho.proof.watch.capture import Heard
+from kensho.proof.watch.observe import Screenshot, Wiring
+from kensho.proof.watch.result import Verdict, Watch
+from kensho.proof.watch.serial import LOGIN, REPORT, SERVICE
 
 #: How a system looks that comes up and says nothing of it: Windows has no login on a serial port.
 _SILENT, _SILENT_SYSTEMS = {"KF-967", "KF-970"}, {"windows", "bsd"}

@@ -12,7 +12,8 @@ from kensho.convert.plan import Request, make_plan
 from kensho.convert.run import run_plan
 from kensho.disks import create_disk, open_disk
 from kensho.disks.copy import copy_disk
-from kensho.proof.watch.boot import Verdict, boot_domain
+from kensho.proof.watch.boot import boot_domain
+from kensho.proof.watch.result import Verdict
 from kensho.storage.file import FileSink
 from kensho.storage.memory import MemorySource
 from tests.convert.deployment.deployable import package

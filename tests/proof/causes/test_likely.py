@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from kensho.proof.watch.boot import BootResult, Verdict
-from kensho.proof.qemu.bounds import Stop
 from kensho.proof.causes.likely import Cause, likely_cause
+from kensho.proof.qemu.bounds import Stop
 from kensho.proof.watch.last_words import FINAL, ROWS
 from kensho.proof.watch.observe import Screenshot
+from kensho.proof.watch.result import BootResult, Verdict
 from kensho.proof.watch.screen import Look
 from kensho.proof.watch.serial import SerialWatch, plain
 

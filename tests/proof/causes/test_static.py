@@ -7,9 +7,9 @@ import pytest
 from kensho.guest.inspect.kernels import Loaded
 from kensho.guest.linux.modules.index import ModuleIndex
 from kensho.guest.linux.verdict import Kernel
+from kensho.proof.causes.static import Foretold, foretell
 from kensho.proof.profiles import profile
 from kensho.proof.profiles.base import Profile
-from kensho.proof.causes.static import Foretold, foretell
 from kensho.proof.trial import Outcome, judge_only
 
 BUILT_IN = ("ata_piix", "sd_mod", "hv_netvsc", "mptspi", "e1000")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from kensho.proof.watch.asking import Asked
-from kensho.proof.watch.boot import BootResult, Verdict
-from kensho.proof.watch.capture import Heard
-from kensho.proof.probes import ProbeResult
 from kensho.proof.causes.unanswered import not_done, probe_failure
+from kensho.proof.probes import ProbeResult
+from kensho.proof.watch.asking import Asked
+from kensho.proof.watch.capture import Heard
+from kensho.proof.watch.result import BootResult, Verdict
 
 GOOD = ProbeResult("ssh:22", ok=True, seen="SSH-2.0-x", seconds=1)
 SHUT = ProbeResult("tcp:80", ok=False, seen="the connection is closed at once", seconds=60)

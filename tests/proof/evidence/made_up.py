@@ -10,15 +10,15 @@ import msgspec
 
 from kensho.guest.inspect.facts import GuestReport
 from kensho.proof.causes.likely import Cause
+from kensho.proof.causes.static import Foretold
 from kensho.proof.evidence.gather import write_evidence
 from kensho.proof.evidence.portability import Portability, ProvenDisk, untested
 from kensho.proof.evidence.sbom import bill_of_materials
 from kensho.proof.evidence.signer import load_signer
 from kensho.proof.inside.read import Inside, NicSeen
+from kensho.proof.trial import FileRef, Outcome, Trial, file_ref
 from kensho.proof.watch.observe import Screenshot
 from kensho.proof.watch.screen import Look, Picture, to_png
-from kensho.proof.causes.static import Foretold
-from kensho.proof.trial import FileRef, Outcome, Trial, file_ref
 
 ROOT = "ab" * 32
 

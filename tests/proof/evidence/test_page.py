@@ -10,11 +10,11 @@ import pytest
 
 from kensho.guest.adapt.changes import FileChange, FileState
 from kensho.model.finding import Finding, Severity
-from kensho.proof.watch.agent import AgentSeen, Interface
 from kensho.proof.causes.likely import Cause
 from kensho.proof.evidence.page import render_page
 from kensho.proof.evidence.portability import Host, Signers
 from kensho.proof.probes import ProbeResult
+from kensho.proof.watch.agent import AgentSeen, Interface
 from tests.proof.evidence.browser import Page, browsing, needs_browser
 from tests.proof.evidence.made_up import booted, evidence, judged
 

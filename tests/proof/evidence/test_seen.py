@@ -6,8 +6,6 @@ from pathlib import Path
 
 import msgspec
 
-from kensho.proof.watch.agent import AgentSeen, Interface
-from kensho.proof.watch.capture import Heard
 from kensho.proof.causes.likely import Cause
 from kensho.proof.evidence.page_words import adapter_words
 from kensho.proof.evidence.portability import untested
@@ -15,6 +13,8 @@ from kensho.proof.evidence.seen import answer_words, answers, driven_by
 from kensho.proof.evidence.words import _answers, _outcomes
 from kensho.proof.probes import ProbeResult
 from kensho.proof.trial import Outcome
+from kensho.proof.watch.agent import AgentSeen, Interface
+from kensho.proof.watch.capture import Heard
 from tests.proof.evidence.made_up import booted, evidence, judged
 
 HEARD = (Heard("52:54:00:12:34:56", 9, asked=True, lease="10.0.2.15", addresses=("10.0.2.15",)),)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from kensho.model.errors import ProofError
-from kensho.proof.watch.observe import Observer
 from kensho.proof.qemu.qmp import Qmp
+from kensho.proof.watch.observe import Observer
 
 GREETING = b'{"QMP": {"version": {}, "capabilities": []}}\n'
 READY = GREETING + b'{"return": {}}\n'

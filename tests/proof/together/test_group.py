@@ -9,11 +9,11 @@ import msgspec
 import pytest
 
 from kensho.model.errors import ProofError
-from kensho.proof.watch.capture import Heard
 from kensho.proof.guests import Guest, Plug
 from kensho.proof.together.group import Party, acquainted
 from kensho.proof.together.order import Stage
 from kensho.proof.trial import Outcome, Trial
+from kensho.proof.watch.capture import Heard
 
 Call = Callable[[], None]
 

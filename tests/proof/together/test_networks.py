@@ -14,8 +14,8 @@ from kensho.model.errors import ProofError, UnsupportedError
 from kensho.proof.guests import Plug
 from kensho.proof.together import networks
 from kensho.proof.together.networks import Networks, connecting, names_of
-from tests.proof.watch.test_boot import left_behind
 from tests.proof.together.test_bridge import EVERYBODY, Adapter
+from tests.proof.watch.test_boot import left_behind
 
 MAC = bytes.fromhex("525400aa0001")
 OTHER = bytes.fromhex("525400aa0002")

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from kensho.proof.watch import boot
-from kensho.proof.watch.boot import Verdict, Watch, boot_domain, boot_machine
 from kensho.proof.qemu.domain import read_domain
+from kensho.proof.watch import boot, run
+from kensho.proof.watch.boot import boot_domain, boot_machine
+from kensho.proof.watch.result import Verdict, Watch
 from tests.proof.domains import disk, domain
 
 # cld; xor ax,ax; mov ds,ax; mov si,text; next: lodsb; test al,al; jz end;
@@ -143,7 +144,7 @@ def test_no_process_is_left_when_the_caller_fails(guest, tmp_path):
 
 @pytest.mark.boot
 def test_the_log_is_bounded(guest, tmp_path, monkeypatch):
-    monkeypatch.setattr(boot, "MAX_LOG", 4)
+    monkeypatch.setattr(run, "MAX_LOG", 4)
     result = boot_domain(guest(printing("tiny login: ")), log=tmp_path / "log", timeout=60)
     assert result.verdict is Verdict.LOGIN
     assert (tmp_path / "log").read_bytes() == b"tiny"

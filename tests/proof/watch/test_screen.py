@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from kensho.model.errors import CorruptError, ProofError
-from kensho.proof.watch.capture import heard
 from kensho.proof.qemu.qmp import Qmp
+from kensho.proof.watch.capture import heard
 from kensho.proof.watch.screen import (
     TEXT_AT,
     TEXT_SIZE,

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from kensho.proof.watch.boot import BootResult, Verdict
 from kensho.proof.qemu.bounds import Stop
 from kensho.proof.watch.last_words import ROOT, ROWS, Words
+from kensho.proof.watch.result import BootResult, Verdict
 from kensho.proof.watch.screen import Look
 from kensho.proof.watch.serial import plain
 

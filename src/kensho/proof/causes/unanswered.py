@@ -5,9 +5,9 @@ from __future__ import annotations
 import enum
 from ipaddress import IPv4Address, IPv4Network
 
-from kensho.proof.watch.asking import Asked
-from kensho.proof.watch.boot import BootResult
 from kensho.proof.causes.likely import Cause
+from kensho.proof.watch.asking import Asked
+from kensho.proof.watch.result import BootResult
 from kensho.proof.watch.serial import SHUTDOWN
 
 STAYS_ON = "KF-975"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kensho.proof.evidence.page_words import lease_words, text
-from kensho.proof.watch.serial import NETWORK, SHUTDOWN
 from kensho.proof.trial import Trial
+from kensho.proof.watch.serial import NETWORK, SHUTDOWN
 
 _MOST_NAME = 40  # characters of a probe in a table: a command may be a script
 

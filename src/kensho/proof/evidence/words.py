@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from kensho.proof.evidence.place import STATEMENT
 from kensho.proof.evidence.portability import Portability
-from kensho.proof.watch.serial import SHUTDOWN
 from kensho.proof.trial import Outcome
+from kensho.proof.watch.serial import SHUTDOWN
 
 if TYPE_CHECKING:
     from kensho.proof.evidence.check import Checked

@@ -38,8 +38,7 @@ class Wires(msgspec.Struct, frozen=True, kw_only=True):
 
     ``firmware_log`` takes what a BIOS says on its debug port, ``monitor`` is where QEMU listens for
     commands (QMP), ``captures`` take what each adapter sends and gets, ``agent`` is a guest agent's
-    socket. ``forwards`` lead from TCP ports of this machine, on 127.0.0.1, to the guest's on its first
-    adapter. ``plugs`` are sockets that the adapters are connected to in place of a network of their own,
+    socket. ``plugs`` are sockets that the adapters are connected to in place of a network of their own,
     None for an adapter that is connected to nothing. With ``restarts`` the guest may restart; else QEMU ends when it does.
     """
 
@@ -47,7 +46,6 @@ class Wires(msgspec.Struct, frozen=True, kw_only=True):
     monitor: Path | None = None
     captures: tuple[Path, ...] = ()
     agent: Path | None = None
-    forwards: tuple[tuple[int, int], ...] = ()
     plugs: tuple[Path | None, ...] | None = None
     restarts: bool = False
     accelerator: str = "tcg"
@@ -241,7 +239,4 @@ def _behind(number: int, wires: Wires) -> str:
             return f"hubport,id=net{number},hubid={number}"
         return f"stream,id=net{number},addr.type=unix,addr.path={escaped(str(path))}"
     # A net of each adapter's own: two adapters on the same one would answer for each other.
-    user = f"user,id=net{number},restrict=on,net=10.0.{2 + number % 250}.0/24"
-    for host, guest in wires.forwards if number == 0 else ():
-        user += f",hostfwd=tcp:127.0.0.1:{host}-:{guest}"
-    return user
+    return f"user,id=net{number},restrict=on,net=10.0.{2 + number % 250}.0/24"

@@ -8,10 +8,10 @@ import msgspec
 
 from kensho.model.machine import ControllerModel as C
 from kensho.model.machine import NicModel as N
-from kensho.proof.qemu.faults import Faults
-from kensho.proof.qemu.machine import BootDisk, BootNic, QemuMachine
 from kensho.proof.profiles.base import Profile
 from kensho.proof.qemu.arguments import virtio
+from kensho.proof.qemu.faults import Faults
+from kensho.proof.qemu.machine import BootDisk, BootNic, QemuMachine
 
 #: A controller: the bus in the words of `BootDisk`, and QEMU's device where it is a SCSI controller.
 CONTROLLERS: dict[C, tuple[str, str]] = {

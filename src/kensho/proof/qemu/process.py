@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from kensho.proof.qemu.bounds import bound_files, most_written
 from kensho.proof.qemu.arguments import dying_with_us
+from kensho.proof.qemu.bounds import bound_files, most_written
 
 
 @contextmanager

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import msgspec
 
-from kensho.proof.qemu.devices import Drive
+from kensho.proof.causes.static import foretell
 from kensho.proof.guests import Guest, limits_for
 from kensho.proof.profiles.base import Profile
-from kensho.proof.causes.static import foretell
+from kensho.proof.qemu.devices import Drive
 from kensho.proof.together.networks import connecting
 from kensho.proof.together.order import Stage, stages
 from kensho.proof.trial import Limits, Together, Trial, try_out

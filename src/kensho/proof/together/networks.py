@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from kensho.model.errors import ProofError, UnsupportedError
-from kensho.proof.qemu.forwards import forward
 from kensho.proof.guests import Plug
-from kensho.proof.qemu.process import running
 from kensho.proof.qemu.arguments import escaped, find_qemu
+from kensho.proof.qemu.forwards import forward
+from kensho.proof.qemu.process import running
 from kensho.proof.qemu.qmp import Qmp
 from kensho.proof.qemu.rooms import room
 from kensho.proof.together.bridge import Bridge, Sees, bridging

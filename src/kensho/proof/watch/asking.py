@@ -10,10 +10,10 @@ from pathlib import Path
 import msgspec
 
 from kensho.model.errors import ProofError
-from kensho.proof.watch.agent import AgentSeen, look
-from kensho.proof.watch.observe import Observer
 from kensho.proof.probes import Address, Kind, Probe, ProbeResult
 from kensho.proof.probes import run as run_probe
+from kensho.proof.watch.agent import AgentSeen, look
+from kensho.proof.watch.observe import Observer
 
 _LEAST = 10.0  # seconds of the time that are left for a guest which says no address
 _LOOK = 1.0

@@ -2,46 +2,26 @@
 
 from __future__ import annotations
 
-import enum
-import errno
-import os
-import selectors
 import subprocess
-import threading
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-import msgspec
-
 from kensho.model.machine import Firmware
-from kensho.proof.watch.agent import heard_out
-from kensho.proof.watch.asking import Asked, Questions, ask
+from kensho.proof.qemu.arguments import Wires, find_qemu, find_uefi, qemu_arguments
 from kensho.proof.qemu.bounds import (
-    MAX_SERIAL,
     Stop,
     ended_by_bound,
-    is_short,
 )
-from kensho.proof.watch.capture import Heard
 from kensho.proof.qemu.domain import read_domain
-from kensho.proof.inside.read import read_report
 from kensho.proof.qemu.machine import QemuMachine
-from kensho.proof.watch.observe import Observer, Screenshot, Wiring
 from kensho.proof.qemu.process import running
-from kensho.proof.qemu.arguments import Wires, find_qemu, find_uefi, qemu_arguments
 from kensho.proof.qemu.rooms import room
-from kensho.proof.watch.serial import LOGIN, NETWORK, REPORT, SERVICE, SHUTDOWN, SerialWatch
-from kensho.proof.turns import kept_waiting
+from kensho.proof.watch.observe import Observer
+from kensho.proof.watch.result import BootResult, Verdict, Watch
+from kensho.proof.watch.run import Run
 
-MAX_LOG = 8 << 20  #: bytes of serial log kept; a guest in a loop must not fill the disk
-_REACHED = {
-    LOGIN: "the guest asks for a login",
-    REPORT: "the guest reported what it started from",
-}
 _ENDED = "the guest powered off or restarted before it asked for a login"
 #: QEMU's words for why it ended (ShutdownCause of qapi/run-state.json).
 _ENDS = {
@@ -49,68 +29,6 @@ _ENDS = {
     "guest-reset": "the guest restarted",
     "guest-panic": "the guest told its hypervisor that it panicked",
 }
-_LOOK = 2.0  # seconds between looks at the screen
-_GRACE = 2.0  # seconds of log after a failure, for the lines that explain it
-_POLL = 0.25
-_MOST_KEPT_WAITING = 4  # times the time it is given
-_GONE = "it ended"
-_TOO_LARGE = os.strerror(errno.EFBIG)  #: what a write past its bound is told, as QEMU hands it on
-_ASLEEP = 30.0  # seconds between two looks at a guest, which take fractions of one
-_PRESS = 5.0  # seconds between presses of the power button
-
-
-class Verdict(enum.StrEnum):
-    """How a boot ended."""
-
-    LOGIN = "login"  #: the guest came up: it asked for a user name, or reported
-    FAILED = "failed"  #: it said itself that it cannot go on
-    TIMEOUT = "timeout"  #: neither, in the time given
-    EXITED = "exited"  #: QEMU ended: the guest powered off or restarted, or QEMU refused
-
-
-class Watch(msgspec.Struct, frozen=True, kw_only=True):
-    """What to look at beside the serial port, and when a boot is over.
-
-    ``folder`` takes pictures of the screen. The boot is over at the milestone ``goal``; the guest may
-    restart ``restarts`` times before. After that, while it still runs, ``at_goal`` is called and
-    ``questions`` are asked, ``at_end`` is called, and it is asked to shut down, for ``power_off`` seconds.
-    ``forwards`` are (port of this machine, the guest's), as `Wires` has them; ``wiring`` is what its
-    adapters are connected to, where not each to a network of its own. ``stopped`` tells that nobody waits
-    for it any more; it, ``at_goal`` and ``at_end`` are called from other threads.
-    """
-
-    folder: Path
-    goal: str = LOGIN
-    restarts: int = 0
-    power_off: float = 0
-    accelerator: str = "tcg"
-    forwards: tuple[tuple[int, int], ...] = ()
-    questions: Questions | None = None
-    wiring: Wiring | None = None
-    at_goal: Callable[[], None] | None = None
-    at_end: Callable[[], None] | None = None
-    stopped: Callable[[], bool] | None = None
-
-
-class BootResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What one boot showed; ``milestones`` are seconds from the start, in order of time.
-
-    ``stop`` is why it was ended, where not by the guest or at a limit of time; ``lost`` what became of a
-    guest that came up, and did not stay up until all was asked. The rest is empty without
-    a `Watch`: pictures, the last text screen, what the network heard.
-    """
-
-    verdict: Verdict
-    reason: str
-    seconds: float
-    milestones: dict[str, float]
-    log: str
-    screenshots: tuple[Screenshot, ...] = ()
-    text: tuple[str, ...] = ()
-    heard: tuple[Heard, ...] = ()
-    stop: Stop | None = None
-    asked: Asked = Asked()
-    lost: str = ""
 
 
 def boot_domain(
@@ -159,7 +77,7 @@ def boot_machine(
             _observing(wires, watch, process) as observer,
         ):
             tell = on_event or (lambda _text: None)
-            run = _Run(process, log_file, wires, watch, observer, log.parent, tell)
+            run = Run(process, log_file, wires, watch, observer, log.parent, tell)
             verdict, reason, stop = run.until(timeout)
             seconds = run.seconds()
             if verdict is Verdict.EXITED:
@@ -191,7 +109,6 @@ def _wires(folder: Path, machine: QemuMachine, watch: Watch | None) -> Wires:
         monitor=folder / "monitor",
         captures=tuple(folder / f"net{n}.pcap" for n in range(len(machine.nics))),
         agent=folder / "agent" if watch.questions and watch.questions.needs_agent else None,
-        forwards=watch.forwards,
         plugs=watch.wiring.plugs if watch.wiring else None,
         restarts=watch.restarts > 0,
         accelerator=watch.accelerator,
@@ -216,256 +133,6 @@ def _observing(
         yield observer
     finally:
         observer.close()
-
-
-class _Run:
-    """One boot in progress: reads the serial port, keeps the log, watches."""
-
-    def __init__(
-        self,
-        process: subprocess.Popen[bytes],
-        log: BinaryIO,
-        wires: Wires,
-        watch: Watch | None,
-        observer: Observer | None,
-        place: Path,
-        on_event: Callable[[str], None],
-    ) -> None:
-        self._process = process
-        self._place = place
-        self.lost = ""
-        self._answered: float | None = None  # when all that was asked had an answer
-        self._said = 0  # bytes on the serial port
-        self._log = log
-        self._firmware_log = wires.firmware_log
-        self._firmware_read = 0
-        self._watch = watch
-        self._goal = watch.goal if watch else LOGIN
-        self._observer = observer
-        self._agent = wires.agent
-        self._looked = 0.0
-        self._on_event = on_event
-        self._serial = SerialWatch()
-        self._others = (SerialWatch(), SerialWatch())  # the firmware's port, the text screen
-        self._start = time.monotonic()
-
-    @property
-    def milestones(self) -> dict[str, float]:
-        """Everything seen so far, by whatever showed it first."""
-        found: dict[str, float] = {}
-        for watch in (*self._others, self._serial):
-            for name, at in watch.milestones.items():
-                found[name] = min(at, found.get(name, at))
-        return found
-
-    @property
-    def _failure(self) -> str:
-        return self._serial.failure or next((w.failure for w in self._others if w.failure), "")
-
-    def seconds(self) -> float:
-        """Return the time since the start."""
-        return round(time.monotonic() - self._start, 1)
-
-    def until(self, timeout: float) -> tuple[Verdict, str, Stop | None]:
-        """Read until the guest has shown what becomes of it, or does what it must not."""
-        assert self._process.stdout is not None
-        pipe = self._process.stdout.fileno()
-        deadline = self._start + timeout
-        with selectors.DefaultSelector() as selector:
-            selector.register(pipe, selectors.EVENT_READ)
-            last = time.monotonic()
-            while not self._over(deadline, timeout):
-                ready = selector.select(timeout=_POLL)
-                gone, last = time.monotonic() - last, time.monotonic()
-                if gone > _ASLEEP:
-                    deadline += gone  # not the guest's time: we were stopped, or the machine slept
-                self._read_firmware_log()  # first: it is older than what the guest says
-                if ready:
-                    data = os.read(pipe, 1 << 16)
-                    if not data:
-                        return Verdict.EXITED, "", None
-                    self._take(data)
-                told = self._look()
-                if self._goal in self.milestones:
-                    return Verdict.LOGIN, _REACHED.get(self._goal, self._goal), None
-                if told is not None:
-                    return Verdict.FAILED, told[1], told[0]
-                if self._failure:
-                    deadline = min(deadline, time.monotonic() + _GRACE)
-                if self._forgotten():
-                    return Verdict.TIMEOUT, "it was not waited for", None
-        if self._failure:
-            return Verdict.FAILED, self._failure, None
-        late = f"no {self._goal} in {self.seconds():.0f} s; {self._how_far()}"
-        return Verdict.TIMEOUT, late, None
-
-    def _over(self, deadline: float, timeout: float) -> bool:
-        """Tell whether its time is over: what it waited for a processor, because others had it, is added."""
-        late = time.monotonic() - deadline
-        if late < 0 or self._failure:
-            return late >= 0
-        return late >= min(kept_waiting(self._process.pid), _MOST_KEPT_WAITING * timeout)
-
-    def after(self, verdict: Verdict) -> Asked:
-        """Take a last picture; ask a guest that came up what is to be asked, and to shut down."""
-        if self._observer is None or self._watch is None:
-            return Asked()
-        self._observer.take_picture("end", self.seconds())
-        self._look_at_network(self._observer)
-        up = verdict is Verdict.LOGIN or LOGIN in self.milestones
-        # One that says nothing may have come up all the same: Windows has no login on a serial port.
-        asks = self._watch.questions is not None and self._watch.questions.probes
-        if not up and (verdict is not Verdict.TIMEOUT or not asks):
-            return Asked()
-        over = threading.Event()
-        with ThreadPoolExecutor(1) as pool:
-            asking = pool.submit(self._ask, self._watch, self._observer, over.is_set)
-            try:
-                gone = self._drain(lambda: asking.done() or self._forgotten())
-            finally:
-                over.set()
-                if (
-                    not asking.done()
-                ):  # its guest is of no use any more, and what waits for it, ends
-                    self._process.kill()
-            asked = asking.result()
-        self.lost = gone if verdict is Verdict.LOGIN else ""
-        if asked.probes and all(result.ok for result in asked.probes):
-            self._reached(SERVICE, self._answered)
-            up = True
-        if gone or not up or not self._watch.power_off or self._forgotten():
-            return asked
-        with heard_out(self._agent):
-            said = self._shut_down(self._observer, self._watch.power_off)
-        return msgspec.structs.replace(asked, stopping=said)
-
-    def _ask(self, watch: Watch, observer: Observer, over: Callable[[], bool]) -> Asked:
-        inside = read_report(Path(self._log.name).read_text("utf-8", "replace"))
-        if inside is not None:
-            observer.learn(inside)
-        if watch.at_goal is not None:
-            watch.at_goal()
-        asked = Asked()
-        if watch.questions is not None:
-            asked = ask(watch.questions, observer, self._agent, lambda: over() or self._forgotten())
-        self._answered = self.seconds()
-        if watch.at_end is not None:
-            watch.at_end()
-        return asked
-
-    def _forgotten(self) -> bool:
-        return self._watch is not None and self._watch.stopped is not None and self._watch.stopped()
-
-    def _shut_down(self, observer: Observer, seconds: float) -> str:
-        """Press the power button until the guest switches itself off; it may not have heard it at first.
-
-        Returns the line by which it said that it does.
-        """
-        deadline, pressed = time.monotonic() + seconds, 0.0
-        self._serial.stops = True
-
-        def over() -> bool:
-            nonlocal pressed
-            if time.monotonic() >= pressed + _PRESS:
-                pressed = time.monotonic()
-                observer.press_power()
-            return time.monotonic() >= deadline or self._forgotten()
-
-        if self._drain(over) == _GONE:
-            ends = [event.get("reason") for event in observer.events("SHUTDOWN")]
-            if ends[-1:] == ["guest-shutdown"]:
-                self._reached(SHUTDOWN)
-        return self._serial.stopping
-
-    def _drain(self, over: Callable[[], bool]) -> str:
-        """Read on until it is over, or has to be; return why, where it was not over.
-
-        A guest that nobody reads from stands still.
-        """
-        assert self._process.stdout is not None
-        pipe = self._process.stdout.fileno()
-        with selectors.DefaultSelector() as selector:
-            selector.register(pipe, selectors.EVENT_READ)
-            while not over():
-                if selector.select(timeout=_POLL):
-                    data = os.read(pipe, 1 << 16)
-                    if not data:
-                        return _GONE
-                    self._take(data)
-                told = self._look()
-                if told is not None:
-                    return told[1]
-        return ""
-
-    def _reached(self, name: str, at: float | None = None) -> None:
-        """Note a milestone that no text shows; ``at`` is when, now where it is not said."""
-        if name not in self.milestones:
-            at = self.seconds() if at is None else at
-            self._serial.milestones[name] = at
-            self._on_event(f"{name} after {at:.1f} s")
-
-    def _look_at_network(self, observer: Observer) -> None:
-        if NETWORK not in self.milestones and observer.address() is not None:
-            self._reached(NETWORK)
-
-    def _take(self, data: bytes) -> None:
-        room = MAX_LOG - self._log.tell()
-        self._log.write(data[: max(room, 0)])
-        self._log.flush()
-        self._said += len(data)
-        self._tell(self._serial, data)
-
-    def _look(self) -> tuple[Stop, str] | None:
-        """Look at all else now and then; return why the run has to end, if it does."""
-        if self._said > MAX_SERIAL:
-            return Stop.SERIAL, f"the guest wrote {self._said >> 20} MiB to its serial port"
-        if time.monotonic() < self._looked + _LOOK:
-            return None
-        self._looked = time.monotonic()
-        if is_short(self._place):
-            return Stop.ROOM, f"no room is left for what the guest writes: {self._place}"
-        if self._observer is None:
-            return None
-        lines = self._observer.read_text()
-        if lines:
-            self._tell(self._others[1], "\n".join((*lines, "")).encode())
-        self._observer.bound_captures()
-        self._look_at_network(self._observer)
-        failed = self._observer.events("BLOCK_IO_ERROR")
-        if any(event.get("nospace") is True for event in failed):
-            return Stop.ROOM, "no room is left for what the guest writes to its disks"
-        if any(event.get("reason") == _TOO_LARGE for event in failed):
-            return Stop.DISK, "the guest writes to its disks without end"
-        restarts = len([e for e in self._observer.events("RESET") if e.get("guest")])
-        most = self._watch.restarts if self._watch else 0
-        if restarts > most:
-            return Stop.RESTARTS, f"the guest restarted {restarts} times"
-        return None
-
-    def _read_firmware_log(self) -> None:
-        """Look at what a BIOS wrote to its debug port; only the first of it matters."""
-        if self._firmware_log is None or not self._firmware_log.exists():
-            return
-        if self._firmware_read >= MAX_LOG:
-            os.truncate(self._firmware_log, 0)  # QEMU writes on where it was, and leaves a hole
-            return
-        with self._firmware_log.open("rb") as file:
-            file.seek(self._firmware_read)
-            data = file.read(1 << 20)
-        self._firmware_read += len(data)
-        self._tell(self._others[0], data)
-
-    def _tell(self, watch: SerialWatch, data: bytes) -> None:
-        known = self.milestones
-        for name in watch.feed(data, self.seconds()):
-            if name not in known:
-                self._on_event(f"{name} after {watch.milestones[name]:.1f} s")
-                if self._observer is not None:
-                    self._observer.take_picture(name, self.seconds())
-
-    def _how_far(self) -> str:
-        seen = list(self.milestones)
-        return f"last seen: {seen[-1]}" if seen else "nothing was seen on its serial port"
 
 
 def _why_exited(

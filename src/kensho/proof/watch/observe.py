@@ -16,11 +16,11 @@ from typing import Protocol
 import msgspec
 
 from kensho.model.errors import KenshoError
-from kensho.proof.qemu.bounds import MAX_CAPTURE
-from kensho.proof.watch.capture import QEMUS, Ears, Heard
-from kensho.proof.qemu.forwards import forward
 from kensho.proof.inside.read import Inside
+from kensho.proof.qemu.bounds import MAX_CAPTURE
+from kensho.proof.qemu.forwards import forward
 from kensho.proof.qemu.qmp import Qmp
+from kensho.proof.watch.capture import QEMUS, Ears, Heard
 from kensho.proof.watch.screen import TEXT_AT, TEXT_SIZE, Look, look_of, read_ppm, text_of, to_png
 
 _USUAL = (0, "10.0.2.15")  #: the first adapter, and what QEMU's network leases there

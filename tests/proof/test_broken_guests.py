@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -127,12 +126,10 @@ def code_of(trial: Trial) -> str:
 
 @pytest.mark.boot
 def test_a_flood_of_the_serial_port(tried: Tried, tmp_path: Path) -> None:
-    spent = time.process_time()
     trial = tried(_SERIAL, timeout=300)
     assert (trial.outcome, code_of(trial)) == (Outcome.FAIL, "KF-993"), trial
     log = tmp_path / "seen/serial.log"
     assert bounds.MAX_SERIAL - 1 <= log.stat().st_size <= run.MAX_LOG
-    assert time.process_time() - spent < trial.seconds
 
 
 @pytest.mark.boot

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from kensho.cli.doctor import LIBRARIES
 from kensho.guest.edit.backends import BACKENDS
 
@@ -28,3 +30,14 @@ def test_every_dependency_is_listed(as_json: Callable[..., Any]) -> None:
         row = found[f"{', '.join(sorted(backend.kinds))}: {backend.name}"]
         assert bool(row["found"]) != bool(row["remedy"])
         assert {program for program, _ in backend.tools} <= found.keys()
+
+
+def test_what_a_proof_needs_is_listed(
+    as_json: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kensho.proof.qemu.arguments._UEFI_IMAGES", ())
+    found = {row["name"]: row for row in as_json("doctor")}
+    assert {"qemu-system-x86_64", "setpriv"} <= found.keys()
+    row = found["UEFI's firmware for QEMU"]
+    assert not row["found"]
+    assert "ovmf" in row["remedy"]

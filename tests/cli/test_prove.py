@@ -61,6 +61,9 @@ def test_every_profile_says_why(disk: Path, tmp_path: Path, kensho: Kensho) -> N
     for trial in trials.values():
         assert (trial["started"], trial["outcome"]) == (False, "fail")
         assert trial["cause"]["code"] == "KF-960"
+    (what, remedy) = (trials["vmware-lsilogic"]["cause"][key] for key in ("what", "remedy"))
+    assert "the kernel has no driver for lsilogic or e1000" in what  # not: pci:v00001000d00000030…
+    assert "as far as the kernel has them" in remedy
     page = (tmp_path / "p/index.html").read_text()
     assert "QEMU has no LSI 53C1030" in page
     assert not list(tmp_path.glob(".prove-*"))
@@ -154,14 +157,47 @@ def test_names_lead_nowhere_else(proof: Path, key: Path, tmp_path: Path, kensho:
     assert "outside its folder" in err
 
 
+def test_a_disk_that_nothing_is_known_of_proves_nothing(tmp_path: Path, kensho: Kensho) -> None:
+    (tmp_path / "blank.img").write_bytes(bytes(1 << 20))
+    code, out, err = kensho(
+        "prove", tmp_path / "blank.img", "--on", ON, "-o", tmp_path / "p", "--json"
+    )
+    told = json.loads(out)
+    assert {trial["outcome"] for trial in told["trials"]} == {"unknown"}
+    assert (code, told["proven"]) == (15, False), err
+
+
+def test_a_statement_is_its_proof(proof: Path, kensho: Kensho) -> None:
+    code, told = verified(kensho, proof / "statement.json")
+    assert (code, told["signature"]["state"]) == (0, "unknown")
+
+
 def test_mistakes_are_said(disk: Path, tmp_path: Path, kensho: Kensho) -> None:
     assert kensho("prove", disk)[0] == 2
     assert kensho("prove", "-o", tmp_path / "x")[0] == 2
     assert kensho("prove", disk, "--on", "nonsense", "-o", tmp_path / "x")[0] == 2
     assert kensho("prove", disk, "--on", ON, "-o", tmp_path)[0] == 2
+    for options in (
+        ("--memory", "-5"), ("--timeout", "-1"), ("--timeout", "nan"), ("--timeout", "inf"),
+        ("--probe-timeout", "-1"), ("--probe", "nonsense"), ("--on", "all,nonsense"),
+    ):  # fmt: skip
+        assert kensho("prove", disk, "-o", tmp_path / "x", *options)[0] == 2, options
+    assert not (tmp_path / "x").exists()
+    assert "--on list" in kensho("prove", disk, "--on", "nonsense", "-o", tmp_path / "x")[2]
     code, out, _ = kensho("prove", "--on", "list")
     assert code == 0
     assert "vmware-pvscsi" in out
+    assert "static, judged from files: QEMU has no LSI 53C1030" in " ".join(out.split())
+
+
+def test_a_program_is_told_all_of_it(disk: Path, tmp_path: Path, kensho: Kensho) -> None:
+    proof = tmp_path / "p"
+    code, out, err = kensho("prove", disk, "--on", ON, "-o", proof, "--json")
+    told = json.loads(out)
+    assert (code, told["proven"], told["output"]) == (15, False, str(proof)), err
+    assert {trial["how"] for trial in told["trials"]} == {"static"}
+    assert told["files"] == ["index.html", "sbom.cdx.json", "statement.json"]
+    assert told["findings"] == []
 
 
 def _children(parent: int) -> list[str]:

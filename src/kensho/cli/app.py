@@ -47,7 +47,10 @@ VERBS = {
     "diff": ("kensho.cli.diff:diff", "Show what differs between two OVF packages."),
     "split": ("kensho.cli.split:split", "Make a package of each machine in a collection."),
     "merge": ("kensho.cli.merge:merge", "Put several packages into one, as a collection."),
-    "verify": ("kensho.cli.verify:verify", "Check a package's digests, signature and signer."),
+    "verify": (
+        "kensho.cli.verify:verify",
+        "Check the digests, signature and signer of a package or a proof.",
+    ),
     "sign": ("kensho.cli.sign:sign", "Write a package's manifest anew and sign it."),
     "encrypt": ("kensho.cli.encrypt:encrypt", "Encrypt the files of a package."),
     "decrypt": ("kensho.cli.encrypt:decrypt", "Decrypt the files of a package."),

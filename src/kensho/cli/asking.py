@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from kensho.cli.flags import Flag
+from kensho.cli.flags import Amount, Flag
 from kensho.convert.guests import GuestDisks
 from kensho.proof.causes.unanswered import PowerOff
 from kensho.proof.probes import Probe
@@ -37,7 +37,7 @@ class Asks:
     """
 
     probe: Annotated[tuple[str, ...], Flag] = ()
-    probe_timeout: float = 0
+    probe_timeout: Annotated[float, Amount] = 0
     ask_agent: Annotated[bool, Flag] = False
     shutdown: PowerOff = PowerOff.ASK
 

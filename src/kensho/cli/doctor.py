@@ -15,6 +15,8 @@ from kensho import __version__
 from kensho.cli.options import Json
 from kensho.cli.render import console, print_json, table
 from kensho.guest.edit.backends import BACKENDS, Backend, lacking
+from kensho.model.errors import ToolMissingError
+from kensho.proof.qemu.arguments import find_uefi
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -43,7 +45,8 @@ LIBRARIES = (
 )
 PROGRAMS = (
     ("qemu-img", "the demo's and the tests' second opinion", "qemu-utils"),
-    ("qemu-system-x86_64", "booting a result", "qemu-system-x86"),
+    ("qemu-system-x86_64", "kensho prove", "qemu-system-x86"),
+    ("setpriv", "kensho prove: QEMU ends with it, also when it is killed", "util-linux"),
     ("virt-xml-validate", "checking libvirt XML", "libvirt-clients"),
     ("msiextract", "drivers for Windows in .msi packages", "msitools"),
     ("cabextract", "drivers for Windows in cabinets", "cabextract"),
@@ -64,6 +67,7 @@ def doctor(*, json: Json = False) -> None:
         *(_editor(backend) for backend in BACKENDS),
         *(_program(*row) for row in _tools()),
         *(_program(*row) for row in PROGRAMS),
+        _firmware(),
     )
     if json:
         print_json(checks)
@@ -90,6 +94,14 @@ def _library(module: str, distribution: str, use: str, remedy: str) -> Check:
         return Check(module, version(distribution), use, "")
     except (ImportError, PackageNotFoundError):
         return Check(module, "", use, remedy)
+
+
+def _firmware() -> Check:
+    try:
+        found, remedy = find_uefi()[0], ""
+    except ToolMissingError as error:
+        found, remedy = "", error.hint
+    return Check("UEFI's firmware for QEMU", found, "kensho prove: profiles with UEFI", remedy)
 
 
 def _editor(backend: Backend) -> Check:

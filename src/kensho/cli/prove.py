@@ -8,12 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 from cyclopts import Parameter
 
 from kensho.cli import exits
 from kensho.cli.asking import Asks
 from kensho.cli.disk.opening import FormatOption
-from kensho.cli.flags import Flag, Json, Locator
+from kensho.cli.flags import Amount, Flag, Json, Locator
 from kensho.cli.options import GuestWishes
 from kensho.cli.progress import shown
 from kensho.cli.proving import licences_to_accept, plan_in_words, signer_of
@@ -27,6 +28,7 @@ from kensho.platforms import PLATFORMS
 from kensho.proof.choose import choose, suitable
 from kensho.proof.evidence.gather import gather, write_evidence
 from kensho.proof.evidence.page_words import adapter_words, root_words
+from kensho.proof.evidence.portability import Portability
 from kensho.proof.evidence.seen import answer_words
 from kensho.proof.guests import as_proven, as_tried, clashes
 from kensho.proof.profiles import PROFILES
@@ -46,8 +48,8 @@ def prove(
     machine: str | None = None,
     format: FormatOption = None,  # noqa: A002
     key: Annotated[tuple[str, ...], Flag] = (),
-    memory: int = 0,
-    timeout: float = 0,
+    memory: Annotated[int, Amount] = 0,
+    timeout: Annotated[float, Amount] = 0,
     report: bool = True,
     asks: Asks = Asks(),  # noqa: B008 - frozen
     sign_key: Path | None = None,
@@ -94,7 +96,7 @@ def prove(
     accept_eula
         Accept the appliance's licence agreements, which `kensho eula` shows: to start it is to use it.
     json
-        Print one JSON object: trials.
+        Print one JSON object: proven, trials, findings, output, files.
     """
     if on == "list":
         _list(as_json=json)
@@ -127,8 +129,15 @@ def prove(
         aims = wishes.wanted(platforms).aims(identity=wishes.renews) if adapt else None
         aims = replace(aims, keys=keys) if aims is not None else None
         with as_proven(machines, aims, scratch, listener) as (made, changes, findings):
+            starts = any(not profile.static for profile in choice.profiles)
             with as_tried(
-                made, memory << 20, scratch, listener, reports=report, keys=keys, probes=probes
+                made,
+                memory << 20,
+                scratch,
+                listener,
+                reports=report and starts,
+                keys=keys,
+                probes=probes,
             ) as guests:
                 limits = limits_of(choice.profiles, timeout, asks.questions, asks.shutdown)
                 trials = prove_on(
@@ -142,17 +151,29 @@ def prove(
                 choice.platforms, lambda place: listener(Step("hash", place)), accepted=licences,
                 plan=(
                     *plan_in_words(choice.profiles, choice.platforms if adapt else "", machines, report=report),
-                    *(asks.in_words(probes) if any(not p.static for p in choice.profiles) else ()),
+                    *(asks.in_words(probes) if starts else ()),
                 ),
                 keys=keys,
             )  # fmt: skip
         write_evidence(evidence, kept, signer)
         kept.rename(output)
     if json:
-        print_json({"trials": trials, "output": str(output)})
+        print_json(_answer(trials, evidence, output))
     else:
         _show(trials, output)
     return ProofError.exit_code if unproven(trials) else exits.OK
+
+
+def _answer(trials: Sequence[Trial], evidence: Portability, output: Path) -> dict[str, object]:
+    """Return what a program is told; ``proven`` is what the exit code says."""
+    files = sorted(str(path.relative_to(output)) for path in output.rglob("*") if path.is_file())
+    return {
+        "proven": not unproven(trials),
+        "trials": [{"how": trial.how, **msgspec.to_builtins(trial)} for trial in trials],
+        "findings": evidence.findings,
+        "output": str(output),
+        "files": files,
+    }
 
 
 def _list(*, as_json: bool) -> None:
@@ -161,7 +182,12 @@ def _list(*, as_json: bool) -> None:
         return
     rows = table("", "profile", "platform", "hardware", "what it is not")
     for row in PROFILES:
-        rows.add_row(row.name, row.platform, row.title, row.static or row.nearest)
+        rows.add_row(
+            row.name,
+            row.platform,
+            row.title,
+            f"static, judged from files: {row.static}" if row.static else row.nearest,
+        )
     console().print(rows)
 
 

@@ -32,25 +32,31 @@ def choose(words: str) -> Choice:
 
     UsageError for names of neither, and of platforms without a profile.
     """
-    names = [word.strip() for word in words.split(",") if word.strip()]
+    names = [word.strip().lower() for word in words.split(",") if word.strip()]
     if not names:
         raise UsageError("no profile", hint="--on vmware,kvm; --on list shows them")
-    if names == ["all"]:
-        return Choice(DISTINCT)
     known = {row.name for row in PROFILES}
     found: dict[str, Profile] = {}
     for name in names:
         if name in known:
             found[name] = profile(name)
             continue
-        platform = find_platform(name)
-        rows = [row for row in PROFILES if row.platform == platform.name]
-        if not rows:
-            raise UsageError(
-                f"there is no profile for {platform.name}", hint="--on list shows them"
-            )
+        rows = DISTINCT if name == "all" else _of_platform(name)
         found |= {row.name: row for row in rows}
     return Choice(tuple(found.values()), frozenset(names) & known)
+
+
+def _of_platform(name: str) -> tuple[Profile, ...]:
+    try:
+        platform = find_platform(name).name
+    except UsageError:
+        raise UsageError(
+            f"there is no platform or profile {name!r}", hint="kensho prove --on list shows them"
+        ) from None
+    rows = tuple(row for row in PROFILES if row.platform == platform)
+    if not rows:
+        raise UsageError(f"there is no profile for {platform}", hint="--on list shows them")
+    return rows
 
 
 def suitable(choice: Choice, machines: Sequence[GuestDisks]) -> Choice:

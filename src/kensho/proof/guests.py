@@ -119,7 +119,7 @@ def as_tried(
     with ExitStack() as stack:
         guests = []
         for number, one in enumerate(made, 1):
-            machine, disks, why = one.machine, one.disks, "not asked for"
+            machine, disks, why = one.machine, one.disks, ""
             if reports:
                 work = scratch / f"report{number}"
                 work.mkdir()
@@ -138,7 +138,7 @@ def as_tried(
                     memory=memory or _own_memory(machine),
                     kernels=tuple(load_kernels(disks, keys)),
                     default_kernel=default_kernel(inspect_disks(disks, keys)),
-                    reports=not why,
+                    reports=reports and not why,
                     start=machine.start,
                     probes=probes[number - 1] if probes else (),
                 )

@@ -61,6 +61,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     for one alone, ``folder`` that of its files within the profile's, ``began`` the seconds from the
     start of the first one to its own, ``met`` the machines it exchanged packets with.
 
+    ``memory`` is the bytes that a guest which was started had.
+
     ``probes`` and ``agent`` are what a guest that came up answered, ``agent_port`` whether it had a port
     for an agent; ``notes`` what it did not do although it was asked, which is no failure.
     """
@@ -78,6 +80,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     seconds: float = 0
     milestones: dict[str, float] = {}
     accelerator: str = ""
+    memory: int = 0
     inside: Inside | None = None
     heard: tuple[Heard, ...] = ()
     log: FileRef | None = None
@@ -158,7 +161,7 @@ def judge_only(profile: Profile, foretold: Foretold) -> Trial:
     return Trial(
         profile=profile.name, platform=profile.platform, title=profile.title, started=False,
         outcome=outcome, reason=reason, nearest=profile.nearest, foretold=foretold,
-        cause=_lacking(foretold, profile.adapter) if outcome is Outcome.FAIL else None,
+        cause=_lacking(foretold, profile) if outcome is Outcome.FAIL else None,
     )  # fmt: skip
 
 
@@ -173,8 +176,8 @@ def judge_unstarted(profile: Profile, foretold: Foretold, error: Exception) -> T
 
 
 def unproven(trials: Sequence[Trial]) -> bool:
-    """Tell whether something failed, or was to be started and did not show that it comes up."""
-    return any(
+    """Tell whether something failed, was to be started and did not show that it comes up, or nothing passed."""
+    return not any(t.outcome is Outcome.PASS for t in trials) or any(
         t.outcome is Outcome.FAIL or (t.outcome is Outcome.UNKNOWN and t.how != "static")
         for t in trials
     )
@@ -253,7 +256,7 @@ def try_out(
         outcome=outcome, reason=reason, nearest=profile.nearest, cause=cause, foretold=foretold,
         agrees=None if foretold.disk is None else _agrees(foretold, up=up, cause=cause),
         seconds=result.seconds, milestones=result.milestones, accelerator=limits.accelerator,
-        inside=inside, heard=result.heard, log=file_ref(log), screenshots=result.screenshots,
+        memory=limits.memory, inside=inside, heard=result.heard, log=file_ref(log), screenshots=result.screenshots,
         probes=result.asked.probes, agent=result.asked.agent,
         agent_port=limits.questions.needs_agent, notes=tuple(n for n in undone if n != cause),
     )  # fmt: skip
@@ -282,12 +285,21 @@ def _wrong_hardware(profile: Profile, inside: Inside) -> Cause | None:
     return None
 
 
-def _lacking(foretold: Foretold, adapter: str) -> Cause:
+def _lacking(foretold: Foretold, profile: Profile) -> Cause:
     if foretold.disk:
-        what = f"no driver for its adapter ({adapter})"
+        what = f"no driver for its adapter ({profile.adapter})"
         return Cause("KF-973", what, _NO_ADAPTER, mends="KF-927")
-    what = f"drivers that are not there in time: {', '.join(foretold.lacking) or 'all'}"
-    return Cause("KF-960", what, "kensho adapt gives its initramfs the drivers", mends="KF-925")
+    # Hardware is named as it names itself (modalias): people know it by the profile's words.
+    modules = ", ".join(name for name in foretold.lacking if ":" not in name)
+    hardware = [str(profile.controller), *([str(profile.adapter)] * (foretold.adapter is False))]
+    none = any(":" in name for name in foretold.lacking)
+    parts = (
+        [f"drivers that are not there in time: {modules or 'all'}"] if modules or not none else []
+    )
+    parts += [f"the kernel has no driver for {' or '.join(hardware)}"] if none else []
+    remedy = "kensho adapt gives its initramfs the drivers"
+    remedy += ", as far as the kernel has them" if none else ""
+    return Cause("KF-960", "; ".join(parts), remedy, mends="KF-925")
 
 
 def file_ref(path: Path) -> FileRef:

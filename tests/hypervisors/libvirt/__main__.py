@@ -1,6 +1,6 @@
 """Convert the demo's appliance to KVM, define and start it in a real libvirt, read it back.
 
-    python -m tests.hypervisors.libvirt [--only NAME] [--appliance FILE.ova]
+    python -m tests.hypervisors.libvirt [--only NAME] [--out FOLDER]
 
 Evidence goes to ``out/hypervisors/libvirt``. Ends with 0 when every row passed.
 """

@@ -29,6 +29,7 @@ def test_a_guest_that_answers(tmp_path: Path) -> None:
         ),
         agent=AgentSeen("7.2.22", "Debian", (Interface("ens4", "52:54", ("10.0.2.15/24",)),)),
         agent_port=True,
+        memory=64 << 20,
         notes=(Cause("KF-975", "it stays on", "cut its power"),),
     )  # fmt: skip
     said = "tcp:22 answers; agent:false fails; agent 7.2.22; it stays on (KF-975)"
@@ -45,6 +46,7 @@ def test_a_guest_that_answers(tmp_path: Path) -> None:
     words = " ".join(untested((trial,)))
     assert "virtio serial port" in words
     assert "probes came over QEMU's own network" in words
+    assert "every start was with one processor and 64 MiB of memory" in words
 
 
 def test_a_guest_that_was_not_asked(tmp_path: Path) -> None:

@@ -41,12 +41,14 @@ class Place:
 
 
 def is_evidence(path: Path) -> bool:
-    """Tell whether a path is a signed statement, or a folder with a statement."""
+    """Tell whether a path is a statement, signed or beside it, or a folder with one."""
     if path.is_dir():
         return (path / CERTIFICATE).is_file() or (path / STATEMENT).is_file()
     try:
         if not path.is_file():
             return False
+        if path.name == STATEMENT:
+            return True
         with path.open("rb") as file:
             head = file.read(4096).lstrip()
     except OSError:
@@ -57,7 +59,8 @@ def is_evidence(path: Path) -> bool:
 @contextmanager
 def opened_folder(path: Path) -> Iterator[Place]:
     """Give the evidence in a folder, or beside a certificate. UsageError when none is there."""
-    folder, certificate = (path, CERTIFICATE) if path.is_dir() else (path.parent, path.name)
+    folder = path if path.is_dir() else path.parent
+    certificate = CERTIFICATE if path.is_dir() or path.name == STATEMENT else path.name
     if not is_evidence(path):
         raise UsageError("is no proof", path=path, hint="name a folder that `kensho prove` wrote")
     store = folder_store(folder, str(path))

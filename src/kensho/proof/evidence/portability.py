@@ -16,6 +16,7 @@ import msgspec
 from kensho.convert.deployment.eulas import Licence
 from kensho.guest.adapt.changes import ChangeSet, FileChange
 from kensho.model.finding import Finding
+from kensho.model.units import format_bytes
 from kensho.proof.evidence.statement import PREDICATE, Statement, Subject
 from kensho.proof.trial import FileRef, Trial
 
@@ -119,6 +120,12 @@ def untested(trials: tuple[Trial, ...]) -> tuple[str, ...]:
         words.append(
             "every start was on devices that QEMU emulates, with its firmware, ACPI tables and PCI "
             "subsystem ids; none was on a real hypervisor of another kind"
+        )
+        sizes = sorted({t.memory for t in trials if t.memory})
+        words.append(
+            "every start was with one processor"
+            + (f" and {' or '.join(map(format_bytes, sizes))} of memory" if sizes else "")
+            + ", without Secure Boot and TPM; other sizes of the machine were not tried"
         )
     lost = list(dict.fromkeys(t.profile for t in trials if t.how == "not started"))
     if lost:

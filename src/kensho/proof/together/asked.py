@@ -24,16 +24,22 @@ def probes_of(
 
 
 def _whose(word: str, machines: Sequence[GuestDisks]) -> tuple[int, str]:
-    """Return the machine that a word begins with, by id or name, and the rest of it."""
-    for number, machine in enumerate(machines):
-        names = {machine.id, machine.machine.name if machine.machine else ""}
-        for name in names - {""}:
-            if word.startswith(f"{name}="):
-                return number, word.removeprefix(f"{name}=")
+    """Return the machine that a word begins with, by id, else by name, and the rest of it."""
+    ids = [machine.id for machine in machines]
+    names = [machine.machine.name if machine.machine else "" for machine in machines]
+    for words in (ids, names):
+        found = [n for n, name in enumerate(words) if name and word.startswith(f"{name}=")]
+        if found:
+            longest = max(len(words[n]) for n in found)
+            first, *others = [n for n in found if len(words[n]) == longest]
+            if others:
+                raise UsageError(
+                    f"several machines are called {words[first]!r}", hint=f"ids: {', '.join(ids)}"
+                )
+            return first, word[longest + 1 :]
     if len(machines) == 1:
         return 0, word
-    known = ", ".join(machine.id for machine in machines)
     raise UsageError(
         f"{word[:80]!r} does not say of which machine",
-        hint=f"MACHINE={word[:80]}; machines: {known}",
+        hint=f"MACHINE={word[:80]}; machines: {', '.join(ids)}",
     )

@@ -69,13 +69,20 @@ def ask(
                     run_probe, probe, forwards[probe.port], None, seconds=deadline - time.monotonic(),
                     answered=_acceptance(observer, probe.port), stopped=stopped,
                 )  # fmt: skip
-        results = tuple(waiting[probe].result() for probe in questions.probes)
+        results = tuple(_own(waiting[p].result(), p, observer) for p in questions.probes)
         if looked is None:
             return Asked(probes=results)
         try:
             return Asked(looked.result(), probes=results)
         except ProofError as error:
             return Asked(silence=error.message, probes=results)
+
+
+def _own(result: ProbeResult, probe: Probe, observer: Observer) -> ProbeResult:
+    if not result.ok or probe.kind is Kind.AGENT or observer.is_answering(probe.port):
+        return result
+    seen = f"another machine answers at its address: {result.seen}"
+    return msgspec.structs.replace(result, ok=False, seen=seen)
 
 
 def _acceptance(observer: Observer, port: int) -> Callable[[], bool]:

@@ -144,6 +144,10 @@ class Observer:
         self._listen()
         return any(ears.accepted(port, self._owns) for _, ears in self._captures)
 
+    def is_answering(self, port: int) -> bool:
+        """Tell whether an answer from a TCP port was this guest's: another one may have its address, too."""
+        return self._wiring is None or bool(self._full) or self.accepted(port)
+
     def address(self) -> tuple[int, str] | None:
         """Return an adapter, counted from 0, and an address it goes by.
 

@@ -33,7 +33,6 @@ from kensho.convert.run import Options, run_plan
 from kensho.guest.volumes.luks.device import Key
 from kensho.model.errors import (
     EulaNotAcceptedError,
-    InterruptedRunError,
     NoSpaceError,
     PlanBlockedError,
     UsageError,
@@ -130,7 +129,7 @@ def convert(
             arrival=arrival,
             keys=keys,
         )
-    with suppress(KeyboardInterrupt, InterruptedRunError):  # too late: it is done
+    with suppress(KeyboardInterrupt):  # too late: it is done
         if json:
             print_json(result)
         elif events:

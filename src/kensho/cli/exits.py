@@ -23,6 +23,10 @@ SIGINT = 130
 SIGPIPE = 141
 
 
+class _Terminated(KeyboardInterrupt):
+    """A signal that ends us, as Ctrl-C does: no error, so that nobody takes it for one of an image's."""
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit code; prints errors on stderr."""
     from cyclopts import CycloptsError
@@ -44,6 +48,10 @@ def run(arguments: Sequence[str]) -> int:
     except KenshoError as error:
         _report(error, as_json=as_json)
         return error.exit_code
+    except _Terminated as stop:
+        stopped = InterruptedRunError(str(stop))
+        _report(stopped, as_json=as_json)
+        return stopped.exit_code
     except KeyboardInterrupt:
         stopped = InterruptedRunError("stopped by Ctrl-C; nothing that looks finished was left")
         _report(stopped, as_json=as_json, exit_code=SIGINT)
@@ -87,7 +95,7 @@ def _make_printable() -> None:
 def _terminated(signum: int, frame: FrameType | None) -> NoReturn:
     del frame
     name = signal.Signals(signum).name
-    raise InterruptedRunError(f"stopped by {name}; nothing that looks finished was left")
+    raise _Terminated(f"stopped by {name}; nothing that looks finished was left")
 
 
 def _report(error: KenshoError, *, as_json: bool, exit_code: int | None = None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from kensho.model.errors import InterruptedRunError, KenshoError, ProofError
+from kensho.model.errors import KenshoError, ProofError
+from kensho.proof.capacity import free_memory, processors
 from kensho.proof.causes.static import foretell
 from kensho.proof.causes.unanswered import PowerOff
 from kensho.proof.guests import Guest, limits_for
@@ -52,14 +52,12 @@ def prove(
         try:
             at_once = _at_once(guests, profiles)
             drives = [stack.enter_context(served(guest.disks)) for guest in guests]
-        except InterruptedRunError:
-            raise
         except KenshoError as error:
             found = tuple(_judged(p, guest, error) for p in profiles for guest in guests)
             for trial in found:
                 on_trial(trial)
             return found
-        shares = Turns(at_once, os.cpu_count() or 1)
+        shares = Turns(at_once, processors())
         pool = stack.enter_context(ThreadPoolExecutor(at_once))
         waiting = [
             pool.submit(_on, profile, guests, drives, folder, limits, shares, over.is_set,
@@ -147,8 +145,6 @@ def limits_of(
     try:
         used = accelerator()
         factor = 1.0 if used == "kvm" else slowness()
-    except InterruptedRunError:
-        raise
     except KenshoError:  # nothing is started, and each trial says why
         return Limits(memory=0, timeout=timeout)
     return Limits(
@@ -167,7 +163,7 @@ def slots(memories: Sequence[int]) -> int:
     It is two for each processor at most. ProofError when not even one is.
     """
     needed = sum(memory + _OVERHEAD for memory in memories)
-    free = int(_LEFT * _available())
+    free = int(_LEFT * free_memory())
     if needed > free:
         missing = -(-(needed - free) // MIB)
         one = len(memories) == 1
@@ -178,11 +174,4 @@ def slots(memories: Sequence[int]) -> int:
             if one
             else "--memory gives each of them less, --machine takes one alone",
         )
-    return min(free // needed, 2 * (os.cpu_count() or 1))
-
-
-def _available() -> int:
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) << 10
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    return min(free // needed, 2 * processors())

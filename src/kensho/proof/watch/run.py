@@ -37,6 +37,7 @@ _REACHED = {
 _LOOK = 2.0  # seconds between looks at the screen
 _GRACE = 2.0  # seconds of log after a failure, for the lines that explain it
 _POLL = 0.25
+_GATHER = 0.02  # seconds in which more comes: a flood is not worth a look at each of its bytes
 _MOST_KEPT_WAITING = 4  # times the time it is given
 _GONE = "it ended"
 _TOO_LARGE = os.strerror(errno.EFBIG)  #: what a write past its bound is told, as QEMU hands it on
@@ -101,16 +102,12 @@ class Run:
             selector.register(pipe, selectors.EVENT_READ)
             last = time.monotonic()
             while not self._over(deadline, timeout):
-                ready = selector.select(timeout=_POLL)
+                is_open = self._read(selector, pipe)
                 gone, last = time.monotonic() - last, time.monotonic()
                 if gone > _ASLEEP:
                     deadline += gone  # not the guest's time: we were stopped, or the machine slept
-                self._read_firmware_log()  # first: it is older than what the guest says
-                if ready:
-                    data = os.read(pipe, 1 << 16)
-                    if not data:
-                        return Verdict.EXITED, "", None
-                    self._take(data)
+                if not is_open:
+                    return Verdict.EXITED, "", None
                 told = self._look()
                 if self._goal in self.milestones:
                     return Verdict.LOGIN, _REACHED.get(self._goal, self._goal), None
@@ -213,11 +210,8 @@ class Run:
         with selectors.DefaultSelector() as selector:
             selector.register(pipe, selectors.EVENT_READ)
             while not over():
-                if selector.select(timeout=_POLL):
-                    data = os.read(pipe, 1 << 16)
-                    if not data:
-                        return _GONE
-                    self._take(data)
+                if not self._read(selector, pipe):
+                    return _GONE
                 told = self._look()
                 if told is not None:
                     return told[1]
@@ -233,6 +227,17 @@ class Run:
     def _look_at_network(self, observer: Observer) -> None:
         if NETWORK not in self.milestones and observer.address() is not None:
             self._reached(NETWORK)
+
+    def _read(self, selector: selectors.BaseSelector, pipe: int) -> bool:
+        """Take what comes on the serial port, and to the firmware's; False when it is closed."""
+        data = None
+        if selector.select(timeout=_POLL):
+            time.sleep(_GATHER)
+            data = os.read(pipe, 1 << 16)
+        self._read_firmware_log()  # first: it is older than what the guest says
+        if data:
+            self._take(data)
+        return data != b""
 
     def _take(self, data: bytes) -> None:
         room = MAX_LOG - self._log.tell()

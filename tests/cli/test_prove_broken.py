@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import kensho.cli.prove as prove_cli
 from tests.cli.conftest import Kensho
 from tests.cli.small_guest import guest_disk, guest_tree
 from tests.guest.images_of import MIB, ext
@@ -131,3 +132,68 @@ def test_a_locked_guest_is_read_with_its_key(prove: Proven, tmp_path: Path) -> N
     shutil.rmtree(tmp_path / "proof")
     code, trials, _ = prove(locked, "--key", f"all={secret}", on="vmware-lsilogic")
     assert (code, trials["vmware-lsilogic"]["cause"]["code"]) == (15, "KF-960")
+
+
+def test_a_rehearsal_starts_nothing_and_says_what_hinders(
+    disk: Path, tmp_path: Path, kensho: Kensho, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kensho.proof.rehearse.find_qemu", lambda: "")
+    monkeypatch.setattr("kensho.proof.prove.find_qemu", lambda: pytest.fail("it starts something"))
+    before = sorted(tmp_path.iterdir())
+    options = ("--on", ON, "--dry-run", "--probe", "tcp:22")
+    code, out, err = kensho("prove", disk, *options, "--memory", 256, "--json")
+    assert code == 0, err
+    told = json.loads(out)["dry_run"]
+    assert [(row["profile"], row["how"]) for row in told["profiles"]] == [
+        ("vmware-pvscsi", "start"), ("vmware-lsilogic", "static"),
+    ]  # fmt: skip
+    (one,) = told["machines"]
+    assert (one["memory"], one["probes"]) == (256 * MIB, ["tcp:22"])
+    assert (told["at_once"], told["hindrances"]) == (1, [])
+    code, out, err = kensho("prove", disk, *options, "--memory", 1 << 30)
+    assert code == 0, err
+    assert "hindered" in out
+    assert "are missing" in out
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_how_far_it_is_and_how_long_it_takes(
+    disk: Path, tmp_path: Path, kensho: Kensho, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kensho.proof.qemu.arguments.QEMU", "qemu-system-of-nobody")
+    on = "vmware-pvscsi,vmware-ide,vmware-lsilogic"
+    code, _, err = kensho("prove", disk, "--on", on, "-o", tmp_path / "proof")
+    assert code == 15
+    lines = [line for line in err.splitlines() if line.startswith("vmware-")]
+    assert ["left)" in line for line in lines] == [True, False, False], err
+    assert "(1 of 2, about " in lines[0]
+    assert lines[1].endswith("(2 of 2)")
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--memory=-1", "--timeout=-1", "--timeout=nan", "--timeout=inf", "--probe-timeout=-1"],
+)
+def test_numbers_that_make_no_sense(
+    option: str, disk: Path, tmp_path: Path, kensho: Kensho
+) -> None:
+    code, _, err = kensho("prove", disk, "--on", ON, "-o", tmp_path / "proof", option)
+    assert (code, option.partition("=")[0] in err) == (2, True), err
+
+
+def test_who_makes_the_folder_meanwhile_keeps_it(
+    disk: Path, tmp_path: Path, kensho: Kensho, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proof = tmp_path / "proof"
+    write = prove_cli.write_evidence
+
+    def late(*arguments: object) -> None:
+        write(*arguments)  # type: ignore[arg-type]
+        proof.mkdir()
+        (proof / "theirs").touch()
+
+    monkeypatch.setattr(prove_cli, "write_evidence", late)
+    code, _, err = kensho("prove", disk, "--on", "vmware-lsilogic", "-o", proof)
+    assert (code, "is there by now" in err) == (2, True), err
+    assert [path.name for path in proof.iterdir()] == ["theirs"]
+    assert list(tmp_path.glob(".prove-*")) == []

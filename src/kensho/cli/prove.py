@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,7 +18,14 @@ from kensho.cli.disk.opening import FormatOption
 from kensho.cli.flags import Amount, Flag, Json, Locator
 from kensho.cli.options import GuestWishes
 from kensho.cli.progress import shown
-from kensho.cli.proving import licences_to_accept, plan_in_words, signer_of
+from kensho.cli.proving import (
+    licences_to_accept,
+    licences_to_know,
+    plan_in_words,
+    signer_of,
+    telling,
+)
+from kensho.cli.rehearsing import show_rehearsal
 from kensho.cli.render import console, print_json, table
 from kensho.cli.secrets import read_keys
 from kensho.cli.targets import chosen_platforms
@@ -35,6 +43,7 @@ from kensho.proof.profiles import PROFILES
 from kensho.proof.prove import limits_of
 from kensho.proof.prove import prove as prove_on
 from kensho.proof.qemu.rooms import room
+from kensho.proof.rehearse import rehearse
 from kensho.proof.together.order import notes
 from kensho.proof.trial import Outcome, Trial, unproven
 
@@ -56,6 +65,7 @@ def prove(
     sign_cert: Path | None = None,
     sign_key_password_file: str | None = None,
     accept_eula: Annotated[bool, Flag] = False,
+    dry_run: Annotated[bool, Flag] = False,
     json: Json = False,
 ) -> int:
     """Start machines on the devices of other hypervisors, as far as QEMU has them, and keep what was seen.
@@ -95,6 +105,8 @@ def prove(
         File whose first line is the key's password; KENSHO_KEY_PASSWORD has it, too, or it is asked for.
     accept_eula
         Accept the appliance's licence agreements, which `kensho eula` shows: to start it is to use it.
+    dry_run
+        Show what would be started, with how much memory, and which licences are to accept; start nothing.
     json
         Print one JSON object: proven, trials, findings, output, files.
     """
@@ -102,17 +114,25 @@ def prove(
         _list(as_json=json)
         return exits.OK
     choice = choose(on)
-    if not sources or output is None:
+    if not sources or (output is None and not dry_run):
         what = "nothing to prove" if not sources else "where to?"
-        raise UsageError(what, hint="kensho prove APPLIANCE -o FOLDER")
-    if os.path.lexists(output):
+        raise UsageError(what, hint="kensho prove APPLIANCE -o FOLDER, or --dry-run")
+    if output is not None and os.path.lexists(output):
         raise LocatorError(
             "is there already", path=output, hint="remove it, or name another folder"
         )
-    if not output.absolute().parent.is_dir():
+    if output is not None and not output.absolute().parent.is_dir():
         raise NotFoundError("there is no such folder", path=output.absolute().parent)
     signer = signer_of(sign_key, sign_cert, sign_key_password_file)
     keys = read_keys(key)
+    if dry_run or output is None:
+        licences = licences_to_know(sources, choice.profiles, format)
+        with opened_guests(sources, machine=machine, format=format) as machines:
+            choice, probes = suitable(choice, machines), asks.probes_of(machines)
+            planned = rehearse(choice.profiles, machines, memory << 20, probes)
+            odd = (*notes(machines), *clashes(machines))
+        show_rehearsal(planned, licences, odd, accepted=accept_eula, as_json=json)
+        return exits.OK
     licences = licences_to_accept(sources, choice.profiles, format, accepted=accept_eula)
     with (
         shown(events=False, quiet=json) as listener,
@@ -143,7 +163,7 @@ def prove(
                 trials = prove_on(
                     guests, choice.profiles, kept, limits,
                     on_event=lambda name, what: listener(Message(f"{name}: {what}")),
-                    on_trial=lambda t: listener(Message(f"{t.name}: {t.outcome.value}, {t.reason}")),
+                    on_trial=telling(choice.profiles, listener),
                 )  # fmt: skip
             evidence = gather(
                 [(one.machine, one.disks) for one in made], sources, changes,
@@ -156,7 +176,7 @@ def prove(
                 keys=keys,
             )  # fmt: skip
         write_evidence(evidence, kept, signer)
-        kept.rename(output)
+        _put(kept, output)
     if json:
         print_json(_answer(trials, evidence, output))
     else:
@@ -174,6 +194,17 @@ def _answer(trials: Sequence[Trial], evidence: Portability, output: Path) -> dic
         "output": str(output),
         "files": files,
     }
+
+
+def _put(kept: Path, output: Path) -> None:
+    try:
+        kept.rename(output)
+    except OSError as error:
+        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}:
+            raise
+        raise LocatorError(
+            "is there by now: somebody else made it", path=output, hint="name another folder"
+        ) from None
 
 
 def _list(*, as_json: bool) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kensho.convert.deployment.eulas import demand_accepted
+from kensho.convert.events import Listener, Message
 from kensho.convert.guests import GuestDisks
 from kensho.model.errors import LocatorError, UsageError
 from kensho.model.machine import Eula
+from kensho.model.units import format_seconds
 from kensho.proof.evidence.about import licences_of
 from kensho.proof.profiles.base import Profile
 from kensho.proof.together.order import in_words
+from kensho.proof.trial import Trial
 from kensho.storage.locator import shown
 
 if TYPE_CHECKING:
@@ -55,11 +60,40 @@ def licences_to_accept(
 
     What is judged from files alone is not used, and needs none.
     """
-    if image_format is not None or all(profile.static for profile in profiles):
-        return ()
-    found = licences_of(sources)
+    found = licences_to_know(sources, profiles, image_format)
     demand_accepted(len(found), accepted=accepted, source=shown(sources[0]))
     return found
+
+
+def licences_to_know(
+    sources: Sequence[str], profiles: Sequence[Profile], image_format: str | None
+) -> tuple[Eula, ...]:
+    """Return the licences that a start needs accepted."""
+    if image_format is not None or all(profile.static for profile in profiles):
+        return ()
+    return licences_of(sources)
+
+
+def telling(profiles: Sequence[Profile], listener: Listener) -> Callable[[Trial], None]:
+    """Return what tells of each trial, and how many profiles of those to be started are done by then.
+
+    Any thread may call it. The time that is left is what the others took, so the first one's is too long.
+    """
+    waiting = {profile.name for profile in profiles if not profile.static}
+    total, begun, lock = len(waiting), time.monotonic(), threading.Lock()
+
+    def tell(trial: Trial) -> None:
+        words = f"{trial.name}: {trial.outcome.value}, {trial.reason}"
+        with lock:
+            if trial.profile in waiting:
+                waiting.remove(trial.profile)
+                done = total - len(waiting)
+                left = (time.monotonic() - begun) / done * len(waiting)
+                words += f" ({done} of {total}"
+                words += f", about {format_seconds(left)} left)" if waiting else ")"
+            listener(Message(words))
+
+    return tell
 
 
 def plan_in_words(

@@ -135,7 +135,7 @@ def as_tried(
                     folder=places[number - 1] if several else "",
                     disks=disks,
                     plugs=plugs,
-                    memory=memory or _own_memory(machine),
+                    memory=memory or memory_of(machine),
                     kernels=tuple(load_kernels(disks, keys)),
                     default_kernel=default_kernel(inspect_disks(disks, keys)),
                     reports=reports and not why,
@@ -193,7 +193,8 @@ def _mac(number: int) -> str:
     return number.to_bytes(6, "big").hex(":")
 
 
-def _own_memory(machine: GuestDisks) -> int:
+def memory_of(machine: GuestDisks) -> int:
+    """Return the bytes of memory that a machine is tried with unless somebody says it."""
     known = machine.machine.memory.size if machine.machine is not None else 0
     return min(known, _MOST_MEMORY) or _MEMORY
 

@@ -43,6 +43,12 @@ def test_the_frame():
     assert "-no-reboot" in line
 
 
+def test_an_address_adds_no_option() -> None:
+    nic = BootNic(device="e1000", mac="52:54:00:00:00:01,romfile=/etc/passwd")
+    devices = values(qemu.qemu_arguments(machine(nics=(nic,))), "-device")
+    assert devices == ["e1000,netdev=net0,romfile=,mac=52:54:00:00:00:01,,romfile=/etc/passwd"]
+
+
 def test_memory_can_be_capped():
     assert values(qemu.qemu_arguments(machine(), max_memory=256 << 20), "-m") == ["256M"]
     assert values(qemu.qemu_arguments(machine(), max_memory=4 << 30), "-m") == ["1024M"]
@@ -94,7 +100,7 @@ def test_drives(disk, changes, devices):
 def test_a_comma_in_a_path_does_not_begin_an_option():
     line = qemu.qemu_arguments(machine(drive("virtio", path="/a,readonly=off.img"), name="x,y"))
     assert values(line, "-drive")[0].endswith("file=/a,,readonly=off.img")
-    assert values(line, "-name") == ["x,,y"]
+    assert values(line, "-name") == ["guest=x,,y"]
 
 
 def test_network_cards_reach_nothing():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kensho.model.errors import ProofError
+from kensho.model.errors import LocatorError
 from kensho.proof.qemu.rooms import room
 
 HOLD = """
@@ -64,5 +64,5 @@ def test_a_long_place_is_passed_over_for_sockets(
 
 
 def test_no_place_at_all_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ProofError, match="no folder can be made"), room("x-", tmp_path / "none"):
+    with pytest.raises(LocatorError, match="no folder can be made"), room("x-", tmp_path / "none"):
         pass

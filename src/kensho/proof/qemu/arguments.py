@@ -96,7 +96,15 @@ def qemu_arguments(
     if machine.smbios is not None:
         # Else the processor says who emulates it, which guests ask first (systemd-detect-virt).
         cpu += ",tcg-cpuid=off" if wires.accelerator == "tcg" else ",kvm=off"
-    line = [qemu, "-name", escaped(machine.name), "-accel", wires.accelerator, "-cpu", cpu]
+    line = [
+        qemu,
+        "-name",
+        f"guest={escaped(machine.name)}",
+        "-accel",
+        wires.accelerator,
+        "-cpu",
+        cpu,
+    ]
     line += ["-M", machine.board, "-smp", str(machine.vcpus), "-m", f"{max(memory // MIB, 1)}M"]
     line += ["-nodefaults", "-no-user-config", "-display", "none", "-vga", "std"]
     if not wires.restarts:
@@ -223,7 +231,7 @@ def _network(number: int, nic: BootNic, wires: Wires) -> list[str]:
     # No boot ROM, on which firmware would wait for minutes.
     device = f"{nic.device},netdev=net{number},romfile="
     if nic.mac:
-        device += f",mac={nic.mac}"
+        device += f",mac={escaped(nic.mac)}"
     line = ["-netdev", _behind(number, wires), "-device", device]
     if number < len(wires.captures):
         capture = escaped(str(wires.captures[number]))

@@ -7,6 +7,7 @@ is its owner's while that holds the lock of a file in it; one without an owner i
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -16,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kensho.model.errors import ProofError
+from kensho.model.errors import LocatorError, NoSpaceError, ProofError
 
 _LOCK, _NEW = ".owner", ".owner.new"
 _LONGEST = 60  #: bytes of a place: what is added to it for a socket takes 30
@@ -28,14 +29,18 @@ def room(prefix: str, place: Path | None = None) -> Iterator[Path]:
     """Give an empty folder, private to this user, that is gone afterwards, with all in it.
 
     Without a ``place`` it is where a socket can be. Others of the same prefix whose run was killed are
-    removed first. ProofError when there is no place for it.
+    removed first. NoSpaceError when the place is full; when there is none, ProofError, LocatorError for one that
+    was named.
     """
+    named = place is not None
     place = place or _near()
     _sweep(prefix, place)
     try:
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
     except OSError as error:
-        raise ProofError(f"no folder can be made: {error.strerror}", path=place) from None
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        kind = NoSpaceError if full else LocatorError if named else ProofError
+        raise kind(f"no folder can be made there: {error.strerror}", path=place) from None
     lock = None
     try:
         with contextlib.suppress(OSError):  # a file system without locks is not swept

@@ -8,13 +8,16 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
+from lxml import etree
 
 from tests.cli.conftest import Kensho
 from tests.cli.small_guest import guest_disk
 from tests.proof.evidence.made_up import chain
+from tests.proof.watch.test_boot import printing
 
 ON = "hyperv-gen2,xenserver-pv"
 
@@ -298,3 +301,99 @@ def test_in_a_pipe_it_is_said_that_it_is_not_looked_into(made: dict[str, Path]) 
     told = json.loads(done.stdout)
     assert (done.returncode, told["digests"], told["proofs"]) == (0, "match", [])
     assert "KF-988" in {finding["code"] for finding in told["findings"]}
+
+
+def test_machines_that_share_a_disk_are_proven_with_it(
+    made: dict[str, Path], tmp_path: Path, kensho: Kensho
+) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    subprocess.run(["tar", "-C", folder, "-xf", made["plain"]], check=True)
+    next(folder.glob("*.mf")).unlink()
+    (descriptor,) = folder.glob("*.ovf")
+    tree = etree.parse(descriptor)
+    system = tree.find("{*}VirtualSystem")
+    again = deepcopy(system)
+    key = next(name for name in again.attrib if name.endswith("}id"))
+    again.set(key, "second")
+    whole = etree.Element(system.tag.replace("VirtualSystem", "VirtualSystemCollection"))
+    whole.set(key, "both")
+    etree.SubElement(whole, system.tag.replace("VirtualSystem", "Info")).text = "two"
+    system.getparent().replace(system, whole)
+    whole.extend([system, again])
+    tree.write(descriptor)
+    proof = tmp_path / "proof"
+    code, _, err = kensho("prove", descriptor, "--on", "xenserver-pv", "-o", proof)
+    assert code == 15, err
+    target = tmp_path / "both.ova"
+    code, _, err = kensho("edit", descriptor, "--proof", proof, "-o", target, "-q")
+    assert code == 0, err
+    code, told = verified(kensho, target)
+    assert [part["state"] for part in told["proofs"][0]["disks"]] == ["ok", "ok"]
+    assert code == 0
+
+
+def test_a_proof_of_no_disk_is_not_carried(
+    made: dict[str, Path], tmp_path: Path, kensho: Kensho
+) -> None:
+    proof = tmp_path / "proof"
+    code, _, err = kensho("prove", made["plain"], "--on", ON, "-o", proof)
+    assert code == 15, err
+    told = json.loads((proof / "statement.json").read_text())
+    told["predicate"]["disks"] = []
+    inputs = told["predicate"]["inputs"]
+    told["subject"] = [{"name": i["name"], "digest": {"sha256": i["sha256"]}} for i in inputs]
+    (proof / "statement.json").write_text(json.dumps(told))
+    code, _, err = kensho("edit", made["plain"], "--proof", proof, "-o", tmp_path / "x.ova")
+    assert code == 11
+    assert "of no disk" in err
+
+
+def test_the_statement_has_what_a_plan_finds_for_each_platform(made: dict[str, Path]) -> None:
+    told = json.loads((made["proof"] / "statement.json").read_text())["predicate"]
+    plans = {plan["target"]: plan for plan in told["foreseen"]}
+    assert set(plans) == {"hyperv", "xenserver"}
+    for target, plan in plans.items():
+        done = subprocess.run([sys.executable, "-m", "kensho", "plan", made["plain"], "--to", target,
+                               "--json"], capture_output=True)  # fmt: skip
+        codes = [finding["code"] for finding in json.loads(done.stdout)["findings"]]
+        assert [finding["code"] for finding in plan["findings"]] == codes
+    page = (made["proof"] / "index.html").read_text()
+    assert "plan for hyperv" in page
+
+
+@pytest.mark.boot
+def test_what_was_seen_of_a_start_is_carried_and_each_byte_of_it_is_vouched_for(
+    made: dict[str, Path], tmp_path: Path, kensho: Kensho
+) -> None:
+    disk = tmp_path / "tiny.img"
+    disk.write_bytes(printing("tiny login: ").ljust(1 << 20, b"\0"))
+    assert kensho("convert", disk, "--to", "ova", "-o", tmp_path / "out", "-q")[0] == 0
+    plain, proof, package = tmp_path / "out/tiny.ova", tmp_path / "proof", tmp_path / "proven.ova"
+    code, _, err = kensho(
+        "prove", plain, "--on", "vmware-ide,kvm-virtio", "-o", proof, "--no-report",
+        "--shutdown", "skip", "--sign-key", made["key"], "--sign-cert", made["cert"],
+    )  # fmt: skip
+    assert code == 0, err
+    said = b"".join(path.read_bytes() for path in proof.rglob("*") if path.is_file())
+    assert str(tmp_path).encode() not in said
+    assert kensho("edit", plain, "--proof", proof, "-o", package, "-q")[0] == 0
+    code, told = verified(kensho, package, "--ca", made["root"])
+    assert (code, told["proofs"][0]["signature"]["trusted"]) == (
+        11,
+        True,
+    )  # the package is unsigned
+    assert verified(kensho, package)[0] == 0
+    with tarfile.open(package) as archive:
+        outer = archive.getmember("tiny.proof.tar")
+        with tarfile.open(fileobj=archive.extractfile(outer)) as inner:
+            parts = {m.name: (outer.offset_data + m.offset_data, m.size) for m in inner}
+    assert {"vmware-ide/serial.log", "kvm-virtio/serial.log"} < set(parts)
+    assert any(name.endswith(".png") for name in parts)
+    data = package.read_bytes()
+    choose = random.Random(8)
+    for name, (start, size) in parts.items():
+        at = start + choose.randrange(size)
+        package.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+        code, told = verified(kensho, package)
+        assert (code, wrong(told)) == (11, {"tiny.proof.tar", name})

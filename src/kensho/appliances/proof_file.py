@@ -4,8 +4,8 @@ DSP0243 1.1 and 2.1 §7.1: a package's files are all listed in References, so th
 without understanding it; a file that nothing else refers to is allowed. What `kensho prove` writes is
 dozens of files; as one, with a flat name, it is one line in the manifest, and importers have one thing
 to pass over. VirtualBox' importer compares the digests of what it read and passes over other entries
-of the manifest (RTMANIFEST_EQUALS_IGN_MISSING_ENTRIES_2ND in ApplianceImplImport.cpp); VMware's and
-XenServer's importers take the files that disks and drives refer to.
+of the manifest (RTMANIFEST_EQUALS_IGN_MISSING_ENTRIES_2ND in ApplianceImplImport.cpp); what VMware's
+and XenServer's do with such a file is not known here.
 """
 
 from __future__ import annotations

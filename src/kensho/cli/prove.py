@@ -34,6 +34,7 @@ from kensho.convert.guests import opened_guests
 from kensho.model.errors import LocatorError, NotFoundError, ProofError, UsageError
 from kensho.platforms import PLATFORMS
 from kensho.proof.choose import choose, suitable
+from kensho.proof.evidence.foreseen import foreseen
 from kensho.proof.evidence.gather import gather, write_evidence
 from kensho.proof.evidence.page_words import adapter_words, root_words
 from kensho.proof.evidence.portability import Portability
@@ -173,6 +174,9 @@ def prove(
                     *plan_in_words(choice.profiles, choice.platforms if adapt else "", machines, report=report),
                     *(asks.in_words(probes) if starts else ()),
                 ),
+                plans=foreseen(
+                    sources, machine, platforms, adapts=adapt, accepts=accept_eula, keys=keys
+                ) if format is None else (),
                 keys=keys,
             )  # fmt: skip
         write_evidence(evidence, kept, signer)

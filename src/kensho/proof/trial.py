@@ -17,6 +17,7 @@ from kensho.proof.causes.likely import Cause, likely_cause, not_started, unreada
 from kensho.proof.causes.static import Foretold
 from kensho.proof.causes.unanswered import STAYS_ON, not_done, probe_failure
 from kensho.proof.inside.read import Inside, read_report
+from kensho.proof.private import without_folders
 from kensho.proof.probes import ProbeResult
 from kensho.proof.profiles.base import Profile
 from kensho.proof.qemu.bounds import Stop
@@ -167,7 +168,8 @@ def judge_only(profile: Profile, foretold: Foretold) -> Trial:
 
 def judge_unstarted(profile: Profile, foretold: Foretold, error: Exception) -> Trial:
     """Return the trial of a profile that could not be started here, as ``error`` says why."""
-    reason, remedy = str(error), error.hint if isinstance(error, KenshoError) else ""
+    reason = without_folders(str(error))
+    remedy = without_folders(error.hint) if isinstance(error, KenshoError) else ""
     return Trial(
         profile=profile.name, platform=profile.platform, title=profile.title, started=False,
         outcome=Outcome.UNKNOWN, reason=f"not started: {reason}", nearest=profile.nearest,

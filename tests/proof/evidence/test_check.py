@@ -9,14 +9,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kensho.model.errors import KenshoError
 from kensho.packages.signing.chain import read_certificates
 from kensho.proof.evidence.check import EvidenceCheck, Looked, check_evidence
+from kensho.proof.evidence.envelope import seal
 from kensho.proof.evidence.place import CERTIFICATE, STATEMENT, opened_folder
-from kensho.proof.evidence.signer import load_public_key
+from kensho.proof.evidence.signer import load_public_key, load_signer
+from kensho.proof.evidence.statement import MEDIA_TYPE
 from tests.proof.evidence.made_up import ROOT, chain, openssl, proof
 
 NOW = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)  # after the certificates are made
@@ -231,3 +234,123 @@ def test_words_of_a_statement_do_nothing_to_a_terminal(tmp_path: Path) -> None:
     said = checked(folder).said
     assert all(c.isprintable() for line in said for c in line)
     assert max(map(len, said)) < 1000
+
+
+def signed_by_us(folder: Path, content: bytes, key: Path, cert: Path | None = None) -> None:
+    (folder / CERTIFICATE).write_bytes(seal(content, MEDIA_TYPE, *load_signer(key, cert)))
+
+
+def test_what_is_signed_is_what_is_told_and_nothing_beside_it(tmp_path: Path) -> None:
+    key, cert, root = chain(tmp_path)
+    folder = proof(tmp_path / "proof", key, cert)
+    other = json.loads((folder / STATEMENT).read_bytes()) | {"predicateType": "https://slsa.dev/v1"}
+    signed_by_us(
+        folder, json.dumps(other).encode(), key, cert
+    )  # the same signer, another statement
+    with pytest.raises(KenshoError, match="no statement of a proof"):
+        checked(folder, root)
+
+
+def test_subjects_are_the_disks_that_are_told_of(tmp_path: Path) -> None:
+    key, cert, _ = chain(tmp_path)
+    folder = proof(tmp_path / "proof", key, cert)
+    told = json.loads((folder / STATEMENT).read_bytes())
+    told["subject"][0]["digest"]["kenshoRoot"] = "cd" * 32
+    (folder / STATEMENT).write_text(json.dumps(told))
+    signed_by_us(folder, (folder / STATEMENT).read_bytes(), key, cert)
+    with pytest.raises(KenshoError, match="not of the disks"):
+        checked(folder)
+
+
+def test_the_signature_of_the_named_key_is_judged_among_several(tmp_path: Path) -> None:
+    key, cert, root = chain(tmp_path)
+    folder = proof(tmp_path / "proof", key, cert)
+    other = {"sig": "x", "keyid": "é", "certificates": ["\u00e9"]}
+    sealed(folder, lambda told: told["signatures"].insert(0, other))
+    check = checked(folder, root)
+    assert check.signature.state == "valid"
+    assert "1 more signatures are in it, which were not looked at" in check.said
+    sealed(folder, lambda told: told["signatures"].pop(0))
+    sealed(folder, lambda told: told["signatures"].append(other))
+    assert checked(folder, root).signature.state == "valid"
+
+
+def test_a_signature_that_is_no_base64_is_told_of_without_a_certificate(tmp_path: Path) -> None:
+    key, _, _ = chain(tmp_path)
+    folder = proof(tmp_path / "proof", key)
+    sealed(folder, lambda told: told["signatures"][0].update(sig="x"))
+    check = checked(folder)
+    assert not check.intact
+    assert wrong(check) == {CERTIFICATE}
+
+
+def test_by_a_key_no_other_certificate_speaks_for_it(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    _, others, root = chain(tmp_path / "other")
+    key, _, _ = chain(tmp_path)
+    folder = proof(tmp_path / "proof", key)
+    ders = [
+        base64.b64encode(c.public_bytes(Encoding.DER)).decode() for c in read_certificates(others)
+    ]
+    sealed(folder, lambda told: told["signatures"][0].update(certificates=ders))
+    openssl("pkey", "-in", key, "-pubout", "-out", tmp_path / "pub")
+    check = checked(folder, root, public=tmp_path / "pub")
+    assert "another key" in " ".join(check.signature.wrong)
+    assert not check.signature.trusted
+    assert not any(
+        "leads to a trusted one, " not in line and "trusted one" in line for line in check.said
+    )
+
+
+def test_of_a_signer_that_nobody_knows_the_name_is_said_to_be_a_claim(
+    tmp_path: Path, signed: tuple[Path, Path]
+) -> None:
+    for at in (NOW, NOW + dt.timedelta(days=31)):  # expired, too
+        (line,) = (line for line in checked(signed[0], at=at).said if "CN=Signer" in line)
+        assert "calls himself" in line
+    key, cert = tmp_path / "key", tmp_path / "cert"
+    openssl("req", "-x509", "-newkey", "ed25519", "-nodes", "-keyout", key, "-out", cert,
+            "-subj", "/CN=VMware", "-addext", "extendedKeyUsage=serverAuth")  # fmt: skip
+    check = checked(proof(tmp_path / "proof", key, cert))
+    assert check.signature.state == "valid"
+    assert any("calls himself CN=VMware, as anybody can" in line for line in check.said)
+    assert any("for TLS connections" in line for line in check.said)
+    assert any("when the signer's certificate was not valid" in line for line in check.said)
+
+
+def machines(folder: Path, *roots: str) -> Path:
+    """Make a proof of machines with two disks each tell of these roots."""
+    told = json.loads((folder / STATEMENT).read_bytes())
+    disks = [
+        {"machine": f"vm{n // 2}", "name": f"disk{n % 2}", "file": f"{n}.vmdk", "size": 1,
+         "root_before": root * 32, "root_after": root * 32}
+        for n, root in enumerate(roots)
+    ]  # fmt: skip
+    told["predicate"]["disks"] = disks
+    told["subject"] = [
+        {"name": d["file"], "digest": {"kenshoRoot": d["root_after"]}} for d in disks
+    ]
+    (folder / STATEMENT).write_text(json.dumps(told))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("here", "good"),
+    [
+        ("aa bb|cc dd", True), ("cc dd|aa bb", True), ("aa bb ee|cc dd", True),
+        ("aa dd|cc bb", False), ("bb aa|cc dd", False), ("ee aa bb|cc dd", False),
+        ("aa bb|cc", False),
+    ],
+)  # fmt: skip
+def test_disks_of_a_package_are_those_of_the_same_machines(
+    here: str, good: bool, tmp_path: Path
+) -> None:
+    folder = machines(proof(tmp_path / "proof"), "aa", "bb", "cc", "dd")
+    disks = [
+        Looked(f"{root}.vmdk", root * 32, machine=str(number))
+        for number, machine in enumerate(here.split("|"))
+        for root in machine.split()
+    ]
+    with opened_folder(folder) as place:
+        check = check_evidence(place, disks, (), None, NOW, whole=True)
+    assert check.intact is good, check.disks

@@ -23,6 +23,7 @@ from kensho.model.finding import Finding
 from kensho.model.machine import Eula
 from kensho.packages.copying import copy_source
 from kensho.proof.evidence.portability import Conversion, Host, ProvenDisk
+from kensho.proof.private import folders_here, redacted
 from kensho.proof.trial import FileRef, file_ref
 from kensho.storage import ByteSource
 from kensho.storage.locator import scheme_of, shown, split_locator
@@ -98,7 +99,7 @@ def conversion_of(locators: Sequence[str], disks: Sequence[ProvenDisk]) -> Conve
         if report is not None and made and made <= roots:
             return Conversion(
                 file_ref(path), report.kensho, report.target, report.form, report.check,
-                report.findings,
+                tuple(redacted(found, folders_here(locators)) for found in report.findings),
             )  # fmt: skip
     return None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from kensho.disks.compare import content_root
 from kensho.model.errors import KenshoError, UsageError, VerificationError
 from kensho.packages.source import opened_ovf
 from kensho.proof.evidence.about import disk_name
-from kensho.proof.evidence.check import Looked, read_evidence
+from kensho.proof.evidence.check import Looked, compare_disks, read_evidence
 from kensho.proof.evidence.place import (
     STATEMENT,
     Place,
@@ -106,23 +107,32 @@ class _Parts:
 
 def demand_same(evidence: Portability, locator: str, listener: Listener) -> None:
     """Raise VerificationError unless a package's disks are those that were proven; each is read whole."""
-    found = disks_in(locator, listener)
-    roots = {looked.root for looked in found}
-    for disk in evidence.disks:
-        if disk.root_after in roots:
-            continue
-        if disk.root_before in roots:
-            raise VerificationError(
-                f"was proven as kensho adapt would change it, and {disk.file} here is as it was",
-                path=locator,
-                hint="kensho convert --adapt it first, then prove the result and carry that proof",
-            )
-        have = "; ".join(f"{one.name} {one.root or one.why}" for one in found)
+    if not any(disk.root_after for disk in evidence.disks):
         raise VerificationError(
-            f"the proof is of other disks: {disk.file} with the root {disk.root_after}",
+            "the proof is of no disk that could be read whole",
             path=locator,
-            hint=f"here there are: {have}",
+            hint="mend the disk, and prove it again",
         )
+    found = disks_in(locator, listener)
+    wrong = next(
+        (p for p in compare_disks(evidence, found, whole=True) if p.state == "mismatch"), None
+    )
+    if wrong is None:
+        return
+    before = {disk.root_before for disk in evidence.disks if disk.root_before != disk.root_after}
+    if wrong.found in before:
+        raise VerificationError(
+            f"was proven as kensho adapt would change it, and {wrong.name} here is as it was",
+            path=locator,
+            hint="kensho convert --adapt it first, then prove the result and carry that proof",
+        )
+    have = "; ".join(f"{one.name} {one.root or one.why}" for one in found)
+    root = f", the root of which is {wrong.expected}" if wrong.expected else ""
+    raise VerificationError(
+        f"the proof is of other disks: {wrong.name}{f': {wrong.why}' if wrong.why else ''}{root}",
+        path=locator,
+        hint=f"here there are: {have}",
+    )
 
 
 def disks_in(locator: str, listener: Listener) -> tuple[Looked, ...]:
@@ -132,12 +142,20 @@ def disks_in(locator: str, listener: Listener) -> tuple[Looked, ...]:
 
 
 def _looked(package: Package, listener: Listener) -> Iterator[Looked]:
-    for image in dict.fromkeys(d.image for m in package.appliance.machines for d in m.disks):
-        file = package.appliance.file(getattr(package.appliance.image(image), "file", None))
-        name = disk_name(file.href) if file is not None else image
-        listener(Step("hash", name))
-        try:
-            with opened_image(package, image) as reader:
-                yield Looked(name, content_root(reader, on_bytes=meter(listener, "hash", name)))
-        except KenshoError as error:
-            yield Looked(name, "", f"cannot be read: {error.message}")
+    roots: dict[str, Looked] = {}
+    for machine in package.appliance.machines:
+        for image in dict.fromkeys(disk.image for disk in machine.disks):
+            if image not in roots:
+                roots[image] = _root(package, image, listener)
+            yield replace(roots[image], machine=machine.id)
+
+
+def _root(package: Package, image: str, listener: Listener) -> Looked:
+    file = package.appliance.file(getattr(package.appliance.image(image), "file", None))
+    name = disk_name(file.href) if file is not None else image
+    listener(Step("hash", name))
+    try:
+        with opened_image(package, image) as reader:
+            return Looked(name, content_root(reader, on_bytes=meter(listener, "hash", name)))
+    except KenshoError as error:
+        return Looked(name, "", f"cannot be read: {error.message}")

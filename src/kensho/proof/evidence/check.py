@@ -8,6 +8,7 @@ what nobody vouches for is named.
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -58,11 +59,15 @@ class EvidenceCheck(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """A disk to compare: its name, and the root of its content or why it cannot be read."""
+    """A disk to compare: its name, and the root of its content or why it cannot be read.
+
+    ``machine`` is whose it is in the package; a disk that several machines have comes as often.
+    """
 
     name: str
     root: str
     why: str = ""
+    machine: str = ""
 
 
 def check_evidence(
@@ -81,7 +86,7 @@ def check_evidence(
     """
     believed = _believed(place, trusted, public, at)
     files = tuple(_files(believed, place))
-    compared = tuple(_disks(believed.evidence, disks, whole=whole))
+    compared = compare_disks(believed.evidence, disks, whole=whole)
     return EvidenceCheck(
         path=place.path,
         signature=believed.signed,
@@ -138,6 +143,43 @@ def _file(place: Place, name: str, sha256: str) -> Checked:
     with closing(place.store.open(name)) as source:
         found = copy_source(source, None, algorithms=("sha256",))["sha256"]
     return Checked(name, "ok" if found == sha256 else "mismatch", sha256, found)
+
+
+def compare_disks(
+    evidence: Portability, disks: Sequence[Looked], *, whole: bool
+) -> tuple[Checked, ...]:
+    """Compare disks with those that were proven; ``whole`` when they are all of a package's machines."""
+    found = tuple(_disks(evidence, disks, whole=whole))
+    if not whole or any(part.state == "mismatch" for part in found):
+        return found
+    return found + tuple(
+        Checked(machine, "mismatch", why="its disks are divided otherwise among the machines here")
+        for machine in _scattered(evidence, disks)
+    )
+
+
+def _scattered(evidence: Portability, disks: Sequence[Looked]) -> Iterator[str]:
+    """Yield the machines that were proven with disks that no machine of a package has together.
+
+    The first is what a machine starts from, and has to be the first; names are no matter.
+    """
+    here: dict[str, list[str]] = {}
+    for disk in disks:
+        here.setdefault(disk.machine, []).append(disk.root)
+    left = list(here.values())
+    own: dict[str, list[str]] = {}
+    for proven in evidence.disks:
+        own.setdefault(proven.machine, []).append(proven.root_after)
+    for machine, roots in sorted(own.items(), key=lambda item: -len(item[1])):
+        if not all(roots):
+            continue
+        match = next(
+            (one for one in left if one[0] == roots[0] and Counter(roots) <= Counter(one)), None
+        )
+        if match is None:
+            yield machine
+        else:
+            left.remove(match)
 
 
 def _disks(evidence: Portability, disks: Sequence[Looked], *, whole: bool) -> Iterator[Checked]:

@@ -28,6 +28,7 @@ from kensho.proof.evidence.envelope import key_id, seal
 from kensho.proof.evidence.page import render_page
 from kensho.proof.evidence.place import CERTIFICATE, STATEMENT
 from kensho.proof.evidence.portability import (
+    Foreseen,
     Portability,
     ProvenDisk,
     Signers,
@@ -37,6 +38,7 @@ from kensho.proof.evidence.portability import (
 )
 from kensho.proof.evidence.sbom import bill_of_materials
 from kensho.proof.evidence.statement import MEDIA_TYPE
+from kensho.proof.private import folders_here, redacted
 from kensho.proof.qemu.arguments import find_qemu
 from kensho.proof.trial import Trial, file_ref
 from kensho.storage.locator import shown
@@ -53,15 +55,16 @@ def gather(
     machines: Sequence[tuple[GuestDisks, Sequence[DiskReader]]], sources: Sequence[str],
     changes: ChangeSet | None, findings: tuple[Finding, ...], trials: tuple[Trial, ...], folder: Path,
     targets: str, on_disk: Callable[[str], None], *, accepted: Sequence[Eula] = (), plan: tuple[str, ...] = (),
-    keys: Sequence[Key] = (),
+    plans: tuple[Foreseen, ...] = (), keys: Sequence[Key] = (),
 ) -> Portability:  # fmt: skip
     """Return what is to be stated; the bill of materials is written to ``folder``.
 
     ``machines`` come with their disks as they were proven; each is read whole for its root, and so is
     the one below where it was changed, and the files of ``sources``. ``on_disk`` is told of each.
     ``accepted`` are the licences that were accepted, ``plan`` is in words what was asked for,
-    ``keys`` open volumes of LUKS.
+    ``plans`` what is foreseen for each platform, ``keys`` open volumes of LUKS.
     """
+    folders = folders_here(sources)
     proven = [disk for machine, disks in machines for disk in _proven(machine, disks, on_disk)]
     bill = folder / _BILL
     content = msgspec.json.encode(bill_of_materials(_inspected(machines, keys)))
@@ -76,9 +79,10 @@ def gather(
         inputs=inputs_of(sources, [machine for machine, _ in machines], on_disk),
         conversion=conversion_of(sources, proven),
         plan=plan,
+        foreseen=plans,
         targets=tuple(targets.split(",")) if changes is not None else (),
         changes=changed_files(changes),
-        findings=findings,
+        findings=tuple(redacted(found, folders) for found in findings),
         sbom=file_ref(bill),
         accepted_eulas=tuple(map(digest_of, accepted)),
         qemu=_qemu_version() if any(t.started for t in trials) else "",

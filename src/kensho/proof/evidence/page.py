@@ -10,10 +10,11 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 
+from kensho.model.finding import Finding, Severity
 from kensho.model.units import format_bytes
 from kensho.proof.evidence.page_trials import details, row, starts
 from kensho.proof.evidence.page_words import text
-from kensho.proof.evidence.portability import Portability
+from kensho.proof.evidence.portability import Foreseen, Portability
 from kensho.proof.trial import Outcome
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -122,18 +123,32 @@ def _changes(evidence: Portability) -> str:
 
 
 def _findings(evidence: Portability) -> str:
-    found = (*evidence.findings, *(evidence.conversion.findings if evidence.conversion else ()))
+    made = evidence.conversion
+    found = [
+        *(("", f) for f in evidence.findings),
+        *((f"made for {made.target}" if made else "", f) for f in (made.findings if made else ())),
+        *((f"plan for {one.target}", f) for one in evidence.foreseen for f in one.findings),
+        *(
+            (f"plan for {one.target}", _without_plan(one))
+            for one in evidence.foreseen
+            if one.problem
+        ),
+    ]
     if not found:
         return ""
     rows = "".join(
-        f"<tr><td class=n>{text(f.code)}<td>{text(f.severity)}<td>"
+        f"<tr><td>{text(where)}<td class=n>{text(f.code)}<td>{text(f.severity)}<td>"
         f"{text(f'{f.subject}: {f.message}' if f.subject else f.message)}<td>{text(f.action)}</tr>"
-        for f in found[:_MOST_ROWS]
+        for where, f in found[:_MOST_ROWS]
     )
     return (
-        '<section><h2>Findings</h2><table class="wide"><tr><th>code<th>severity<th>what<th>what is done</tr>'
+        '<section><h2>Findings</h2><table class="wide"><tr><th>where<th>code<th>severity<th>what<th>what is done</tr>'
         f"{rows}</table></section>"
     )
+
+
+def _without_plan(plan: Foreseen) -> Finding:
+    return Finding("", Severity.BLOCKED, f"there is no plan: {plan.problem}")
 
 
 def _conditions(evidence: Portability) -> str:

@@ -15,7 +15,7 @@ import msgspec
 
 from kensho.convert.deployment.eulas import Licence
 from kensho.guest.adapt.changes import ChangeSet, FileChange
-from kensho.model.finding import Finding
+from kensho.model.finding import Finding, Severity, at_least
 from kensho.model.units import format_bytes
 from kensho.proof.evidence.statement import PREDICATE, Statement, Subject
 from kensho.proof.trial import FileRef, Trial
@@ -49,6 +49,20 @@ class Conversion(msgspec.Struct, frozen=True, omit_defaults=True):
     findings: tuple[Finding, ...] = ()
 
 
+class Foreseen(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a plan for a platform finds, or the ``problem`` for which there is none."""
+
+    target: str
+    form: str = ""
+    findings: tuple[Finding, ...] = ()
+    problem: str = ""
+
+    @property
+    def blocked(self) -> bool:
+        """Whether nothing can be converted to it as things are."""
+        return bool(self.problem) or bool(at_least(self.findings, Severity.BLOCKED))
+
+
 class Host(msgspec.Struct, frozen=True):
     """What the guests ran on, nothing that tells whose it is."""
 
@@ -67,7 +81,8 @@ class Signers(msgspec.Struct, frozen=True, omit_defaults=True):
 class Portability(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All that is claimed. ``made`` is when, in RFC 3339; ``untested`` says in words what was not shown.
 
-    ``inputs`` are the files that were read, ``plan`` what was asked for, in words.
+    ``inputs`` are the files that were read, ``plan`` what was asked for, in words,
+    ``foreseen`` what a conversion to each platform would say.
     """
 
     kensho: str
@@ -79,6 +94,7 @@ class Portability(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     inputs: tuple[FileRef, ...] = ()
     conversion: Conversion | None = None
     plan: tuple[str, ...] = ()
+    foreseen: tuple[Foreseen, ...] = ()
     targets: tuple[str, ...] = ()
     changes: tuple[FileChange, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -93,12 +109,17 @@ class Portability(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 def statement_of(evidence: Portability) -> Statement:
     """Return the statement about the disks as they were proven."""
+    predicate: dict[str, Any] = msgspec.to_builtins(evidence)
+    return Statement(subjects_of(evidence), PREDICATE, predicate)
+
+
+def subjects_of(evidence: Portability) -> tuple[Subject, ...]:
+    """Return what a statement is about: the disks by their roots, or what was read where there is none."""
     known = [disk for disk in evidence.disks if disk.root_after]
     subjects = tuple(Subject(disk.file, {ROOT: disk.root_after}) for disk in known)
     if not subjects:  # nothing could be read whole: a statement is about something
         subjects = tuple(Subject(ref.name, {"sha256": ref.sha256}) for ref in evidence.inputs)
-    predicate: dict[str, Any] = msgspec.to_builtins(evidence)
-    return Statement(subjects, PREDICATE, predicate)
+    return subjects
 
 
 def files_of(evidence: Portability) -> Iterator[tuple[str, str]]:

@@ -24,6 +24,7 @@ from kensho.packages.signing.chain import (
     judge_chain,
     judge_dates,
     load_certificate,
+    purpose_fault,
 )
 from kensho.proof.evidence.envelope import (
     Envelope,
@@ -34,8 +35,8 @@ from kensho.proof.evidence.envelope import (
     read_envelope,
     verifies,
 )
-from kensho.proof.evidence.portability import Portability, Signers
-from kensho.proof.evidence.statement import MEDIA_TYPE, PREDICATE, Statement
+from kensho.proof.evidence.portability import Portability, Signers, subjects_of
+from kensho.proof.evidence.statement import MEDIA_TYPE, PREDICATE, TYPE, Statement
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -49,7 +50,8 @@ SignatureState = Literal["valid", "invalid", "unknown", "absent"]
 class SignedBy(msgspec.Struct, frozen=True, omit_defaults=True):
     """Who signed: ``unknown`` where neither certificate nor key is at hand, ``absent`` when nobody did.
 
-    ``wrong`` names the parts of the certificate file that are not as they were signed.
+    ``wrong`` names the parts of the certificate file that are not as they were signed, ``purpose`` says
+    why the certificate is not meant for signing, ``others`` counts signatures that are not looked at.
     """
 
     state: SignatureState
@@ -58,6 +60,8 @@ class SignedBy(msgspec.Struct, frozen=True, omit_defaults=True):
     dates: Dates | None = None
     trusted: bool = False
     wrong: tuple[str, ...] = ()
+    purpose: str = ""
+    others: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,28 +87,33 @@ def believe(
         if beside is None:
             raise
         return _unsigned(beside, path, f"it is no signed envelope any more: {error.message}")
-    signature = envelope.signatures[0]
     payload = _payload(envelope)
+    signature = _chosen(envelope, payload, public, path)
     certificates, broken = _certificates(signature, path)
     key = public or _key_of(certificates)
     good = payload is not None and key is not None and _verifies(envelope, signature, key)
     other = _sealing(beside, signature)
     mended = not good and other is not None and key is not None and _verifies(other, signature, key)
     content = beside if mended or payload is None else payload
-    evidence, why = _first([content, beside], path)
+    evidence, why = _first([content] if good else [content, beside], path)
     if evidence is None:
         raise CorruptError(f"is no statement of a proof: {why}", path=path)
     same = beside is None or beside == payload
-    told, dates = None, None
+    told, dates, purpose = None, None, ""
     if certificates:
+        purpose = purpose_fault(certificates[0])
         links = build_chain(certificates[0], certificates[1:], trusted)
         told, dates = judge_chain(links, trusted), judge_dates(links, at)
     wrong = [
         *_changed_certificates(certificates, broken, evidence.signers),
         *_changed_keyid(signature, key, evidence.signers),
     ]
+    if good and public is not None and certificates and not _is_of(certificates[0], public):
+        wrong.append("its certificates: they are of another key than the one that signed")
     if key is not None and not good:
-        wrong += _changed(envelope, certificates, public, same=same, mended=mended, found=wrong)
+        wrong += _changed(
+            envelope, signature, certificates, public, same=same, mended=mended, found=wrong
+        )
     elif envelope.payload_type != MEDIA_TYPE:
         wrong.append("the payload's type")
     elif payload is None:
@@ -121,8 +130,9 @@ def believe(
         and dates.state == "valid"
     )
     signed = SignedBy(
-        state, signature.keyid, told, dates, good and known and not wrong, tuple(wrong)
-    )
+        state, signature.keyid, told, dates, good and known and not wrong, tuple(wrong), purpose,
+        len(envelope.signatures) - 1,
+    )  # fmt: skip
     if beside is None:
         return Believed(evidence, signed, "absent")
     return Believed(evidence, signed, "ok" if same or mended else "mismatch")
@@ -134,9 +144,13 @@ def evidence_of(content: bytes, path: str) -> Portability:
         statement = msgspec.json.decode(content, type=Statement)
         if statement.predicate_type != PREDICATE:
             raise CorruptError(f"states {statement.predicate_type[:200]!r}", path=path)
-        return msgspec.convert(statement.predicate, Portability)
+        evidence = msgspec.convert(statement.predicate, Portability)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise CorruptError(f"is no statement of a proof: {error}", path=path) from None
+    if statement.type != TYPE or statement.subject != subjects_of(evidence):
+        # other tools go by the subjects: both have to be the same
+        raise CorruptError("is not of the disks that it tells of", path=path, field="subject")
+    return evidence
 
 
 def _unsigned(beside: bytes, path: str, why: str) -> Believed:
@@ -147,13 +161,32 @@ def _as_written(envelope: Envelope) -> bytes:
     """Return the file that kensho would have written, with base64 in its one spelling."""
 
     def again(text: str) -> str:
-        return base64.b64encode(base64.b64decode(text)).decode()
+        try:
+            return base64.b64encode(base64.b64decode(text)).decode()
+        except ValueError:  # of a signature that is not looked at, or cannot be checked
+            return ""
 
     signatures = tuple(
         Signature(again(s.sig), s.keyid, tuple(map(again, s.certificates)))
         for s in envelope.signatures
     )
     return encoded(Envelope(again(envelope.payload), envelope.payload_type, signatures))
+
+
+def _chosen(
+    envelope: Envelope, payload: bytes | None, public: PublicKey | None, path: str
+) -> Signature:
+    """Return the signature to judge: the given key's, else that of the key that the statement names."""
+    if len(envelope.signatures) > 1:
+        signers = None
+        if public is None:
+            evidence, _ = _first([payload], path)
+            signers = evidence.signers if evidence is not None else None
+        wanted = key_id(public) if public is not None else signers.keyid if signers else ""
+        for signature in envelope.signatures:
+            if signature.keyid == wanted:
+                return signature
+    return envelope.signatures[0]
 
 
 def _payload(envelope: Envelope) -> bytes | None:
@@ -211,6 +244,11 @@ def _key_of(certificates: Sequence[x509.Certificate]) -> PublicKey | None:
         return None
 
 
+def _is_of(certificate: x509.Certificate, key: PublicKey) -> bool:
+    own = _key_of([certificate])
+    return own is not None and key_id(own) == key_id(key)
+
+
 def _verifies(envelope: Envelope, signature: Signature, key: PublicKey) -> bool:
     try:
         return verifies(envelope, signature, key)
@@ -248,16 +286,16 @@ def _changed_keyid(
 
 
 def _changed(
-    envelope: Envelope, certificates: Sequence[x509.Certificate], public: PublicKey | None, *,
-    same: bool, mended: bool, found: Sequence[str],
+    envelope: Envelope, signature: Signature, certificates: Sequence[x509.Certificate],
+    public: PublicKey | None, *, same: bool, mended: bool, found: Sequence[str],
 ) -> list[str]:  # fmt: skip
     """Say what of an envelope is why its signature does not fit."""
     if mended:
         return ["the payload's type" if same else "the statement in it"]
     own = _key_of(certificates)
-    if public is not None and own is not None and _verifies(envelope, envelope.signatures[0], own):
+    if public is not None and own is not None and _verifies(envelope, signature, own):
         return ["nothing: it was signed with another key than the one given"]
-    if public is not None and key_id(public) != envelope.signatures[0].keyid:
+    if public is not None and key_id(public) != signature.keyid:
         return ["its signature, or it was signed with another key than the one given"]
     if found:
         return []

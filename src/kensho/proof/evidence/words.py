@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -38,9 +39,13 @@ def _lines(
     yield from _answers(evidence)
     if evidence.changes:
         yield f"{len(evidence.changes)} files of the guest were changed for {', '.join(evidence.targets)}"
+    blocked = [plan.target for plan in evidence.foreseen if plan.blocked]
+    if blocked:
+        yield f"could not be converted as it is, by its plan, to {', '.join(blocked)}"
     if evidence.accepted_eulas:
         yield f"{len(evidence.accepted_eulas)} licence agreements were accepted, to start it"
     yield _who(signed)
+    yield from _of_signer(evidence, signed)
     for words, state in (
         ("changed since it was signed", "mismatch"), ("not there", "absent"),
         ("lies there, and nobody vouches for it", "not vouched for"),
@@ -105,11 +110,34 @@ def _who(signed: SignedBy) -> str:
     name = signed.chain.certificates[0].subject
     if signed.trusted:
         return f"signed by {name}, whose certificate leads to a trusted one"
+    if signed.chain.state != "trusted":
+        return (
+            f"signed by somebody who calls himself {name}, as anybody can: the certificate leads to nobody"
+            f" who is trusted ({signed.chain.state})"
+        )
     if signed.dates is not None and signed.dates.state != "valid":
         return f"signed by {name}, whose certificates were {signed.dates.state} on {signed.dates.at[:10]}"
-    return (
-        f"signed by {name}, whose certificate leads to nobody who is trusted ({signed.chain.state})"
-    )
+    return f"signed by {name}, whose certificate leads to a trusted one, and changed since"
+
+
+def _of_signer(evidence: Portability, signed: SignedBy) -> Iterator[str]:
+    """Yield what is odd about whoever signed."""
+    if signed.purpose:
+        yield f"{signed.purpose}; believed all the same"
+    if signed.others:
+        yield f"{signed.others} more signatures are in it, which were not looked at"
+    if signed.chain is None or signed.state != "valid":
+        return
+    own = signed.chain.certificates[0]
+    try:
+        made = dt.datetime.fromisoformat(evidence.made)
+        span = [dt.datetime.fromisoformat(day) for day in (own.not_before, own.not_after)]
+        outside = not span[0] <= made <= span[1]
+    except (ValueError, TypeError):  # no time, or one without a zone
+        yield f"it says to be made on {evidence.made!r}, which is no time"
+        return
+    if outside:
+        yield f"it says to be made on {evidence.made}, when the signer's certificate was not valid"
 
 
 def _of_disks(disks: Sequence[Checked]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from kensho.model.machine import Firmware
+from kensho.proof.private import without_folders
 from kensho.proof.qemu.arguments import Wires, find_qemu, find_uefi, qemu_arguments
 from kensho.proof.qemu.bounds import (
     Stop,
@@ -140,7 +141,7 @@ def _why_exited(
 ) -> tuple[str, Stop | None]:
     code = process.wait()
     errors.seek(0)
-    said = errors.read(1 << 16).decode("utf-8", "replace").strip()
+    said = without_folders(errors.read(1 << 16).decode("utf-8", "replace").strip())
     if ended_by_bound(code):
         return "the guest writes to its disks without end", Stop.DISK
     if code:

@@ -160,3 +160,29 @@ def test_other_managers(manager: str, tmp_path: Path) -> None:
         (tree / name).write_text(text)
     found = installed_packages(GuestFiles(files_of(ext(tmp_path / "root.img", tree))))
     assert found == (manager, (package,))
+
+
+def test_licences_of_debian_are_those_that_are_written_for_programs(tmp_path: Path) -> None:
+    names = {
+        "dep5": "\nFormat: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\n"
+        "Files: *\nCopyright: a\nLicense: GPL-2+\n The text.\n License: no\n\nFiles: b\nlicense: Expat\n\n"
+        "License: GPL-2+\n text\nLicense:\n no name\n",
+        "words": "It is free.\nLicense: see copyright-format\n",
+        "none": "",
+        "long": "Format: copyright-format/1.0\n" + "".join(f"License: L-{n}\n" for n in range(999)),
+        "bytes": "Format: copyright-format/1.0\nLicense: \x1b[2J\n",
+    }
+    tree = tmp_path / "tree"
+    (tree / "var/lib/dpkg").mkdir(parents=True)
+    status = "".join(
+        f"Package: {n}\nStatus: install ok installed\n\n" for n in (*names, "../../etc")
+    )
+    (tree / "var/lib/dpkg/status").write_text(status)
+    for name, said in names.items():
+        if said:
+            (tree / f"usr/share/doc/{name}").mkdir(parents=True)
+            (tree / f"usr/share/doc/{name}/copyright").write_text(said)
+    files = GuestFiles(files_of(ext(tmp_path / "root.img", tree)))
+    found = {package.name: package.license for package in installed_packages(files)[1]}
+    assert found.pop("long").endswith(", L-50")  # whole names, not without end
+    assert found == {"dep5": "GPL-2+, Expat", "words": "", "none": "", "bytes": "", "../../etc": ""}

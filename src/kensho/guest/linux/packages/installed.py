@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+import msgspec
+
 from kensho.guest.files.tree import GuestFiles
+from kensho.guest.linux.packages.debian_copyright import licences_of
 from kensho.guest.linux.packages.rpm import packages_of_bdb, packages_of_ndb, packages_of_sqlite
 from kensho.guest.linux.packages.sqlite import rows
 from kensho.guest.package import Package
@@ -13,6 +16,7 @@ from kensho.guest.package import Package
 _MOST = 256 << 20
 _MOST_DESC = 1 << 20
 _MOST_WORDS = 300
+_MOST_COPYRIGHTS = 10_000
 
 
 def installed_packages(files: GuestFiles) -> tuple[str, tuple[Package, ...]]:
@@ -22,11 +26,12 @@ def installed_packages(files: GuestFiles) -> tuple[str, tuple[Package, ...]]:
     """
     for manager, path, reads in _DATABASES:
         if files.exists(path):
-            return manager, reads(files.read(path, _MOST))
+            found = reads(files.read(path, _MOST))
+            return manager, _licensed(files, found) if manager == "dpkg" else found
     for manager, folder, listed in _FOLDERS:
-        found = files.names_or_none(folder)
-        if found:
-            return manager, tuple(listed(files, folder, found))
+        names = files.names_or_none(folder)
+        if names:
+            return manager, tuple(listed(files, folder, names))
     return "", ()
 
 
@@ -42,6 +47,15 @@ def _dpkg(data: bytes) -> tuple[Package, ...]:
         for fields in stanzas
         if fields.get("Status", "").endswith(" installed") and "Package" in fields
     )
+
+
+def _licensed(files: GuestFiles, packages: tuple[Package, ...]) -> tuple[Package, ...]:
+    """Return packages with the licences that lie in files of their own, of the first of them."""
+    known = tuple(
+        msgspec.structs.replace(package, license=licences_of(files, package.name))
+        for package in packages[:_MOST_COPYRIGHTS]
+    )
+    return known + packages[_MOST_COPYRIGHTS:]
 
 
 def _fields(stanza: str) -> dict[str, str]:

@@ -15,11 +15,13 @@ from hypothesis import strategies as st
 
 from kensho.model.errors import KenshoError
 from kensho.packages.signing.chain import read_certificates
+from kensho.proof.evidence.carried import packed
 from kensho.proof.evidence.check import EvidenceCheck, Looked, check_evidence
 from kensho.proof.evidence.envelope import seal
-from kensho.proof.evidence.place import CERTIFICATE, STATEMENT, opened_folder
+from kensho.proof.evidence.place import CERTIFICATE, STATEMENT, opened_archive, opened_folder
 from kensho.proof.evidence.signer import load_public_key, load_signer
 from kensho.proof.evidence.statement import MEDIA_TYPE
+from kensho.storage import MemorySource
 from tests.proof.evidence.made_up import ROOT, chain, openssl, proof
 
 NOW = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)  # after the certificates are made
@@ -147,13 +149,16 @@ def test_what_nobody_signed_is_checked_and_said_to_be_that(tmp_path: Path) -> No
 def test_files_that_nobody_vouches_for_are_named(tmp_path: Path, signed: tuple[Path, Path]) -> None:
     folder = proof(tmp_path / "proof")
     (folder / "vmware-ide/added.log").write_text("it worked on ESXi, too")
+    (folder / "elsewhere").symlink_to(tmp_path)
     (folder / "vmware-ide/screen1.png").unlink()
     check = checked(folder)
     states = {part.name: part.state for part in check.files}
-    assert states["vmware-ide/added.log"] == "not vouched for"
+    assert states["vmware-ide/added.log"] == states["elsewhere"] == "not vouched for"
     assert states["vmware-ide/screen1.png"] == "absent"
     assert check.intact
-    assert any("nobody vouches for it: vmware-ide/added.log" in line for line in check.said)
+    assert any(
+        "nobody vouches for it: elsewhere, vmware-ide/added.log" in line for line in check.said
+    )
 
 
 def test_disks_of_others_are_told_apart(signed: tuple[Path, Path]) -> None:
@@ -354,3 +359,28 @@ def test_disks_of_a_package_are_those_of_the_same_machines(
     with opened_folder(folder) as place:
         check = check_evidence(place, disks, (), None, NOW, whole=True)
     assert check.intact is good, check.disks
+
+
+def test_a_signature_that_was_taken_away_is_missed(tmp_path: Path) -> None:
+    folder = proof(tmp_path / "proof", *chain(tmp_path)[:2])
+    (folder / CERTIFICATE).unlink()
+    check = checked(folder)
+    assert (check.intact, check.signature.state, wrong(check)) == (False, "absent", {CERTIFICATE})
+    assert any("taken away" in line for line in check.said)
+    assert not any("nobody signed" in line for line in check.said)
+
+
+@pytest.mark.parametrize("behind", [b"x", bytes(10240) + b"x", bytes(2 << 20)])
+def test_an_archive_has_nothing_behind_its_end(behind: bytes, tmp_path: Path) -> None:
+    folder = proof(tmp_path / "proof")
+    with opened_folder(folder) as place:
+        _, archive = packed(place, NOW)
+        data = archive.read_at(0, archive.size)
+        archive.close()
+    with opened_archive(MemorySource(data + bytes(9000))) as place:
+        assert check_evidence(place, (), (), None, NOW).intact
+    with (
+        pytest.raises(KenshoError, match="behind its end"),
+        opened_archive(MemorySource(data + behind)),
+    ):
+        pass

@@ -121,7 +121,7 @@ def _believed(
 def _files(believed: Believed, place: Place) -> Iterator[Checked]:
     """Yield certificate, statement, what the statement names, and what is there beside that."""
     signed = believed.signed
-    if signed.state != "absent":
+    if signed.state != "absent" or signed.wrong:
         state: State = "mismatch" if signed.wrong else "ok"
         yield Checked(place.certificate, state, why="; ".join(signed.wrong))
     if believed.beside != "absent":

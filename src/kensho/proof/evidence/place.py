@@ -10,12 +10,13 @@ from itertools import islice
 from pathlib import Path
 
 from kensho.appliances.store import Store, folder_store, tar_store
-from kensho.model.errors import LimitError, LocatorError, UsageError
+from kensho.model.errors import CorruptError, LimitError, LocatorError, UsageError
 from kensho.storage import ByteSource, read_members
 
 CERTIFICATE, STATEMENT = "certificate.json", "statement.json"
 _MOST_FILES = 10_000
 _MOST_TEXT = 64 << 20
+_MOST_PADDING = 1 << 20  #: archives end in zeros, of 10 KiB as tar makes them
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,17 @@ def opened_folder(path: Path) -> Iterator[Place]:
 def opened_archive(archive: ByteSource) -> Iterator[Place]:
     """Give the evidence in an archive, which it closes; raises what reading tar does."""
     with closing(archive):
-        members = {m.name: m for m in read_members(archive) if m.type == "file"}
+        found = read_members(archive)
+        _demand_end(archive, max((m.offset + m.stored for m in found), default=0))
+        members = {m.name: m for m in found if m.type == "file"}
         yield Place(archive.name, tar_store(archive, members), tuple(members))
+
+
+def _demand_end(archive: ByteSource, end: int) -> None:
+    """Raise CorruptError for what lies behind the last member: some programs would read it, too."""
+    size = archive.size - end
+    if size > _MOST_PADDING or archive.read_at(end, size).strip(b"\0"):
+        raise CorruptError("has bytes behind its end", path=archive.name, offset=end)
 
 
 def _names(folder: Path) -> Iterator[str]:
@@ -84,7 +94,9 @@ def _names(folder: Path) -> Iterator[str]:
     def found() -> Iterator[str]:
         for path, folders, names in os.walk(folder):
             folders.sort()
-            yield from sorted((Path(path) / name).relative_to(folder).as_posix() for name in names)
+            links = [name for name in folders if (Path(path) / name).is_symlink()]
+            there = (Path(path) / name for name in (*names, *links))
+            yield from sorted(file.relative_to(folder).as_posix() for file in there)
 
     try:
         names = list(islice(found(), _MOST_FILES + 1))

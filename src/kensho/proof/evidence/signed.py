@@ -80,7 +80,10 @@ def believe(
     """Judge the signed statement and the one beside it; CorruptError when neither is one."""
     if sealed is None:
         assert beside is not None
-        return Believed(evidence_of(beside, path), SignedBy("absent"), "not vouched for")
+        alone = evidence_of(beside, path)
+        lost = ("it is not there, and the statement names the key that signed it",)
+        signed = SignedBy("absent", wrong=lost if alone.signers is not None else ())
+        return Believed(alone, signed, "not vouched for")
     try:
         envelope = read_envelope(sealed, path=path)
     except CorruptError as error:

@@ -99,6 +99,8 @@ def _answers(evidence: Portability) -> Iterator[str]:
 
 def _who(signed: SignedBy) -> str:
     match signed.state:
+        case "absent" if signed.wrong:
+            return "its signature was taken away: who says this is not known"
         case "absent":
             return "nobody signed this: it shows nothing to those who do not know where it is from"
         case "unknown":

@@ -13,12 +13,14 @@ import pytest
 from kensho.disks import open_disk
 from kensho.model.errors import CorruptError
 from kensho.proof.causes.static import Foretold
+from kensho.proof.probes.words import parse
 from kensho.proof.profiles import profile
 from kensho.proof.qemu import bounds
 from kensho.proof.qemu.devices import Drive
 from kensho.proof.qemu.serving import served
-from kensho.proof.trial import Limits, Outcome, Trial, try_out
+from kensho.proof.trial import Limits, Outcome, Trial, try_out, unproven
 from kensho.proof.watch import observe, run
+from kensho.proof.watch.asking import Questions
 from kensho.proof.watch.observe import Observer
 from kensho.storage import FileSource
 from kensho.storage.base import WriteBuffer
@@ -62,6 +64,23 @@ _READS = """
 packet:
     .byte 16, 0; .word 1, 0x8000, 0; .quad 1024
 """
+# A login prompt, and then something else.
+_PROMPT = r"""
+    movw $text - start + 0x7c00, %si
+    movw $0x3f8, %dx
+1:  lodsb
+    testb %al, %al
+    jz 2f
+    outb %al, %dx
+    jmp 1b
+text: .asciz "\r\nguest login: AND"
+2:
+"""
+_WAIT = "movw $SECONDS * 18, %cx; 3: hlt; loop 3b\n"  # by the BIOS' clock of 18.2 Hz
+_OFF = (
+    "movw $0x2000, %ax; movw $0x604, %dx; outw %ax, %dx; 1: hlt; jmp 1b"  # QEMU's PIIX4 by SeaBIOS
+)
+_IDLE = "1: hlt; jmp 1b"
 _SIZE = 64 << 20
 
 Tried = Callable[..., Trial]
@@ -94,15 +113,16 @@ def tried(tmp_path: Path, disk: Callable[[str], Path]) -> Tried:
     """Return a function that tries a boot sector; nothing of it is left running or lying about."""
 
     def run(
-        code: str, *, timeout: float = 60, system: str = "", drive: Drive | None = None
-    ) -> Trial:
+        code: str, *, timeout: float = 60, system: str = "", drive: Drive | None = None,
+        reports: bool = False, asked: Questions | None = None,
+    ) -> Trial:  # fmt: skip
         before = set(Path("/tmp").glob("kensho-*"))
         folder = tmp_path / "seen"
         shutil.rmtree(folder, ignore_errors=True)  # of another one before
         trial = try_out(
             profile("vmware-ide"), [drive or Drive(str(disk(code)), "raw")], ["52:54:00:12:34:56"],
-            folder, Limits(memory=64 << 20, timeout=timeout), Foretold(system=system),
-            reports=False, on_event=lambda _: None, stopped=lambda: False,
+            folder, Limits(memory=64 << 20, timeout=timeout, questions=asked or Questions()), Foretold(system=system),
+            reports=reports, on_event=lambda _: None, stopped=lambda: False,
         )  # fmt: skip
         assert processes(f"/{tmp_path.name}/") == []
         assert {p.name for p in folder.iterdir()} == {
@@ -178,6 +198,45 @@ def test_a_guest_that_says_nothing_of_use(
         trial = tried(code, timeout=3, system="windows")
         assert (trial.outcome, trial.cause) == (Outcome.UNKNOWN, None)
         assert "cannot be told" in trial.reason
+
+
+def prompting(then: str, words: str = "", seconds: int = 4) -> str:
+    return _PROMPT.replace("AND", words) + _WAIT.replace("SECONDS", str(seconds)) + then
+
+
+@pytest.mark.boot
+@pytest.mark.parametrize(
+    ("code", "outcome", "cause"),
+    [
+        (prompting(_TRIPLE_FAULT), Outcome.FAIL, "KF-966"),
+        (prompting(_OFF), Outcome.FAIL, "KF-968"),
+        (prompting(_IDLE, r"\r\nKernel panic - not syncing: x\r\n"), Outcome.FAIL, "KF-963"),
+        (prompting(_IDLE), Outcome.UNKNOWN, "KF-978"),
+    ],
+    ids=["restarts", "switches off", "panics", "is silent"],
+)
+def test_a_login_without_the_report_that_was_to_come_is_no_pass(
+    code: str, outcome: Outcome, cause: str, tried: Tried
+) -> None:
+    trial = tried(code, timeout=40 if cause == "KF-966" else 15, reports=True)
+    assert (trial.outcome, code_of(trial)) == (outcome, cause), trial
+    assert unproven([trial])
+
+
+@pytest.mark.boot
+def test_the_line_that_tells_most_is_the_reason(tried: Tried) -> None:
+    said = r"Gave up waiting for root file system device.  Common problems:\r\nALERT!  UUID=1 does not exist.\r\n"
+    trial = tried(prompting(_IDLE, said).replace("guest login: ", ""))
+    assert (trial.outcome, code_of(trial)) == (Outcome.FAIL, "KF-961"), trial
+    assert trial.reason == "the root was not found: ALERT!  UUID=1 does not exist."
+
+
+@pytest.mark.boot
+def test_a_guest_that_came_up_does_not_restart_while_it_is_asked(tried: Tried) -> None:
+    asked = Questions(probes=parse(["tcp:22"]), seconds=30)
+    trial = tried(prompting(_TRIPLE_FAULT), asked=asked)
+    assert (trial.outcome, code_of(trial)) == (Outcome.FAIL, "KF-981"), trial
+    assert "restarted once" in trial.reason
 
 
 class _Torn:

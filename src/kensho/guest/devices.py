@@ -120,6 +120,16 @@ CONTROLLERS: dict[ControllerModel, Device] = {
 #: where the revision is QEMU's.
 REFUSING = frozenset({"ata_generic", "pata_acpi", "8139too"})
 
+#: What sysfs calls the drivers of modules of another name, and drivers of old kernels for the same device:
+#: Linux' drivers/xen/xenbus (the first of a driver's ids), drivers/ide/piix.c and generic.c, ata_generic.c,
+#: drivers/net/ethernet/dec/tulip/de4x5.c.
+CALLED: dict[str, tuple[str, ...]] = {
+    "xen_blkfront": ("vbd",),
+    "xen_netfront": ("vif",),
+    "ata_piix": ("PIIX_IDE", "PCI_IDE", "ata_generic", "pata_acpi"),
+    "tulip": ("de4x5",),
+}
+
 _EMULATED = (
     ControllerModel.PIIX3, ControllerModel.PIIX4, ControllerModel.ICH6, ControllerModel.IDE
 )  # fmt: skip

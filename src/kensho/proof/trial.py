@@ -11,9 +11,9 @@ from pathlib import Path
 
 import msgspec
 
-from kensho.guest.devices import CONTROLLERS, NICS
 from kensho.model.errors import KenshoError
-from kensho.proof.causes.likely import Cause, likely_cause, not_started, unreadable
+from kensho.proof.causes.hardware import NO_ADAPTER, NOT_KNOWN, hardware_fault
+from kensho.proof.causes.likely import Cause, likely_cause, not_started, stop_screen, unreadable
 from kensho.proof.causes.static import Foretold
 from kensho.proof.causes.unanswered import STAYS_ON, not_done, probe_failure
 from kensho.proof.inside.read import Inside, read_report
@@ -28,12 +28,11 @@ from kensho.proof.watch.boot import boot_machine
 from kensho.proof.watch.capture import Heard
 from kensho.proof.watch.observe import Screenshot, Wiring
 from kensho.proof.watch.result import Verdict, Watch
+from kensho.proof.watch.screen import Look
 from kensho.proof.watch.serial import LOGIN, REPORT, SERVICE
 
 #: How a system looks that comes up and says nothing of it: Windows has no login on a serial port.
 _SILENT, _SILENT_SYSTEMS = {"KF-967", "KF-970"}, {"windows", "bsd"}
-
-_NO_ADAPTER = "another adapter, or a kernel that has the driver"
 
 
 class Outcome(enum.StrEnum):
@@ -208,7 +207,7 @@ def try_out(
     machine = machine_of(profile, drives, macs=macs, memory=limits.memory, cpus=limits.cpus)
     log = folder / "serial.log"
     watch = Watch(
-        folder=folder, goal=REPORT if reports else LOGIN, restarts=limits.restarts,
+        folder=folder, goal=REPORT if reports else LOGIN, windows=foretold.system == "windows", restarts=limits.restarts,
         power_off=limits.power_off, accelerator=limits.accelerator, stopped=stopped,
         wiring=together.wiring if together else None,
         at_goal=together.at_goal if together else None,
@@ -218,7 +217,9 @@ def try_out(
     result = boot_machine(machine, log=log, timeout=limits.timeout, on_event=on_event, watch=watch)
     said = log.read_text("utf-8", "replace")
     inside = read_report(said)
-    up = result.verdict is Verdict.LOGIN or not {LOGIN, SERVICE}.isdisjoint(result.milestones)
+    up = result.verdict is Verdict.LOGIN or (
+        result.verdict is Verdict.TIMEOUT and not {LOGIN, SERVICE}.isdisjoint(result.milestones)
+    )
     cause = None if up else likely_cause(
         result, said, driver=foretold.disk, controller=profile.controller.value
     )  # fmt: skip
@@ -235,10 +236,18 @@ def try_out(
         reason = (
             f"that it came up cannot be told without a probe, only seen in the pictures; {reason}"
         )
-    if up and inside is not None:
-        wrong = _wrong_hardware(profile, inside)
+        if Look.DARK in (shot.look for shot in result.screenshots[-1:]):
+            controller = profile.controller.value
+            cause = stop_screen(
+                "its last picture looks like Windows 11's black stop screen", controller
+            )
+    if cause is not None and result.verdict is Verdict.FAILED and result.stop is None:
+        reason = f"{cause.what}: {cause.evidence}"  # of what it said, the line that tells most
+    if up and (reports or inside is not None):
+        wrong = hardware_fault(profile, result, inside, macs)
         if wrong is not None:
-            outcome, reason, cause = Outcome.FAIL, wrong.what, wrong
+            outcome = Outcome.UNKNOWN if wrong.code == NOT_KNOWN else Outcome.FAIL
+            reason, cause = wrong.what, wrong
     if result.lost:
         cause = Cause("KF-981", "it came up, and did not stay up until all was asked",
                       "the end of its log may say why", result.lost)  # fmt: skip
@@ -246,7 +255,7 @@ def try_out(
     undone = (
         not_done(result, power_off=limits.power_off > 0, agent=limits.questions.agent) if up else ()
     )
-    if outcome is Outcome.PASS:
+    if up and outcome is not Outcome.FAIL:
         stays = next((note for note in undone if note.code == STAYS_ON), None)
         lack = probe_failure(result, anywhere=together is not None) or (
             stays if limits.must_power_off else None
@@ -273,24 +282,10 @@ def _agrees(foretold: Foretold, *, up: bool, cause: Cause | None) -> bool | None
     return None
 
 
-def _wrong_hardware(profile: Profile, inside: Inside) -> Cause | None:
-    """Return what is wrong with what a guest reported, although it came up."""
-    drivers = {name.replace("-", "_") for name in inside.drivers}
-    wanted = CONTROLLERS[profile.controller].linux
-    if drivers.isdisjoint(wanted):
-        what = f"the root is driven by {', '.join(inside.drivers) or 'nothing known'}"
-        return Cause("KF-972", what, f"a profile of {profile.controller} is meant: report this")
-    adapters = {name.replace("-", "_") for nic in inside.nics for name in nic.drivers}
-    if adapters.isdisjoint(NICS[profile.adapter].linux):
-        what = f"it came up, and has no driver for its adapter ({profile.adapter})"
-        return Cause("KF-973", what, _NO_ADAPTER, mends="KF-927")
-    return None
-
-
 def _lacking(foretold: Foretold, profile: Profile) -> Cause:
     if foretold.disk:
         what = f"no driver for its adapter ({profile.adapter})"
-        return Cause("KF-973", what, _NO_ADAPTER, mends="KF-927")
+        return Cause("KF-973", what, NO_ADAPTER, mends="KF-927")
     # Hardware is named as it names itself (modalias): people know it by the profile's words.
     modules = ", ".join(name for name in foretold.lacking if ":" not in name)
     hardware = [str(profile.controller), *([str(profile.adapter)] * (foretold.adapter is False))]

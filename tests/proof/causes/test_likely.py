@@ -220,6 +220,14 @@ def test_what_only_the_screen_or_the_end_tells() -> None:
     assert code(result(text=("No bootable device.",), milestones=early)) == "KF-965"
     blue = Screenshot("a.png", "0", 9.0, "end", Look.STOPPED)
     assert code(result(Verdict.TIMEOUT, screenshots=(blue,))) == "KF-971"
+    # one that was there for seconds counts where the guest restarts, a black one then alone
+    black, later = (
+        Screenshot("b.png", "1", 9.0, "stop screen", look) for look in (Look.DARK, Look.TEXT)
+    )
+    assert code(result(Verdict.TIMEOUT, screenshots=(blue, later))) == "KF-970"
+    assert code(result(stop=Stop.RESTARTS, screenshots=(blue, later))) == "KF-971"
+    assert code(result(Verdict.TIMEOUT, screenshots=(black,))) == "KF-970"
+    assert code(result(stop=Stop.RESTARTS, screenshots=(black, later))) == "KF-971"
     xp = ("*** STOP: 0x0000007B (0xF78D2524,0xC0000034,0x00000000,0x00000000)",)
     assert code(result(Verdict.TIMEOUT, text=xp)) == "KF-971"
     assert code(result(stop=Stop.RESTARTS, reason="the guest restarted 2 times")) == "KF-966"
@@ -230,6 +238,8 @@ def test_what_only_the_screen_or_the_end_tells() -> None:
     assert code(result(stop=Stop.ROOM)) == "KF-994"
     assert code(result(Verdict.EXITED, stop=Stop.QEMU)) == "KF-994"
     assert likely_cause(result(Verdict.LOGIN), "Kernel panic", driver=True, controller="x") is None
+    up = result(Verdict.EXITED, reason="the guest powered itself off", milestones={"login": 9.0})
+    assert cause_of("Press Enter for maintenance\n", None, up).code == "KF-968"
 
 
 def test_a_guest_that_restarts_because_it_panics_is_told_by_its_panic() -> None:

@@ -109,7 +109,7 @@ def test_a_picture_is_the_same_as_png(shown: tuple[Path, tuple[str, ...], str]) 
         (b"\x00\x00\xaa", b"\xff\xff\xff", Look.STOPPED),  # XP, in the palette of 16 colours
         (b"\x11\x73\xaa", b"\xff\xff\xff", Look.STOPPED),  # 8
         (b"\x08\x74\xd0", b"\xf8\xfc\xf8", Look.STOPPED),  # 10 and 11, with 16 bits a colour
-        (b"\x00\x00\x00", b"\xff\xff\xff", Look.TEXT),  # 11 since 24H2: black, and not to be told
+        (b"\x00\x00\x00", b"\xff\xff\xff", Look.TEXT),  # a text screen
         (b"\x3a\x6e\xa5", b"\xff\xff\xff", Look.PICTURE),  # the desktop of 2000
         (b"\x80\x80\x80", b"\xff\xff\xff", Look.PICTURE),
     ],
@@ -117,6 +117,31 @@ def test_a_picture_is_the_same_as_png(shown: tuple[Path, tuple[str, ...], str]) 
 def test_looks(background: bytes, writing: bytes, look: Look) -> None:
     row = background * 540 + writing * 100
     assert look_of(Picture(640, 100, row * 100)) is look
+
+
+def drawn(*boxes: tuple[float, float, float, float], colour: bytes = b"\xff\xff\xff") -> Picture:
+    """Draw letters, as bars, into boxes on black: left, top, right, bottom, as parts of the screen."""
+    width, height = 1280, 800
+    pixels = bytearray(width * height * 3)
+    for left, top, right, bottom in boxes:
+        for y in range(int(top * height), int(bottom * height)):
+            for x in range(int(left * width), int(right * width)):
+                if x % 10 < 3:
+                    pixels[(y * width + x) * 3 : (y * width + x) * 3 + 3] = colour
+    return Picture(width, height, bytes(pixels))
+
+
+SENTENCE, PERCENT, CODE = (0.3, 0.42, 0.7, 0.46), (0.45, 0.5, 0.55, 0.53), (0.37, 0.88, 0.63, 0.9)
+
+
+def test_the_black_stop_screen_of_windows_11() -> None:
+    assert look_of(drawn(SENTENCE, PERCENT, CODE)) is Look.DARK
+    assert look_of(drawn(SENTENCE, PERCENT)) is Look.TEXT
+    # what Windows shows while it starts: something in the middle, and dots that turn
+    assert look_of(drawn(SENTENCE, (0.48, 0.78, 0.52, 0.82))) is not Look.DARK
+    assert look_of(drawn(SENTENCE, CODE, colour=b"\x00\x78\xd7")) is not Look.DARK
+    assert look_of(drawn((0.0, 0.0, 0.6, 0.4), SENTENCE, CODE)) is not Look.DARK  # a console
+    assert look_of(drawn((0.0, 0.42, 0.4, 0.46), (0.0, 0.88, 0.3, 0.9))) is not Look.DARK
 
 
 @pytest.mark.parametrize("data", [b"", b"P6 9 9 255\n", b"P5 1 1 255\nxxx", b"P6 0 0 255\n"])

@@ -50,8 +50,12 @@ def test_new_milestones_are_returned_once():
 
 @pytest.mark.parametrize(
     "prompt",
-    ["login: ", "localhost login: ", "host.example login: [   40.1] random: crng init done\n"],
-)
+    [
+        "login: ", "localhost login: ", "host.example login: [   40.1] random: crng init done\n",
+        "sol console login: ", "debian login:          Starting x.service...\n", "login:\n",
+        "debian login: root (automatic login)\n", "arch login: [  OK  ] Started y.\n",
+    ],
+)  # fmt: skip
 def test_login_prompts(prompt):
     assert "login" in watch("\n" + prompt).milestones
 
@@ -62,6 +66,10 @@ def test_login_prompts(prompt):
         "Starting systemd-logind.service - User Login Management...\n",
         "Reached target getty.target - Login Prompts: ",
         "audit: last login: never\n",
+        "Last login: Mon Nov 16 09:12:01 UTC 2026 on ttyS0\n",
+        "Web login: https://10.0.2.15:8443/\n",
+        "sulogin: ",
+        " login: a title of GRUB's menu\n",
     ],
 )
 def test_what_is_no_login_prompt(text):
@@ -96,7 +104,23 @@ def test_the_first_failure_is_kept():
 
 
 def test_nothing_fails_after_the_login_prompt():
-    assert watch(GOOD_BOOT + "root\r\n(initramfs) \n").failure == ""
+    seen = watch(GOOD_BOOT)
+    seen.feed(b"root\r\n(initramfs) \n", 60.0)
+    assert seen.failure == ""
+
+
+def test_a_kernel_that_panics_after_the_login_prompt_has_failed():
+    seen = watch(GOOD_BOOT + "\r\n[   60.1] Kernel panic - not syncing: Fatal exception\r\n")
+    assert seen.failure.startswith("the kernel panicked")
+
+
+def test_another_start_has_to_come_up_itself():
+    seen = watch(GOOD_BOOT)
+    seen.restart()
+    assert seen.feed(b"SeaBIOS (version 1.16)\r\n", 60.0) == ()
+    assert "login" not in seen.milestones
+    assert seen.feed(GOOD_BOOT.encode(), 90.0) == ("login",)
+    assert seen.milestones["login"] == 90.0
 
 
 def test_endless_lines_and_bytes_that_are_no_text():

@@ -15,7 +15,7 @@ from kensho.proof.qemu.bounds import Stop
 from kensho.proof.watch.last_words import ROOT, ROWS, Words
 from kensho.proof.watch.result import BootResult, Verdict
 from kensho.proof.watch.screen import Look
-from kensho.proof.watch.serial import plain
+from kensho.proof.watch.serial import LOGIN, plain
 
 _MOST = 1 << 20  #: characters of a log that are looked at, from its begin and as many from its end
 _LONGEST = 1000  #: characters of a line
@@ -51,7 +51,9 @@ def likely_cause(
     if result.stop in _STOPS:
         code, what, remedy = _STOPS[result.stop]
         return Cause(code, what, remedy, result.reason)
-    lines = [*_lines(said), *result.text, result.reason]
+    # Of one that came up, and ended then, earlier lines do not tell why.
+    came_up = LOGIN in result.milestones
+    lines = [result.reason] if came_up else [*_lines(said), *result.text, result.reason]
     for row in ROWS:
         found = None if row.before in result.milestones else _first(row, lines)
         if found is None:
@@ -101,15 +103,20 @@ def unreadable(where: str) -> Cause:
     )
 
 
+def stop_screen(what: str, controller: str) -> Cause:
+    """Return the cause of a failure after what looks like Windows' stop screen."""
+    return Cause(
+        "KF-971", f"{what}: if its code is 7B, no driver for {controller} starts with it",
+        "kensho adapt enables the drivers that Windows brings; others: --drivers", mends="KF-887",
+    )  # fmt: skip
+
+
 def _by_end(result: BootResult, controller: str) -> Cause:
     """Return what the way it ended tells, when nothing that was said does."""
-    if any(shot.look is Look.STOPPED for shot in result.screenshots):
-        return Cause(
-            "KF-971",
-            f"Windows' blue screen: if the code is 7B, no driver for {controller} starts with it",
-            "kensho adapt enables the drivers that Windows brings; others: --drivers",
-            mends="KF-887",
-        )
+    looks = [shot.look for shot in result.screenshots]
+    shown = looks if result.stop is Stop.RESTARTS else looks[-1:]  # else it may have got past it
+    if Look.STOPPED in shown or (Look.DARK in shown and result.stop is Stop.RESTARTS):
+        return stop_screen("Windows' stop screen", controller)
     if result.stop is Stop.RESTARTS:
         return Cause(
             "KF-966", "the guest restarts", "the last lines of its log may say why", result.reason

@@ -18,7 +18,7 @@ from kensho.guest.adapt.changes import ChangeSet, FileChange
 from kensho.model.finding import Finding, Severity, at_least
 from kensho.model.units import format_bytes
 from kensho.proof.evidence.statement import PREDICATE, Statement, Subject
-from kensho.proof.trial import FileRef, Trial
+from kensho.proof.trial import FileRef, Outcome, Trial
 
 ROOT = "kenshoRoot"  #: in a subject's digests: BLAKE3 Merkle root of a disk's content
 
@@ -154,6 +154,13 @@ def untested(trials: tuple[Trial, ...]) -> tuple[str, ...]:
     told = list(dict.fromkeys(t.profile for t in trials if t.how == "static"))
     if told:
         words.append(f"told from the guest's files alone, without a start: {', '.join(told)}")
+    if any(t.inside for t in trials):
+        words.append(
+            "drivers and addresses inside a guest are its own report, on whose word they stand"
+        )
+    bare = [t.name for t in trials if t.started and t.outcome is Outcome.PASS and not t.inside]
+    if bare:
+        words.append(f"on which drivers it came up, as it did not report: {', '.join(bare)}")
     if any(t.agent_port for t in trials):
         words.append(
             "every start had a virtio serial port for the guest's agent, which only KVM's platforms have"

@@ -25,11 +25,14 @@ drivers() {
     echo "$found"
 }
 
-# The disk that the root is on, below device mapper and RAID.
+# The disk that the root is on, below device mapper and RAID. A kernel without an initramfs calls it
+# /dev/root, which is not there, and btrfs has a number that no disk has: by number, then by name.
 disk_of_root() {
-    source=$(awk '$5 == "/" { for (i = 7; i < NF; i++) if ($i == "-") print $(i + 2) }' \
+    set -- $(awk '$5 == "/" { for (i = 7; i < NF; i++) if ($i == "-") print $3, $(i + 2) }' \
         /proc/self/mountinfo | tail -n 1)
-    at=/sys/class/block/$(basename "$(readlink -f "${source%%\[*}")")
+    source=${2:-}
+    at=/sys/dev/block/${1:-}
+    [ -e "$at" ] || at=/sys/class/block/$(basename "$(readlink -f "${source%%\[*}")")
     for level in 1 2 3 4; do
         for under in "$at"/slaves/*; do
             [ -e "$under" ] && at=$under && break

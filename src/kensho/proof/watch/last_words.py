@@ -269,9 +269,13 @@ ROWS: tuple[Words, ...] = (
     _NO_INIT, *_WAITS, _NAMED_ROOT, _NO_ROOT, *_KERNEL, *_LOADERS, *_FIRMWARE, *_LATER,
 )  # fmt: skip
 
+PANIC = (
+    "the kernel panicked",
+    _any(r"Kernel panic - not syncing", r"Kernel panic: ", r"^d?db(\{\d+\})?> ?$"),
+)
 #: What a guest does not get past by itself, once it has said it: its run need not go on.
 FINAL: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("the kernel panicked", _any(r"Kernel panic - not syncing", r"Kernel panic: ", r"^d?db(\{\d+\})?> ?$")),
+    PANIC,
     (
         "the initramfs did not find the root file system",
         _any(

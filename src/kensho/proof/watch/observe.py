@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -25,6 +25,8 @@ from kensho.proof.watch.screen import TEXT_AT, TEXT_SIZE, Look, look_of, read_pp
 
 _USUAL = (0, "10.0.2.15")  #: the first adapter, and what QEMU's network leases there
 MAX_PICTURES = 12
+_STOPPED = {Look.STOPPED, Look.DARK}
+_STOP_SCREEN, _MOST_STOPS = "stop screen", 2  #: of such a picture, and how many are kept
 
 
 class Screenshot(msgspec.Struct, frozen=True):
@@ -99,8 +101,16 @@ class Observer:
         self.text = lines
         return lines
 
-    def take_picture(self, when: str, at: float) -> Screenshot | None:
-        """Keep a picture of the screen, None when it is as before or there are enough."""
+    def look_for_stop(self, at: float) -> None:
+        """Keep a picture of what looks like Windows' stop screen: it is there for seconds, and then it restarts."""
+        kept = sum(shot.when == _STOP_SCREEN for shot in self.screenshots)
+        if kept < _MOST_STOPS:
+            self.take_picture(_STOP_SCREEN, at, only=_STOPPED)
+
+    def take_picture(
+        self, when: str, at: float, only: Collection[Look] = frozenset(Look)
+    ) -> Screenshot | None:
+        """Keep a picture of the screen, None when it is as before, looks like another, or there are enough."""
         path = self._folder / ".screen"
         if len(self.screenshots) >= MAX_PICTURES or not self._asked(
             "screendump", filename=str(path)
@@ -112,13 +122,16 @@ class Observer:
             return None
         finally:
             path.unlink(missing_ok=True)
+        look = look_of(picture)
+        if look not in only:
+            return None
         data = to_png(picture)
         digest = hashlib.sha256(data).hexdigest()
         if self.screenshots and self.screenshots[-1].sha256 == digest:
             return None
         name = f"screen{len(self.screenshots) + 1:02d}.png"
         (self._folder / name).write_bytes(data)
-        taken = Screenshot(name, digest, at, when, look_of(picture))
+        taken = Screenshot(name, digest, at, when, look)
         self.screenshots.append(taken)
         return taken
 

@@ -28,7 +28,7 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
     """What to look at beside the serial port, and when a boot is over.
 
     ``folder`` takes pictures of the screen. The boot is over at the milestone ``goal``; the guest may
-    restart ``restarts`` times before. After that, while it still runs, ``at_goal`` is called and
+    restart ``restarts`` times before. The stop screen of ``windows`` is looked for all the time. After that, while it still runs, ``at_goal`` is called and
     ``questions`` are asked, ``at_end`` is called, and it is asked to shut down, for ``power_off`` seconds.
     ``wiring`` is what its adapters are connected to, where not each to a network of its own. ``stopped``
     tells that nobody waits for it any more; it, ``at_goal`` and ``at_end`` are called from other threads.
@@ -36,6 +36,7 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
 
     folder: Path
     goal: str = LOGIN
+    windows: bool = False
     restarts: int = 0
     power_off: float = 0
     accelerator: str = "tcg"

@@ -74,6 +74,9 @@ class Run:
         self._on_event = on_event
         self._serial = SerialWatch()
         self._others = (SerialWatch(), SerialWatch())  # the firmware's port, the text screen
+        self._restarts = 0  # that were seen
+        self._listened = 0.0  # when they were looked for
+        self._most_restarts = watch.restarts if watch else 0
         self._start = time.monotonic()
 
     @property
@@ -110,6 +113,7 @@ class Run:
                     return Verdict.EXITED, "", None
                 told = self._look()
                 if self._goal in self.milestones:
+                    self._stays_up()
                     return Verdict.LOGIN, _REACHED.get(self._goal, self._goal), None
                 if told is not None:
                     return Verdict.FAILED, told[1], told[0]
@@ -135,7 +139,7 @@ class Run:
             return Asked()
         self._observer.take_picture("end", self.seconds())
         self._look_at_network(self._observer)
-        up = verdict is Verdict.LOGIN or LOGIN in self.milestones
+        up = verdict is Verdict.LOGIN or (verdict is Verdict.TIMEOUT and LOGIN in self.milestones)
         # One that says nothing may have come up all the same: Windows has no login on a serial port.
         asks = self._watch.questions is not None and self._watch.questions.probes
         if not up and (verdict is not Verdict.TIMEOUT or not asks):
@@ -215,6 +219,8 @@ class Run:
                 told = self._look()
                 if told is not None:
                     return told[1]
+                if self._failure:
+                    return self._failure
         return ""
 
     def _reached(self, name: str, at: float | None = None) -> None:
@@ -240,6 +246,9 @@ class Run:
         return data != b""
 
     def _take(self, data: bytes) -> None:
+        if self._observer is not None and time.monotonic() >= self._listened + _POLL:
+            self._listened = time.monotonic()
+            self._note_restarts(self._observer)  # first: it is older than what the guest says
         room = MAX_LOG - self._log.tell()
         self._log.write(data[: max(room, 0)])
         self._log.flush()
@@ -261,17 +270,33 @@ class Run:
         if lines:
             self._tell(self._others[1], "\n".join((*lines, "")).encode())
         self._observer.bound_captures()
+        if self._watch is not None and self._watch.windows:
+            self._observer.look_for_stop(self.seconds())
         self._look_at_network(self._observer)
         failed = self._observer.events("BLOCK_IO_ERROR")
         if any(event.get("nospace") is True for event in failed):
             return Stop.ROOM, "no room is left for what the guest writes to its disks"
         if any(event.get("reason") == _TOO_LARGE for event in failed):
             return Stop.DISK, "the guest writes to its disks without end"
-        restarts = len([e for e in self._observer.events("RESET") if e.get("guest")])
-        most = self._watch.restarts if self._watch else 0
-        if restarts > most:
-            return Stop.RESTARTS, f"the guest restarted {restarts} times"
+        self._note_restarts(self._observer)
+        if self._restarts > self._most_restarts:
+            times = "once" if self._restarts == 1 else f"{self._restarts} times"
+            return Stop.RESTARTS, f"the guest restarted {times}"
         return None
+
+    def _note_restarts(self, observer: Observer) -> None:
+        """See whether the guest restarted since: what it said before is of another start."""
+        restarts = len([e for e in observer.events("RESET") if e.get("guest")])
+        if restarts > self._restarts:
+            self._restarts = restarts
+            for watch in (*self._others, self._serial):
+                watch.restart()
+
+    def _stays_up(self) -> None:
+        """Take up that it came up: it may not restart any more, and what it complained of was none."""
+        self._most_restarts = self._restarts
+        for watch in (*self._others, self._serial):
+            watch.failure = ""
 
     def _read_firmware_log(self) -> None:
         """Look at what a BIOS wrote to its debug port; only the first of it matters."""

@@ -23,6 +23,10 @@ _MOSTLY = 0.6
 #: Windows' stop screens: 8 and later, 7 and before; a little of them varies with the colour depth.
 _STOP_BLUES = ((0x00, 0x78, 0xD7), (0x11, 0x73, 0xAA), (0x00, 0x00, 0x80), (0x00, 0x00, 0xAA))
 _NEAR = 24
+_DARK, _BRIGHT = 0.9, 64  #: how much of the screen is black, and how bright writing is
+#: Windows 11's since 24H2 (KB5062660): black, its sentence in the middle, the stop code at the bottom; parts of
+#: the height, and of the width that the writing has there. By published pictures, none of them our own.
+_EMPTY, _SENTENCE, _CODE, _WIDE = 0.25, (0.3, 0.65), (0.75, 0.99), 0.12
 
 
 class Look(enum.StrEnum):
@@ -30,6 +34,7 @@ class Look(enum.StrEnum):
 
     BLANK = "blank"  #: one colour
     STOPPED = "stopped"  #: the blue of Windows' stop screens, with writing on it
+    DARK = "dark"  #: what Windows 11's black stop screen looks like, and other things may
     TEXT = "text"  #: writing on black
     PICTURE = "picture"
 
@@ -83,7 +88,29 @@ def look_of(picture: Picture) -> Look:
         return Look.PICTURE
     if any(_near(colour, blue) for blue in _STOP_BLUES):
         return Look.STOPPED
+    if _near(colour, (0, 0, 0)) and most >= total * _DARK and _is_dark_stop(picture, count):
+        return Look.DARK
     return Look.TEXT if _near(colour, (0, 0, 0)) and len(count) <= 64 else Look.PICTURE
+
+
+def _is_dark_stop(picture: Picture, count: Counter[bytes]) -> bool:
+    if any(max(colour) - min(colour) > _NEAR for colour in count):
+        return False  # a logo, say
+    ink = [
+        divmod(at // 3, picture.width)
+        for at in range(0, len(picture.pixels), 3 * _STEP)
+        if picture.pixels[at] > _BRIGHT
+    ]
+    parts = [(y / picture.height, x / picture.width) for y, x in ink]
+    if any(y < _EMPTY for y, _ in parts):
+        return False  # a text screen begins at its top
+    for first, last in (_SENTENCE, _CODE):
+        across = [x for y, x in parts if first <= y <= last]
+        if not across or max(across) - min(across) < _WIDE:
+            return False  # nothing, or what turns while Windows starts
+        if abs(max(across) + min(across) - 1) > 0.2:
+            return False  # not in the middle
+    return True
 
 
 def _near(colour: bytes, wanted: tuple[int, int, int]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from kensho.proof.inside.read import Reports
-from kensho.proof.watch.last_words import FINAL
+from kensho.proof.watch.last_words import FINAL, PANIC
 
 LOGIN = "login"
 REPORT = "report"  #: what `kensho.proof.inside` adds to a guest has said all it has to say
@@ -32,7 +32,11 @@ MILESTONES: tuple[tuple[str, re.Pattern[str]], ...] = (
         ),
     ),
     ("user space", re.compile(r"^Welcome to (?!GRUB)\S|Reached target|INIT: version|OpenRC \d")),
-    (LOGIN, re.compile(r"^(?:[\w.-]+ )?login: ?")),
+    # What is behind it is the kernel's or init's: "Last login: Mon" and "Web login: http" are no prompts.
+    (
+        LOGIN,
+        re.compile(r"^(?:[\w.-]+ (?:console )?)?login:(?: ?$| *\[| {3,}| \S+ \(automatic login\))"),
+    ),
 )
 
 #: What systemd, SysV's init, OpenRC and kernels say when they end.
@@ -69,6 +73,14 @@ class SerialWatch:
         self._rest = ""
         self._seen: set[str] = set()
 
+    def restart(self) -> None:
+        """Forget that it came up: what it said of that was said by an earlier start."""
+        for name in (LOGIN, REPORT):
+            self.milestones.pop(name, None)
+        self._seen.clear()
+        self._reports = Reports()
+        self._rest = ""
+
     def feed(self, data: bytes, at: float) -> tuple[str, ...]:
         """Take bytes that came ``at`` seconds after the start; return what is new."""
         text = self._rest + data.decode("utf-8", "replace")
@@ -96,9 +108,10 @@ class SerialWatch:
             self.milestones.setdefault(REPORT, at)
         if self.stops and not self.stopping and _STOPPING.search(line):
             self.stopping = plain(line).strip()[:200]
-        if self.failure or LOGIN in self.milestones:
+        if self.failure:
             return
-        for meaning, pattern in FINAL:
+        # Whoever logged in may see anything; a kernel that stops has stopped.
+        for meaning, pattern in (PANIC,) if LOGIN in self.milestones else FINAL:
             if pattern.search(line):
                 self.failure = f"{meaning}: {plain(line).strip()[:200]}"
                 return

@@ -224,6 +224,15 @@ def test_a_login_without_the_report_that_was_to_come_is_no_pass(
 
 
 @pytest.mark.boot
+def test_a_guest_may_restart_once(tried: Tried) -> None:
+    """The real-time clock's memory, which a reset leaves alone, tells it which start it is."""
+    then = "movb $0x72, %al; outb %al, $0x70; inb $0x71, %al; cmpb $0x5a, %al; je 5f\n"
+    then += f"movb $0x72, %al; outb %al, $0x70; movb $0x5a, %al; outb %al, $0x71; {_TRIPLE_FAULT}\n"
+    trial = tried(then + "5:" + prompting(_IDLE, seconds=1))
+    assert trial.outcome is Outcome.PASS, trial
+
+
+@pytest.mark.boot
 def test_the_line_that_tells_most_is_the_reason(tried: Tried) -> None:
     said = r"Gave up waiting for root file system device.  Common problems:\r\nALERT!  UUID=1 does not exist.\r\n"
     trial = tried(prompting(_IDLE, said).replace("guest login: ", ""))

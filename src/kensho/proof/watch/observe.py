@@ -25,6 +25,7 @@ from kensho.proof.watch.screen import TEXT_AT, TEXT_SIZE, Look, look_of, read_pp
 
 _USUAL = (0, "10.0.2.15")  #: the first adapter, and what QEMU's network leases there
 MAX_PICTURES = 12
+_ONE_RESTART = 2.0  #: seconds in which resets are of one
 _STOPPED = {Look.STOPPED, Look.DARK}
 _STOP_SCREEN, _MOST_STOPS = "stop screen", 2  #: of such a picture, and how many are kept
 
@@ -141,12 +142,31 @@ class Observer:
 
     def events(self, name: str) -> list[dict[str, object]]:
         """Return the data of QEMU's events of a kind so far: ``SHUTDOWN``, ``RESET``, ``GUEST_PANICKED``."""
+        return [data for _, data in self._events(name)]
+
+    def restarts(self) -> int:
+        """Return how often the guest restarted so far.
+
+        SeaBIOS resets the machine up to four times more for each, in a tenth of a second, to have itself afresh.
+        """
+        count, begun = 0, float("-inf")
+        for at, data in self._events("RESET"):
+            if data.get("guest") and at >= begun + _ONE_RESTART:
+                count, begun = count + 1, at
+        return count
+
+    def _events(self, name: str) -> list[tuple[float, dict[str, object]]]:
+        """Return when each event of a kind was, in seconds since 1970, and its data."""
         with self._lock:
             if self._qmp is not None:
                 self._qmp.drain()
             told = list(self._qmp.events) if self._qmp else []
-        found = [event.get("data") for event in told if event.get("event") == name]
-        return [data for data in found if isinstance(data, dict)]
+        found = []
+        for event in told:
+            data, when = event.get("data"), event.get("timestamp")
+            if event.get("event") == name and isinstance(data, dict) and isinstance(when, dict):
+                found.append((when.get("seconds", 0) + when.get("microseconds", 0) / 1e6, data))
+        return found
 
     def heard(self) -> tuple[Heard, ...]:
         """Return what the adapters sent so far; those of QEMU's own network are left out."""

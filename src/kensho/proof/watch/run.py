@@ -286,7 +286,7 @@ class Run:
 
     def _note_restarts(self, observer: Observer) -> None:
         """See whether the guest restarted since: what it said before is of another start."""
-        restarts = len([e for e in observer.events("RESET") if e.get("guest")])
+        restarts = observer.restarts()
         if restarts > self._restarts:
             self._restarts = restarts
             for watch in (*self._others, self._serial):

@@ -178,6 +178,7 @@ def prove(
                     sources, machine, platforms, adapts=adapt, accepts=accept_eula, keys=keys
                 ) if format is None else (),
                 keys=keys,
+                given=tuple(map(str, wishes.drivers)),
             )  # fmt: skip
         write_evidence(evidence, kept, signer)
         _put(kept, output)

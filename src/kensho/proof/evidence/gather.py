@@ -56,15 +56,17 @@ def gather(
     changes: ChangeSet | None, findings: tuple[Finding, ...], trials: tuple[Trial, ...], folder: Path,
     targets: str, on_disk: Callable[[str], None], *, accepted: Sequence[Eula] = (), plan: tuple[str, ...] = (),
     plans: tuple[Foreseen, ...] = (), keys: Sequence[Key] = (),
+    given: Sequence[str] = (),
 ) -> Portability:  # fmt: skip
     """Return what is to be stated; the bill of materials is written to ``folder``.
 
     ``machines`` come with their disks as they were proven; each is read whole for its root, and so is
     the one below where it was changed, and the files of ``sources``. ``on_disk`` is told of each.
     ``accepted`` are the licences that were accepted, ``plan`` is in words what was asked for,
-    ``plans`` what is foreseen for each platform, ``keys`` open volumes of LUKS.
+    ``plans`` what is foreseen for each platform, ``keys`` open volumes of LUKS;
+    ``given`` are other files that were named: of neither it is told where they lie.
     """
-    folders = folders_here(sources)
+    folders = folders_here((*sources, *given))
     proven = [disk for machine, disks in machines for disk in _proven(machine, disks, on_disk)]
     bill = folder / _BILL
     content = msgspec.json.encode(bill_of_materials(_inspected(machines, keys)))

@@ -37,7 +37,7 @@ _NAME = "kensho-demo"
 CASES = (
     ("native", "virtio-scsi, virtio-net, q35, BIOS", ("--firmware", "bios"), C.VIRTIO_SCSI, N.VIRTIO),
     ("uefi", "virtio-scsi, virtio-net, q35, UEFI", ("--firmware", "uefi"), C.VIRTIO_SCSI, N.VIRTIO),
-    ("compatible", "SATA, E1000E, q35, BIOS", ("--devices", "compatible"), C.AHCI, N.E1000E),
+    ("compatible", "SATA, E1000, q35, BIOS", ("--devices", "compatible"), C.AHCI, N.E1000),
     ("fallback", "IDE, E1000, i440FX, BIOS", ("--devices", "fallback"), C.IDE, N.E1000),
 )  # fmt: skip
 

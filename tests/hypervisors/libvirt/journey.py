@@ -93,7 +93,7 @@ def travel(case: Case, kept: Path) -> Row:
         with steps.step("undefine") as said:
             said.append(virsh("undefine", "--nvram", name))
             left = virsh("list", "--all", "--name")
-            nvram = [p.name for p in (STATE / "qemu" / "nvram").glob("*")]
+            nvram = [p.name for p in (STATE / "qemu" / "nvram").glob(f"{name}*")]
             if left or nvram:
                 raise ValueError(f"left behind: {left} {nvram}")
     except _FailedError:

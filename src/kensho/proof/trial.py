@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from kensho.model.errors import KenshoError
-from kensho.proof.causes.hardware import NO_ADAPTER, NOT_KNOWN, hardware_fault
+from kensho.proof.causes.hardware import NOT_KNOWN, hardware_fault, lacking
 from kensho.proof.causes.likely import Cause, likely_cause, not_started, stop_screen, unreadable
 from kensho.proof.causes.static import Foretold
 from kensho.proof.causes.unanswered import STAYS_ON, not_done, probe_failure
@@ -105,6 +105,11 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.started and not {LOGIN, REPORT, SERVICE}.isdisjoint(self.milestones)
 
     @property
+    def undriven(self) -> bool:
+        """Whether it came up, and by which drivers is not known."""
+        return self.cause is not None and self.cause.code == NOT_KNOWN
+
+    @property
     def how(self) -> str:
         """``booted``, ``static``, or ``not started`` for what could not be tried here."""
         if self.started:
@@ -161,7 +166,7 @@ def judge_only(profile: Profile, foretold: Foretold) -> Trial:
     return Trial(
         profile=profile.name, platform=profile.platform, title=profile.title, started=False,
         outcome=outcome, reason=reason, nearest=profile.nearest, foretold=foretold,
-        cause=_lacking(foretold, profile) if outcome is Outcome.FAIL else None,
+        cause=lacking(foretold, profile) if outcome is Outcome.FAIL else None,
     )  # fmt: skip
 
 
@@ -280,23 +285,6 @@ def _agrees(foretold: Foretold, *, up: bool, cause: Cause | None) -> bool | None
     if cause is not None and cause.code == "KF-960":
         return foretold.disk is False
     return None
-
-
-def _lacking(foretold: Foretold, profile: Profile) -> Cause:
-    if foretold.disk:
-        what = f"no driver for its adapter ({profile.adapter})"
-        return Cause("KF-973", what, NO_ADAPTER, mends="KF-927")
-    # Hardware is named as it names itself (modalias): people know it by the profile's words.
-    modules = ", ".join(name for name in foretold.lacking if ":" not in name)
-    hardware = [str(profile.controller), *([str(profile.adapter)] * (foretold.adapter is False))]
-    none = any(":" in name for name in foretold.lacking)
-    parts = (
-        [f"drivers that are not there in time: {modules or 'all'}"] if modules or not none else []
-    )
-    parts += [f"the kernel has no driver for {' or '.join(hardware)}"] if none else []
-    remedy = "kensho adapt gives its initramfs the drivers"
-    remedy += ", as far as the kernel has them" if none else ""
-    return Cause("KF-960", "; ".join(parts), remedy, mends="KF-925")
 
 
 def file_ref(path: Path) -> FileRef:

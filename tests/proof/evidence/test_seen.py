@@ -78,14 +78,18 @@ def test_what_verify_says_of_it(tmp_path: Path) -> None:
     )  # fmt: skip
     dead = booted(tmp_path, "hyperv-gen1", "", cause=Cause("KF-963", "panic", ""))
     dead = msgspec.structs.replace(dead, milestones={"kernel": 3.0})
+    bare = msgspec.structs.replace(
+        good, profile="xen-hvm-e1000", outcome=Outcome.UNKNOWN, cause=Cause("KF-978", "silent", "")
+    )
     told = [
-        *_outcomes(evidence(tmp_path, good, bad, dead)),
+        *_outcomes(evidence(tmp_path, good, bad, dead, bare)),
         *_answers(evidence(tmp_path, good, bad)),
     ]
     assert told == [
         "came up on vmware-ide",
         "did not come up on hyperv-gen1",
         "came up, and did not do what is asked of it, on kvm-virtio",
+        "came up, and by which drivers is not known, on xen-hvm-e1000",
         "probe tcp:22 answered on vmware-ide",
         "probe tcp:22 was not answered on kvm-virtio",
         "shut down when asked by ACPI on vmware-ide",

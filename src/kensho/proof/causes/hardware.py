@@ -6,13 +6,14 @@ from collections.abc import Collection, Iterable
 
 from kensho.guest.devices import CALLED, CONTROLLERS, NICS, Device
 from kensho.proof.causes.likely import Cause
+from kensho.proof.causes.static import Foretold
 from kensho.proof.inside.read import Inside
 from kensho.proof.profiles.base import Profile
 from kensho.proof.watch.result import BootResult
 from kensho.proof.watch.serial import SERVICE
 
 NOT_KNOWN = "KF-978"
-NO_ADAPTER = "another adapter, or a kernel that has the driver"
+_NO_ADAPTER = "another adapter, or a kernel that has the driver"
 _BUSES = {"virtio_pci"}  #: that a device of any kind may be on
 
 
@@ -29,6 +30,24 @@ def hardware_fault(
     if fault is not None and fault.code == NOT_KNOWN and sent and SERVICE in result.milestones:
         return None
     return fault
+
+
+def lacking(foretold: Foretold, profile: Profile) -> Cause:
+    """Return which drivers a profile that is not started would miss."""
+    if foretold.disk:
+        what = f"no driver for its adapter ({profile.adapter})"
+        return Cause("KF-973", what, _NO_ADAPTER, mends="KF-927")
+    # Hardware is named as it names itself (modalias): people know it by the profile's words.
+    modules = ", ".join(name for name in foretold.lacking if ":" not in name)
+    hardware = [str(profile.controller), *([str(profile.adapter)] * (foretold.adapter is False))]
+    none = any(":" in name for name in foretold.lacking)
+    parts = (
+        [f"drivers that are not there in time: {modules or 'all'}"] if modules or not none else []
+    )
+    parts += [f"the kernel has no driver for {' or '.join(hardware)}"] if none else []
+    remedy = "kensho adapt gives its initramfs the drivers"
+    remedy += ", as far as the kernel has them" if none else ""
+    return Cause("KF-960", "; ".join(parts), remedy, mends="KF-925")
 
 
 def _unreported() -> Cause:
@@ -49,7 +68,7 @@ def _reported(profile: Profile, inside: Inside) -> Cause | None:
     drivers = [name for nic in inside.nics for name in nic.drivers]
     if not drivers:
         what = f"it came up, and has no driver for its adapter ({profile.adapter})"
-        return Cause("KF-973", what, NO_ADAPTER, mends="KF-927")
+        return Cause("KF-973", what, _NO_ADAPTER, mends="KF-927")
     if not _driven(drivers, NICS[profile.adapter]):
         what = f"its adapter is driven by {', '.join(drivers)}"
         return Cause("KF-972", what, f"a profile of {profile.adapter} is meant: report this")

@@ -78,8 +78,10 @@ def _outcome(trial: Trial) -> str:
     words = _WORDS if trial.started else _JUDGED
     kind = trial.outcome.value
     said = words[kind]
-    if trial.came_up and trial.outcome is not Outcome.PASS:
-        said = "came up, and fails" if kind == "fail" else "came up, by unknown drivers"
+    if trial.outcome is Outcome.FAIL and trial.came_up:
+        said = "came up, and fails"
+    elif trial.undriven:
+        said = "came up, drivers unknown"
     return f'<span class="mark {kind}">{said}</span>'
 
 

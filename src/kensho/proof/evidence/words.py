@@ -65,14 +65,15 @@ def _outcomes(evidence: Portability) -> Iterator[str]:
         (Outcome.UNKNOWN, "nothing is known of"),
     ):  # fmt: skip
         started = [t for t in evidence.trials if t.outcome is outcome and t.started]
-        up = [t.name for t in started if outcome is not Outcome.PASS and t.came_up]
-        names = [t.name for t in started if t.name not in up]
+        failed = [t.name for t in started if outcome is Outcome.FAIL and t.came_up]
+        undriven = [t.name for t in started if t.undriven]
+        names = [t.name for t in started if t.name not in (*failed, *undriven)]
         if names:
             yield f"{words} {', '.join(names)}"
-        if up and outcome is Outcome.FAIL:
-            yield f"came up, and did not do what is asked of it, on {', '.join(up)}"
-        elif up:
-            yield f"came up, and it is not known on which drivers, on {', '.join(up)}"
+        if failed:
+            yield f"came up, and did not do what is asked of it, on {', '.join(failed)}"
+        if undriven:
+            yield f"came up, and by which drivers is not known, on {', '.join(undriven)}"
         told = [t.name for t in evidence.trials if t.outcome is outcome and t.how == "static"]
         if told:
             judged = {

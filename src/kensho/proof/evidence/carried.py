@@ -144,10 +144,10 @@ def disks_in(locator: str, listener: Listener) -> tuple[Looked, ...]:
 def _looked(package: Package, listener: Listener) -> Iterator[Looked]:
     roots: dict[str, Looked] = {}
     for machine in package.appliance.machines:
-        for image in dict.fromkeys(disk.image for disk in machine.disks):
-            if image not in roots:
-                roots[image] = _root(package, image, listener)
-            yield replace(roots[image], machine=machine.id)
+        for disk in machine.disks:
+            if disk.image not in roots:
+                roots[disk.image] = _root(package, disk.image, listener)
+            yield replace(roots[disk.image], machine=machine.id)
 
 
 def _root(package: Package, image: str, listener: Listener) -> Looked:

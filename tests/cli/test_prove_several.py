@@ -95,3 +95,30 @@ def test_too_little_memory_for_all_at_once_is_told_for_each(shop: Path, kensho: 
         assert not trial["started"]
         assert "are missing" in trial["reason"]
         assert "--machine" in trial["cause"]["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("on", "most"), [("vmware-ide", 4), ("vmware-sata", 6), ("proxmox-lsi", 7)]
+)
+def test_more_disks_than_a_controller_takes_are_told_before_a_start(
+    on: str, most: int, tmp_path: Path, kensho: Kensho
+) -> None:
+    disks = []
+    for number in range(most + 1):
+        disks.append(tmp_path / f"{number}.img")
+        disks[-1].write_bytes(bytes(1 << 20))
+    code, out, err = kensho("prove", *disks, "--on", on, "-o", tmp_path / "p", "--json",
+                            "--timeout", 1)  # fmt: skip
+    assert out, err
+    (trial,) = json.loads(out)["trials"]
+    assert (code, trial["how"], trial["cause"]["code"]) == (15, "not started", "KF-994")
+    assert f"takes {most} disks here, and the machine has {most + 1}" in trial["reason"]
+
+
+def test_another_firmware_than_the_machine_states_is_said(shop: Path, kensho: Kensho) -> None:
+    assert kensho("edit", shop, "--set", "firmware=efi", "--in-place")[0] == 0
+    _, statement = proven(kensho, shop)
+    found = {f["code"]: f for f in statement["predicate"]["findings"]}
+    assert "vmware-lsilogic have not" in found["KF-983"]["message"]  # hyperv-gen2 has
+    assert kensho("prove", shop, "--on", "xenserver-pv-uefi", "-o", shop.parent / "q")[0] == 15
+    assert "KF-983" not in (shop.parent / "q/statement.json").read_text()

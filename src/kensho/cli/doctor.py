@@ -46,7 +46,6 @@ LIBRARIES = (
 PROGRAMS = (
     ("qemu-img", "the demo's and the tests' second opinion", "qemu-utils"),
     ("qemu-system-x86_64", "kensho prove", "qemu-system-x86"),
-    ("setpriv", "kensho prove: QEMU ends with it, also when it is killed", "util-linux"),
     ("virt-xml-validate", "checking libvirt XML", "libvirt-clients"),
     ("msiextract", "drivers for Windows in .msi packages", "msitools"),
     ("cabextract", "drivers for Windows in cabinets", "cabextract"),

@@ -33,7 +33,7 @@ from kensho.convert.events import Message, Step
 from kensho.convert.guests import opened_guests
 from kensho.model.errors import LocatorError, NotFoundError, ProofError, UsageError
 from kensho.platforms import PLATFORMS
-from kensho.proof.choose import choose, suitable
+from kensho.proof.choose import choose, other_firmware, suitable
 from kensho.proof.evidence.foreseen import foreseen
 from kensho.proof.evidence.gather import gather, write_evidence
 from kensho.proof.evidence.page_words import adapter_words, root_words
@@ -143,7 +143,7 @@ def prove(
         kept = scratch / "evidence"
         kept.mkdir()
         choice, probes = suitable(choice, machines), asks.probes_of(machines)
-        odd = (*notes(machines), *clashes(machines))
+        odd = (*notes(machines), *clashes(machines), *other_firmware(choice, machines))
         for note in odd:
             listener(Message(f"{note.subject}: {note.message}; {note.action} ({note.code})"))
         platforms = chosen_platforms(choice.platforms, PLATFORMS)

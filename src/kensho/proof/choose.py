@@ -9,6 +9,7 @@ import msgspec
 from kensho.appliances.image.partitions import starts_by
 from kensho.convert.guests import GuestDisks
 from kensho.model.errors import UsageError
+from kensho.model.finding import Finding, Severity
 from kensho.model.machine import Firmware
 from kensho.platforms import find_platform
 from kensho.proof.profiles import DISTINCT, PROFILES, profile
@@ -79,6 +80,21 @@ def suitable(choice: Choice, machines: Sequence[GuestDisks]) -> Choice:
         f"no profile there has the firmware it starts by: {_words(common)}",
         hint="name a profile itself",
     )
+
+
+def other_firmware(choice: Choice, machines: Sequence[GuestDisks]) -> tuple[Finding, ...]:
+    """Return KF-983 for machines that state another firmware than profiles which were named have."""
+    found = []
+    for machine in machines:
+        own = machine.machine.firmware if machine.machine is not None else None
+        names = [p.name for p in choice.profiles if own is not None and own.kind != p.firmware]
+        if own is not None and own.stated and names:
+            words = f"states {own.kind.value} as its firmware, which {', '.join(names)} have not"
+            action = (
+                "it is tried there all the same: what comes up is not the machine as it is stated"
+            )
+            found.append(Finding("KF-983", Severity.WARNING, words, machine.id, action))
+    return tuple(found)
 
 
 def _starts_by(machine: GuestDisks) -> frozenset[Firmware]:

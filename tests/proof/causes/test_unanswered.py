@@ -6,6 +6,7 @@ import pytest
 
 from kensho.proof.causes.unanswered import not_done, probe_failure
 from kensho.proof.probes import ProbeResult
+from kensho.proof.probes.run import NO_WAY
 from kensho.proof.watch.asking import Asked
 from kensho.proof.watch.capture import Heard
 from kensho.proof.watch.result import BootResult, Verdict
@@ -57,6 +58,13 @@ def test_where_probes_reach_any_address() -> None:
     cause = probe_failure(result(SHUT, heard=(ELSEWHERE,)), anywhere=True)
     assert cause is not None
     assert cause.code == "KF-974"
+
+
+def test_a_machine_among_others_that_says_no_address_is_not_blamed_for_its_service() -> None:
+    unled = ProbeResult("tcp:80", ok=False, seen=NO_WAY, seconds=0)
+    cause = probe_failure(result(unled, GOOD, heard=()), anywhere=True)
+    assert cause is not None
+    assert cause.code == "KF-976"
 
 
 def test_what_is_noted() -> None:

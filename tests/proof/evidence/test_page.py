@@ -97,7 +97,7 @@ def test_it_is_whole_by_itself_and_fits(
                           "decodeURIComponent(a.hash.slice(1))))")  # fmt: skip
     assert links
     told = tab.value("document.body.innerText")
-    assert "6 of 9 profiles came up under QEMU" in told
+    assert "6 of 9 profiles passed under QEMU" in told
     assert "What this does not show" in told
     assert "no driver for pvscsi is there in time" in told
     assert (

@@ -6,6 +6,7 @@ import enum
 from ipaddress import IPv4Address, IPv4Network
 
 from kensho.proof.causes.likely import Cause
+from kensho.proof.probes.run import NO_WAY
 from kensho.proof.watch.asking import Asked
 from kensho.proof.watch.result import BootResult
 from kensho.proof.watch.serial import SHUTDOWN
@@ -33,7 +34,11 @@ def probe_failure(result: BootResult, *, anywhere: bool) -> Cause | None:
     first = failed[0]
     evidence = "; ".join(f"{told.name}: {told.seen}" for told in failed)[:1000]
     inside = all(told.name.startswith("agent:") for told in failed)
-    strange = None if inside or anywhere else _strange_address(result)
+    strange = None
+    if anywhere and all(told.seen == NO_WAY for told in failed):
+        strange = "no address of it is known on a network of the appliance"
+    elif not inside and not anywhere:
+        strange = _strange_address(result)
     if strange is not None:
         return Cause("KF-976", f"it came up, and no probe can reach it: {strange}",
                      "it is reached where it takes its address by DHCP, or through its agent",

@@ -55,7 +55,7 @@ def _summary(evidence: Portability) -> str:
     if started:
         kind = "pass" if came == len(started) else "fail"
         words.append(
-            f'<span class="mark {kind}">{came} of {len(started)}</span> {unit} came up under QEMU'
+            f'<span class="mark {kind}">{came} of {len(started)}</span> {unit} passed under QEMU'
         )
     if judged:
         good = sum(t.outcome is Outcome.PASS for t in judged)

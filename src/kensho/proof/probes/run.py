@@ -17,6 +17,7 @@ from kensho.proof.probes.words import Kind, Probe
 
 Address = tuple[str, int]  #: a host and a port, from here
 
+NO_WAY = "no address leads to its port"
 _ONCE = 20.0  # seconds that one answer may take: an emulated web server's first page does
 _PAUSE = 1.0
 
@@ -67,7 +68,7 @@ def _ask(
             return bad("no agent's port was there", final=True)
         return command_succeeds(agent, probe.command, until)
     if address is None:
-        return bad("no address leads to its port", final=True)
+        return bad(NO_WAY, final=True)
     match probe.kind:
         case Kind.TCP:
             return port_opens(address, until, answered)

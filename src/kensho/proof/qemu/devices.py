@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from kensho.model.errors import UnsupportedError
 from kensho.model.machine import ControllerModel as C
 from kensho.model.machine import NicModel as N
 from kensho.proof.profiles.base import Profile
@@ -38,6 +39,8 @@ ADAPTERS: dict[N, str] = {
     N.NE2K: "ne2k_pci",
 }
 MEMORY = 512 << 20
+#: Disks that QEMU's controllers have places for, where those are few; by its device, else by the bus.
+_PLACES = {"ide": 4, "sata": 6, "lsi53c895a": 7}
 
 
 class Drive(msgspec.Struct, frozen=True):
@@ -61,8 +64,17 @@ def machine_of(
     memory: int = MEMORY,
     cpus: int = 1,
 ) -> QemuMachine:
-    """Return a machine of a profile's hardware that starts from the first of the drives."""
+    """Return a machine of a profile's hardware that starts from the first of the drives.
+
+    UnsupportedError where its controller has no places for all of them.
+    """
     bus, scsi = CONTROLLERS[profile.controller]
+    places = _PLACES.get(scsi or bus, len(drives))
+    if len(drives) > places:
+        raise UnsupportedError(
+            f"{profile.controller} takes {places} disks here, and the machine has {len(drives)}",
+            hint="a profile with another controller",
+        )
     adapter = virtio(profile.device or ADAPTERS[profile.adapter], profile.board)
     disks = tuple(
         BootDisk(

@@ -85,9 +85,10 @@ def suitable(choice: Choice, machines: Sequence[GuestDisks]) -> Choice:
 def other_firmware(choice: Choice, machines: Sequence[GuestDisks]) -> tuple[Finding, ...]:
     """Return KF-983 for machines that state another firmware than profiles which were named have."""
     found = []
+    starts = [p for p in choice.profiles if not p.static]
     for machine in machines:
         own = machine.machine.firmware if machine.machine is not None else None
-        names = [p.name for p in choice.profiles if own is not None and own.kind != p.firmware]
+        names = [p.name for p in starts if own is not None and own.kind != p.firmware]
         if own is not None and own.stated and names:
             words = f"states {own.kind.value} as its firmware, which {', '.join(names)} have not"
             action = (

@@ -113,7 +113,11 @@ def test_more_disks_than_a_controller_takes_are_told_before_a_start(
     assert out, err
     (trial,) = json.loads(out)["trials"]
     assert (code, trial["how"], trial["cause"]["code"]) == (15, "not started", "KF-994")
-    assert f"takes {most} disks here, and the machine has {most + 1}" in trial["reason"]
+    words = f"takes {most} disks here, and the machine has {most + 1}"
+    assert words in trial["reason"]
+    _, out, err = kensho("prove", *disks, "--on", on, "--dry-run", "--json")
+    assert out, err
+    assert any(words in said for said in json.loads(out)["dry_run"]["hindrances"])
 
 
 def test_another_firmware_than_the_machine_states_is_said(shop: Path, kensho: Kensho) -> None:

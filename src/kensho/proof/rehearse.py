@@ -14,6 +14,7 @@ from kensho.proof.probes import Probe
 from kensho.proof.profiles.base import Profile
 from kensho.proof.prove import slots
 from kensho.proof.qemu.arguments import find_qemu, find_uefi
+from kensho.proof.qemu.devices import demand_places
 
 
 class Planned(msgspec.Struct, frozen=True):
@@ -70,6 +71,11 @@ def rehearse(
                 find()
         except KenshoError as error:
             hindrances.append(str(error))
+    for profile in started:
+        try:
+            demand_places(profile, max(len(one.disks) for one in machines))
+        except KenshoError as error:
+            hindrances.append(f"{profile.name}: {error}")
     return Rehearsal(
         profiles=tuple(
             Planned(p.name, p.platform, p.title, "static" if p.static else "start", p.static)

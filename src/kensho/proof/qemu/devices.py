@@ -56,6 +56,17 @@ class Drive(msgspec.Struct, frozen=True):
     faults: Faults | None = None
 
 
+def demand_places(profile: Profile, disks: int) -> None:
+    """Raise UnsupportedError where a profile's controller has no places for so many disks."""
+    bus, scsi = CONTROLLERS[profile.controller]
+    places = _PLACES.get(scsi or bus, disks)
+    if disks > places:
+        raise UnsupportedError(
+            f"{profile.controller} takes {places} disks here, and the machine has {disks}",
+            hint="a profile with another controller",
+        )
+
+
 def machine_of(
     profile: Profile,
     drives: Sequence[Drive],
@@ -69,12 +80,7 @@ def machine_of(
     UnsupportedError where its controller has no places for all of them.
     """
     bus, scsi = CONTROLLERS[profile.controller]
-    places = _PLACES.get(scsi or bus, len(drives))
-    if len(drives) > places:
-        raise UnsupportedError(
-            f"{profile.controller} takes {places} disks here, and the machine has {len(drives)}",
-            hint="a profile with another controller",
-        )
+    demand_places(profile, len(drives))
     adapter = virtio(profile.device or ADAPTERS[profile.adapter], profile.board)
     disks = tuple(
         BootDisk(

@@ -59,12 +59,12 @@ def prove(
             return found
         shares = Turns(at_once, processors())
         pool = stack.enter_context(ThreadPoolExecutor(at_once))
-        waiting = [
-            pool.submit(_on, profile, guests, drives, folder, limits, shares, over.is_set,
-                        on_event=on_event, on_trial=on_trial)
-            for profile in profiles
-        ]  # fmt: skip
         try:
+            waiting = [
+                pool.submit(_on, profile, guests, drives, folder, limits, shares, over.is_set,
+                            on_event=on_event, on_trial=on_trial)
+                for profile in profiles
+            ]  # fmt: skip
             return tuple(trial for future in waiting for trial in future.result())
         except BaseException:  # Ctrl-C, too: the guests that run are not waited for
             over.set()

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from kensho.model.errors import LocatorError
+from kensho.model.errors import LocatorError, ProofError
+from kensho.proof.qemu import rooms
 from kensho.proof.qemu.rooms import room
 
 HOLD = """
@@ -65,4 +66,11 @@ def test_a_long_place_is_passed_over_for_sockets(
 
 def test_no_place_at_all_is_said(tmp_path: Path) -> None:
     with pytest.raises(LocatorError, match="no folder can be made"), room("x-", tmp_path / "none"):
+        pass
+
+
+def test_a_full_place_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is to be free is more than any disk has."""
+    monkeypatch.setattr(rooms, "_LEAST", 1 << 60)
+    with pytest.raises(ProofError, match="no folder for files"), room("x-"):
         pass

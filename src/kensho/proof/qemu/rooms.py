@@ -20,6 +20,7 @@ from pathlib import Path
 from kensho.model.errors import LocatorError, NoSpaceError, ProofError
 
 _LOCK, _NEW = ".owner", ".owner.new"
+_LEAST = 64 << 20  #: bytes that are free in a place
 _LONGEST = 60  #: bytes of a place: what is added to it for a socket takes 30
 _PLACES = ("/tmp", "/var/tmp", "/run/user/{uid}", "/dev/shm")  # noqa: S108 - see room
 
@@ -67,7 +68,9 @@ def _near() -> Path:
 
 def _is_near(place: Path) -> bool:
     short = len(os.fsencode(place)) <= _LONGEST
-    return short and place.is_dir() and os.access(place, os.W_OK | os.X_OK)
+    if not short or not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        return False
+    return shutil.disk_usage(place).free >= _LEAST
 
 
 def _owned(folder: Path) -> int:

@@ -36,9 +36,10 @@ def _served(disk: DiskReader, socket: Path) -> Iterator[Drive]:
     noting = NotingDisk(disk, socket.name, faults)
     server = NbdServer(listen_unix(str(socket)), Export(noting))
     thread = threading.Thread(target=server.run, name=socket.name)
-    thread.start()
     try:
+        thread.start()  # in here: Ctrl-C may come while it waits for the thread, which runs then
         yield Drive(server.uri, "raw", faults=faults)
     finally:
         server.stop()
-        thread.join()
+        if thread.is_alive():
+            thread.join()

@@ -69,7 +69,10 @@ def test_what_makes_no_sense_is_an_error(said: bytes, monitor: Callable[..., Pat
 
 
 def test_an_observer_lives_with_it(monitor: Callable[..., Path], tmp_path: Path) -> None:
-    event = b'{"event": "RESET", "data": 7}\n{"event": "RESET", "data": {"guest": true}}\n{"event": 1}\n'
+    event = (
+        b'{"event": "RESET", "data": 7}\n{"event": 1}\n'
+        b'{"timestamp": {"seconds": 5, "microseconds": 0}, "event": "RESET", "data": {"guest": true}}\n'
+    )
     seen = Observer(monitor(READY, event * 50), (), tmp_path)
     found = seen.events("RESET")
     assert 0 < len(found) <= 1000  # the first thousand of all that was said

@@ -33,7 +33,8 @@ def show_rehearsal(
     out.print(rows)
     for one in planned.machines:
         asked = f", probes: {', '.join(one.probes)}" if one.probes else ""
-        words = f"{one.machine}: {format_bytes(one.memory)} of memory, {one.disks} disks{asked}"
+        disks = "1 disk" if one.disks == 1 else f"{one.disks} disks"
+        words = f"{one.machine}: {format_bytes(one.memory)} of memory, {disks}{asked}"
         out.print(escape(words), soft_wrap=True)
     starts = sum(row.how == "start" for row in planned.profiles)
     out.print(f"{starts} starts, at most {planned.at_once} at once" if starts else "no start")

@@ -110,7 +110,7 @@ class Console:
 
     def _take(self, end: float, why: str) -> None:
         left = end - time.monotonic()
-        if left <= 0 or not select.select([self._read], [], [], left)[0]:
+        if left <= 0 or not speaks(self._read, left):
             raise ConsoleError(f"{why} in time; it said: {self.text[-300:]!r}")
         try:
             data = os.read(self._read, 1 << 16)
@@ -123,3 +123,10 @@ class Console:
             self._log.flush()
         self.text = (self.text + data.decode("utf-8", "replace"))[-_MOST:]
         self.watch.feed(data, self.seconds())
+
+
+def speaks(descriptor: int, seconds: float) -> bool:
+    """Tell whether there is something to read in so many seconds, also above select's 1024 descriptors."""
+    waiting = select.poll()
+    waiting.register(descriptor, select.POLLIN)
+    return bool(waiting.poll(seconds * 1000))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import socket
 import struct
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from kensho.proof.together.bridge import Sees, bridging
+from tests.hypervisors.console import speaks
 
 EVERYBODY = b"\xff" * 6
 ADDRESSES = [bytes.fromhex(f"5254000000{n:02x}") for n in range(8)]
@@ -44,7 +44,7 @@ class Adapter:
         return data
 
     def speaks(self) -> bool:
-        return bool(select.select([self.socket], [], [], 0.2)[0])
+        return speaks(self.socket.fileno(), 0.2)
 
 
 Network = Callable[..., list[Adapter]]

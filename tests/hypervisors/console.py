@@ -83,11 +83,11 @@ class Console:
 
     def _shell(self, command: str, seconds: float) -> str:
         at = len(self.text)
-        # The mark is typed in two parts, so that the echo of the line is not taken for the answer.
-        self.type(f"{command}; echo do''ne-{at}")
-        mark = f"done-{at}"
-        said = self.wait_text(mark, seconds, at).partition(mark)[0]
-        return "\n".join(said.splitlines()[1:])
+        # Marks are typed in two parts, so that the echo of the line is not taken for the answer. A prompt may come
+        # behind the echo, so the answer has a mark before it, too.
+        self.type(f"echo be''gin-{at}; {command}; echo do''ne-{at}")
+        said = self.wait_text(f"done-{at}", seconds, at).partition(f"done-{at}")[0]
+        return "\n".join(said.partition(f"begin-{at}")[2].splitlines()[1:])
 
     def type(self, line: str) -> None:
         """Type a line."""

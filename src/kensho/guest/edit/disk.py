@@ -32,7 +32,9 @@ class PatchedDisk:
         self._below = below
         self._pieces = sorted(pieces, key=lambda piece: piece.start)
         self._starts = [piece.start for piece in self._pieces]
-        self._files = {piece.file: os.open(piece.file, os.O_RDONLY) for piece in pieces}
+        self._files = {
+            file: os.open(file, os.O_RDONLY | os.O_CLOEXEC) for file in {p.file for p in pieces}
+        }
 
     @property
     def format(self) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from tests.guest.images_of import disk_of
 
 from kensho.guest.edit.disk import PatchedDisk, Piece
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_a_file_of_many_pieces_is_open_once_and_not_any_more_when_closed(tmp_path: Path) -> None:
@@ -16,11 +19,11 @@ def test_a_file_of_many_pieces_is_open_once_and_not_any_more_when_closed(tmp_pat
     below = tmp_path / "disk.img"
     below.write_bytes(bytes(8192))
     reader = disk_of(below)
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     disk = PatchedDisk(reader, [Piece(4 * n, 1, held, n) for n in range(2000)])
-    assert len(os.listdir("/proc/self/fd")) == before + 1
+    assert descriptors() == before + 1
     buffer = bytearray(8)
     disk.read_into(7996 - 4, buffer)
     assert buffer == bytes([7, 0, 0, 0]) * 2
     disk.close()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors() == before

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import bisect
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kensho.disks.base import DiskReader, ParentRef
+from kensho.disks.base import DiskReader
+from kensho.disks.through import ThroughDisk
 from kensho.model.extent import Extent, Kind, coalesce
-from kensho.model.finding import Finding
-from kensho.storage import ByteSource
 from kensho.storage.base import WriteBuffer
 
 
@@ -25,51 +24,16 @@ class Piece:
     at: int
 
 
-class PatchedDisk:
+class PatchedDisk(ThroughDisk):
     """A `DiskReader` over another: pieces count where there are any. That stays the caller's."""
 
     def __init__(self, below: DiskReader, pieces: Sequence[Piece]) -> None:
-        self._below = below
+        super().__init__(below)
         self._pieces = sorted(pieces, key=lambda piece: piece.start)
         self._starts = [piece.start for piece in self._pieces]
         self._files = {
             file: os.open(file, os.O_RDONLY | os.O_CLOEXEC) for file in {p.file for p in pieces}
         }
-
-    @property
-    def format(self) -> str:
-        """The format below."""
-        return self._below.format
-
-    @property
-    def subformat(self) -> str:
-        """The variant below."""
-        return self._below.subformat
-
-    @property
-    def virtual_size(self) -> int:
-        """Size the guest sees."""
-        return self._below.virtual_size
-
-    @property
-    def details(self) -> Mapping[str, str | int]:
-        """Facts of the disk below."""
-        return self._below.details
-
-    @property
-    def parent(self) -> ParentRef | None:
-        """The parent of the disk below."""
-        return self._below.parent
-
-    @property
-    def warnings(self) -> tuple[Finding, ...]:
-        """What was odd about the disk below."""
-        return self._below.warnings
-
-    @property
-    def sources(self) -> tuple[ByteSource, ...]:
-        """The files of the disk below."""
-        return self._below.sources
 
     def extents(self, start: int = 0, end: int | None = None) -> Iterator[Extent]:
         """Yield what the range holds; patched bytes lie nowhere verbatim."""

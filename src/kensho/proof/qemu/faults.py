@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from kensho.disks.base import DiskReader, ParentRef
+from kensho.disks.base import DiskReader
+from kensho.disks.through import ThroughDisk
 from kensho.model.errors import CorruptError, KenshoError
 from kensho.model.extent import Extent
-from kensho.model.finding import Finding
-from kensho.storage import ByteSource
 from kensho.storage.base import WriteBuffer
 
 _MOST = 20
@@ -36,48 +35,13 @@ class Faults:
             return tuple(self._seen)
 
 
-class NotingDisk:
+class NotingDisk(ThroughDisk):
     """A `DiskReader` that is another, and notes its errors. That stays the caller's."""
 
     def __init__(self, below: DiskReader, name: str, faults: Faults) -> None:
-        self._below = below
+        super().__init__(below)
         self._name = name
         self._faults = faults
-
-    @property
-    def format(self) -> str:
-        """The format below."""
-        return self._below.format
-
-    @property
-    def subformat(self) -> str:
-        """The variant below."""
-        return self._below.subformat
-
-    @property
-    def virtual_size(self) -> int:
-        """Size the guest sees."""
-        return self._below.virtual_size
-
-    @property
-    def details(self) -> Mapping[str, str | int]:
-        """Facts of the disk below."""
-        return self._below.details
-
-    @property
-    def parent(self) -> ParentRef | None:
-        """The parent of the disk below."""
-        return self._below.parent
-
-    @property
-    def warnings(self) -> tuple[Finding, ...]:
-        """What was odd about the disk below."""
-        return self._below.warnings
-
-    @property
-    def sources(self) -> tuple[ByteSource, ...]:
-        """The files of the disk below."""
-        return self._below.sources
 
     def extents(self, start: int = 0, end: int | None = None) -> Iterator[Extent]:
         """Yield what the range holds."""
@@ -98,6 +62,3 @@ class NotingDisk:
         if isinstance(error, KenshoError):
             raise error
         raise CorruptError(f"cannot be read: {error.strerror}", offset=offset) from error
-
-    def close(self) -> None:
-        """Leave the disk below as it is."""

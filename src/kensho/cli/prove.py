@@ -149,7 +149,7 @@ def prove(
         platforms = chosen_platforms(choice.platforms, PLATFORMS)
         aims = wishes.wanted(platforms).aims(identity=wishes.renews) if adapt else None
         aims = replace(aims, keys=keys) if aims is not None else None
-        with as_proven(machines, aims, scratch, listener) as (made, changes, findings):
+        with as_proven(machines, aims, scratch, listener, keys) as (made, changes, findings):
             starts = any(not profile.static for profile in choice.profiles)
             with as_tried(
                 made,
@@ -167,7 +167,7 @@ def prove(
                     on_trial=telling(choice.profiles, listener),
                 )  # fmt: skip
             evidence = gather(
-                [(one.machine, one.disks) for one in made], sources, changes,
+                made, sources, changes,
                 (*findings, *odd), trials, kept,
                 choice.platforms, lambda place: listener(Step("hash", place)), accepted=licences,
                 plan=(
@@ -177,7 +177,6 @@ def prove(
                 plans=foreseen(
                     sources, machine, platforms, adapts=adapt, accepts=accept_eula, keys=keys
                 ) if format is None else (),
-                keys=keys,
                 given=tuple(map(str, wishes.drivers)),
             )  # fmt: skip
         write_evidence(evidence, kept, signer)

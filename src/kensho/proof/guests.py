@@ -5,7 +5,7 @@ Whatever is laid over the disks is in files of ours, and thrown away; the disks 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,15 +18,18 @@ from kensho.convert.guests import GuestDisks
 from kensho.disks import DiskReader
 from kensho.guest.adapt.changes import ChangeSet
 from kensho.guest.aims import Aims
+from kensho.guest.inspect.facts import GuestReport
 from kensho.guest.inspect.inspect import inspect_disks
 from kensho.guest.inspect.kernels import Loaded, load_kernels
 from kensho.guest.volumes.luks.device import Key
 from kensho.model.appliance import StartItem
 from kensho.model.finding import Finding, Severity
-from kensho.proof.evidence.gather import default_kernel
+from kensho.proof.causes.static import Foretold, foretell
 from kensho.proof.inside.overlay import reporting
 from kensho.proof.probes import Probe
-from kensho.proof.trial import Limits
+from kensho.proof.profiles.base import Profile
+from kensho.proof.qemu.devices import Drive
+from kensho.proof.trial import Limits, Together, Trial, try_out
 
 _MEMORY, _MOST_MEMORY = 512 << 20, 2 << 30
 _FIRST_MAC = 0x525400123456  # of those that QEMU's own machines have
@@ -42,10 +45,11 @@ class Plug:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A machine's disks as they are to be proven."""
+    """A machine's disks as they are to be proven, and what is on them."""
 
     machine: GuestDisks
     disks: tuple[DiskReader, ...]
+    report: GuestReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,14 +75,18 @@ class Guest:
 
 @contextmanager
 def as_proven(
-    machines: Sequence[GuestDisks], aims: Aims | None, scratch: Path, listener: Listener
+    machines: Sequence[GuestDisks],
+    aims: Aims | None,
+    scratch: Path,
+    listener: Listener,
+    keys: Sequence[Key] = (),
 ) -> Iterator[tuple[tuple[Made, ...], ChangeSet | None, tuple[Finding, ...]]]:
     """Give machines as they are to be proven, what was changed in them for ``aims``, and findings.
 
-    Nothing is changed without aims. Files of ours go to ``scratch``, a folder.
+    Nothing is changed without aims. Files of ours go to ``scratch``, a folder; ``keys`` open volumes of LUKS.
     """
     if aims is None:
-        yield tuple(Made(machine, machine.readers) for machine in machines), None, ()
+        yield tuple(_made(machine, machine.readers, keys) for machine in machines), None, ()
         return
     planned, findings = plan_guests(machines, aims)
     adapted = {
@@ -93,8 +101,12 @@ def as_proven(
             if machine.id in adapted:
                 pairs = zip(disks, adapted[machine.id].pieces, strict=True)
                 disks = tuple(stack.enter_context(patched(below, over)) for below, over in pairs)
-            made.append(Made(machine, disks))
+            made.append(_made(machine, disks, keys))
         yield tuple(made), changes, findings
+
+
+def _made(machine: GuestDisks, disks: tuple[DiskReader, ...], keys: Sequence[Key]) -> Made:
+    return Made(machine, disks, inspect_disks(disks, keys))
 
 
 @contextmanager
@@ -137,7 +149,7 @@ def as_tried(
                     plugs=plugs,
                     memory=memory or memory_of(machine),
                     kernels=tuple(load_kernels(disks, keys)),
-                    default_kernel=default_kernel(inspect_disks(disks, keys)),
+                    default_kernel=_default_kernel(one.report),
                     reports=reports and not why,
                     start=machine.start,
                     probes=probes[number - 1] if probes else (),
@@ -146,10 +158,41 @@ def as_tried(
         yield tuple(guests)
 
 
-def limits_for(guest: Guest, limits: Limits) -> Limits:
-    """Return how one of several guests is run, and what it is asked."""
+def _default_kernel(report: GuestReport) -> str:
+    """Return the version of the kernel that starts by default, empty when that is not known."""
+    for system in report.systems:
+        for boot in system.boots:
+            if boot.default:
+                name = boot.kernel.rpartition("/")[2]
+                return next((k.version for k in system.kernels if k.image.endswith(name)), "")
+    return ""
+
+
+def foretold_of(guest: Guest, profile: Profile) -> Foretold:
+    """Return what a guest's files tell of its start on a profile."""
+    return foretell(guest.kernels, guest.default_kernel, profile)
+
+
+def try_guest(
+    profile: Profile,
+    guest: Guest,
+    drives: Sequence[Drive],
+    folder: Path,
+    limits: Limits,
+    *,
+    on_event: Callable[[str], None],
+    stopped: Callable[[], bool],
+    together: Together | None = None,
+) -> Trial:
+    """Boot a guest on a profile, as `try_out` does; ``folder`` is the profile's."""
     questions = msgspec.structs.replace(limits.questions, probes=guest.probes)
-    return msgspec.structs.replace(limits, memory=guest.memory, questions=questions)
+    trial = try_out(
+        profile, drives, [plug.mac for plug in guest.plugs], folder / guest.folder,
+        msgspec.structs.replace(limits, memory=guest.memory, questions=questions),
+        foretold_of(guest, profile), reports=guest.reports,
+        on_event=on_event, stopped=stopped, together=together,
+    )  # fmt: skip
+    return msgspec.structs.replace(trial, machine=guest.name, folder=guest.folder)
 
 
 def plugs_of(

@@ -12,16 +12,15 @@ import msgspec
 
 from kensho.model.errors import KenshoError, ProofError
 from kensho.proof.capacity import free_memory, processors
-from kensho.proof.causes.static import foretell
 from kensho.proof.causes.unanswered import PowerOff
-from kensho.proof.guests import Guest, limits_for
+from kensho.proof.guests import Guest, foretold_of, try_guest
 from kensho.proof.profiles.base import Profile
 from kensho.proof.qemu.accelerator import accelerator, slowness
 from kensho.proof.qemu.arguments import MIB, find_qemu
 from kensho.proof.qemu.devices import Drive
 from kensho.proof.qemu.serving import served
 from kensho.proof.together.group import try_together
-from kensho.proof.trial import Limits, Trial, judge_only, judge_unstarted, try_out
+from kensho.proof.trial import Limits, Trial, judge_only, judge_unstarted
 from kensho.proof.turns import Turns
 from kensho.proof.watch.asking import Questions
 
@@ -94,13 +93,16 @@ def _on(
     else:
         try:
             with shares.turn(stopped):
+                place = folder / profile.name
                 if len(guests) > 1:
-                    place = folder / profile.name
                     trials = try_together(
                         profile, guests, drives, place, limits, on_event=tell, stopped=stopped
                     )
                 else:
-                    trials = (_alone(profile, guests[0], drives[0], folder, limits, tell, stopped),)
+                    trials = (
+                        try_guest(profile, guests[0], drives[0], place, limits,
+                                  on_event=tell, stopped=stopped),
+                    )  # fmt: skip
         except (KenshoError, OSError) as error:
             trials = tuple(_judged(profile, guest, error) for guest in guests)
     for trial in trials:
@@ -110,24 +112,12 @@ def _on(
 
 def _judged(profile: Profile, guest: Guest, error: Exception | None = None) -> Trial:
     """Return what the files tell, or that what would be started was not, with the ``error``."""
-    foretold = foretell(guest.kernels, guest.default_kernel, profile)
+    foretold = foretold_of(guest, profile)
     if error is not None and not profile.static:
         trial = judge_unstarted(profile, foretold, error)
     else:
         trial = judge_only(profile, foretold)
     return msgspec.structs.replace(trial, machine=guest.name, folder=guest.folder)
-
-
-def _alone(
-    profile: Profile, guest: Guest, drives: Sequence[Drive], folder: Path, limits: Limits,
-    on_event: Callable[[str], None], stopped: Callable[[], bool],
-) -> Trial:  # fmt: skip
-    return try_out(
-        profile, drives, [plug.mac for plug in guest.plugs], folder / profile.name,
-        limits_for(guest, limits),
-        foretell(guest.kernels, guest.default_kernel, profile), reports=guest.reports,
-        on_event=on_event, stopped=stopped,
-    )  # fmt: skip
 
 
 def limits_of(

@@ -13,13 +13,9 @@ import msgspec
 
 from kensho import __version__
 from kensho.convert.deployment.eulas import digest_of
-from kensho.convert.guests import GuestDisks
-from kensho.disks import DiskReader
 from kensho.disks.compare import content_root
 from kensho.guest.adapt.changes import ChangeSet
 from kensho.guest.inspect.facts import GuestReport
-from kensho.guest.inspect.inspect import inspect_disks
-from kensho.guest.volumes.luks.device import Key
 from kensho.model.errors import FormatError
 from kensho.model.finding import Finding
 from kensho.model.machine import Eula
@@ -38,6 +34,7 @@ from kensho.proof.evidence.portability import (
 )
 from kensho.proof.evidence.sbom import bill_of_materials
 from kensho.proof.evidence.statement import MEDIA_TYPE
+from kensho.proof.guests import Made
 from kensho.proof.private import folders_here, redacted
 from kensho.proof.qemu.arguments import find_qemu
 from kensho.proof.trial import Trial, file_ref
@@ -52,33 +49,32 @@ _BILL, _PAGE = "sbom.cdx.json", "index.html"
 
 
 def gather(
-    machines: Sequence[tuple[GuestDisks, Sequence[DiskReader]]], sources: Sequence[str],
+    machines: Sequence[Made], sources: Sequence[str],
     changes: ChangeSet | None, findings: tuple[Finding, ...], trials: tuple[Trial, ...], folder: Path,
     targets: str, on_disk: Callable[[str], None], *, accepted: Sequence[Eula] = (), plan: tuple[str, ...] = (),
-    plans: tuple[Foreseen, ...] = (), keys: Sequence[Key] = (),
-    given: Sequence[str] = (),
+    plans: tuple[Foreseen, ...] = (), given: Sequence[str] = (),
 ) -> Portability:  # fmt: skip
     """Return what is to be stated; the bill of materials is written to ``folder``.
 
     ``machines`` come with their disks as they were proven; each is read whole for its root, and so is
     the one below where it was changed, and the files of ``sources``. ``on_disk`` is told of each.
     ``accepted`` are the licences that were accepted, ``plan`` is in words what was asked for,
-    ``plans`` what is foreseen for each platform, ``keys`` open volumes of LUKS;
-    ``given`` are other files that were named: of neither it is told where they lie.
+    ``plans`` what is foreseen for each platform; ``given`` are other files that were named, of
+    which it is not told either where they lie.
     """
     folders = folders_here((*sources, *given))
-    proven = [disk for machine, disks in machines for disk in _proven(machine, disks, on_disk)]
+    proven = [disk for one in machines for disk in _proven(one, on_disk)]
     bill = folder / _BILL
-    content = msgspec.json.encode(bill_of_materials(_inspected(machines, keys)))
+    content = msgspec.json.encode(bill_of_materials(_inspected(machines)))
     bill.write_bytes(msgspec.json.format(content))
     return Portability(
         kensho=__version__,
         made=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         source=" ".join(map(name_of, map(shown, sources))),
-        machines=tuple(machine.id for machine, _ in machines),
+        machines=tuple(one.machine.id for one in machines),
         disks=tuple(proven),
         trials=trials,
-        inputs=inputs_of(sources, [machine for machine, _ in machines], on_disk),
+        inputs=inputs_of(sources, [one.machine for one in machines], on_disk),
         conversion=conversion_of(sources, proven),
         plan=plan,
         foreseen=plans,
@@ -93,10 +89,8 @@ def gather(
     )
 
 
-def _proven(
-    machine: GuestDisks, disks: Sequence[DiskReader], on_disk: Callable[[str], None]
-) -> Iterator[ProvenDisk]:
-    for number, (disk, now) in enumerate(zip(machine.disks, disks, strict=True), 1):
+def _proven(one: Made, on_disk: Callable[[str], None]) -> Iterator[ProvenDisk]:
+    for number, (disk, now) in enumerate(zip(one.machine.disks, one.disks, strict=True), 1):
         on_disk(disk.place)
         before, after, problem = "", "", ""
         try:
@@ -106,20 +100,17 @@ def _proven(
             problem = error.message
         name = disk_name(disk.place)
         size = now.virtual_size
-        yield ProvenDisk(machine.id, f"disk{number}", name, size, before, after, problem)
+        yield ProvenDisk(one.machine.id, f"disk{number}", name, size, before, after, problem)
 
 
-def _inspected(
-    machines: Sequence[tuple[GuestDisks, Sequence[DiskReader]]], keys: Sequence[Key]
-) -> GuestReport:
+def _inspected(machines: Sequence[Made]) -> GuestReport:
     """Return the systems of all machines; of several, each one's root is named with its machine."""
-    reports = [(machine.id, inspect_disks(disks, keys)) for machine, disks in machines]
-    if len(reports) == 1:
-        return reports[0][1]
+    if len(machines) == 1:
+        return machines[0].report
     systems = (
-        msgspec.structs.replace(system, root=f"{name}/{system.root}")
-        for name, report in reports
-        for system in report.systems
+        msgspec.structs.replace(system, root=f"{one.machine.id}/{system.root}")
+        for one in machines
+        for system in one.report.systems
     )
     return GuestReport(systems=tuple(systems))
 
@@ -145,16 +136,6 @@ def write_evidence(
 def _signers(key: PrivateKey | Ed25519PrivateKey, certificates: Sequence[bytes]) -> Signers:
     digests = tuple(hashlib.sha256(der).hexdigest() for der in certificates)
     return Signers(key_id(key.public_key()), digests)
-
-
-def default_kernel(report: GuestReport) -> str:
-    """Return the version of the kernel that starts by default, empty when that is not known."""
-    for system in report.systems:
-        for boot in system.boots:
-            if boot.default:
-                name = boot.kernel.rpartition("/")[2]
-                return next((k.version for k in system.kernels if k.image.endswith(name)), "")
-    return ""
 
 
 def _qemu_version() -> str:

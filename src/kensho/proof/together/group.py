@@ -14,13 +14,12 @@ from pathlib import Path
 
 import msgspec
 
-from kensho.proof.causes.static import foretell
-from kensho.proof.guests import Guest, limits_for
+from kensho.proof.guests import Guest, try_guest
 from kensho.proof.profiles.base import Profile
 from kensho.proof.qemu.devices import Drive
 from kensho.proof.together.networks import connecting
 from kensho.proof.together.order import Stage, stages
-from kensho.proof.trial import Limits, Together, Trial, try_out
+from kensho.proof.trial import Limits, Together, Trial
 
 _POLL = 0.25
 #: A machine's number, what is called when it came up, and when all was asked of it.
@@ -39,7 +38,7 @@ def try_together(
 ) -> tuple[Trial, ...]:
     """Start machines, each with its drives, and return a trial of each; files go to ``folder``.
 
-    ``stopped`` tells that nobody waits any more. Raises what `try_out` and `connecting` do.
+    ``stopped`` tells that nobody waits any more. Raises what `try_guest` and `connecting` do.
     """
     order = stages([guest.start for guest in guests])
     begun = time.monotonic()
@@ -49,17 +48,13 @@ def try_together(
             guest = guests[number]
             began = round(time.monotonic() - begun, 1)
             on_event(f"{guest.name}: started after {began:.1f} s")
-            trial = try_out(
-                profile, drives[number], [plug.mac for plug in guest.plugs],
-                folder / guest.folder, limits_for(guest, limits),
-                foretell(guest.kernels, guest.default_kernel, profile), reports=guest.reports,
+            trial = try_guest(
+                profile, guest, drives[number], folder, limits,
                 on_event=lambda what: on_event(f"{guest.name}: {what}"),
                 stopped=lambda: stopped() or party.broken,
                 together=Together(networks.connect(guest.plugs), at_goal, at_end),
             )  # fmt: skip
-            return msgspec.structs.replace(
-                trial, machine=guest.name, folder=guest.folder, began=began
-            )
+            return msgspec.structs.replace(trial, began=began)
 
         party = Party(len(guests), run, stopped)
         trials = party.go(order, limits.timeout)

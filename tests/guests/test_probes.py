@@ -16,7 +16,12 @@ pytestmark = pytest.mark.boot
 __all__ = ["kensho"]
 
 LEASED = "ip link set eth0 up; udhcpc -i eth0 -s /lease -n -q\n"
-STATIC = "ip link set eth0 up; ip address add 192.168.9.9/24 dev eth0; arping -c 1 -A -I eth0 192.168.9.9\n"
+#: What is sent before the adapter has its link is lost.
+STATIC = """\
+ip address add 192.168.9.9/24 dev eth0; ip link set eth0 up
+until [ "$(cat /sys/class/net/eth0/operstate)" = up ]; do sleep 0.2; done
+arping -c 2 -A -I eth0 192.168.9.9
+"""
 #: A port that is closed at once, one that says nothing, one that speaks.
 PORTS = """\
 nc -ll -p 90 -e /bin/true &

@@ -262,7 +262,7 @@ def try_out(
     )
     if up and outcome is not Outcome.FAIL:
         stays = next((note for note in undone if note.code == STAYS_ON), None)
-        lack = probe_failure(result, anywhere=together is not None) or (
+        lack = probe_failure(result, inside, anywhere=together is not None) or (
             stays if limits.must_power_off else None
         )
         if lack is not None:

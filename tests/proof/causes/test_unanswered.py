@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kensho.proof.causes.unanswered import not_done, probe_failure
+from kensho.proof.inside.read import Inside, NicSeen
 from kensho.proof.probes import ProbeResult
 from kensho.proof.probes.run import NO_WAY
 from kensho.proof.watch.asking import Asked
@@ -41,7 +42,7 @@ def result(*probes: ProbeResult, heard: tuple[Heard, ...] = (HERE,), shutdown: b
     ],
 )
 def test_causes(told: BootResult, code: str, words: str) -> None:
-    cause = probe_failure(told, anywhere=False)
+    cause = probe_failure(told, None, anywhere=False)
     assert cause is not None
     assert cause.code == code
     assert words in cause.what
@@ -49,20 +50,40 @@ def test_causes(told: BootResult, code: str, words: str) -> None:
     assert cause.evidence.startswith(next(p.name for p in told.asked.probes if not p.ok))
 
 
+@pytest.mark.parametrize(
+    ("address", "code", "words"),
+    [
+        ("192.168.9.9/24", "KF-976", "it has 192.168.9.9,"),
+        ("10.0.2.15/24", "KF-974", "tcp:80"),
+        ("", "KF-976", "no address of its own was heard"),
+        ("no address", "KF-976", "no address of its own was heard"),
+    ],
+)
+def test_one_that_says_nothing_on_its_network_reported_its_address(
+    address: str, code: str, words: str
+) -> None:
+    nic = NicSeen("eth0", ("e1000",), "52:54:00:00:00:01", "up", address)
+    inside = Inside("6.1", "bios", "/dev/sda1", ("ata_piix",), (nic,))
+    cause = probe_failure(result(SHUT, heard=()), inside, anywhere=False)
+    assert cause is not None
+    assert cause.code == code
+    assert words in cause.what
+
+
 def test_nothing_failed() -> None:
-    assert probe_failure(result(), anywhere=False) is None
-    assert probe_failure(result(GOOD, heard=()), anywhere=False) is None
+    assert probe_failure(result(), None, anywhere=False) is None
+    assert probe_failure(result(GOOD, heard=()), None, anywhere=False) is None
 
 
 def test_where_probes_reach_any_address() -> None:
-    cause = probe_failure(result(SHUT, heard=(ELSEWHERE,)), anywhere=True)
+    cause = probe_failure(result(SHUT, heard=(ELSEWHERE,)), None, anywhere=True)
     assert cause is not None
     assert cause.code == "KF-974"
 
 
 def test_a_machine_among_others_that_says_no_address_is_not_blamed_for_its_service() -> None:
     unled = ProbeResult("tcp:80", ok=False, seen=NO_WAY, seconds=0)
-    cause = probe_failure(result(unled, GOOD, heard=()), anywhere=True)
+    cause = probe_failure(result(unled, GOOD, heard=()), None, anywhere=True)
     assert cause is not None
     assert cause.code == "KF-976"
 

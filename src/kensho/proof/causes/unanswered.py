@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import enum
-from ipaddress import IPv4Address, IPv4Network
+from collections.abc import Iterator
+from contextlib import suppress
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from kensho.proof.causes.likely import Cause
+from kensho.proof.inside.read import Inside
 from kensho.proof.probes.run import NO_WAY
 from kensho.proof.watch.asking import Asked
 from kensho.proof.watch.result import BootResult
@@ -23,27 +26,28 @@ class PowerOff(enum.StrEnum):
     SKIP = "skip"
 
 
-def probe_failure(result: BootResult, *, anywhere: bool) -> Cause | None:
+def probe_failure(result: BootResult, inside: Inside | None, *, anywhere: bool) -> Cause | None:
     """Return why the probes are not answered as they should be, None when all are.
 
-    ``anywhere`` tells that probes reach any address, not those of QEMU's own network alone.
+    ``inside`` is what the guest reported. ``anywhere`` tells that probes reach any address, not those of
+    QEMU's own network alone.
     """
     failed = [told for told in result.asked.probes if not told.ok]
     if not failed:
         return None
     first = failed[0]
     evidence = "; ".join(f"{told.name}: {told.seen}" for told in failed)[:1000]
-    inside = all(told.name.startswith("agent:") for told in failed)
+    of_agent = all(told.name.startswith("agent:") for told in failed)
     strange = None
     if anywhere and all(told.seen == NO_WAY for told in failed):
         strange = "no address of it is known on a network of the appliance"
-    elif not inside and not anywhere:
-        strange = _strange_address(result)
+    elif not of_agent and not anywhere:
+        strange = _strange_address(result, inside)
     if strange is not None:
         return Cause("KF-976", f"it came up, and no probe can reach it: {strange}",
                      "it is reached where it takes its address by DHCP, or through its agent",
                      evidence)  # fmt: skip
-    if inside and result.asked.agent is None:
+    if of_agent and result.asked.agent is None:
         return _silent(result.asked, evidence)
     return Cause("KF-974", f"it came up, and does not answer {first.name}: {first.seen}",
                  "look at the service inside; --probe-timeout gives it more time", evidence)  # fmt: skip
@@ -70,9 +74,13 @@ def _silent(asked: Asked, evidence: str = "") -> Cause:
                  "install qemu-guest-agent in it; it needs the driver virtio_console", evidence)  # fmt: skip
 
 
-def _strange_address(result: BootResult) -> str | None:
-    """Say why the guest is not on the network that probes come from, None when it is."""
+def _strange_address(result: BootResult, inside: Inside | None) -> str | None:
+    """Say why the guest is not on the network that probes come from, None when it is.
+
+    One with a fixed address may say nothing on its network; its report tells.
+    """
     known = {told.lease for told in result.heard} | {a for t in result.heard for a in t.addresses}
+    known |= set(_reported(inside)) if inside is not None else set()
     known -= {""}
     if any(IPv4Address(address) in _NETWORK for address in known):
         return None
@@ -81,3 +89,9 @@ def _strange_address(result: BootResult) -> str | None:
     if any(told.asked for told in result.heard):
         return "it asked for an address, and took none"
     return "no address of its own was heard on its network"
+
+
+def _reported(inside: Inside) -> Iterator[str]:
+    for nic in inside.nics:
+        with suppress(ValueError):
+            yield str(IPv4Interface(nic.address).ip)

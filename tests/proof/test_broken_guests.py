@@ -18,7 +18,8 @@ from kensho.proof.profiles import profile
 from kensho.proof.qemu import bounds
 from kensho.proof.qemu.devices import Drive
 from kensho.proof.qemu.serving import served
-from kensho.proof.trial import Limits, Outcome, Trial, try_out, unproven
+from kensho.proof.trial import Outcome, Trial, unproven
+from kensho.proof.try_out import Limits, Start, try_out
 from kensho.proof.watch import observe, run
 from kensho.proof.watch.asking import Questions
 from kensho.proof.watch.observe import Observer
@@ -119,11 +120,14 @@ def tried(tmp_path: Path, disk: Callable[[str], Path]) -> Tried:
         before = set(Path("/tmp").glob("kensho-*"))
         folder = tmp_path / "seen"
         shutil.rmtree(folder, ignore_errors=True)  # of another one before
-        trial = try_out(
-            profile("vmware-ide"), [drive or Drive(str(disk(code)), "raw")], ["52:54:00:12:34:56"],
-            folder, Limits(memory=64 << 20, timeout=timeout, questions=asked or Questions()), Foretold(system=system),
-            reports=reports, on_event=lambda _: None, stopped=lambda: False,
+        start = Start(
+            drives=[drive or Drive(str(disk(code)), "raw")], macs=["52:54:00:12:34:56"],
+            memory=64 << 20, folder=folder, reports=reports, foretold=Foretold(system=system),
         )  # fmt: skip
+        limits = Limits(timeout=timeout, questions=asked or Questions())
+        trial = try_out(
+            profile("vmware-ide"), start, limits, on_event=lambda _: None, stopped=lambda: False
+        )
         assert processes(f"/{tmp_path.name}/") == []
         assert {p.name for p in folder.iterdir()} == {
             "serial.log", *(shot.file for shot in trial.screenshots),

@@ -29,7 +29,8 @@ from kensho.proof.inside.overlay import reporting
 from kensho.proof.probes import Probe
 from kensho.proof.profiles.base import Profile
 from kensho.proof.qemu.devices import Drive
-from kensho.proof.trial import Limits, Together, Trial, try_out
+from kensho.proof.trial import Trial
+from kensho.proof.try_out import Limits, Start, Together, try_out
 
 _MEMORY, _MOST_MEMORY = 512 << 20, 2 << 30
 _FIRST_MAC = 0x525400123456  # of those that QEMU's own machines have
@@ -185,13 +186,13 @@ def try_guest(
     together: Together | None = None,
 ) -> Trial:
     """Boot a guest on a profile, as `try_out` does; ``folder`` is the profile's."""
-    questions = msgspec.structs.replace(limits.questions, probes=guest.probes)
-    trial = try_out(
-        profile, drives, [plug.mac for plug in guest.plugs], folder / guest.folder,
-        msgspec.structs.replace(limits, memory=guest.memory, questions=questions),
-        foretold_of(guest, profile), reports=guest.reports,
-        on_event=on_event, stopped=stopped, together=together,
+    start = Start(
+        drives=drives, macs=[plug.mac for plug in guest.plugs], memory=guest.memory,
+        folder=folder / guest.folder, reports=guest.reports, foretold=foretold_of(guest, profile),
     )  # fmt: skip
+    questions = msgspec.structs.replace(limits.questions, probes=guest.probes)
+    limits = msgspec.structs.replace(limits, questions=questions)
+    trial = try_out(profile, start, limits, on_event=on_event, stopped=stopped, together=together)
     return msgspec.structs.replace(trial, machine=guest.name, folder=guest.folder)
 
 

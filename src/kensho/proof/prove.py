@@ -20,7 +20,8 @@ from kensho.proof.qemu.arguments import MIB, find_qemu
 from kensho.proof.qemu.devices import Drive
 from kensho.proof.qemu.serving import served
 from kensho.proof.together.group import try_together
-from kensho.proof.trial import Limits, Trial, judge_only, judge_unstarted
+from kensho.proof.trial import Trial, judge_only, judge_unstarted
+from kensho.proof.try_out import Limits
 from kensho.proof.turns import Turns
 from kensho.proof.watch.asking import Questions
 
@@ -131,14 +132,13 @@ def limits_of(
     ``timeout`` is seconds, as the questions' are; 0 for as long as it takes here.
     """
     if all(profile.static for profile in profiles):
-        return Limits(memory=0, timeout=timeout)
+        return Limits(timeout=timeout)
     try:
         used = accelerator()
         factor = 1.0 if used == "kvm" else slowness()
     except KenshoError:  # nothing is started, and each trial says why
-        return Limits(memory=0, timeout=timeout)
+        return Limits(timeout=timeout)
     return Limits(
-        memory=0,
         timeout=timeout or (_FAST if used == "kvm" else _SLOW * factor),
         accelerator=used,
         questions=msgspec.structs.replace(questions, seconds=questions.seconds or _ANSWER * factor),

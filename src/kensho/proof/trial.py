@@ -1,38 +1,27 @@
-"""One profile tried: a guest booted on its hardware, or judged where there is none, and what was seen."""
+"""A profile and what it showed: of a guest that was booted on its hardware, or judged where there is none."""
 
 from __future__ import annotations
 
 import enum
 import hashlib
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from kensho.model.errors import KenshoError
-from kensho.proof.causes.hardware import NOT_KNOWN, hardware_fault, lacking
-from kensho.proof.causes.likely import Cause, likely_cause, not_started, stop_screen, unreadable
+from kensho.proof.causes.hardware import NOT_KNOWN, lacking
+from kensho.proof.causes.likely import Cause, not_started
 from kensho.proof.causes.static import Foretold
-from kensho.proof.causes.unanswered import STAYS_ON, not_done, probe_failure
-from kensho.proof.inside.read import Inside, read_report
+from kensho.proof.inside.read import Inside
 from kensho.proof.private import without_folders
 from kensho.proof.probes import ProbeResult
 from kensho.proof.profiles.base import Profile
-from kensho.proof.qemu.bounds import Stop
-from kensho.proof.qemu.devices import Drive, machine_of
 from kensho.proof.watch.agent import AgentSeen
-from kensho.proof.watch.asking import Questions
-from kensho.proof.watch.boot import boot_machine
 from kensho.proof.watch.capture import Heard
-from kensho.proof.watch.observe import Screenshot, Wiring
-from kensho.proof.watch.result import Verdict, Watch
-from kensho.proof.watch.screen import Look
+from kensho.proof.watch.observe import Screenshot
 from kensho.proof.watch.serial import LOGIN, REPORT, SERVICE
-
-#: How a system looks that comes up and says nothing of it: Windows has no login on a serial port.
-_SILENT, _SILENT_SYSTEMS = {"KF-967", "KF-970"}, {"windows", "bsd"}
 
 
 class Outcome(enum.StrEnum):
@@ -123,34 +112,6 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return f"{self.profile}: {self.machine}" if self.machine else self.profile
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """How a guest is run: ``memory`` in bytes, ``timeout`` and ``power_off`` in seconds.
-
-    One that does not shut down when it is asked fails where it ``must_power_off``.
-    """
-
-    memory: int
-    timeout: float
-    cpus: int = 1
-    power_off: float = 0
-    must_power_off: bool = False
-    questions: Questions = Questions()
-    restarts: int = 1
-    accelerator: str = "tcg"
-
-
-@dataclass(frozen=True, slots=True)
-class Together:
-    """A guest among others: what its adapters are connected to, and what waits for the others.
-
-    ``at_goal`` is called when it came up, ``at_end`` when all was asked of it; see `Watch`.
-    """
-
-    wiring: Wiring
-    at_goal: Callable[[], None]
-    at_end: Callable[[], None]
-
-
 def judge_only(profile: Profile, foretold: Foretold) -> Trial:
     """Return the trial of a profile that QEMU has no hardware for."""
     told = (foretold.disk, foretold.adapter)
@@ -187,104 +148,6 @@ def unproven(trials: Sequence[Trial]) -> bool:
         t.outcome is Outcome.FAIL or (t.outcome is Outcome.UNKNOWN and t.how != "static")
         for t in trials
     )
-
-
-def try_out(
-    profile: Profile,
-    drives: Sequence[Drive],
-    macs: Sequence[str],
-    folder: Path,
-    limits: Limits,
-    foretold: Foretold,
-    *,
-    reports: bool,
-    on_event: Callable[[str], None],
-    stopped: Callable[[], bool],
-    together: Together | None = None,
-) -> Trial:
-    """Boot a guest on a profile; logs and pictures go to ``folder``.
-
-    ``together`` is for a guest that runs at the same time as others.
-    ``stopped`` tells that nobody waits for it any more. With ``reports``, the boot is over when the guest
-    has said what it started from, else at its login. A Windows or a BSD without a login on its serial port
-    is neither passed nor failed.
-    """
-    machine = machine_of(profile, drives, macs=macs, memory=limits.memory, cpus=limits.cpus)
-    log = folder / "serial.log"
-    watch = Watch(
-        folder=folder, goal=REPORT if reports else LOGIN, windows=foretold.system == "windows", restarts=limits.restarts,
-        power_off=limits.power_off, accelerator=limits.accelerator, stopped=stopped,
-        wiring=together.wiring if together else None,
-        at_goal=together.at_goal if together else None,
-        at_end=together.at_end if together else None,
-        questions=limits.questions,
-    )  # fmt: skip
-    result = boot_machine(machine, log=log, timeout=limits.timeout, on_event=on_event, watch=watch)
-    said = log.read_text("utf-8", "replace")
-    inside = read_report(said)
-    up = result.verdict is Verdict.LOGIN or (
-        result.verdict is Verdict.TIMEOUT and not {LOGIN, SERVICE}.isdisjoint(result.milestones)
-    )
-    cause = None if up else likely_cause(
-        result, said, driver=foretold.disk, controller=profile.controller.value
-    )  # fmt: skip
-    outcome, reason = (Outcome.PASS if up else Outcome.FAIL), result.reason
-    if up and result.verdict is Verdict.TIMEOUT and SERVICE in result.milestones:
-        reason = "its probes are answered"
-    lost = [place for drive in drives if drive.faults is not None for place in drive.faults.seen]
-    if cause is not None and result.stop in {Stop.ROOM, Stop.QEMU}:
-        outcome = Outcome.UNKNOWN
-    elif cause is not None and lost:
-        cause = unreadable(lost[0])
-    elif cause is not None and cause.code in _SILENT and foretold.system in _SILENT_SYSTEMS:
-        outcome, cause = Outcome.UNKNOWN, None
-        reason = (
-            f"that it came up cannot be told without a probe, only seen in the pictures; {reason}"
-        )
-        if Look.DARK in (shot.look for shot in result.screenshots[-1:]):
-            controller = profile.controller.value
-            cause = stop_screen(
-                "its last picture looks like Windows 11's black stop screen", controller
-            )
-    if cause is not None and result.verdict is Verdict.FAILED and result.stop is None:
-        reason = f"{cause.what}: {cause.evidence}"  # of what it said, the line that tells most
-    if up and (reports or inside is not None):
-        wrong = hardware_fault(profile, result, inside, macs)
-        if wrong is not None:
-            outcome = Outcome.UNKNOWN if wrong.code == NOT_KNOWN else Outcome.FAIL
-            reason, cause = wrong.what, wrong
-    if result.lost:
-        cause = Cause("KF-981", "it came up, and did not stay up until all was asked",
-                      "the end of its log may say why", result.lost)  # fmt: skip
-        outcome, reason = Outcome.FAIL, f"{cause.what}: {result.lost}"
-    undone = (
-        not_done(result, power_off=limits.power_off > 0, agent=limits.questions.agent) if up else ()
-    )
-    if up and outcome is not Outcome.FAIL:
-        stays = next((note for note in undone if note.code == STAYS_ON), None)
-        lack = probe_failure(result, inside, anywhere=together is not None) or (
-            stays if limits.must_power_off else None
-        )
-        if lack is not None:
-            outcome, reason, cause = Outcome.FAIL, lack.what, lack
-    return Trial(
-        profile=profile.name, platform=profile.platform, title=profile.title, started=True,
-        outcome=outcome, reason=reason, nearest=profile.nearest, cause=cause, foretold=foretold,
-        agrees=None if foretold.disk is None else _agrees(foretold, up=up, cause=cause),
-        seconds=result.seconds, milestones=result.milestones, accelerator=limits.accelerator,
-        memory=limits.memory, inside=inside, heard=result.heard, log=file_ref(log), screenshots=result.screenshots,
-        probes=result.asked.probes, agent=result.asked.agent,
-        agent_port=limits.questions.needs_agent, notes=tuple(n for n in undone if n != cause),
-    )  # fmt: skip
-
-
-def _agrees(foretold: Foretold, *, up: bool, cause: Cause | None) -> bool | None:
-    """Tell whether the boot showed of the disk what was told; None when it failed by something else."""
-    if up:
-        return foretold.disk is True
-    if cause is not None and cause.code == "KF-960":
-        return foretold.disk is False
-    return None
 
 
 def file_ref(path: Path) -> FileRef:

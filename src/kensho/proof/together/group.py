@@ -19,7 +19,8 @@ from kensho.proof.profiles.base import Profile
 from kensho.proof.qemu.devices import Drive
 from kensho.proof.together.networks import connecting
 from kensho.proof.together.order import Stage, stages
-from kensho.proof.trial import Limits, Together, Trial
+from kensho.proof.trial import Trial
+from kensho.proof.try_out import Limits, Together
 
 _POLL = 0.25
 #: A machine's number, what is called when it came up, and when all was asked of it.

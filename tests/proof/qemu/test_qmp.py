@@ -61,11 +61,31 @@ def test_silence_is_waited_for_once(monitor: Callable[..., Path], tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    "said", [b"", b"\xff\xfe\n", b"[1, 2]\n", GREETING + b'{"error": 5}\n', GREETING + b"17\n"]
+    "said",
+    [
+        b"",
+        b"\xff\xfe\n",
+        b"[1, 2]\n",
+        GREETING + b'{"error": 5}\n',
+        GREETING + b"17\n",
+        b"[" * 200_000 + b"\n",
+    ],
 )
 def test_what_makes_no_sense_is_an_error(said: bytes, monitor: Callable[..., Path]) -> None:
     with pytest.raises(ProofError):
         Qmp(monitor(said), timeout=0.3)
+
+
+@pytest.mark.parametrize("again", [b'{"event": "RESET"}\n', b" "], ids=["events", "half a line"])
+def test_one_that_never_stops_talking_and_does_not_answer(
+    again: bytes, monitor: Callable[..., Path]
+) -> None:
+    qmp = Qmp(monitor(READY, again), timeout=0.3)
+    with pytest.raises(ProofError, match=r"QEMU does not answer|more than anybody reads"):
+        qmp.run("query-status")
+    assert not qmp.answers
+    assert len(qmp.events) <= 1000
+    qmp.close()
 
 
 def test_an_observer_lives_with_it(monitor: Callable[..., Path], tmp_path: Path) -> None:

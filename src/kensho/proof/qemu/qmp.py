@@ -5,7 +5,6 @@ Spec: QEMU docs/interop/qmp-spec. What QEMU says by itself (events) is kept for 
 
 from __future__ import annotations
 
-import json
 import socket
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kensho.model.errors import ProofError
+from kensho.proof.qemu.lines import Lines, object_of
 
 _MOST_LINE = 16 << 20
 _MOST_EVENTS = 1000
@@ -30,8 +30,8 @@ class Qmp:
         self.events: list[dict[str, Any]] = []  #: the first thousand
         self.answers = True  #: False once it was silent or made no sense: it is not asked again
         self._timeout = timeout
-        self._rest = b""
         self._socket = _connected(path, timeout, runs)
+        self._lines = Lines(self._socket, "QEMU", _MOST_LINE)
         try:
             self._told(time.monotonic() + timeout)  # its greeting
             self.run("qmp_capabilities")
@@ -41,12 +41,11 @@ class Qmp:
 
     def run(self, command: str, **arguments: object) -> Any:
         """Run a command and return its answer."""
-        asked = {"execute": command} | ({"arguments": arguments} if arguments else {})
+        asked: dict[str, object] = {"execute": command}
+        if arguments:
+            asked["arguments"] = arguments
         deadline = time.monotonic() + self._timeout
-        try:
-            self._socket.sendall(json.dumps(asked).encode() + b"\n")
-        except OSError as error:
-            raise ProofError(f"QEMU does not take commands: {error.strerror}") from None
+        self._lines.send(asked, deadline)
         while True:
             told = self._told(deadline)
             if "event" in told:
@@ -60,7 +59,7 @@ class Qmp:
 
     def _told(self, deadline: float) -> dict[str, Any]:
         try:
-            return self._line(deadline)
+            return self._object(deadline)
         except ProofError:
             self.answers = False
             raise
@@ -69,25 +68,10 @@ class Qmp:
         if len(self.events) < _MOST_EVENTS:
             self.events.append(event)
 
-    def _line(self, deadline: float) -> dict[str, Any]:
-        while b"\n" not in self._rest:
-            self._socket.settimeout(max(0.01, deadline - time.monotonic()))
-            try:
-                data = self._socket.recv(1 << 16)
-            except OSError:
-                raise ProofError("QEMU does not answer") from None
-            if not data:
-                raise ProofError("QEMU ended")
-            self._rest += data
-            if len(self._rest) > _MOST_LINE:
-                raise ProofError("QEMU says more than anybody can read")
-        line, _, self._rest = self._rest.partition(b"\n")
-        try:
-            told = json.loads(line)
-        except ValueError:
-            raise ProofError("QEMU says what is no JSON") from None
-        if not isinstance(told, dict):
-            raise ProofError("QEMU says what is no object")
+    def _object(self, until: float) -> dict[str, Any]:
+        told = object_of(self._lines.line(until))
+        if told is None:
+            raise ProofError("QEMU says what is no object of JSON")
         return told
 
     def drain(self) -> None:
@@ -95,7 +79,7 @@ class Qmp:
         deadline = time.monotonic() + _DRAIN
         with suppress(ProofError):
             while time.monotonic() < deadline:
-                told = self._line(time.monotonic() + 0.05)
+                told = self._object(time.monotonic() + 0.05)
                 if "event" in told:
                     self._keep(told)
 

@@ -6,7 +6,6 @@ shape and time are bounded, and what makes no sense is an error of that one comm
 
 from __future__ import annotations
 
-import json
 import secrets
 import socket
 import threading
@@ -14,11 +13,12 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from kensho.model.errors import ProofError
+from kensho.proof.qemu.lines import Lines, object_of
 
 _MOST = 8 << 20
 _FLUSH = b"\xff"
@@ -66,16 +66,15 @@ class Agent:
     """A connection to an agent that answers. Methods raise ProofError."""
 
     def __init__(self, connection: socket.socket) -> None:
-        self._socket = connection
-        self._rest = bytearray()
+        self._lines = Lines(connection, "the guest's agent", _MOST)
 
     def sync(self, until: float) -> None:
         """Wait until the agent answers to this connection, whatever was said on another one before."""
         mark = secrets.randbits(53)
-        self._send({"execute": "guest-sync-delimited", "arguments": {"id": mark}}, until, _FLUSH)
+        asked: dict[str, object] = {"execute": "guest-sync-delimited", "arguments": {"id": mark}}
+        self._lines.send(asked, until, _FLUSH)
         while True:
-            line = self._line(until)
-            told = _parsed(line.rpartition(_FLUSH)[2])
+            told = object_of(self._lines.line(until).rpartition(_FLUSH)[2])
             if told is not None and told.get("return") == mark:
                 return
 
@@ -84,8 +83,8 @@ class Agent:
         asked: dict[str, object] = {"execute": command}
         if arguments:
             asked["arguments"] = {name.replace("_", "-"): v for name, v in arguments.items()}
-        self._send(asked, until)
-        told = _parsed(self._line(until))
+        self._lines.send(asked, until)
+        told = object_of(self._lines.line(until))
         if told is None:
             raise ProofError(f"{command}: the agent says what is no answer")
         if "error" in told:
@@ -95,34 +94,6 @@ class Agent:
             return msgspec.convert(told.get("return"), kind)
         except msgspec.ValidationError as error:
             raise ProofError(f"{command}: the agent's answer: {words(error)}") from None
-
-    def _send(self, asked: dict[str, object], until: float, before: bytes = b"") -> None:
-        self._socket.settimeout(max(0.1, until - time.monotonic()))
-        try:
-            self._socket.sendall(before + json.dumps(asked).encode() + b"\n")
-        except OSError:
-            raise ProofError("the guest's agent does not answer") from None
-
-    def _line(self, until: float) -> bytes:
-        looked = 0
-        while (end := self._rest.find(b"\n", looked)) < 0:
-            looked = len(self._rest)
-            if looked > _MOST:
-                raise ProofError("the guest's agent says more than anybody reads")
-            left = until - time.monotonic()
-            if left <= 0:
-                raise ProofError("the guest's agent does not answer")
-            self._socket.settimeout(left)
-            try:
-                data = self._socket.recv(1 << 16)
-            except OSError:
-                raise ProofError("the guest's agent does not answer") from None
-            if not data:
-                raise ProofError("the guest's agent is gone")
-            self._rest += data
-        line = bytes(self._rest[:end])
-        del self._rest[: end + 1]
-        return line
 
 
 @contextmanager
@@ -204,11 +175,3 @@ def _interface(nic: _Nic) -> Interface:
         words(nic.hardware_address),
         tuple(f"{words(ip.ip_address)}/{ip.prefix}" for ip in kept),
     )
-
-
-def _parsed(line: bytes) -> dict[str, Any] | None:
-    try:
-        told = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return told if isinstance(told, dict) else None

@@ -7,16 +7,18 @@ import json
 import random
 import shutil
 import struct
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from kensho.guest.linux.initramfs.codecs import pack
+from kensho.guest.linux.initramfs.cpio import write_archive
 from tests.cli.conftest import Kensho
 from tests.cli.small_guest import VERSION, guest_tree
 from tests.guest.images_of import MIB, ext, partitioned, put, run
-from tests.guest.linux.trees import MODULES
+from tests.guest.linux.trees import MODULES, debian_base, entry
 from tests.guest.windows.adapt import machines
 from tests.guest.windows.adapt.ntfs import mounted
 
@@ -162,3 +164,44 @@ def test_several_systems_on_a_disk(tmp_path: Path, kensho: Kensho) -> None:
     changed = {edit["volume"] for edit in told["edits"] if "initrd" in edit["path"]}
     assert changed == {"disk1p1", "disk1p3"}
     assert ("KF-840", "disk1p2") in {(f["code"], f["subject"]) for f in told["findings"]}
+
+
+@pytest.mark.parametrize("how", ["folder", "dangling", "loop"])
+def test_a_list_of_drivers_that_cannot_be_written(tmp_path: Path, kensho: Kensho, how: str) -> None:
+    """The initramfs gets its drivers, and it is said that the next one will not have them."""
+    tree = guest_tree(tmp_path / "tree", boot=False) / "root"
+    path = tree / "etc/initramfs-tools/modules"
+    path.unlink()
+    if how == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to({"dangling": "/no/where", "loop": "modules"}[how])
+    disk = ext(tmp_path / "guest.img", tree, "-t", "ext4", size=32 * MIB)
+    overlay = tmp_path / "new.qcow2"
+    code, out, err = kensho("adapt", disk, "--for", "vmware", "-o", overlay, "--json")
+    assert code == 0, err
+    told = json.loads(out)
+    assert [edit["path"] for edit in told["edits"]] == [f"/boot/initrd.img-{VERSION}"]
+    (finding,) = (f for f in told["findings"] if f["code"] == "KF-842")
+    assert "/etc/initramfs-tools/modules" in finding["message"]
+
+
+def test_unpacked_one_after_the_other(tmp_path: Path, kensho: Kensho) -> None:
+    """Of many kernels no more than one initramfs is in memory."""
+    size = 24 * MIB
+    image = pack(write_archive([*debian_base(), entry("zeros", bytes(size))]), "gzip")
+    peaks = []
+    for count in (1, 6):
+        tree = guest_tree(tmp_path / f"tree{count}", boot=False) / "root"
+        for number in range(count):
+            version = VERSION.replace("-9-", f"-1{number}-")
+            shutil.copytree(tree / MODULES, (tree / MODULES).with_name(version))
+            (tree / f"boot/vmlinuz-{version}").write_bytes(b"kernel")
+            (tree / f"boot/initrd.img-{version}").write_bytes(image)
+        disk = ext(tmp_path / f"guest{count}.img", tree, "-t", "ext4", size=32 * MIB)
+        tracemalloc.start()
+        code, _, err = kensho("adapt", disk, "--for", "vmware", "--dry-run")
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert code == 0, err
+    assert peaks[1] < peaks[0] + size

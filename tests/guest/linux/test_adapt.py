@@ -20,7 +20,7 @@ from kensho.guest.linux.verdict import Kernel, judge_controller, modules_in
 from kensho.model.machine import ControllerModel as C
 from kensho.model.machine import NicModel
 from tests.guest.images_of import ext, files_of
-from tests.guest.linux.trees import INDEX, MODULES, debian_base, entry
+from tests.guest.linux.trees import INDEX, MODULES, debian_base, elf, entry
 
 VERSION = MODULES.rpartition("/")[2]
 FOLDER = f"/{MODULES}"
@@ -49,7 +49,7 @@ def guest(tmp_path: Path):
         for name, text in files.items():
             path = tree / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
+            path.write_text(text, encoding="latin-1")
         return GuestFiles(files_of(ext(tree.with_suffix(".img"), tree)))
 
     return make
@@ -82,6 +82,28 @@ def test_an_initramfs_gets_the_drivers_it_lacks(guest) -> None:
     # The second time nothing is left to add.
     again = enlarge(files, after, FOLDER, INITRD, new, WANTED)
     assert (again.edit, again.added) == (None, ())
+
+
+def test_a_driver_brings_its_firmware(guest) -> None:
+    asked = b"firmware=acme/first.bin\0firmware=acme/second.bin\0firmware=../../etc/shadow\0firmware=none\0"
+    driver = f"{MODULES}/kernel/drivers/scsi/vmw_pvscsi.ko"
+    files = guest(**{
+        driver: elf(asked).decode("latin-1"),
+        "usr/lib/firmware/acme/first.bin": "one",
+        "usr/lib/firmware/acme/second.bin.zst": "two",
+        "etc/shadow": "secret",
+    })  # fmt: skip
+    before = files.read(INITRD)
+    result = enlarge(files, kernel_of(before), FOLDER, INITRD, open_initramfs(before), WANTED)
+    assert result.edit is not None
+    assert result.edit.content is not None
+    new = open_initramfs(result.edit.content)
+    found = {n: bytes(e.data) for n, e in new.files.items() if "firmware/" in n and not e.is_folder}
+    assert found == {
+        "usr/lib/firmware/acme/first.bin": b"one",
+        "usr/lib/firmware/acme/second.bin.zst": b"two",
+    }
+    assert not any(b"secret" in bytes(entry.data) for entry in new.files.values())
 
 
 def test_an_initramfs_that_loads_a_list_gets_nothing(guest) -> None:

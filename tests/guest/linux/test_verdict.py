@@ -26,7 +26,7 @@ from kensho.guest.linux.verdict import (
 )
 from kensho.model.errors import CorruptError
 from kensho.model.machine import ControllerModel, NicModel
-from tests.guest.linux.trees import INDEX, MODULES, debian_base, entry
+from tests.guest.linux.trees import INDEX, MODULES, debian_base, elf, entry
 
 VERSION = MODULES.rpartition("/")[2]
 VIRTIO = (
@@ -141,24 +141,25 @@ def test_modinfo_is_what_modinfo_says(tmp_path: Path, codec: str | None) -> None
         assert run.stdout.strip() == dict(pairs)["alias"]
 
 
-def elf(records: bytes) -> bytes:
-    names = b"\0.modinfo\0.shstrtab\0"
-    head = struct.pack("<4sBBBB8xHHIQQQIHHHHHH", b"\x7fELF", 2, 1, 1, 0, 1, 62, 1, 0, 0,
-                       64 + len(records) + len(names), 0, 64, 0, 0, 64, 3, 2)  # fmt: skip
-    row = struct.Struct("<IIQQQQIIQQ")
-    rows = (
-        row.pack(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-        + row.pack(1, 1, 2, 0, 64, len(records), 0, 0, 1, 0)
-        + row.pack(10, 3, 0, 0, 64 + len(records), len(names), 0, 0, 1, 0)
-    )
-    return head + records + names + rows
-
-
 def test_what_is_no_module() -> None:
     with pytest.raises(CorruptError):
         read_modinfo(b"MZ" + bytes(100), "x.ko")
     with pytest.raises(CorruptError):
         read_modinfo(elf(b"a=b\0")[:200], "x.ko")
+
+
+@pytest.mark.parametrize(("form", "at", "value"), [("<Q", 40, (1 << 64) - 1), ("<Q", 40, 1 << 62)])
+def test_a_modules_sections_that_are_nowhere(form: str, at: int, value: int) -> None:
+    data = bytearray(elf(b"a=b\0"))
+    struct.pack_into(form, data, at, value)
+    with pytest.raises(CorruptError):
+        read_modinfo(bytes(data), "x.ko")
+
+
+def test_a_modules_names_of_sections_are_none_of_them() -> None:
+    data = bytearray(elf(b"a=b\0"))
+    struct.pack_into("<H", data, 62, 9)  # e_shstrndx, of three sections
+    assert read_modinfo(bytes(data), "x.ko") == ()
 
 
 def test_names_of_modules() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import struct
 
 from kensho.guest.linux.initramfs.cpio import Entry, write_archive
 
@@ -72,3 +73,17 @@ def microcode() -> bytes:
     names = ("kernel", "kernel/x86", "kernel/x86/microcode")
     folders = [entry(name, mode=FOLDER) for name in names]
     return write_archive([*folders, entry("kernel/x86/microcode/GenuineIntel.bin", bytes(500))])
+
+
+def elf(records: bytes) -> bytes:
+    """Return a module for x86-64 with these records of ``.modinfo``."""
+    names = b"\0.modinfo\0.shstrtab\0"
+    head = struct.pack("<4sBBBB8xHHIQQQIHHHHHH", b"\x7fELF", 2, 1, 1, 0, 1, 62, 1, 0, 0,
+                       64 + len(records) + len(names), 0, 64, 0, 0, 64, 3, 2)  # fmt: skip
+    row = struct.Struct("<IIQQQQIIQQ")
+    rows = (
+        row.pack(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+        + row.pack(1, 1, 2, 0, 64, len(records), 0, 0, 1, 0)
+        + row.pack(10, 3, 0, 0, 64 + len(records), len(names), 0, 0, 1, 0)
+    )
+    return head + records + names + rows

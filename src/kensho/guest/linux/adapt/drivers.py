@@ -18,10 +18,18 @@ from kensho.guest.files.tree import GuestFiles
 from kensho.guest.linux.initramfs.image import Initramfs
 from kensho.guest.linux.initramfs.overlay import with_overlay
 from kensho.guest.linux.modules.index import ModuleIndex
+from kensho.guest.linux.modules.modinfo import read_modinfo
 from kensho.guest.linux.verdict import Kernel, judge_controller, module_files
+from kensho.model.errors import KenshoError
 from kensho.model.machine import ControllerModel, NicModel
 
 _MOST_MODULE = 64 << 20
+_MOST_FIRMWARE = 100  #: of one module
+#: Where the kernel looks for firmware, and what it may be packed with: drivers/base/firmware_loader/main.c.
+_FIRMWARE = (
+    "lib/firmware/updates/{v}", "lib/firmware/updates", "lib/firmware/{v}", "lib/firmware"
+)  # fmt: skip
+_PACKED = ("", ".zst", ".xz")
 #: Where the drivers of an initramfs are listed to be loaded whether or not a device asks for them.
 #: udev loads by hardware in both families; the Xen front ends have no alias on old kernels.
 _EXTRA = ("sd_mod", "sr_mod")
@@ -118,10 +126,28 @@ def _modules(
 ) -> dict[str, bytes]:
     """Return modules and the indexes they are found by, as files of an initramfs."""
     names, indexes = wanted
-    paths = [*(kernel.index.files[name] for name in names)]
-    paths += [name for name in indexes if files.exists(f"{folder}/{name}")]
+    modules = [kernel.index.files[name] for name in names]
+    paths = [*modules, *(name for name in indexes if files.exists(f"{folder}/{name}"))]
     inside = f"lib/modules/{kernel.version}"
-    return {f"{inside}/{path}": files.read(f"{folder}/{path}", _MOST_MODULE) for path in paths}
+    found = {f"{inside}/{path}": files.read(f"{folder}/{path}", _MOST_MODULE) for path in paths}
+    for path in modules:
+        found |= _firmware(files, kernel.version, found[f"{inside}/{path}"])
+    return found
+
+
+def _firmware(files: GuestFiles, version: str, module: bytes) -> dict[str, bytes]:
+    """Return the firmware that a module asks for and that the guest has, as files of an initramfs."""
+    try:
+        asked = [value for key, value in read_modinfo(module, "") if key == "firmware"]
+    except KenshoError:
+        return {}  # what is no module asks for nothing
+    names = [n for n in asked[:_MOST_FIRMWARE] if not {"", ".", ".."} & set(n.split("/"))]
+    paths = (
+        next((p for top in _FIRMWARE for end in _PACKED
+              if files.exists(p := f"/{top.format(v=version)}/{name}{end}")), "")
+        for name in names
+    )  # fmt: skip
+    return {path[1:]: files.read(path, _MOST_MODULE) for path in paths if path}
 
 
 def _renamed(initramfs: Initramfs, kernel: Kernel) -> dict[str, str]:

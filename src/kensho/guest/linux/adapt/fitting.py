@@ -17,7 +17,7 @@ from kensho.guest.linux.adapt.boot.default import default_version
 from kensho.guest.linux.adapt.drivers import Enlarged, enlarge
 from kensho.guest.linux.adapt.guest import LinuxGuest
 from kensho.guest.linux.initramfs.image import Initramfs
-from kensho.guest.linux.kernels import Found
+from kensho.guest.linux.kernels import MAX_INITRAMFS, Found, load_initramfs
 from kensho.guest.linux.verdict import Kernel
 from kensho.model.errors import KenshoError
 from kensho.model.finding import Severity
@@ -31,24 +31,37 @@ _REMEDY = "make room there, or remove kernels the guest no longer needs, and ada
 
 @dataclass(slots=True)
 class Job:
-    """A kernel whose initramfs is enlarged; ``result`` as planned last, None when it is left."""
+    """A kernel whose initramfs is enlarged; ``result`` as planned last, None when it is left.
+
+    ``maker``, ``codec`` and ``networked`` are what is asked of that initramfs later. It is not kept itself:
+    unpacked, those of a guest's kernels are gigabytes.
+    """
 
     found: Found
     kernel: Kernel
-    initramfs: Initramfs
+    maker: str
+    codec: str | None
+    networked: bool
     early: dict[str, bytes] = field(default_factory=dict)
     result: Enlarged | None = None
 
     def plan(
-        self, guest: LinuxGuest, models: Sequence[ControllerModel], packing: str = ""
+        self,
+        guest: LinuxGuest,
+        models: Sequence[ControllerModel],
+        packing: str = "",
+        initramfs: Initramfs | None = None,
     ) -> Enlarged:
-        """Plan it, and put it into the draft in the place of what was planned before."""
+        """Plan it, and put it into the draft in the place of what was planned before.
+
+        ``initramfs`` is what the kernel has now, read again where it is not given.
+        """
         if self.result is not None:
             self.forget(guest)
-        found = self.found
+        files, found = guest.system.files, self.found
         self.result = enlarge(
-            guest.system.files, self.kernel, found.modules, found.initramfs, self.initramfs,
-            models, self.early, packing, guest.aims.adapters,
+            files, self.kernel, found.modules, found.initramfs,
+            initramfs or load_initramfs(files, found), models, self.early, packing, guest.aims.adapters,
         )  # fmt: skip
         if self.result.edit:
             guest.draft.take(self.result.edit)
@@ -56,7 +69,8 @@ class Job:
 
     def forget(self, guest: LinuxGuest) -> None:
         """Take what was planned out of the draft."""
-        guest.draft.write(self.found.initramfs, self.initramfs.data, "as it is")
+        before = guest.system.files.read(self.found.initramfs, MAX_INITRAMFS)
+        guest.draft.write(self.found.initramfs, before, "as it is")
         self.result = None
 
 
@@ -116,7 +130,7 @@ def _on(guest: LinuxGuest, job: Job, volumes: dict[str, Room]) -> bool:
 
 def _packing(guest: LinuxGuest, job: Job) -> str:
     """Return the codec that packs best of those the kernel reads by its own configuration."""
-    own = job.initramfs.codec
+    own = job.codec
     if own == "lz4":
         return own  # what follows lz4 has to be lz4, too: see `with_overlay`
     readable = {own}

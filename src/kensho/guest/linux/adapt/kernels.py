@@ -28,12 +28,17 @@ def plan_kernels(guest: LinuxGuest) -> tuple[KernelPlan, ...]:
     models = fit(guest, jobs)
     makers: dict[str, list[ModuleIndex]] = {}
     for job in jobs:
-        if job.initramfs.maker:
-            makers.setdefault(job.initramfs.maker, []).append(job.kernel.index)
-    networked = {job.initramfs.maker for job in jobs if job.initramfs.uses_network}
+        if job.maker:
+            makers.setdefault(job.maker, []).append(job.kernel.index)
+    networked = {job.maker for job in jobs if job.networked}
     for maker, indexes in makers.items():
         adapters = guest.aims.adapters if maker in networked else ()
-        guest.draft.take(*persist(guest.draft, maker, indexes, models, adapters))
+        try:
+            guest.draft.take(*persist(guest.draft, maker, indexes, models, adapters))
+        except KenshoError as error:
+            what = f"{maker} cannot be told which drivers to keep: {error}"
+            remedy = "its next initramfs leaves them out again: put that file right in the guest"
+            guest.draft.note("KF-842", Severity.WARNING, what, remedy)
     root = guest.system.volume.id
     return tuple(
         KernelPlan(root, version, job.found.initramfs, job.result.added, missing[version])
@@ -48,8 +53,11 @@ def _job(guest: LinuxGuest, found: Found) -> Job | None:
     try:
         initramfs = load_initramfs(files, found)
         kernel = load_kernel(files, found, initramfs)
-        job = Job(found, kernel, initramfs, early_files(draft.early, initramfs, kernel))
-        result = job.plan(guest, guest.aims.controllers)
+        job = Job(
+            found, kernel, initramfs.maker, initramfs.codec, initramfs.uses_network,
+            early_files(draft.early, initramfs, kernel),
+        )  # fmt: skip
+        result = job.plan(guest, guest.aims.controllers, initramfs=initramfs)
     except KenshoError as error:
         draft.note("KF-840", Severity.ERROR, f"{name} cannot be adapted: {error}", "left as it is")
         return None

@@ -13,6 +13,7 @@ from kensho.guest.edit.draft import Draft
 from kensho.guest.edit.plan import FileEdit
 from kensho.guest.linux.adapt.drivers import wanted_drivers
 from kensho.guest.linux.modules.index import ModuleIndex, module_name
+from kensho.model.errors import NotFoundError, UnsupportedError
 from kensho.model.machine import ControllerModel, NicModel
 
 _BEGIN = "# kensho: drivers for disks of other platforms"
@@ -39,7 +40,7 @@ def persist(
 
     ``indexes`` are those of all kernels it makes one for: a driver that any of them has is listed.
     None for a maker that is not known. What was listed for other targets before stays, so that
-    doing it again, for the same or fewer, changes nothing.
+    doing it again, for the same or fewer, changes nothing. Raises what reading its files raises.
     """
     paths: dict[str, str] = {}
     listed = _listed(draft, maker)
@@ -54,7 +55,9 @@ def persist(
 
 def _listed(draft: Draft, maker: str) -> tuple[str, ...]:
     """Return the words of what was listed before, the names of drivers among them, in their order."""
-    text = (_read(draft, _FILES.get(maker, "")) or b"").decode(errors="replace")
+    text = ((_read(draft, _FILES[maker]) if maker in _FILES else b"") or b"").decode(
+        errors="replace"
+    )
     if maker in {"initramfs-tools", "mkinitcpio"}:
         block = _BLOCK.search(text)
         text = block[0] if block else ""
@@ -114,4 +117,10 @@ _MAKERS = {
 
 
 def _read(draft: Draft, path: str) -> bytes | None:
-    return draft.read(path, _MOST) if path and draft.exists(path) else None
+    if draft.exists(path):
+        return draft.read(path, _MOST)
+    try:
+        draft.files.stat(path, follow=False)
+    except NotFoundError:
+        return None
+    raise UnsupportedError("is a link that leads nowhere", path=path)

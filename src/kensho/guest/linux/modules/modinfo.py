@@ -28,7 +28,7 @@ def read_modinfo(data: bytes, path: str) -> tuple[tuple[str, str], ...]:
     wide = data[4] == 2
     try:
         section = _section(data, order, wide=wide)
-    except struct.error as error:
+    except (struct.error, OverflowError) as error:
         raise CorruptError("the module's sections are damaged", path=path) from error
     pairs = (record.partition(b"=") for record in section.split(b"\0") if record)
     return tuple((_text(key), _text(value)) for key, sep, value in pairs if sep)
@@ -44,7 +44,7 @@ def _section(data: bytes, order: str, *, wide: bool) -> bytes:
         (table,) = struct.unpack_from(order + "I", data, 32)
         step, count, names_at = struct.unpack_from(order + "HHH", data, 46)
         row = struct.Struct(order + "II4x4xII")
-    if step < row.size or names_at >= count > _MOST_SECTIONS:
+    if step < row.size or names_at >= count or count > _MOST_SECTIONS:
         return b""
     rows = [row.unpack_from(data, table + number * step) for number in range(count)]
     _, _, names, names_size = rows[names_at]

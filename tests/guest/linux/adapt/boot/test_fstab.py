@@ -324,6 +324,16 @@ def test_another_systems_root_is_not_this_ones(folder: Path, own: str, marked: b
     assert other.startswith(f"root=UUID={OTHER}\n")
 
 
+def test_a_menu_of_nothing_but_beginnings(folder: Path) -> None:
+    """None of these parts has an end: each is the system's own, and looked at once."""
+    begin = "### BEGIN /etc/grub.d/30_os-prober ###\n"
+    menu = begin * 12_000 + MENU.replace("### END", "### end") % "/dev/sda1"
+    tree = tree_of(folder, etc__fstab="LABEL=x / ext4 a 0 1\n", **{"boot/grub/grub.cfg": menu})
+    guest = guest_on(make_disk(folder, root(tree)))
+    plan_loaders(guest)
+    assert f"root=UUID={ROOT}" in guest.draft.text("/boot/grub/grub.cfg")
+
+
 def test_a_disk_that_is_not_here_is_not_another(folder: Path) -> None:
     """A backup's disk is gone: its place must not become the partition that /boot is on."""
     id_, backup = (

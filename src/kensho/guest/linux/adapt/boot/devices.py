@@ -11,9 +11,7 @@ from kensho.guest.linux.boot.syntax import entries
 from kensho.guest.linux.device_names import Devices, tell
 
 _ROOT_WORD = re.compile(r"(?:^|[\s\"'])root=(?P<root>[^\s\"']+)")
-_PROBED = re.compile(
-    r"^### BEGIN (?P<name>\S*os-prober) ###$.*?^### END (?P=name) ###$", re.MULTILINE | re.DOTALL
-)
+_PROBED = re.compile(r"### (?P<mark>BEGIN|END) (?P<name>\S*os-prober) ###")
 
 
 def devices_of(guest: LinuxGuest) -> Devices:
@@ -28,7 +26,7 @@ def _roots(guest: LinuxGuest) -> Iterator[str]:
     with other names are theirs.
     """
     for config in configs(guest.system.files):
-        text = _PROBED.sub("", text_of(guest.system.files, config.path))
+        text = _own(text_of(guest.system.files, config.path))
         words = [
             word
             for entry in entries(text, config.syntax)
@@ -38,3 +36,18 @@ def _roots(guest: LinuxGuest) -> Iterator[str]:
         stays = (guest.opened.volumes.find(word) for word in words if "=" in word)
         if not any(volume and volume.id == guest.system.volume.id for volume in stays):
             yield from (word for word in words if word.startswith("/dev/"))
+
+
+def _own(text: str) -> str:
+    """Return a menu without what os-prober found of other systems; a part without an end is kept."""
+    kept: list[str] = []
+    name, since = "", 0
+    for line in text.split("\n"):
+        mark = _PROBED.fullmatch(line)
+        if mark and mark["mark"] == "BEGIN" and not name:
+            name, since = mark["name"], len(kept)
+        kept.append(line)
+        if mark and mark["mark"] == "END" and mark["name"] == name:
+            del kept[since:]
+            name = ""
+    return "\n".join(kept)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import heapq
-import os
 import threading
 from typing import TYPE_CHECKING, TypeAlias
 
+from kensho.capacity import processors
 from kensho.disks._blocks import fill_zero
 from kensho.disks.content import LEAF, MerkleTree, leaf_digests
 from kensho.disks.copy import BATCH, batches
@@ -118,7 +118,7 @@ def each_span(
 
     helpers = [
         threading.Thread(target=work, daemon=True)
-        for _ in range(1, min(threads or os.cpu_count() or 1, 16))
+        for _ in range(1, min(threads or processors(), 16))
     ]
     for helper in helpers:
         helper.start()

@@ -11,11 +11,11 @@ committed; the pool is the back-pressure and the bound on memory.
 from __future__ import annotations
 
 import dataclasses
-import os
 import threading
 import time
 from typing import TYPE_CHECKING
 
+from kensho.capacity import processors
 from kensho.disks._blocks import data_runs
 from kensho.disks.base import PlacingWriter
 from kensho.disks.content import LEAF, MerkleTree, leaf_digests
@@ -82,7 +82,7 @@ def copy_disk(
     if plain and isinstance(writer, PlacingWriter) and is_verbatim(reader, writer):
         data = copy_verbatim(reader, writer, start, on_bytes, cancelled)
     else:
-        count = max(1, min(threads or os.cpu_count() or 1, _MAX_THREADS))
+        count = max(1, min(threads or processors(), _MAX_THREADS))
         ranges = _from(start, batches(reader, max(writer.granularity, LEAF)))
         prepare = None
         if passthrough is not None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
+from kensho.capacity import free_memory, processors
 from kensho.model.errors import KenshoError, ProofError
-from kensho.proof.capacity import free_memory, processors
 from kensho.proof.causes.unanswered import PowerOff
 from kensho.proof.guests import Guest, foretold_of, try_guest
 from kensho.proof.profiles.base import Profile

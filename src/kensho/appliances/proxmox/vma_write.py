@@ -8,7 +8,6 @@ them too, empty ones: variables without keys, a TPM that is set up at the first 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ from kensho.appliances.proxmox.vma_archive import DeviceWriter, ExtentWriter, pa
 from kensho.appliances.proxmox.vma_note import note_parts
 from kensho.appliances.proxmox.vma_structs import CLUSTER, DEVICES, SECTOR
 from kensho.appliances.proxmox.write import STORAGE, archived_config
+from kensho.capacity import processors
 from kensho.model.appliance import Appliance
 from kensho.model.errors import UnsupportedError
 from kensho.model.machine import Firmware, FirmwareSettings
@@ -141,7 +141,7 @@ class _Packed:
     def __init__(self, sink: StreamSink, compression: str) -> None:
         import zstandard
 
-        threads = min(os.cpu_count() or 1, _MOST_THREADS)
+        threads = min(processors(), _MOST_THREADS)
         level = _LEVELS.get(compression, _LEVELS["fast"])
         compressor = zstandard.ZstdCompressor(level=level, threads=threads, write_checksum=True)
         self._stream = compressor.compressobj()

@@ -1,4 +1,4 @@
-"""What of this machine guests may use: processors and memory, within a container's bounds, too.
+"""What of this machine kensho and guests may use: processors and memory, within a container's bounds, too.
 
 Spec: Linux' admin-guide/cgroup-v2.rst (cpu.max, memory.max), cgroup-v1/memory.rst and
 scheduler/sched-bwc.rst; cgroups(7), proc_pid_mountinfo(5). A group is bounded by those above it, as well.
@@ -65,10 +65,10 @@ def _groups(controller: str) -> Iterator[Path]:
     """Yield the folders of the groups this process is in, and of those above, as far as they are seen."""
     with suppress(OSError, ValueError):
         paths: dict[str, str] = {}  # by controllers, none for those of version 2
-        for line in (_PROC / "self/cgroup").read_text().splitlines():
+        for line in (_PROC / "self/cgroup").read_text("utf-8", "replace").splitlines():
             _, names, path = line.split(":", 2)
             paths |= dict.fromkeys(names.split(","), path)
-        for line in (_PROC / "self/mountinfo").read_text().splitlines():
+        for line in (_PROC / "self/mountinfo").read_text("utf-8", "replace").splitlines():
             before, _, after = line.partition(" - ")
             kind, _, options = after.split(" ", 2)
             root, mount = before.split()[3:5]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kensho.proof import capacity
+from kensho import capacity
 
 GIB = 1 << 30
 Made = Callable[..., Path]
@@ -44,6 +44,14 @@ V1 = (
 def test_without_bounds_it_is_the_machines(host: Made) -> None:
     host("0::/\n", V2, {"memory.stat": "anon 1\n"})
     assert (capacity.processors(), capacity.free_memory()) == (64, 32 * GIB)
+
+
+def test_a_mount_whose_name_is_no_text_hides_no_bound(host: Made) -> None:
+    root = host("0::/\n", V2, {"cpu.max": "100000 100000\n"})
+    mounts = root.parent / "proc/self/mountinfo"
+    odd = b"29 23 0:25 / /mnt/\xff rw - tmpfs tmpfs rw\n"
+    mounts.write_bytes(odd + mounts.read_bytes())
+    assert capacity.processors() == 1
 
 
 def test_a_group_and_those_above_it_bound_both(host: Made) -> None:

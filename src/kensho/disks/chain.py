@@ -16,6 +16,7 @@ from kensho.disks._qemu_names import file_of
 from kensho.disks._siblings import safe_name
 from kensho.disks.base import Layer
 from kensho.disks.registry import open_layer
+from kensho.disks.through import ThroughDisk
 from kensho.model.errors import (
     CorruptError,
     LimitError,
@@ -27,9 +28,9 @@ from kensho.model.extent import Extent, Kind, coalesce
 from kensho.storage.locator import ArchiveMember
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from kensho.disks.base import DiskReader, ParentRef, SiblingOpener
+    from kensho.disks.base import DiskReader, SiblingOpener
     from kensho.model.finding import Finding
     from kensho.storage.base import ByteSource, WriteBuffer
 
@@ -64,82 +65,64 @@ class _Opened:
             self.file.close()
 
 
-class ChainDisk:
-    """A layer over the disk below it, as one disk; ``links`` are its files, the top first."""
-
-    __slots__ = ("_below", "_file", "_layer", "links", "sources", "warnings")
+class ChainDisk(ThroughDisk):
+    """A layer over its parent, as one disk; ``links`` are its files, the top first."""
 
     def __init__(
         self,
         layer: DiskReader,
-        below: DiskReader,
+        parent: DiskReader,
         file: ByteSource | None,
         findings: tuple[Finding, ...],
         names: tuple[str, str],
     ) -> None:
-        self._layer = layer
-        self._below = below
+        super().__init__(layer)
+        self._parent = parent
         self._file = file
-        self.sources = (*layer.sources, *below.sources)
-        self.warnings = (*layer.warnings, *findings, *below.warnings)
-        self.links: tuple[Link, ...] = (Link(names[0], layer, self), *_links(below, names[1]))
+        self._findings = findings
+        self.links: tuple[Link, ...] = (Link(names[0], layer, self), *_links(parent, names[1]))
 
     @property
-    def format(self) -> str:
-        """Format of the top layer."""
-        return self._layer.format
+    def warnings(self) -> tuple[Finding, ...]:
+        """Of all its files."""
+        return (*self._below.warnings, *self._findings, *self._parent.warnings)
 
     @property
-    def subformat(self) -> str:
-        """Subformat of the top layer."""
-        return self._layer.subformat
-
-    @property
-    def virtual_size(self) -> int:
-        """Size of the top layer."""
-        return self._layer.virtual_size
-
-    @property
-    def details(self) -> Mapping[str, str | int]:
-        """Facts about the top layer."""
-        return self._layer.details
-
-    @property
-    def parent(self) -> ParentRef | None:
-        """What the top layer says about its parent."""
-        return self._layer.parent
+    def sources(self) -> tuple[ByteSource, ...]:
+        """All its files, the top first."""
+        return (*self._below.sources, *self._parent.sources)
 
     def extents(self, start: int = 0, end: int | None = None) -> Iterator[Extent]:
-        """Yield coalesced extents of the range, holes filled from below."""
-        own = self._layer.extents(start, end)
-        return over_parent(own, self._below, len(self._layer.sources))
+        """Yield coalesced extents of the range, holes filled from its parent."""
+        own = self._below.extents(start, end)
+        return over_parent(own, self._parent, len(self._below.sources))
 
     def read_into(self, offset: int, buffer: WriteBuffer) -> None:
         """Fill ``buffer`` from ``offset``."""
         view = memoryview(buffer)
         end = offset + len(view)
-        check_disk_range(self.sources[0].name, self.virtual_size, offset, len(view))
+        check_disk_range(self._below.sources[0].name, self.virtual_size, offset, len(view))
         begin = offset  # of what the layer itself has to say
-        for extent in self._layer.extents(offset, end):
+        for extent in self._below.extents(offset, end):
             if extent.kind is not Kind.HOLE:
                 continue
             if begin < extent.start:
-                self._layer.read_into(begin, view[begin - offset : extent.start - offset])
-            self._read_below(extent.start, view[extent.start - offset : extent.end - offset])
+                self._below.read_into(begin, view[begin - offset : extent.start - offset])
+            self._read_parent(extent.start, view[extent.start - offset : extent.end - offset])
             begin = extent.end
         if begin < end:
-            self._layer.read_into(begin, view[begin - offset :])
+            self._below.read_into(begin, view[begin - offset :])
 
-    def _read_below(self, offset: int, view: memoryview) -> None:
-        inside = max(0, min(offset + len(view), self._below.virtual_size) - offset)
+    def _read_parent(self, offset: int, view: memoryview) -> None:
+        inside = max(0, min(offset + len(view), self._parent.virtual_size) - offset)
         if inside:
-            self._below.read_into(offset, view[:inside])
+            self._parent.read_into(offset, view[:inside])
         fill_zero(view[inside:])
 
     def close(self) -> None:
         """Close all files but the top one, which belongs to the caller."""
-        self._layer.close()
         self._below.close()
+        self._parent.close()
         if self._file is not None:
             self._file.close()
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from kensho.disks.base import ChildWriter
 from kensho.disks.chain import links_of
 from kensho.disks.copy import copy_disk
+from kensho.disks.through import ThroughDisk
 from kensho.model.errors import UsageError
 from kensho.model.extent import Extent, Kind, coalesce
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from kensho.disks.base import DiskReader, DiskWriter, ParentRef
     from kensho.disks.chain import Link
@@ -29,41 +30,18 @@ class _Identified(Protocol):
     def identity(self) -> str: ...
 
 
-class LayerView:
+class LayerView(ThroughDisk):
     """What one layer of a chain changes, in whole granules of ``unit`` bytes, and nothing else.
 
-    A granule that the layer owns in part is completed from below. ``unit`` is set
-    once the writer is known.
+    A granule that the layer owns in part is completed from below.
     """
-
-    __slots__ = ("_disk", "_layer", "unit")
 
     parent: ParentRef | None = None
 
-    def __init__(self, link: Link) -> None:
-        self._layer = link.layer
+    def __init__(self, link: Link, unit: int) -> None:
+        super().__init__(link.layer)
         self._disk = link.disk
-        self.unit = 512
-
-    @property
-    def format(self) -> str:
-        """Format of the layer."""
-        return self._layer.format
-
-    @property
-    def subformat(self) -> str:
-        """Subformat of the layer."""
-        return self._layer.subformat
-
-    @property
-    def virtual_size(self) -> int:
-        """Size of the layer."""
-        return self._layer.virtual_size
-
-    @property
-    def details(self) -> Mapping[str, str | int]:
-        """Facts about the layer."""
-        return self._layer.details
+        self._unit = unit
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
@@ -78,10 +56,10 @@ class LayerView:
     def owned(self, start: int = 0, end: int | None = None) -> Iterator[tuple[int, int]]:
         """Yield (start, end) of the granules the layer has anything in; ``start`` begins one."""
         size = self.virtual_size
-        unit = self.unit
+        unit = self._unit
         stop = size if end is None else min(-(-end // unit) * unit, size)
         begin = done = start
-        for extent in self._layer.extents(start, stop):
+        for extent in self._below.extents(start, stop):
             if extent.kind is Kind.HOLE:
                 continue
             low, high = extent.start // unit * unit, min(-(-extent.end // unit) * unit, size)
@@ -99,7 +77,7 @@ class LayerView:
 
     def _extents(self, start: int, end: int) -> Iterator[Extent]:
         position = start
-        for low, high in self.owned(start // self.unit * self.unit, end):
+        for low, high in self.owned(start // self._unit * self._unit, end):
             low, high = max(low, position), min(high, end)  # noqa: PLW2901 - clipped
             if low >= high:
                 continue
@@ -113,9 +91,6 @@ class LayerView:
     def read_into(self, offset: int, buffer: WriteBuffer) -> None:
         """Fill ``buffer`` as the layer and all below show it."""
         self._disk.read_into(offset, buffer)
-
-    def close(self) -> None:
-        """Do nothing; the chain belongs to the caller."""
 
 
 def copy_chain(
@@ -158,7 +133,6 @@ def _child_view(link: Link, before: DiskWriter, writer: DiskWriter) -> DiskReade
             f" {before.virtual_size} and {writer.virtual_size} bytes",
             hint="flatten it, or keep it as qcow2 or vhdx",
         )
-    view = LayerView(link)
-    view.unit = writer.granularity
+    view = LayerView(link, writer.granularity)
     writer.own(view.owned())
     return view

@@ -18,8 +18,8 @@ _MOST = 16 << 20
 class Draft:
     """Changes of one system's files. Paths are the guest's; links in them are followed.
 
-    ``early`` holds files to be added to every initramfs: paths without a leading slash. Reading
-    raises what `GuestFiles` raises.
+    ``early`` holds files to be added to every initramfs: paths without a leading slash; ``crypt_words``
+    devices in copies of crypttab that one has, and what to call them instead. Reading raises what `GuestFiles` raises.
     """
 
     def __init__(self, files: GuestFiles, subject: str) -> None:
@@ -27,6 +27,7 @@ class Draft:
         self.subject = subject  #: of findings: the volume that the root is on
         self.findings: list[Finding] = []
         self.early: dict[str, bytes] = {}
+        self.crypt_words: dict[str, str] = {}
         self._edits: dict[str, FileEdit] = {}
 
     @property

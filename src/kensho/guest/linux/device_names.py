@@ -230,9 +230,14 @@ def _lacking(uses: Iterable[Use], known: Mapping[str, int], volumes: Volumes) ->
     disks = {use.name.disk: use.name for use in uses}
     families: dict[str, int] = {}
     for name in disks.values():
-        beyond = name.order is not None and name.order >= count and name.disk not in known
+        beyond = _is_beyond(name, known, volumes)
         families[name.family] = families.get(name.family, 0) + (count + 1 if beyond else 1)
     return frozenset(family for family, number in families.items() if family and number > count)
+
+
+def _is_beyond(name: Name, known: Mapping[str, int], volumes: Volumes) -> bool:
+    """Tell whether a name is of a disk after as many as there are."""
+    return name.order is not None and name.order >= len(volumes.tables) and name.disk not in known
 
 
 def _told(devices: Devices, uses: Iterable[Use]) -> dict[str, int]:
@@ -259,7 +264,8 @@ def _is_evidence(devices: Devices, use: Use, volume: Volume) -> bool:
     """Tell whether a volume that alone fits a name is one that its disk can be told by."""
     if use.place.startswith("/") and _last_mounted(volume) == use.place:
         return True
-    return bool(volume.content.kind) and use.name.family not in devices.lacking
+    beyond = _is_beyond(use.name, devices.disks, devices.volumes)  # a name that is not in fstab
+    return bool(volume.content.kind) and use.name.family not in devices.lacking and not beyond
 
 
 def _torn(devices: Devices, uses: Iterable[Use]) -> frozenset[str]:

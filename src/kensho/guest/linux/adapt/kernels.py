@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from kensho.guest.devices import NICS
@@ -15,6 +16,9 @@ from kensho.guest.linux.modules.index import ModuleIndex
 from kensho.guest.linux.verdict import Kernel, judge_controller
 from kensho.model.errors import KenshoError
 from kensho.model.finding import Severity
+
+#: dracut's and mkinitcpio's; Debian's cryptsetup-initramfs, and before 2.0.3.
+_CRYPTTABS = ("etc/crypttab", "cryptroot/crypttab", "conf/conf.d/cryptroot")
 
 
 def plan_kernels(guest: LinuxGuest) -> tuple[KernelPlan, ...]:
@@ -55,7 +59,7 @@ def _job(guest: LinuxGuest, found: Found) -> Job | None:
         kernel = load_kernel(files, found, initramfs)
         job = Job(
             found, kernel, initramfs.maker, initramfs.codec, initramfs.uses_network,
-            early_files(draft.early, initramfs, kernel),
+            early_files(draft.early, initramfs, kernel) | _crypttabs(initramfs, draft.crypt_words),
         )  # fmt: skip
         result = job.plan(guest, guest.aims.controllers, initramfs=initramfs)
     except KenshoError as error:
@@ -131,3 +135,16 @@ def early_files(
         return devices or not name.startswith("etc/lvm/")
 
     return {name: data for name, data in early.items() if wanted(name)}
+
+
+def _crypttabs(initramfs: Initramfs, words: Mapping[str, str]) -> dict[str, bytes]:
+    """Return the copies of crypttab in an initramfs with these devices called otherwise."""
+    found: dict[str, bytes] = {}
+    pattern = re.compile(rf"(?<![^\s=,])(?:{'|'.join(map(re.escape, words))})(?![^\s,])")
+    for path in _CRYPTTABS if words else ():
+        entry = initramfs.get(path)
+        text = bytes(entry.data).decode("utf-8", "surrogateescape") if entry else ""
+        fixed = pattern.sub(lambda match: words[match[0]], text)
+        if fixed != text:
+            found[path] = fixed.encode("utf-8", "surrogateescape")
+    return found

@@ -18,6 +18,7 @@ from kensho.guest.linux.adapt.boot.grub import plan_grub
 from kensho.guest.linux.adapt.boot.loaders import plan_loaders
 from kensho.guest.linux.adapt.boot.mdadm import plan_mdadm
 from kensho.guest.linux.adapt.boot.resume import plan_resume
+from kensho.guest.linux.adapt.boot.units import plan_units
 from kensho.guest.linux.adapt.boot.unknown import plan_unknown
 from kensho.guest.linux.adapt.cloud_init import plan_cloud_init
 from kensho.guest.linux.adapt.guest import LinuxGuest
@@ -36,6 +37,7 @@ STEPS: tuple[Callable[[LinuxGuest], None], ...] = (
     # Who names devices first: what they meant is told from the guest as it was.
     plan_fstab,
     plan_crypttab,
+    plan_units,
     plan_mdadm,
     plan_resume,
     plan_loaders,

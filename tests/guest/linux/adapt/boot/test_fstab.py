@@ -256,9 +256,19 @@ def test_a_random_key_never_meets_a_volume_with_something_on_it(folder: Path) ->
     guest = guest_on(disk)
     plan_crypttab(guest)
     assert "/dev/sda2" in guest.draft.text("/etc/crypttab")
-    finding, _ = guest.draft.findings
+    (finding,) = guest.draft.findings
     assert (finding.code, finding.severity) == ("KF-860", Severity.ERROR)
     assert "overwritten" in finding.message
+
+
+def test_a_disk_that_only_crypttab_names_is_not_another(folder: Path) -> None:
+    """The only LUKS that is left is not what is on a third disk, when there are two."""
+    tree = tree_of(
+        folder, etc__fstab="/dev/sda1 / ext4 a 0 1\n", etc__crypttab="x /dev/sdc1 none\n"
+    )
+    guest = guest_on(make_disk(folder, root(tree)), make_disk(folder, Part("crypto_LUKS")))
+    plan_crypttab(guest)
+    assert (guest.draft.edits, codes(guest.draft)) == ((), ["KF-860"])
 
 
 def test_the_root_tells_its_disk_by_the_loader(folder: Path) -> None:

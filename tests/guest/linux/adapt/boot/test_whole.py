@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from kensho.guest.adapt.carry_out import carry_out
 from kensho.guest.adapt.plan import plan_adaptation
 from kensho.guest.linux.adapt.boot.arguments import CONSOLES
+from kensho.guest.linux.initramfs.codecs import pack
+from kensho.guest.linux.initramfs.cpio import write_archive
 from kensho.guest.linux.initramfs.image import open_initramfs
 from tests.cli.small_guest import VERSION, guest_tree
 from tests.guest.images_of import MIB, disk_of, run
@@ -21,6 +24,7 @@ from tests.guest.linux.adapt.boot.machines import (
     tree_of,
 )
 from tests.guest.linux.adapt.making import aims_for
+from tests.guest.linux.trees import debian_base, entry
 
 GRUB = f"menuentry 'x' {{\n linux /boot/vmlinuz-{VERSION} root=/dev/sda1 ro\n initrd /boot/initrd.img-{VERSION}\n}}\n"
 
@@ -66,6 +70,28 @@ def test_all_of_it(tmp_path: Path) -> None:
     assert run("mtype", "-i", f"{disk}@@{MIB + PART}", "::/EFI/BOOT/BOOTX64.EFI") == "shimx64.efi"
 
     assert plan_adaptation((disk_of(disk),), aims_for()).volumes == ()
+
+
+def test_copies_of_crypttab_in_an_initramfs(tmp_path: Path) -> None:
+    """A root that is encrypted is opened by what the initramfs says of it."""
+    tree = guest_tree(tmp_path / "tree", boot=False) / "root"
+    (tree / "etc/fstab").write_text("/dev/sda1 / ext4 defaults 0 1\n")
+    (tree / "etc/crypttab").write_text("data /dev/sda2 none luks\n")
+    copies = {
+        "etc/crypttab": b"data /dev/sda2 none x-initrd.attach\nother /dev/sda20 none\n",
+        "conf/conf.d/cryptroot": b"target=data,source=/dev/sda2,key=none\n",
+    }
+    base = [*debian_base(), *(entry(name, text) for name, text in copies.items())]
+    (tree / f"boot/initrd.img-{VERSION}").write_bytes(pack(write_archive(base), "gzip"))
+    disk = make_disk(tmp_path, root(tree), Part("crypto_LUKS"))
+    plan = plan_adaptation((disk_of(disk),), aims_for())
+    edits = {edit.path: edit.content for volume in plan.volumes for edit in volume.edits}
+    assert edits["/etc/crypttab"] == f"data UUID={DATA} none luks\n".encode()
+    made = open_initramfs(edits[f"/boot/initrd.img-{VERSION}"] or b"")
+    for name, text in copies.items():
+        copy = made.get(name)
+        assert copy is not None
+        assert bytes(copy.data) == re.sub(rb"/dev/sda2\b", f"UUID={DATA}".encode(), text)
 
 
 def test_a_boot_of_two_systems_gets_what_both_want(tmp_path: Path) -> None:

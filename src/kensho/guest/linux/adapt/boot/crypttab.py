@@ -15,17 +15,24 @@ from kensho.guest.linux.device_names import Devices, moving
 from kensho.guest.volumes.scan import Volume
 from kensho.model.finding import Severity
 
-_PATH = "/etc/crypttab"
+_PATHS = ("/etc/crypttab", "/etc/crypttab.initramfs")  # the latter is mkinitcpio's
 _LINE = re.compile(r"(\s*)([^\s#]\S*)(\s+)(\S+)(?:\s+(\S+))?(?:\s+(\S+))?")
 _RANDOM = frozenset({"/dev/urandom", "/dev/random", "/dev/hwrng"})
 _EMPTY = frozenset({"", "swap"})
 
 
 def plan_crypttab(guest: LinuxGuest) -> None:
-    """Plan crypttab: names that move become UUIDs; a name that cannot be told is a finding (KF-860)."""
-    text = guest.draft.text(_PATH)
+    """Plan crypttab: names that move become UUIDs; a name that cannot be told is a finding (KF-860).
+
+    Copies of it in an initramfs get the same words (``draft.crypt_words``).
+    """
     devices = devices_of(guest)
-    lines, details = text.split("\n"), []
+    for path in _PATHS:
+        _plan(guest, devices, path)
+
+
+def _plan(guest: LinuxGuest, devices: Devices, path: str) -> None:
+    lines, details = guest.draft.text(path).split("\n"), []
     for number, line in enumerate(lines):
         match = _LINE.match(line)
         if not match or moving(match[4]) is None:
@@ -37,12 +44,9 @@ def plan_crypttab(guest: LinuxGuest) -> None:
             continue
         lines[number] = line[: match.start(4)] + stable + line[match.end(4) :]
         details.append(f"{match[2]}: {match[4]} → {stable}")
+        guest.draft.crypt_words[match[4]] = stable
     if details:
-        change(guest, _PATH, "\n".join(lines), "encrypted devices by UUID", tuple(details))
-        guest.draft.note(
-            "KF-860", Severity.NOTE, "an initramfs may have a copy of crypttab with the old names",
-            "where the root itself is encrypted: make the initramfs anew in the guest, before the move",
-        )  # fmt: skip
+        change(guest, path, "\n".join(lines), "encrypted devices by UUID", tuple(details))
 
 
 def _stable(devices: Devices, device: str, *, random: bool) -> str:

@@ -172,6 +172,37 @@ def test_a_statement_is_its_proof(proof: Path, kensho: Kensho) -> None:
     assert (code, told["signature"]["state"]) == (0, "unknown")
 
 
+def test_a_file_of_a_proof_is_no_package(
+    proof: Path, tmp_path: Path, kensho: Kensho, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (proof / "vmware-ide").mkdir()
+    (proof / "vmware-ide/serial.log").touch()
+    (tmp_path / "page.html").write_text("<html></html>")
+    monkeypatch.chdir(tmp_path)
+    for name in ("index.html", "sbom.cdx.json", "vmware-ide", "vmware-ide/serial.log"):
+        code, _, err = kensho("verify", f"proof/{name}")
+        assert (code, "kensho verify proof\n" in err) == (2, True), err
+    code, _, err = kensho("verify", "page.html")
+    assert (code, "its root is <html>" in err) == (12, True), err
+
+
+def test_a_proof_out_of_a_package_is_one(
+    proof: Path, disk: Path, key: Path, tmp_path: Path, kensho: Kensho
+) -> None:
+    names = sorted(path.name for path in proof.iterdir())
+    taken = tmp_path / "web01.proof.tar"
+    subprocess.run(["tar", "-C", proof, "-cf", taken, *names], check=True)
+    known = ("--public-key", key.with_suffix(".pub"), "--disk", disk)
+    code, told = verified(kensho, taken, *known)
+    assert (code, told["signature"]["state"]) == (0, "valid")
+    assert set(states(told).values()) == {"ok"}
+    data = bytearray(taken.read_bytes())
+    data[data.index(b"<title>") + 8] ^= 1
+    taken.write_bytes(data)
+    code, told = verified(kensho, taken, *known)
+    assert (code, states(told)["index.html"]) == (11, "mismatch")
+
+
 def test_mistakes_are_said(disk: Path, tmp_path: Path, kensho: Kensho) -> None:
     assert kensho("prove", disk)[0] == 2
     assert kensho("prove", "-o", tmp_path / "x")[0] == 2

@@ -12,7 +12,7 @@ from kensho.cli.disk.opening import opened_disk
 from kensho.cli.render import console, print_json, table
 from kensho.model.errors import VerificationError
 from kensho.proof.evidence.check import EvidenceCheck, Looked, check_evidence
-from kensho.proof.evidence.place import opened_folder
+from kensho.proof.evidence.place import opened_evidence
 from kensho.proof.evidence.signer import load_public_key
 from kensho.proof.evidence.words import plain
 
@@ -34,7 +34,7 @@ def verify_evidence(
     """Check a proof; exits with 11 when something contradicts it, or its signer is to be known and is not."""
     public = load_public_key(public_key) if public_key is not None else None
     images = [_looked(name) for name in disks]
-    with opened_folder(path) as place:
+    with opened_evidence(path) as place:
         check = check_evidence(place, images, store, public, day)
     if json:
         print_json({"evidence": check, "intact": check.intact})

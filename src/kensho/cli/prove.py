@@ -47,6 +47,7 @@ from kensho.proof.qemu.rooms import room
 from kensho.proof.rehearse import rehearse
 from kensho.proof.together.order import notes
 from kensho.proof.trial import Outcome, Trial, unproven
+from kensho.storage.atomic import put_folder
 
 
 def prove(
@@ -202,7 +203,7 @@ def _answer(trials: Sequence[Trial], evidence: Portability, output: Path) -> dic
 
 def _put(kept: Path, output: Path) -> None:
     try:
-        kept.rename(output)
+        put_folder(kept, output)
     except OSError as error:
         if error.errno not in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}:
             raise

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -47,7 +49,8 @@ def verify(
     ----------
     package
         OVA, OVF descriptor, folder or URL, or - for an OVA from a pipe, read once; or a folder of
-        `kensho prove`. A proof in a package is checked with it, against its disks; not in a pipe.
+        `kensho prove`, or NAME.proof.tar out of a package. A proof in a package is checked with it,
+        against its disks; not in a pipe.
     ca
         PEM file of the certificates to trust instead of the system's; implies --trusted.
     at
@@ -66,15 +69,22 @@ def verify(
     from kensho.cli.evidence import show_evidence, verify_evidence
     from kensho.packages.signing.contents import read_contents
     from kensho.packages.signing.verify import verify_contents
-    from kensho.proof.evidence.place import is_evidence
+    from kensho.proof.evidence.place import is_evidence, is_packed_evidence, proof_around
 
     day = _time(at)
     store = _store(ca)
-    if is_evidence(Path(package)):
+    if is_evidence(Path(package)) or is_packed_evidence(Path(package)):
         return verify_evidence(
             Path(package), disk, public_key, store(), day,
             trusted=trusted or ca is not None or public_key is not None, json=json, quiet=quiet,
         )  # fmt: skip
+    around = proof_around(Path(package))
+    if around is not None:
+        raise UsageError(
+            "is part of a proof, and is checked with all of it",
+            path=package,
+            hint=f"kensho verify {shlex.quote(os.path.relpath(around))}",
+        )
     if disk:
         raise UsageError("--disk is for a folder of `kensho prove`", path=package)
     with counted(package, "verify", _size(package), quiet=quiet) as on_bytes:

@@ -15,14 +15,13 @@ from kensho.convert.events import Listener, Step
 from kensho.convert.guests import GuestDisk, backing_for
 from kensho.convert.workspace import locked
 from kensho.disks import DiskReader
-from kensho.disks.resume import sync_folder
 from kensho.guest.adapt.carry_out import write_overlay
 from kensho.guest.adapt.changes import ChangeSet
 from kensho.guest.adapt.record import write_changes
 from kensho.guest.edit.disk import Piece
 from kensho.model.errors import LocatorError, UsageError
 from kensho.model.finding import Finding, Severity
-from kensho.storage.atomic import partial_path
+from kensho.storage.atomic import partial_path, sync_folder
 from kensho.storage.locator import scheme_of, split_locator
 
 OVERLAY, RECORD = ".qcow2", ".changes"

@@ -24,7 +24,7 @@ from kensho.appliances.package import PlacedDisk
 from kensho.convert.plan import JOURNAL, LOCK, Plan
 from kensho.disks.resume import is_resumable, leftovers
 from kensho.model.errors import FormatError, LocatorError, UsageError, VerificationError
-from kensho.storage.atomic import PendingFile, partial_path
+from kensho.storage.atomic import PendingFile, partial_path, sync
 
 _STAMP, _GUESTS = "content.stamp", "guests"
 
@@ -105,12 +105,12 @@ class Workspace:
             _refuse_existing(self.out, names)
         _refuse_sources(self.out, names, self.sources)
         for name in names:
-            _sync(self.staged(name))
+            sync(self.staged(name))
         folders = dict.fromkeys(_make_folder(self.out, name) for name in names)
         for name in names:
             self.staged(name).replace(self.out / name)
         for folder in folders:
-            _sync(folder)
+            sync(folder)
 
 
 @contextmanager
@@ -252,14 +252,6 @@ def _replace_bytes(path: Path, data: bytes, *, private: bool = False) -> None:
         if private:
             partial_path(path).chmod(0o600)
         pending.sink.append(data)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _remove_if_empty(folder: Path) -> None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 from typing import TYPE_CHECKING, Any
 
 from kensho import __version__
@@ -25,7 +24,7 @@ from kensho.disks.base import PlacingWriter
 from kensho.disks.compare import content_root
 from kensho.disks.copy import CopyResult, copy_disk
 from kensho.disks.registry import create_disk
-from kensho.storage.atomic import partial_path
+from kensho.storage.atomic import partial_path, sync_folder
 from kensho.storage.file import FileSink
 
 if TYPE_CHECKING:
@@ -253,14 +252,3 @@ def _replay(journal: Journal, writer: PlacingWriter) -> tuple[int, int]:
             end = offset + length
             total += length
     return end, total
-
-
-def sync_folder(path: Path) -> None:
-    """Make the name ``path`` durable."""
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    except OSError:
-        return  # some network file systems cannot; the file itself is safe
-    finally:
-        os.close(folder)

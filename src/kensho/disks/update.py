@@ -33,11 +33,11 @@ from kensho.disks.hashes import (
     is_unchanged,
 )
 from kensho.disks.in_place import open_in_place
-from kensho.disks.resume import leftovers, sync_folder
+from kensho.disks.resume import leftovers
 from kensho.disks.transfer import check_destination, check_unchanged
 from kensho.disks.update_checks import demand_alone, demand_same, verify_update
 from kensho.model.errors import CorruptError, KenshoError, UsageError
-from kensho.storage.atomic import partial_path
+from kensho.storage.atomic import partial_path, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

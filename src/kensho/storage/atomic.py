@@ -44,13 +44,7 @@ class PendingFile:
         self.sink.flush()
         self.sink.close()
         self._partial.replace(self.path)
-        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            # Some network file systems cannot sync a folder; the file itself is safe.
-            with contextlib.suppress(OSError):
-                os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(self.path)
 
     def discard(self) -> None:
         """Remove what was written so far."""
@@ -89,6 +83,36 @@ def _remove_leftover(partial: Path) -> None:
         finally:
             os.close(fd)
     partial.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Make what a file has, or which names a folder has, durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the name ``path`` durable."""
+    # Some network file systems cannot sync a folder; the file itself is safe.
+    with contextlib.suppress(OSError):
+        sync(path.parent)
+
+
+def put_folder(made: Path, place: Path) -> None:
+    """Give a folder its place with all that is in it: fsync, rename, fsync of the folder around it.
+
+    OSError as renaming raises it; ENOTEMPTY, EEXIST or ENOTDIR for a place that is taken.
+    """
+    for folder, _, names in os.walk(made, topdown=False):
+        for name in names:
+            sync(Path(folder, name))
+        with contextlib.suppress(OSError):  # as above
+            sync(Path(folder))
+    made.rename(place)
+    sync_folder(place.absolute())
 
 
 def partial_path(path: Path) -> Path:

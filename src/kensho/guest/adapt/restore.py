@@ -15,7 +15,6 @@ from pathlib import Path
 from kensho.disks.base import DiskReader
 from kensho.disks.compare import content_root
 from kensho.disks.in_place import open_in_place
-from kensho.disks.resume import sync_folder
 from kensho.guest.adapt.changes import ChangeSet, DiskChange, RecordedChanges
 from kensho.guest.adapt.record import state_of
 from kensho.guest.edit.disk import PatchedDisk, Piece
@@ -23,7 +22,7 @@ from kensho.guest.files.open import open_files
 from kensho.guest.files.tree import GuestFiles
 from kensho.guest.volumes.scan import scan
 from kensho.model.errors import KenshoError, UsageError, VerificationError
-from kensho.storage.atomic import partial_path
+from kensho.storage.atomic import partial_path, sync_folder
 
 _SECTOR = 512
 _NAMED = 10

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from kensho.appliances.origin import find_origin
 from kensho.appliances.ovf.elements import attribute, children
 from kensho.appliances.ovf.manifest import MAX_MANIFEST, read_manifest
+from kensho.appliances.ovf.open import refuse_other
 from kensho.appliances.package import Digest
 from kensho.appliances.paths import plain_name
 from kensho.appliances.sniff import is_tar, is_xml
@@ -145,6 +146,7 @@ def _folder(store: Store, name: str, on_bytes: Callable[[int], None] | None) -> 
     for text, suffix in ((name, ".ovf"), (f"{stem}.mf", ".mf"), (f"{stem}.cert", ".cert")):
         if text == name or store.size_of(text) is not None:
             texts[text] = read_text_file(store, text, _TEXTS[suffix])
+    _refuse_other(texts[name], f"{store.path}/{name}")
     manifest = _relative("", texts.get(f"{stem}.mf", b""))
     files: dict[str, Held] = {}
     for wanted in dict.fromkeys((*texts, *manifest, *_references(texts[name]))):
@@ -152,6 +154,15 @@ def _folder(store: Store, name: str, on_bytes: Callable[[int], None] | None) -> 
         if held is not None:
             files[held.name] = held
     return _contents(store.path, name, files, texts)
+
+
+def _refuse_other(descriptor: bytes, path: str) -> None:
+    """Raise UnsupportedError for XML that is of something else; what is broken has digests all the same."""
+    try:
+        root, _ = parse_xml(descriptor, path=path)
+    except KenshoError:
+        return
+    refuse_other(root, path)
 
 
 def _hash(

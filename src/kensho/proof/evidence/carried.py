@@ -27,8 +27,9 @@ from kensho.proof.evidence.place import (
     STATEMENT,
     Place,
     is_evidence,
+    is_packed_evidence,
     opened_archive,
-    opened_folder,
+    opened_evidence,
 )
 from kensho.proof.evidence.portability import Portability, files_of
 from kensho.storage import ByteSource, MemorySource
@@ -39,9 +40,9 @@ from kensho.storage.tar_write import TarWriter
 
 @contextmanager
 def opened_proof(locator: str) -> Iterator[Place]:
-    """Give the evidence in a folder, or in a package that carries it; UsageError without one."""
-    if is_evidence(Path(locator)):
-        with opened_folder(Path(locator)) as place:
+    """Give the evidence in a folder, or in a package that carries it or did; UsageError without one."""
+    if is_evidence(Path(locator)) or is_packed_evidence(Path(locator)):
+        with opened_evidence(Path(locator)) as place:
             yield place
         return
     if Path(locator).is_dir() and not list(Path(locator).glob("*.ovf")):

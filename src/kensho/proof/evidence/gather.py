@@ -22,7 +22,7 @@ from kensho.model.machine import Eula
 from kensho.proof.evidence.about import conversion_of, disk_name, host, inputs_of, name_of
 from kensho.proof.evidence.envelope import key_id, seal
 from kensho.proof.evidence.page import render_page
-from kensho.proof.evidence.place import CERTIFICATE, STATEMENT
+from kensho.proof.evidence.place import BILL, CERTIFICATE, PAGE, STATEMENT
 from kensho.proof.evidence.portability import (
     Foreseen,
     Portability,
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
 
     from kensho.packages.signing.keys import PrivateKey
 
-_BILL, _PAGE = "sbom.cdx.json", "index.html"
-
 
 def gather(
     machines: Sequence[Made], sources: Sequence[str],
@@ -64,7 +62,7 @@ def gather(
     """
     folders = folders_here((*sources, *given))
     proven = [disk for one in machines for disk in _proven(one, on_disk)]
-    bill = folder / _BILL
+    bill = folder / BILL
     content = msgspec.json.encode(bill_of_materials(_inspected(machines)))
     bill.write_bytes(msgspec.json.format(content))
     return Portability(
@@ -123,7 +121,7 @@ def write_evidence(
     """Write the page, the statement, and its signature where there is a key."""
     if signer is not None:
         evidence = msgspec.structs.replace(evidence, signers=_signers(*signer))
-    page = folder / _PAGE
+    page = folder / PAGE
     page.write_text(render_page(evidence, folder), encoding="utf-8")
     evidence = msgspec.structs.replace(evidence, page=file_ref(page))
     content = msgspec.json.encode(statement_of(evidence))

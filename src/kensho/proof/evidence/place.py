@@ -9,11 +9,16 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from kensho.appliances.origin import find_origin
+from kensho.appliances.proof_file import proofs_among
 from kensho.appliances.store import Store, folder_store, tar_store
 from kensho.model.errors import CorruptError, LimitError, LocatorError, UsageError
+from kensho.proof.profiles import PROFILES
 from kensho.storage import ByteSource, read_members
 
 CERTIFICATE, STATEMENT = "certificate.json", "statement.json"
+BILL, PAGE = "sbom.cdx.json", "index.html"
+_DEEPEST = 3  #: folders of a file of a proof, below and with the proof's own: profile, machine
 _MOST_FILES = 10_000
 _MOST_TEXT = 64 << 20
 _MOST_PADDING = 1 << 20  #: archives end in zeros, of 10 KiB as tar makes them
@@ -55,6 +60,38 @@ def is_evidence(path: Path) -> bool:
     except OSError:
         return False
     return head.startswith(b"{") and b'"payload"' in head
+
+
+def proof_around(path: Path) -> Path | None:
+    """Return the folder of the proof that a path is a page, log, picture or folder of; None when of none.
+
+    It has to be there, and to have a name that files of a proof have.
+    """
+    whole = path.absolute()
+    own = {BILL, PAGE, *(row.name for row in PROFILES)}
+    if not whole.exists():
+        return None
+    above = list(whole.parents)[:_DEEPEST]
+    return next((f for f in above if whole.relative_to(f).parts[0] in own and is_evidence(f)), None)
+
+
+@contextmanager
+def opened_evidence(path: Path) -> Iterator[Place]:
+    """Give the evidence in a folder, beside a certificate, or in an archive that was taken out of a package.
+
+    UsageError when none is there.
+    """
+    if is_packed_evidence(path):
+        with opened_archive(find_origin(path).open()) as place:
+            yield place
+    else:
+        with opened_folder(path) as place:
+            yield place
+
+
+def is_packed_evidence(path: Path) -> bool:
+    """Tell whether a path is a proof as packages carry it, by its name."""
+    return bool(proofs_among([path.name])) and path.is_file()
 
 
 @contextmanager

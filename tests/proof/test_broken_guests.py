@@ -20,7 +20,7 @@ from kensho.proof.qemu.devices import Drive
 from kensho.proof.qemu.serving import served
 from kensho.proof.trial import Outcome, Trial, unproven
 from kensho.proof.try_out import Limits, Start, try_out
-from kensho.proof.watch import observe, run
+from kensho.proof.watch import observe, signs
 from kensho.proof.watch.asking import Questions
 from kensho.proof.watch.observe import Observer
 from kensho.storage import FileSource
@@ -153,7 +153,7 @@ def test_a_flood_of_the_serial_port(tried: Tried, tmp_path: Path) -> None:
     trial = tried(_SERIAL, timeout=300)
     assert (trial.outcome, code_of(trial)) == (Outcome.FAIL, "KF-993"), trial
     log = tmp_path / "seen/serial.log"
-    assert bounds.MAX_SERIAL - 1 <= log.stat().st_size <= run.MAX_LOG
+    assert bounds.MAX_SERIAL - 1 <= log.stat().st_size <= signs.MAX_LOG
 
 
 @pytest.mark.boot
@@ -187,7 +187,7 @@ def test_a_guest_that_faults_and_restarts(tried: Tried) -> None:
 def test_a_guest_that_says_nothing_of_use(
     code: str, tried: Tried, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "MAX_LOG", 1 << 16)
+    monkeypatch.setattr(signs, "MAX_LOG", 1 << 16)
     sizes: list[int] = []
     real = os.truncate
     monkeypatch.setattr(

@@ -11,8 +11,8 @@ from kensho.guest.files.base import FileSystem
 from kensho.guest.files.btrfs.reader import Subvolume
 from kensho.guest.files.open import open_files
 from kensho.guest.files.tree import GuestFiles
-from kensho.guest.linux.device_names import tell
 from kensho.guest.linux.fstab import Line, parse_fstab, volume_of
+from kensho.guest.linux.named_volumes import tell
 from kensho.guest.volumes.scan import Volume, Volumes
 from kensho.guest.windows.installed import windows_folder
 from kensho.model.errors import KenshoError

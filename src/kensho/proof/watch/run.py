@@ -17,19 +17,15 @@ import msgspec
 
 from kensho.proof.inside.read import read_report
 from kensho.proof.qemu.arguments import Wires
-from kensho.proof.qemu.bounds import (
-    MAX_SERIAL,
-    Stop,
-    is_short,
-)
+from kensho.proof.qemu.bounds import MAX_SERIAL, Stop, is_short
 from kensho.proof.turns import kept_waiting
 from kensho.proof.watch.agent import heard_out
 from kensho.proof.watch.asking import Asked, ask
 from kensho.proof.watch.observe import Observer
 from kensho.proof.watch.result import Verdict, Watch
 from kensho.proof.watch.serial import LOGIN, NETWORK, REPORT, SERVICE, SHUTDOWN, SerialWatch
+from kensho.proof.watch.signs import MAX_LOG, FirmwareLog, Signs
 
-MAX_LOG = 8 << 20  #: bytes of serial log kept; a guest in a loop must not fill the disk
 _REACHED = {
     LOGIN: "the guest asks for a login",
     REPORT: "the guest reported what it started from",
@@ -64,16 +60,14 @@ class Run:
         self._answered: float | None = None  # when all that was asked had an answer
         self._said = 0  # bytes on the serial port
         self._log = log
-        self._firmware_log = wires.firmware_log
-        self._firmware_read = 0
+        self._firmware_log = FirmwareLog(wires.firmware_log)
         self._watch = watch
         self._goal = watch.goal if watch else LOGIN
         self._observer = observer
         self._agent = wires.agent
         self._looked = 0.0
         self._on_event = on_event
-        self._serial = SerialWatch()
-        self._others = (SerialWatch(), SerialWatch())  # the firmware's port, the text screen
+        self._signs = Signs()
         self._restarts = 0  # that were seen
         self._listened = 0.0  # when they were looked for
         self._most_restarts = watch.restarts if watch else 0
@@ -82,15 +76,7 @@ class Run:
     @property
     def milestones(self) -> dict[str, float]:
         """Everything seen so far, by whatever showed it first."""
-        found: dict[str, float] = {}
-        for watch in (*self._others, self._serial):
-            for name, at in watch.milestones.items():
-                found[name] = min(at, found.get(name, at))
-        return found
-
-    @property
-    def _failure(self) -> str:
-        return self._serial.failure or next((w.failure for w in self._others if w.failure), "")
+        return self._signs.milestones
 
     def seconds(self) -> float:
         """Return the time since the start."""
@@ -117,19 +103,19 @@ class Run:
                     return Verdict.LOGIN, _REACHED.get(self._goal, self._goal), None
                 if told is not None:
                     return Verdict.FAILED, told[1], told[0]
-                if self._failure:
+                if self._signs.failure:
                     deadline = min(deadline, time.monotonic() + _GRACE)
                 if self._forgotten():
                     return Verdict.TIMEOUT, "it was not waited for", None
-        if self._failure:
-            return Verdict.FAILED, self._failure, None
+        if self._signs.failure:
+            return Verdict.FAILED, self._signs.failure, None
         late = f"no {self._goal} in {self.seconds():.0f} s; {self._how_far()}"
         return Verdict.TIMEOUT, late, None
 
     def _over(self, deadline: float, timeout: float) -> bool:
         """Tell whether its time is over: what it waited for a processor, because others had it, is added."""
         late = time.monotonic() - deadline
-        if late < 0 or self._failure:
+        if late < 0 or self._signs.failure:
             return late >= 0
         return late >= min(kept_waiting(self._process.pid), _MOST_KEPT_WAITING * timeout)
 
@@ -189,7 +175,7 @@ class Run:
         Returns the line by which it said that it does.
         """
         deadline, pressed = time.monotonic() + seconds, 0.0
-        self._serial.stops = True
+        self._signs.serial.stops = True
 
         def over() -> bool:
             nonlocal pressed
@@ -202,7 +188,7 @@ class Run:
             ends = [event.get("reason") for event in observer.events("SHUTDOWN")]
             if ends[-1:] == ["guest-shutdown"]:
                 self._reached(SHUTDOWN)
-        return self._serial.stopping
+        return self._signs.serial.stopping
 
     def _drain(self, over: Callable[[], bool]) -> str:
         """Read on until it is over, or has to be; return why, where it was not over.
@@ -219,15 +205,15 @@ class Run:
                 told = self._look()
                 if told is not None:
                     return told[1]
-                if self._failure:
-                    return self._failure
+                if self._signs.failure:
+                    return self._signs.failure
         return ""
 
     def _reached(self, name: str, at: float | None = None) -> None:
         """Note a milestone that no text shows; ``at`` is when, now where it is not said."""
         if name not in self.milestones:
             at = self.seconds() if at is None else at
-            self._serial.milestones[name] = at
+            self._signs.serial.milestones[name] = at
             self._on_event(f"{name} after {at:.1f} s")
 
     def _look_at_network(self, observer: Observer) -> None:
@@ -240,7 +226,8 @@ class Run:
         if selector.select(timeout=_POLL):
             time.sleep(_GATHER)
             data = os.read(pipe, 1 << 16)
-        self._read_firmware_log()  # first: it is older than what the guest says
+        # First: it is older than what the guest says.
+        self._tell(self._signs.firmware, self._firmware_log.more())
         if data:
             self._take(data)
         return data != b""
@@ -253,7 +240,7 @@ class Run:
         self._log.write(data[: max(room, 0)])
         self._log.flush()
         self._said += len(data)
-        self._tell(self._serial, data)
+        self._tell(self._signs.serial, data)
 
     def _look(self) -> tuple[Stop, str] | None:
         """Look at all else now and then; return why the run has to end, if it does."""
@@ -268,7 +255,7 @@ class Run:
             return None
         lines = self._observer.read_text()
         if lines:
-            self._tell(self._others[1], "\n".join((*lines, "")).encode())
+            self._tell(self._signs.screen, "\n".join((*lines, "")).encode())
         self._observer.bound_captures()
         if self._watch is not None and self._watch.windows:
             self._observer.look_for_stop(self.seconds())
@@ -285,31 +272,15 @@ class Run:
         return None
 
     def _note_restarts(self, observer: Observer) -> None:
-        """See whether the guest restarted since: what it said before is of another start."""
         restarts = observer.restarts()
         if restarts > self._restarts:
             self._restarts = restarts
-            for watch in (*self._others, self._serial):
-                watch.restart()
+            self._signs.restart()
 
     def _stays_up(self) -> None:
         """Take up that it came up: it may not restart any more, and what it complained of was none."""
         self._most_restarts = self._restarts
-        for watch in (*self._others, self._serial):
-            watch.failure = ""
-
-    def _read_firmware_log(self) -> None:
-        """Look at what a BIOS wrote to its debug port; only the first of it matters."""
-        if self._firmware_log is None or not self._firmware_log.exists():
-            return
-        if self._firmware_read >= MAX_LOG:
-            os.truncate(self._firmware_log, 0)  # QEMU writes on where it was, and leaves a hole
-            return
-        with self._firmware_log.open("rb") as file:
-            file.seek(self._firmware_read)
-            data = file.read(1 << 20)
-        self._firmware_read += len(data)
-        self._tell(self._others[0], data)
+        self._signs.forgive()
 
     def _tell(self, watch: SerialWatch, data: bytes) -> None:
         known = self.milestones

@@ -10,7 +10,8 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from kensho.guest.linux.device_names import Devices, moving
+from kensho.guest.linux.device_names import moving
+from kensho.guest.linux.named_volumes import Devices
 from kensho.guest.volumes.scan import Volume
 
 #: The screen last: it stays /dev/console, where a start's messages and prompts go as before. Kernel

@@ -11,7 +11,8 @@ import re
 from kensho.guest.linux.adapt.boot.change import change
 from kensho.guest.linux.adapt.boot.devices import devices_of
 from kensho.guest.linux.adapt.guest import LinuxGuest
-from kensho.guest.linux.device_names import Devices, moving
+from kensho.guest.linux.device_names import moving
+from kensho.guest.linux.named_volumes import Devices
 from kensho.guest.volumes.scan import Volume
 from kensho.model.finding import Severity
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from kensho.guest.linux.adapt.guest import LinuxGuest
 from kensho.guest.linux.boot.configs import configs, text_of
 from kensho.guest.linux.boot.syntax import entries
-from kensho.guest.linux.device_names import Devices, tell
+from kensho.guest.linux.named_volumes import Devices, tell
 
 _ROOT_WORD = re.compile(r"(?:^|[\s\"'])root=(?P<root>[^\s\"']+)")
 _PROBED = re.compile(r"### (?P<mark>BEGIN|END) (?P<name>\S*os-prober) ###")

@@ -21,7 +21,8 @@ from kensho.guest.linux.adapt.guest import LinuxGuest
 from kensho.guest.linux.adapt.leftovers.modprobe import needed_drivers
 from kensho.guest.linux.boot.configs import environment_paths
 from kensho.guest.linux.boot.syntax import SHELL, entries
-from kensho.guest.linux.device_names import Devices, moving
+from kensho.guest.linux.device_names import moving
+from kensho.guest.linux.named_volumes import Devices
 from kensho.guest.linux.software import matches
 from kensho.model.finding import Severity
 

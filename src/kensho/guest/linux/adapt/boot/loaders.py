@@ -24,7 +24,8 @@ from kensho.guest.linux.adapt.guest import LinuxGuest
 from kensho.guest.linux.adapt.leftovers.modprobe import needed_drivers
 from kensho.guest.linux.boot.configs import Config, configs
 from kensho.guest.linux.boot.syntax import GRUB2, SHELL, UPDATE_EXTLINUX, Entry, Syntax, entries
-from kensho.guest.linux.device_names import Devices, moving
+from kensho.guest.linux.device_names import moving
+from kensho.guest.linux.named_volumes import Devices
 from kensho.guest.linux.software import architecture
 from kensho.model.finding import Severity
 

@@ -14,7 +14,8 @@ from kensho.guest.linux.adapt.boot.change import change
 from kensho.guest.linux.adapt.boot.devices import devices_of
 from kensho.guest.linux.adapt.guest import LinuxGuest
 from kensho.guest.linux.adapt.services.disable import UNITS
-from kensho.guest.linux.device_names import Devices, moving
+from kensho.guest.linux.device_names import moving
+from kensho.guest.linux.named_volumes import Devices
 from kensho.model.finding import Severity
 
 _FOLDERS = (

@@ -14,7 +14,7 @@ import pytest
 
 from kensho.guest.edit.backends import BACKENDS, lacking
 from tests.cli.conftest import Kensho
-from tests.cli.small_guest import VERSION, guest_tree
+from tests.cli.small_guest import VERSION, guest_disk, guest_tree
 from tests.guest.images_of import MIB, ext, run, tool
 from tests.guest.linux.trees import MODULES
 from tests.guest.lvm_disks import group_text, physical_volume
@@ -137,3 +137,19 @@ def test_a_windows_on_its_way(tmp_path: Path, as_json: AsJson, kensho: Kensho) -
     (record,) = (tmp_path / "out").glob("*.changes")
     as_json("adapt", "--undo", record, made, "-o", tmp_path / "back.qcow2")
     assert same(disk, tmp_path / "back.qcow2")
+
+
+def test_a_disk_and_its_copy(tmp_path: Path, kensho: Kensho) -> None:
+    """Each system has the /boot of its own disk, though both have one name; and that is said."""
+    first = guest_disk(tmp_path, boot=True)
+    second = tmp_path / "copy.img"
+    second.write_bytes(first.read_bytes())
+    code, out, err = kensho("adapt", first, second, "--for", "vmware", "--dry-run", "--json")
+    assert code == 0, err
+    told = json.loads(out)
+    changed = {edit["volume"] for edit in told["edits"] if "initrd" in edit["path"]}
+    assert changed == {"disk1p1", "disk2p1"}
+    twins = [f["subject"] for f in told["findings"] if f["code"] == "KF-813"]
+    assert twins == ["disk1p1", "disk1p2"]
+    code, out, _ = kensho("inspect", "--deep", second, "--json")
+    assert (code, "KF-813" in out) == (0, False)

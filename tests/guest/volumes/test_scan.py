@@ -12,9 +12,10 @@ from kensho.guest.files.open import open_files
 from kensho.guest.files.tree import GuestFiles
 from kensho.guest.volumes.lvm_text import parse_lvm_text
 from kensho.guest.volumes.scan import scan
+from kensho.guest.volumes.twins import notes_of_twins
 from kensho.model.errors import CorruptError, UnsupportedError
 from tests.guest.images_of import MIB, disk_of, ext, partitioned, put, run, tool, volumes_of
-from tests.guest.lvm_disks import group_text, physical_volume
+from tests.guest.lvm_disks import dashed, group_text, physical_volume
 
 GPT = """label: gpt
 label-id: 11111111-2222-3333-4444-555555555555
@@ -178,6 +179,28 @@ def test_a_linear_volume_in_pieces(root: Path, tmp_path: Path) -> None:
     assert volume is found.volumes[1]
     files = GuestFiles(open_files(volume))
     assert files.read("/file") == random.Random(1).randbytes(700_000)
+
+
+def test_a_group_and_its_copy(root: Path, tmp_path: Path) -> None:
+    """Of two physical volumes with one id the first is read, and both are named."""
+    text = group_text([["pv0"]], [(0, 8, ["pv0", 0])])
+    text = text.replace(dashed("0" * 32), dashed("A" * 32))
+    for name, data in (("first", root.read_bytes()), ("copy", bytes(8 * MIB))):
+        pv = physical_volume("A" * 32, text, 12 * MIB)
+        pv[MIB : 9 * MIB] = data
+        (tmp_path / name).write_bytes(pv)
+    found = volumes_of(tmp_path / "first", tmp_path / "copy")
+    volume = found.find("vg/root")
+    assert volume is not None
+    assert volume.content.kind == "ext4"
+    first, _, _ = found.volumes
+    assert (
+        run("blkid", "-p", "-o", "value", "-s", "UUID", tmp_path / "first").strip()
+        == first.content.uuid
+    )
+    (finding,) = notes_of_twins(found)
+    assert finding.code == "KF-813"
+    assert "disk1, disk2" in finding.message
 
 
 def test_a_striped_volume_over_two_disks(root: Path, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from kensho.guest.linux.adapt.guest import LinuxGuest
 from kensho.guest.linux.adapt.kernel_plan import KernelPlan
 from kensho.guest.linux.adapt.steps import adapt_linux
 from kensho.guest.volumes.scan import REFUSALS, scan
+from kensho.guest.volumes.twins import notes_of_twins
 from kensho.guest.windows.adapt.steps import WindowsPlan, adapt_windows
 from kensho.guest.windows.installed import windows_folder
 from kensho.model.errors import UnsupportedError
@@ -49,7 +50,7 @@ def plan_adaptation(disks: Sequence[DiskReader], aims: Aims) -> AdaptPlan:
     opened.open_all()
     kernels: list[KernelPlan] = []
     windows: list[WindowsPlan] = []
-    findings: list[Finding] = []
+    findings: list[Finding] = list(notes_of_twins(opened.volumes))
     left: list[Finding] = []
     planned: list[tuple[GuestFiles, Sequence[FileEdit]]] = []
     for system in find_systems(opened):

@@ -8,6 +8,7 @@ from kensho.guest.bsd.notes import left_alone
 from kensho.guest.inspect.facts import SystemFacts, WindowsFacts
 from kensho.guest.inspect.systems import Opened, System
 from kensho.guest.volumes.scan import Volume
+from kensho.guest.volumes.twins import notes_of_twins
 from kensho.model.finding import Finding, Severity
 
 _FINE = frozenset({"", "swap", "LVM2_member", "linux_raid_member"})
@@ -49,6 +50,7 @@ def _about_volumes(opened: Opened) -> Iterator[Finding]:
         yield _finding(
             "KF-802", Severity.WARNING, problem, "", "the rest of the disks is read; repair a copy"
         )
+    yield from notes_of_twins(opened.volumes)
     for volume in opened.volumes.volumes:
         reason = opened.problems.get(volume.id)
         if volume.content.kind == "zfs_member":

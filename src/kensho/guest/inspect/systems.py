@@ -114,9 +114,10 @@ def _system(opened: Opened, volume: Volume, root: FileSystem) -> System:
     found: list[tuple[Line, Volume | None]] = []
     missing: list[tuple[Line, str]] = []
     lines = _fstab(GuestFiles(root))
-    plain = [(line, volume_of(line, opened.volumes) if line.on_disk else None) for line in lines]
-    devices = tell(opened.volumes, volume, plain)
-    mapped = _mapped(GuestFiles(root), opened.volumes)
+    volumes = opened.volumes.near(volume)
+    plain = [(line, volume_of(line, volumes) if line.on_disk else None) for line in lines]
+    devices = tell(volumes, volume, plain)
+    mapped = _mapped(GuestFiles(root), volumes)
     for line, guessed in plain:
         # A name that moves is told by evidence; where there is none, reading may go by its letter.
         other = devices.volume(line.device, line.type, line.place) or guessed

@@ -7,6 +7,7 @@ snapshots, caches, parity RAID and VDO are named and refused.
 
 from __future__ import annotations
 
+import itertools
 import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -93,6 +94,12 @@ def _read_pv(disk: CachedDisk, start: int, size: int, sector: int, head: bytes) 
     return PhysicalVolume(identity, disk, start, size, text)
 
 
+def written_id(identity: str) -> str:
+    """Return an id as LVM writes it: 6, 4, 4, 4, 4, 4 and 6 characters."""
+    ends = (0, 6, 10, 14, 18, 22, 26, 32)
+    return "-".join(identity[a:b] for a, b in itertools.pairwise(ends))
+
+
 def _areas(head: bytes, at: int) -> list[list[tuple[int, int]]]:
     """Return the data areas and the metadata areas, each (offset, bytes)."""
     lists: list[list[tuple[int, int]]] = [[], []]
@@ -148,7 +155,7 @@ def logical_volumes(pvs: Sequence[PhysicalVolume]) -> tuple[LogicalVolume, ...]:
 
 
 def _group(name: str, section: Section, pvs: Sequence[PhysicalVolume], path: str) -> _Group:
-    by_id = {pv.id: pv for pv in pvs}
+    by_id = {pv.id: pv for pv in reversed(pvs)}  # of twins the first
     extent = _number(section, "extent_size", path) * _SECTOR
     if extent <= 0:
         raise CorruptError("LVM: extents of no bytes", path=path, field="extent_size")

@@ -10,7 +10,7 @@ from kensho.disks.partition_table import Partition, PartitionTable, read_partiti
 from kensho.guest.volumes.detect import Content, content_of
 from kensho.guest.volumes.disklabel import SLICES, Labelled, read_disklabel
 from kensho.guest.volumes.luks.device import Key, unlocked
-from kensho.guest.volumes.lvm import PhysicalVolume, logical_volumes, read_pv
+from kensho.guest.volumes.lvm import PhysicalVolume, logical_volumes, read_pv, written_id
 from kensho.guest.volumes.md import Member, mirrors, read_member
 from kensho.guest.volumes.view import CachedDisk, View, part_of
 from kensho.model.errors import KenshoError
@@ -49,8 +49,14 @@ class Volumes:
     tables: tuple[PartitionTable | None, ...]
     problems: tuple[str, ...] = ()
 
+    def near(self, root: Volume) -> Volumes:
+        """Return the same with a system's root first, then what else is on its disk: of twins, these are meant."""
+        disk = f"{root.id.partition('p')[0]}p"
+        order = sorted(self.volumes, key=lambda v: (v.id != root.id, not v.id.startswith(disk)))
+        return replace(self, volumes=tuple(order))
+
     def find(self, word: str) -> Volume | None:
-        """Return the volume with that id, UUID, PARTUUID or label (``UUID=…``, ``LABEL=…`` too)."""
+        """Return the first volume with that id, UUID, PARTUUID or label (``UUID=…``, ``LABEL=…`` too)."""
         key, mark, value = word.partition("=")
         value = (value if mark else key).strip('"')
         for volume in self.volumes:
@@ -194,6 +200,10 @@ def _logical(volumes: list[Volume], problems: list[str]) -> Iterator[Volume]:
             pvs.append(read_pv(disk, start, volume.size))
         except KenshoError as error:
             problems.append(f"{volume.id}: {error.message}")
+            continue
+        volumes[number] = replace(
+            volumes[number], content=replace(volume.content, uuid=written_id(pvs[-1].id))
+        )
     try:
         found = logical_volumes(pvs)
     except KenshoError as error:

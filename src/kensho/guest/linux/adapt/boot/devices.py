@@ -9,6 +9,7 @@ from kensho.guest.linux.adapt.guest import LinuxGuest
 from kensho.guest.linux.boot.configs import configs, text_of
 from kensho.guest.linux.boot.syntax import entries
 from kensho.guest.linux.named_volumes import Devices, tell
+from kensho.guest.volumes.scan import Volumes
 
 _ROOT_WORD = re.compile(r"(?:^|[\s\"'])root=(?P<root>[^\s\"']+)")
 _PROBED = re.compile(r"### (?P<mark>BEGIN|END) (?P<name>\S*os-prober) ###")
@@ -16,10 +17,11 @@ _PROBED = re.compile(r"### (?P<mark>BEGIN|END) (?P<name>\S*os-prober) ###")
 
 def devices_of(guest: LinuxGuest) -> Devices:
     """Return what the names mean; the same whatever steps have changed meanwhile."""
-    return tell(guest.opened.volumes, guest.system.volume, guest.system.fstab, _roots(guest))
+    volumes = guest.opened.volumes.near(guest.system.volume)
+    return tell(volumes, guest.system.volume, guest.system.fstab, _roots(guest, volumes))
 
 
-def _roots(guest: LinuxGuest) -> Iterator[str]:
+def _roots(guest: LinuxGuest, volumes: Volumes) -> Iterator[str]:
     """Yield the names that this system's own command lines have for the root.
 
     A menu may start other systems, too: where one of its entries has this root by a name that stays, those
@@ -33,7 +35,7 @@ def _roots(guest: LinuxGuest) -> Iterator[str]:
             for start, end in entry.spans
             for word in _ROOT_WORD.findall(text[start:end])
         ]
-        stays = (guest.opened.volumes.find(word) for word in words if "=" in word)
+        stays = (volumes.find(word) for word in words if "=" in word)
         if not any(volume and volume.id == guest.system.volume.id for volume in stays):
             yield from (word for word in words if word.startswith("/dev/"))
 

@@ -81,7 +81,7 @@ def adapt(
     in_place
         With --undo or --replay: change the disks themselves instead of writing overlays.
     json
-        Print one JSON object: kernels, windows, edits, findings, output, changes.
+        Print one JSON object: kernels, windows, edits, findings, output, outputs, changes.
     """
     if not sources:
         raise UsageError("nothing to adapt", hint="kensho adapt DISK -o NAME.qcow2")

@@ -55,7 +55,7 @@ def inspect(
     key
         ID=FILE: what opens a LUKS volume, with ID its name, UUID or all; ID alone asks for it. Repeatable.
     json
-        Print one JSON object: kind, selection, manifest, proofs, findings, appliance; guests with --deep.
+        Print one JSON object: kind, path, selection, manifest, proofs, findings, appliance; guests with --deep.
     schema
         Print the JSON Schema of the appliance and stop.
     """

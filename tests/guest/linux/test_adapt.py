@@ -139,7 +139,9 @@ def test_modules_that_need_each_other_for_ever() -> None:
     assert len(read_index({"modules.dep": dep}).closure(["m0"])) == count
 
 
-@pytest.mark.parametrize("maker", ["initramfs-tools", "dracut", "mkinitcpio", "mkinitfs"])
+@pytest.mark.parametrize(
+    "maker", ["initramfs-tools", "dracut", "mkinitcpio", "mkinitfs", "mkinitrd"]
+)
 def test_the_makers_are_told_once(guest, maker: str) -> None:
     index = read_index(INDEX)
     before = {
@@ -159,6 +161,29 @@ def test_the_makers_are_told_once(guest, maker: str) -> None:
     if maker == "mkinitfs":
         assert after["etc/mkinitfs/mkinitfs.conf"] == 'features="ata base ext4 kensho"\n'
         assert "kernel/drivers/ata/ahci.ko*\n" in after["etc/mkinitfs/features.d/kensho.modules"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('# own\nINITRD_MODULES="jbd virtio-blk"\nOTHER="x"\n', "jbd virtio-blk ahci"),
+        ("INITRD_MODULES=''\n", "virtio_blk ahci"),
+        ('OTHER="x"', "virtio_blk ahci"),
+        ('INITRD_MODULES="a"\nINITRD_MODULES="b"\n', "b virtio_blk ahci"),
+    ],
+)
+def test_suses_list_of_drivers(guest, text: str, expected: str, tmp_path: Path) -> None:
+    """It is a shell's variable, and what the guest has in it stays: SLES 11."""
+    files = guest(**{"etc/sysconfig/kernel": text})
+    (edit,) = persist(Draft(files, "root"), "mkinitrd", [read_index(INDEX)], (C.VIRTIO_BLK, C.AHCI))
+    (tmp_path / "kernel").write_bytes(edit.content or b"")
+    said = subprocess.run(
+        ["sh", "-c", '. "$0"; printf "%s|%s" "$INITRD_MODULES" "$OTHER"', tmp_path / "kernel"],
+        capture_output=True, text=True, check=True,
+    ).stdout.split("|")  # fmt: skip
+    found = [word for word in said[0].split() if word not in {"virtio_pci", "sd_mod"}]
+    assert found == expected.split()
+    assert said[1] == ("x" if "OTHER" in text else "")
 
 
 def test_a_driver_that_only_an_older_kernel_has_is_kept_too(guest) -> None:

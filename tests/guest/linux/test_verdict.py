@@ -202,6 +202,7 @@ def test_nash_loads_what_its_script_names_and_no_more() -> None:
         ({"init": b"", "sbin/udevd": b"", "lib/udev/rules.d/80-drivers.rules":
           b'ENV{MODALIAS}=="?*", RUN+="/sbin/modprobe -b $env{MODALIAS}"\n'}, True),
         ({"init": b"", "sbin/udevd": b"", "lib/udev/rules.d/60-persistent-storage.rules": b""}, False),
+        ({"init": b"", "run_all.sh": b"", "mkinitrd.config": b""}, False),
         # mkinitcpio without its hook for udev, and with systemd.
         ({"init": b"#!/usr/bin/ash\n", "init_functions": b""}, False),
         ({"init": b"", "buildconfig": b"", "usr/lib/systemd/systemd-udevd": b"",

@@ -1,7 +1,8 @@
 """What the guest's own maker of the initramfs is told, so that its next kernel starts everywhere.
 
 Sources: initramfs-tools(7) (``/etc/initramfs-tools/modules``), dracut.conf(5) (``add_drivers``),
-mkinitcpio.conf(5) (``MODULES``; drop-ins only since 36, and not where a preset names a file), mkinitfs-bootstrap(1) and Alpine's features.d.
+mkinitcpio.conf(5) (``MODULES``; drop-ins only since 36, and not where a preset names a file), mkinitfs-bootstrap(1) and Alpine's features.d,
+mkinitrd(8) of SUSE up to 12 (``INITRD_MODULES`` in /etc/sysconfig/kernel).
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ _FILES = {
     "dracut": "/etc/dracut.conf.d/90-kensho.conf",
     "mkinitcpio": "/etc/mkinitcpio.conf",
     "mkinitfs": "/etc/mkinitfs/features.d/kensho.modules",
+    "mkinitrd": "/etc/sysconfig/kernel",
 }
+_INITRD_MODULES = re.compile(r"^([ \t]*INITRD_MODULES=)([\"'])([^\"'\n]*)\2", re.MULTILINE)
 
 
 def persist(
@@ -55,6 +58,8 @@ def persist(
 
 def _listed(draft: Draft, maker: str) -> tuple[str, ...]:
     """Return the words of what was listed before, the names of drivers among them, in their order."""
+    if maker == "mkinitrd":
+        return ()  # what is there stays there: one line has ours and the guest's own
     text = ((_read(draft, _FILES[maker]) if maker in _FILES else b"") or b"").decode(
         errors="replace"
     )
@@ -108,11 +113,27 @@ def _mkinitfs(draft: Draft, names: Mapping[str, str]) -> tuple[FileEdit, ...]:
     )
 
 
+def _mkinitrd(draft: Draft, names: Mapping[str, str]) -> tuple[FileEdit, ...]:
+    path = _FILES["mkinitrd"]
+    text = (_read(draft, path) or b"").decode(errors="surrogateescape")
+    found = [*_INITRD_MODULES.finditer(text)]  # of several the last counts
+    if not found:
+        text += f'{"" if text.endswith(chr(10)) or not text else chr(10)}INITRD_MODULES=""\n'
+        found = [*_INITRD_MODULES.finditer(text)]
+    listed = found[-1][3].split()
+    known = {module_name(word) for word in listed}
+    words = " ".join([*listed, *(name for name in names if name not in known)])
+    start, end = found[-1].span(3)
+    text = text[:start] + words + text[end:] if words.split() != listed else text
+    return (FileEdit(path, text.encode(errors="surrogateescape"), "drivers listed for mkinitrd"),)
+
+
 _MAKERS = {
     "initramfs-tools": _initramfs_tools,
     "dracut": _dracut,
     "mkinitcpio": _mkinitcpio,
     "mkinitfs": _mkinitfs,
+    "mkinitrd": _mkinitrd,
 }
 
 

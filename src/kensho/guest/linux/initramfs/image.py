@@ -2,7 +2,7 @@
 
 Spec: the kernel's Documentation/driver-api/early-userspace/buffer-format.rst; microcode before the
 rest: Documentation/arch/x86/microcode.rst. What makes it is told by the files in it: Debian's
-initramfs-tools, dracut, Arch's mkinitcpio, Alpine's mkinitfs.
+initramfs-tools, dracut, Arch's mkinitcpio, Alpine's mkinitfs, SUSE's mkinitrd before dracut.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Initramfs:
 
     @property
     def maker(self) -> str:
-        """``initramfs-tools``, ``dracut``, ``mkinitcpio``, ``mkinitfs`` or ``""``."""
+        """``initramfs-tools``, ``dracut``, ``mkinitcpio``, ``mkinitrd`` (SUSE's), ``mkinitfs`` or ``""``."""
         for name, marks in _MAKERS:
             if any(mark in self.files for mark in marks):
                 return name
@@ -58,7 +58,10 @@ class Initramfs:
         Others load a list that was made with them, and nothing that is added: nash of Red Hat 5,
         booster, what people write themselves.
         """
-        if self.maker and self.maker != "mkinitcpio":  # whose hook for udev can be left out
+        if self.maker and self.maker not in {
+            "mkinitcpio",
+            "mkinitrd",
+        }:  # udev can be left out of these
             return True
         names = {posixpath.basename(name) for name in self.files}
         if names & {"udevd", "systemd-udevd"}:
@@ -107,6 +110,7 @@ _MAKERS = (
     ("dracut", ("usr/lib/dracut", "lib/dracut", "lib/dracut-lib.sh", "lib/dracut-lib")),
     ("initramfs-tools", ("conf/initramfs.conf",)),
     ("mkinitcpio", ("init_functions", "buildconfig")),  # the latter with systemd within, too
+    ("mkinitrd", ("run_all.sh", "mkinitrd.config")),  # SUSE's
 )
 _ALPINE = b"Alpine Init"
 _ASKS = re.compile(rb"\bmodalias\b", re.IGNORECASE)

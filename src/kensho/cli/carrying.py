@@ -22,7 +22,7 @@ from kensho.proof.evidence.signed import SignedBy
 if TYPE_CHECKING:
     from cryptography import x509
 
-    from kensho.proof.evidence.signed import PublicKey
+    from kensho.proof.evidence.opened import PublicKey
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from kensho.proof.evidence.words import said_of
 if TYPE_CHECKING:
     from cryptography import x509
 
-    from kensho.proof.evidence.signed import PublicKey
+    from kensho.proof.evidence.opened import PublicKey
 
 State = Literal["ok", "mismatch", "absent", "not vouched for"]
 

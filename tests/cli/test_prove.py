@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from kensho.proof.qemu.rooms import room
+from kensho.proof.resume import unfinished
 from tests.cli.conftest import Kensho
 from tests.cli.small_guest import guest_disk
 from tests.proof.watch.test_boot import left_behind, printing
@@ -274,4 +275,48 @@ def test_it_stops_at_once_and_leaves_nothing(
     if how == "KILL":  # nothing could clean up: the next run does
         with room(".prove-", tmp_path), room("kensho-boot-"), room("kensho-nbd-"):
             pass
+        with unfinished(tmp_path / "proof", lambda _: None):
+            pass
     assert [path.name for path in tmp_path.iterdir()] == ["silent.img"]
+
+
+@pytest.mark.boot
+def test_what_was_tried_before_it_was_stopped_is_taken_over(
+    tmp_path: Path, key: Path, kensho: Kensho
+) -> None:
+    disk, proof = tmp_path / "guest.img", tmp_path / "proof"
+    disk.write_bytes(printing("tiny login: ").ljust(1 << 20, b"\0"))
+    words = [
+        "prove",
+        disk,
+        "--on",
+        "vmware-ide,kvm-virtio,xenserver-hvm",
+        "-o",
+        proof,
+        "--sign-key",
+        key,
+    ]
+    words += ["--no-report", "--shutdown", "skip", "--probe", "tcp:22", "--probe-timeout"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "kensho", *words, "20"], stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        while "1 of 3" not in process.stderr.readline():
+            assert process.poll() is None
+        process.terminate()
+        said = process.communicate(timeout=60)[1]
+    assert (process.returncode, "kept for the same command" in said) == (75, True), said
+    code, out, err = kensho(*words, "20", "--json")
+    told = json.loads(out)
+    assert (code, len(told["trials"])) == (15, 3), err
+    assert {trial["outcome"] for trial in told["trials"]} == {"fail"}  # no service answers
+    stated = json.loads((proof / "statement.json").read_text())["predicate"]
+    earlier, *others = [one["profile"] for one in stated["earlier"]]
+    assert len(others) < 2  # what was under way is started anew
+    assert f"{earlier} (20" in (proof / "index.html").read_text()
+    code, told = verified(kensho, proof, "--public-key", key.with_suffix(".pub"), "--disk", disk)
+    assert (code, set(states(told).values())) == (0, {"ok"})
+    assert any("tried by an earlier run" in words and earlier in words for words in told["said"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        [disk.name, proof.name, key.name, key.with_suffix(".pub").name]
+    )

@@ -35,7 +35,7 @@ from kensho.model.errors import LocatorError, NotFoundError, ProofError, UsageEr
 from kensho.platforms import PLATFORMS
 from kensho.proof.choose import choose, other_firmware, suitable
 from kensho.proof.evidence.foreseen import foreseen
-from kensho.proof.evidence.gather import gather, write_evidence
+from kensho.proof.evidence.gather import gather, proven_disks, write_evidence
 from kensho.proof.evidence.page_words import adapter_words, root_words
 from kensho.proof.evidence.portability import Portability
 from kensho.proof.evidence.seen import answer_words
@@ -45,6 +45,7 @@ from kensho.proof.prove import limits_of
 from kensho.proof.prove import prove as prove_on
 from kensho.proof.qemu.rooms import room
 from kensho.proof.rehearse import rehearse
+from kensho.proof.resume import basis_of, begun, unfinished
 from kensho.proof.together.order import notes
 from kensho.proof.trial import Outcome, Trial, unproven
 from kensho.storage.atomic import put_folder
@@ -62,6 +63,7 @@ def prove(
     memory: Annotated[int, Amount] = 0,
     timeout: Annotated[float, Amount] = 0,
     report: bool = True,
+    resume: bool = True,
     asks: Asks = Asks(),  # noqa: B008 - frozen
     sign_key: Path | None = None,
     sign_cert: Path | None = None,
@@ -99,6 +101,8 @@ def prove(
         it is slower.
     report
         Have a Linux guest say which drivers it uses: a script on an overlay that is thrown away.
+    resume
+        Take over what a run of the same proof that was stopped has tried already; the statement says so.
     sign_key
         Private key to sign the statement with: Ed25519, RSA or EC, in PEM.
     sign_cert
@@ -110,7 +114,7 @@ def prove(
     dry_run
         Show what would be started, with how much memory, and which licences are to accept; start nothing.
     json
-        Print one JSON object: proven, trials, findings, output, files.
+        Print one JSON object: proven, trials, earlier, findings, output, files.
     """
     if on == "list":
         _list(as_json=json)
@@ -139,10 +143,9 @@ def prove(
     with (
         shown(events=False, quiet=json) as listener,
         opened_guests(sources, machine=machine, format=format) as machines,
+        unfinished(output, listener) as partial,
         room(".prove-", output.absolute().parent) as scratch,
     ):
-        kept = scratch / "evidence"
-        kept.mkdir()
         choice, probes = suitable(choice, machines), asks.probes_of(machines)
         odd = (*notes(machines), *clashes(machines), *other_firmware(choice, machines))
         for note in odd:
@@ -152,6 +155,7 @@ def prove(
         aims = replace(aims, keys=keys) if aims is not None else None
         with as_proven(machines, aims, scratch, listener, keys) as (made, changes, findings):
             starts = any(not profile.static for profile in choice.profiles)
+            disks = proven_disks(made, lambda place: listener(Step("hash", place)))
             with as_tried(
                 made,
                 memory << 20,
@@ -161,15 +165,22 @@ def prove(
                 keys=keys,
                 probes=probes,
             ) as guests:
+                basis = basis_of(
+                    disks, guests, choice.profiles, (timeout, asks.questions, asks.shutdown)
+                )
+                progress = begun(partial, basis, listener, resume=resume)
                 limits = limits_of(choice.profiles, timeout, asks.questions, asks.shutdown)
                 trials = prove_on(
-                    guests, choice.profiles, kept, limits,
+                    guests, choice.profiles, progress.folder, limits,
                     on_event=lambda name, what: listener(Message(f"{name}: {what}")),
-                    on_trial=telling(choice.profiles, listener),
+                    on_trial=telling(
+                        [p for p in choice.profiles if p.name not in progress.taken], listener
+                    ),
+                    on_ended=progress.record, taken=progress.taken,
                 )  # fmt: skip
             evidence = gather(
-                made, sources, changes,
-                (*findings, *odd), trials, kept,
+                made, disks, sources, changes,
+                (*findings, *odd), trials, progress.folder,
                 choice.platforms, lambda place: listener(Step("hash", place)), accepted=licences,
                 plan=(
                     *plan_in_words(choice.profiles, choice.platforms if adapt else "", machines, report=report),
@@ -178,10 +189,10 @@ def prove(
                 plans=foreseen(
                     sources, machine, platforms, adapts=adapt, accepts=accept_eula, keys=keys
                 ) if format is None else (),
-                given=tuple(map(str, wishes.drivers)),
+                given=tuple(map(str, wishes.drivers)), earlier=progress.earlier,
             )  # fmt: skip
-        write_evidence(evidence, kept, signer)
-        _put(kept, output)
+        write_evidence(evidence, progress.folder, signer)
+        _put(progress.folder, output)
     if json:
         print_json(_answer(trials, evidence, output))
     else:
@@ -195,6 +206,7 @@ def _answer(trials: Sequence[Trial], evidence: Portability, output: Path) -> dic
     return {
         "proven": not unproven(trials),
         "trials": [{"how": trial.how, **msgspec.to_builtins(trial)} for trial in trials],
+        "earlier": evidence.earlier,
         "findings": evidence.findings,
         "output": str(output),
         "files": files,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
@@ -41,35 +42,50 @@ def prove(
     *,
     on_event: Told,
     on_trial: Callable[[Trial], None],
+    on_ended: Callable[[Sequence[Trial]], None] = lambda _: None,
+    taken: Mapping[str, tuple[Trial, ...]] = MappingProxyType({}),
 ) -> tuple[Trial, ...]:
     """Try machines on profiles, in their order; each trial's files go to a folder of its own.
 
     Several machines are started together. The guests' disks are only read. What cannot be started here,
-    for want of QEMU, memory or room, is a trial that says so.
+    for want of QEMU, memory or room, is a trial that says so. ``on_ended`` is called with all trials of a
+    profile, unless it was stopped; those of the profiles in ``taken`` are there already.
     """
+    wanted = [profile for profile in profiles if profile.name not in taken]
+    found = dict(taken)
     over = threading.Event()
     with ExitStack() as stack:
         try:
-            at_once = _at_once(guests, profiles)
+            at_once = _at_once(guests, wanted)
             drives = [stack.enter_context(served(guest.disks)) for guest in guests]
         except KenshoError as error:
-            found = tuple(_judged(p, guest, error) for p in profiles for guest in guests)
-            for trial in found:
-                on_trial(trial)
-            return found
+            for profile in wanted:
+                found[profile.name] = tuple(_judged(profile, guest, error) for guest in guests)
+                for trial in found[profile.name]:
+                    on_trial(trial)
+            return _in_order(profiles, found)
         shares = Turns(at_once, processors())
         pool = stack.enter_context(ThreadPoolExecutor(at_once))
         try:
-            waiting = [
-                pool.submit(_on, profile, guests, drives, folder, limits, shares, over.is_set,
-                            on_event=on_event, on_trial=on_trial)
-                for profile in profiles
-            ]  # fmt: skip
-            return tuple(trial for future in waiting for trial in future.result())
+            waiting = {
+                profile.name: pool.submit(
+                    _on, profile, guests, drives, folder, limits, shares, over.is_set,
+                    on_event=on_event, on_trial=on_trial, on_ended=on_ended,
+                )
+                for profile in wanted
+            }  # fmt: skip
+            found |= {name: future.result() for name, future in waiting.items()}
+            return _in_order(profiles, found)
         except BaseException:  # Ctrl-C, too: the guests that run are not waited for
             over.set()
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _in_order(
+    profiles: Sequence[Profile], found: Mapping[str, tuple[Trial, ...]]
+) -> tuple[Trial, ...]:
+    return tuple(trial for profile in profiles for trial in found[profile.name])
 
 
 def _at_once(guests: Sequence[Guest], profiles: Sequence[Profile]) -> int:
@@ -83,7 +99,7 @@ def _at_once(guests: Sequence[Guest], profiles: Sequence[Profile]) -> int:
 def _on(
     profile: Profile, guests: Sequence[Guest], drives: Sequence[Sequence[Drive]], folder: Path,
     limits: Limits, shares: Turns, stopped: Callable[[], bool], *, on_event: Told,
-    on_trial: Callable[[Trial], None],
+    on_trial: Callable[[Trial], None], on_ended: Callable[[Sequence[Trial]], None],
 ) -> tuple[Trial, ...]:  # fmt: skip
     def tell(what: str) -> None:
         on_event(profile.name, what)
@@ -106,8 +122,10 @@ def _on(
                     )  # fmt: skip
         except (KenshoError, OSError) as error:
             trials = tuple(_judged(profile, guest, error) for guest in guests)
-    for trial in trials:
-        on_trial(trial)
+    if not stopped():  # else they show nothing, as nobody waited for them
+        on_ended(trials)
+        for trial in trials:
+            on_trial(trial)
     return trials
 
 

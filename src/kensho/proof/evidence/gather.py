@@ -24,6 +24,7 @@ from kensho.proof.evidence.envelope import key_id, seal
 from kensho.proof.evidence.page import render_page
 from kensho.proof.evidence.place import BILL, CERTIFICATE, PAGE, STATEMENT
 from kensho.proof.evidence.portability import (
+    Earlier,
     Foreseen,
     Portability,
     ProvenDisk,
@@ -47,21 +48,21 @@ if TYPE_CHECKING:
 
 
 def gather(
-    machines: Sequence[Made], sources: Sequence[str],
+    machines: Sequence[Made], disks: tuple[ProvenDisk, ...], sources: Sequence[str],
     changes: ChangeSet | None, findings: tuple[Finding, ...], trials: tuple[Trial, ...], folder: Path,
     targets: str, on_disk: Callable[[str], None], *, accepted: Sequence[Eula] = (), plan: tuple[str, ...] = (),
     plans: tuple[Foreseen, ...] = (), given: Sequence[str] = (),
+    earlier: tuple[Earlier, ...] = (),
 ) -> Portability:  # fmt: skip
     """Return what is to be stated; the bill of materials is written to ``folder``.
 
-    ``machines`` come with their disks as they were proven; each is read whole for its root, and so is
-    the one below where it was changed, and the files of ``sources``. ``on_disk`` is told of each.
+    ``disks`` are those of the ``machines``, as `proven_disks` tells of them. The files of ``sources`` are read whole;
+    ``on_disk`` is told of each. ``earlier`` are the profiles that an earlier run tried.
     ``accepted`` are the licences that were accepted, ``plan`` is in words what was asked for,
     ``plans`` what is foreseen for each platform; ``given`` are other files that were named, of
     which it is not told either where they lie.
     """
     folders = folders_here((*sources, *given))
-    proven = [disk for one in machines for disk in _proven(one, on_disk)]
     bill = folder / BILL
     content = msgspec.json.encode(bill_of_materials(_inspected(machines)))
     bill.write_bytes(msgspec.json.format(content))
@@ -70,10 +71,11 @@ def gather(
         made=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         source=" ".join(map(name_of, map(shown, sources))),
         machines=tuple(one.machine.id for one in machines),
-        disks=tuple(proven),
+        disks=disks,
         trials=trials,
+        earlier=earlier,
         inputs=inputs_of(sources, [one.machine for one in machines], on_disk),
-        conversion=conversion_of(sources, proven),
+        conversion=conversion_of(sources, disks),
         plan=plan,
         foreseen=plans,
         targets=tuple(targets.split(",")) if changes is not None else (),
@@ -81,10 +83,17 @@ def gather(
         findings=tuple(redacted(found, folders) for found in findings),
         sbom=file_ref(bill),
         accepted_eulas=tuple(map(digest_of, accepted)),
-        qemu=_qemu_version() if any(t.started for t in trials) else "",
+        qemu=qemu_version() if any(t.started for t in trials) else "",
         host=host(),
         untested=untested(trials),
     )
+
+
+def proven_disks(
+    machines: Sequence[Made], on_disk: Callable[[str], None]
+) -> tuple[ProvenDisk, ...]:
+    """Return disks by their roots; each is read whole, and so is the one below where it was changed."""
+    return tuple(disk for one in machines for disk in _proven(one, on_disk))
 
 
 def _proven(one: Made, on_disk: Callable[[str], None]) -> Iterator[ProvenDisk]:
@@ -136,6 +145,7 @@ def _signers(key: PrivateKey | Ed25519PrivateKey, certificates: Sequence[bytes])
     return Signers(key_id(key.public_key()), digests)
 
 
-def _qemu_version() -> str:
+def qemu_version() -> str:
+    """Return what QEMU calls itself; ProofError when there is none."""
     said = subprocess.run([find_qemu(), "--version"], capture_output=True, text=True, check=False)
     return said.stdout.partition("\n")[0].strip()

@@ -14,7 +14,7 @@ from kensho.model.finding import Finding, Severity
 from kensho.model.units import format_bytes
 from kensho.proof.evidence.page_trials import details, row, starts
 from kensho.proof.evidence.page_words import text
-from kensho.proof.evidence.portability import Foreseen, Portability
+from kensho.proof.evidence.portability import Foreseen, Portability, earlier_words
 from kensho.proof.trial import Outcome
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -154,6 +154,8 @@ def _without_plan(plan: Foreseen) -> Finding:
 def _conditions(evidence: Portability) -> str:
     """Return how it was made: plan, host, licences, conversion, signer."""
     rows = [("asked for", words) for words in evidence.plan]
+    if evidence.earlier:
+        rows.append(("taken over", earlier_words(evidence)))
     if evidence.conversion is not None:
         made = evidence.conversion
         rows.append(

@@ -63,6 +63,13 @@ class Foreseen(msgspec.Struct, frozen=True, omit_defaults=True):
         return bool(self.problem) or bool(at_least(self.findings, Severity.BLOCKED))
 
 
+class Earlier(msgspec.Struct, frozen=True):
+    """A profile that an earlier run of the same proof tried, which was stopped; ``ended`` is when, in RFC 3339."""
+
+    profile: str
+    ended: str
+
+
 class Host(msgspec.Struct, frozen=True):
     """What the guests ran on, nothing that tells whose it is."""
 
@@ -82,7 +89,7 @@ class Portability(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """All that is claimed. ``made`` is when, in RFC 3339; ``untested`` says in words what was not shown.
 
     ``inputs`` are the files that were read, ``plan`` what was asked for, in words,
-    ``foreseen`` what a conversion to each platform would say.
+    ``foreseen`` what a conversion to each platform would say; ``earlier`` which trials were taken over.
     """
 
     kensho: str
@@ -91,6 +98,7 @@ class Portability(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     machines: tuple[str, ...]
     disks: tuple[ProvenDisk, ...]
     trials: tuple[Trial, ...]
+    earlier: tuple[Earlier, ...] = ()
     inputs: tuple[FileRef, ...] = ()
     conversion: Conversion | None = None
     plan: tuple[str, ...] = ()
@@ -120,6 +128,12 @@ def subjects_of(evidence: Portability) -> tuple[Subject, ...]:
     if not subjects:  # nothing could be read whole: a statement is about something
         subjects = tuple(Subject(ref.name, {"sha256": ref.sha256}) for ref in evidence.inputs)
     return subjects
+
+
+def earlier_words(evidence: Portability) -> str:
+    """Say which trials were not made by the run that made the statement; empty when all were."""
+    told = ", ".join(f"{one.profile} ({one.ended})" for one in evidence.earlier)
+    return f"tried by an earlier run of the same proof, which was stopped: {told}" if told else ""
 
 
 def files_of(evidence: Portability) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from kensho.proof.evidence.place import STATEMENT
-from kensho.proof.evidence.portability import Portability
+from kensho.proof.evidence.portability import Portability, earlier_words
 from kensho.proof.trial import Outcome
 from kensho.proof.watch.serial import SHUTDOWN
 
@@ -37,6 +37,8 @@ def _lines(
     yield f"kensho {evidence.kensho} stated on {evidence.made}, of {evidence.source}:"
     yield from _outcomes(evidence)
     yield from _answers(evidence)
+    if evidence.earlier:
+        yield earlier_words(evidence)
     if evidence.changes:
         yield f"{len(evidence.changes)} files of the guest were changed for {', '.join(evidence.targets)}"
     blocked = [plan.target for plan in evidence.foreseen if plan.blocked]

@@ -63,6 +63,7 @@ SILENT = result(Verdict.TIMEOUT)
         # one that came up
         (seen(UP, HERE, reports=True), "pass", "", "why"),
         (seen(UP), "pass", "", "why"),
+        (seen(UP, said=NO_ROOT), "pass", "", "why"),  # of what it said before it came up
         (seen(result(Verdict.TIMEOUT, "login")), "pass", "", "why"),
         (seen(result(Verdict.TIMEOUT, "service")), "pass", "", "its probes are answered"),
         (seen(LOST, ELSEWHERE), "fail", "KF-981", "it came up, and did not stay up until all was asked: it ended"),

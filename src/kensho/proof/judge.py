@@ -72,10 +72,10 @@ class Judgement(NamedTuple):
 
 def judge(seen: Observed) -> Judgement:
     """Return what a start showed."""
-    cause = None if seen.came_up else _why(seen)
-    if cause is None:
+    if seen.came_up:
         rulings = (rule(seen) for rule in _OF_ONE_THAT_CAME_UP)
     else:
+        cause = _why(seen)
         rulings = (rule(seen, cause) for rule in _OF_ONE_THAT_DID_NOT)
     return next(found for found in rulings if found is not None)
 
@@ -95,7 +95,7 @@ def agrees(seen: Observed, cause: Cause | None) -> bool | None:
     return not seen.foretold.disk if cause is not None and cause.code == "KF-960" else None
 
 
-def _why(seen: Observed) -> Cause | None:
+def _why(seen: Observed) -> Cause:
     controller = seen.profile.controller.value
     return likely_cause(seen.result, seen.said, driver=seen.foretold.disk, controller=controller)
 

@@ -237,7 +237,6 @@ def test_what_only_the_screen_or_the_end_tells() -> None:
     assert code(result(stop=Stop.DISK)) == "KF-993"
     assert code(result(stop=Stop.ROOM)) == "KF-994"
     assert code(result(Verdict.EXITED, stop=Stop.QEMU)) == "KF-994"
-    assert likely_cause(result(Verdict.LOGIN), "Kernel panic", driver=True, controller="x") is None
     up = result(Verdict.EXITED, reason="the guest powered itself off", milestones={"login": 9.0})
     assert cause_of("Press Enter for maintenance\n", None, up).code == "KF-968"
 

@@ -40,14 +40,12 @@ _ADAPT = "kensho adapt gives its initramfs the drivers"
 
 def likely_cause(
     result: BootResult, said: str, *, driver: bool | None, controller: str
-) -> Cause | None:
-    """Return why a boot failed, None for one that did not.
+) -> Cause:
+    """Return why a guest did not come up, or did not stay up.
 
     ``said`` is the serial log; ``driver`` what the static verdict says of the boot disk's
     ``controller``, None when it says nothing.
     """
-    if result.verdict is Verdict.LOGIN:
-        return None
     if result.stop in _STOPS:
         code, what, remedy = _STOPS[result.stop]
         return Cause(code, what, remedy, result.reason)

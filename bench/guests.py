@@ -14,17 +14,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
-from measuring import Machine, Spawner, Usage, data_ranges, warm
+from measuring import KENSHO, Machine, Spawner, Usage, data_ranges, demo, medians, warm
 
 _NOT_EVERYWHERE = 10  #: `kensho check`: a kernel does not start on a target
-KENSHO = str(Path(sys.executable).with_name("kensho"))
-ROOT = Path(__file__).resolve().parents[1]
 #: KVM is not to be trusted where a stock kernel does not start on it, and the appliance hangs then.
 PEER = {"LIBGUESTFS_BACKEND": "direct", "LIBGUESTFS_BACKEND_SETTINGS": "force_tcg"}
 
@@ -45,14 +41,6 @@ def main() -> None:
         beside_it = Path(folder) / image.name  # an overlay is read beside its disk alone
         os.link(image.resolve(), beside_it)
         bench(beside_it, Path(folder), arguments)
-
-
-def demo() -> Path:
-    """Build the demo's guest, or find it."""
-    sys.path.insert(0, str(ROOT / "demo"))
-    import appliance
-
-    return appliance.build(ROOT / ".cache" / "demo")
 
 
 def bench(image: Path, folder: Path, arguments: argparse.Namespace) -> None:
@@ -124,9 +112,7 @@ def median(spawner: Spawner, command: list[str], runs: int, made: Path) -> Usage
         made.unlink(missing_ok=True)
         made.with_suffix(".changes").unlink(missing_ok=True)
         usages.append(spawner.run(command, fine=(0, _NOT_EVERYWHERE)))
-    return Usage(
-        *(statistics.median(v) for v in zip(*((u.wall, u.cpu, u.rss) for u in usages), strict=True))
-    )
+    return medians(usages)
 
 
 def starts_everywhere(overlay: Path) -> None:

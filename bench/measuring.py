@@ -6,10 +6,15 @@ import dataclasses
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+KENSHO = str(Path(sys.executable).with_name("kensho"))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -19,6 +24,12 @@ class Usage:
     wall: float
     cpu: float
     rss: float
+
+
+def medians(usages: Iterable[Usage]) -> Usage:
+    """Return what runs took, each figure on its own."""
+    rows = [(usage.wall, usage.cpu, usage.rss) for usage in usages]
+    return Usage(*(statistics.median(figures) for figures in zip(*rows, strict=True)))
 
 
 class Spawner:
@@ -55,6 +66,15 @@ class Spawner:
             with sync.open("rb") as output:
                 os.fsync(output.fileno())
         return Usage(wall + time.monotonic() - begun, user + system, peak / 1024)
+
+
+def demo(*, as_made: bool = False) -> Path:
+    """Build the demo's guest, or find it; ``as_made`` for one hypervisor by its maker."""
+    sys.path.insert(0, str(ROOT / "demo"))
+    import appliance
+
+    build = appliance.build_as_made if as_made else appliance.build
+    return build(ROOT / ".cache" / "demo")
 
 
 def data_ranges(path: Path) -> list[tuple[int, int]]:

@@ -13,18 +13,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import statistics
-import sys
 import tempfile
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
 from kensho.proof.profiles import DISTINCT
-from measuring import Machine, Spawner, Usage, warm
+from measuring import KENSHO, Machine, Spawner, demo, medians, warm
 
-ROOT = Path(__file__).resolve().parents[1]
-KENSHO = str(Path(sys.executable).with_name("kensho"))
 _DID_NOT_COME_UP = 15
 _STATES = {"as it is": [], "adapted": ["--adapt"]}
 
@@ -38,41 +36,26 @@ def main() -> None:
     parser.add_argument("--on", default=",".join(p.name for p in DISTINCT if not p.static))
     parser.add_argument("--runs", type=int, default=1)
     arguments = parser.parse_args()
-    image = (arguments.image or demo()).resolve()
+    image = (arguments.image or demo(as_made=True)).resolve()
     warm(image)
-    with tempfile.TemporaryDirectory(dir=ROOT / ".cache", prefix=".bench-") as folder:
+    with tempfile.TemporaryDirectory(dir=image.parent, prefix=".bench-") as folder:
         spawner = Spawner(Path(folder) / "bytecode")
         for state, more in _STATES.items():
-            bench(
-                spawner,
-                [str(image), "--on", arguments.on, "--memory", "512", *more],
-                arguments.runs,
-                state,
-            )
+            words = [str(image), "--on", arguments.on, "--memory", "512", *more]
+            bench(spawner, words, arguments.runs, state, Path(folder))
 
 
-def demo() -> Path:
-    """Build the demo's guest as it was made for one hypervisor, or find it."""
-    sys.path.insert(0, str(ROOT / "demo"))
-    import appliance
-
-    return appliance.build_as_made(ROOT / ".cache" / "demo")
-
-
-def bench(spawner: Spawner, arguments: list[str], runs: int, state: str) -> None:
-    """Prove the guest so many times, and say what it took."""
+def bench(spawner: Spawner, arguments: list[str], runs: int, state: str, folder: Path) -> None:
+    """Prove the guest so many times, and say what it took; proofs go to ``folder``."""
     usages, trials = [], []
     machine = Machine()
-    with tempfile.TemporaryDirectory(dir=ROOT / ".cache", prefix=".bench-") as folder:
-        for number in range(runs):
-            kept = Path(folder) / f"proof{number}"
-            command = [KENSHO, "prove", *arguments, "-o", str(kept), "--json"]
-            usages.append(spawner.run(command, fine=(0, _DID_NOT_COME_UP)))
-            statement = json.loads((kept / "statement.json").read_text())
-            trials = statement["predicate"]["trials"]
-    took = Usage(
-        *(statistics.median(v) for v in zip(*((u.wall, u.cpu, u.rss) for u in usages), strict=True))
-    )
+    for _ in range(runs):
+        kept = folder / "proof"
+        command = [KENSHO, "prove", *arguments, "-o", str(kept), "--json"]
+        usages.append(spawner.run(command, fine=(0, _DID_NOT_COME_UP)))
+        trials = json.loads((kept / "statement.json").read_text())["predicate"]["trials"]
+        shutil.rmtree(kept)
+    took = medians(usages)
     up = [trial for trial in trials if trial["outcome"] == "pass"]
     down = [trial for trial in trials if trial["outcome"] != "pass"]
     print(f"{state}: {len(trials)} starts, {len(up)} came up: {took.wall:.0f} s wall, "

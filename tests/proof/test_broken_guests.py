@@ -17,12 +17,13 @@ from kensho.proof.probes.words import parse
 from kensho.proof.profiles import profile
 from kensho.proof.qemu import bounds
 from kensho.proof.qemu.devices import Drive
+from kensho.proof.qemu.monitor import Monitor
 from kensho.proof.qemu.serving import served
 from kensho.proof.trial import Outcome, Trial, unproven
 from kensho.proof.try_out import Limits, Start, try_out
-from kensho.proof.watch import observe, signs
+from kensho.proof.watch import network, pictures, signs
 from kensho.proof.watch.asking import Questions
-from kensho.proof.watch.observe import Observer
+from kensho.proof.watch.network import Network
 from kensho.storage import FileSource
 from kensho.storage.base import WriteBuffer
 from tests.proof.watch.test_boot import processes
@@ -195,7 +196,7 @@ def test_a_guest_that_says_nothing_of_use(
     )
     trial = tried(code, timeout=8)
     assert (trial.outcome, code_of(trial)) == (Outcome.FAIL, "KF-967"), trial
-    assert len(trial.screenshots) <= observe.MAX_PICTURES
+    assert len(trial.screenshots) <= pictures.MAX_PICTURES
     if code == _FIRMWARE_LOG:
         assert 0 in sizes
     if code == _SCREEN:  # the same of a Windows: what is shown may be its desktop
@@ -288,20 +289,21 @@ def test_an_image_that_cannot_be_read_in_the_middle(
 def test_a_network_that_is_flooded_is_no_longer_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(observe, "MAX_CAPTURE", 8)  # the head of a capture is more
+    monkeypatch.setattr(network, "MAX_CAPTURE", 8)  # the head of a capture is more
     capture, monitor = tmp_path / "net0.pcap", tmp_path / "qmp"
     line = ["qemu-system-x86_64", "-M", "none", "-nodefaults", "-display", "none"]
     line += ["-qmp", f"unix:{monitor},server=on,wait=off", "-netdev", "user,id=net0"]
     line += ["-object", f"filter-dump,id=dump0,netdev=net0,file={capture}"]
     with subprocess.Popen(line) as process:
-        seen = Observer(monitor, (capture,), tmp_path)
+        qemu = Monitor(monitor, lambda: True)
+        heard = Network(qemu, (capture,), None)
         try:
-            there = seen._run("qom-list", path="/objects")
-            seen.bound_captures()
-            seen.bound_captures()
-            left = seen._run("qom-list", path="/objects")
+            there = qemu.run("qom-list", path="/objects")
+            heard.bound()
+            heard.bound()
+            left = qemu.run("qom-list", path="/objects")
         finally:
-            seen.close()
+            qemu.close()
             process.kill()
     assert "dump0" in str(there)
     assert "dump0" not in str(left)

@@ -13,7 +13,7 @@ from kensho.proof.qemu.bounds import Stop
 from kensho.proof.trial import Outcome
 from kensho.proof.watch.asking import Asked
 from kensho.proof.watch.capture import Heard
-from kensho.proof.watch.observe import Screenshot
+from kensho.proof.watch.pictures import Screenshot
 from kensho.proof.watch.result import BootResult, Verdict
 from kensho.proof.watch.screen import Look
 

@@ -20,7 +20,7 @@ from kensho.proof.probes import ProbeResult
 from kensho.proof.profiles.base import Profile
 from kensho.proof.watch.agent import AgentSeen
 from kensho.proof.watch.capture import Heard
-from kensho.proof.watch.observe import Screenshot
+from kensho.proof.watch.pictures import Screenshot
 from kensho.proof.watch.serial import LOGIN, REPORT, SERVICE
 
 

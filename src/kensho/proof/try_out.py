@@ -16,7 +16,7 @@ from kensho.proof.qemu.devices import Drive, machine_of
 from kensho.proof.trial import Trial, file_ref
 from kensho.proof.watch.asking import Questions
 from kensho.proof.watch.boot import boot_machine
-from kensho.proof.watch.observe import Wiring
+from kensho.proof.watch.network import Wiring
 from kensho.proof.watch.result import Watch
 from kensho.proof.watch.serial import LOGIN, REPORT
 

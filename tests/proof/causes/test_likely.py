@@ -13,7 +13,7 @@ import pytest
 from kensho.proof.causes.likely import Cause, likely_cause
 from kensho.proof.qemu.bounds import Stop
 from kensho.proof.watch.last_words import FINAL, ROWS
-from kensho.proof.watch.observe import Screenshot
+from kensho.proof.watch.pictures import Screenshot
 from kensho.proof.watch.result import BootResult, Verdict
 from kensho.proof.watch.screen import Look
 from kensho.proof.watch.serial import SerialWatch, plain

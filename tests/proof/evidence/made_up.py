@@ -17,7 +17,7 @@ from kensho.proof.evidence.sbom import bill_of_materials
 from kensho.proof.evidence.signer import load_signer
 from kensho.proof.inside.read import Inside, NicSeen
 from kensho.proof.trial import FileRef, Outcome, Trial, file_ref
-from kensho.proof.watch.observe import Screenshot
+from kensho.proof.watch.pictures import Screenshot
 from kensho.proof.watch.screen import Look, Picture, to_png
 
 ROOT = "ab" * 32

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from kensho.proof.probes import parse
+from kensho.proof.qemu.monitor import Monitor
 from kensho.proof.watch.asking import Questions, ask
-from kensho.proof.watch.observe import Observer
+from kensho.proof.watch.network import Network
 from tests.proof.probes.servers import saying, serving
-from tests.proof.watch.test_observe import INNER, REPORT, Wires
+from tests.proof.watch.test_network import INNER, REPORT, Wires
 
 BANNER = b"SSH-2.0-tiny\r\n"
 
@@ -42,10 +43,9 @@ def test_among_others_it_has_to_be_the_guest_that_answers(
     capture = tmp_path / "net0.pcap"
     capture.write_bytes(acceptance(mac, 22))
     with serving(saying(BANNER)) as (_, port):
-        observer = Observer(
-            tmp_path / "none", (capture,), tmp_path, lambda: False, Leading(port=port)
-        )
-        observer.learn(REPORT)
-        (told,) = ask(Questions(parse([word]), seconds=20), observer, None, lambda: False).probes
+        gone = Monitor(tmp_path / "none", lambda: False)
+        network = Network(gone, (capture,), Leading(port=port))
+        network.learn(REPORT)
+        (told,) = ask(Questions(parse([word]), seconds=20), network, None, lambda: False).probes
     assert told.ok is own
     assert ("another machine answers" in told.seen) is not own

@@ -13,7 +13,7 @@ from kensho.model.errors import ProofError
 from kensho.proof.probes import Address, Kind, Probe, ProbeResult
 from kensho.proof.probes import run as run_probe
 from kensho.proof.watch.agent import AgentSeen, look
-from kensho.proof.watch.observe import Observer
+from kensho.proof.watch.network import Network
 
 _LEAST = 10.0  # seconds of the time that are left for a guest which says no address
 _LOOK = 1.0
@@ -48,7 +48,7 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 def ask(
-    questions: Questions, observer: Observer, agent: Path | None, stopped: Callable[[], bool]
+    questions: Questions, network: Network, agent: Path | None, stopped: Callable[[], bool]
 ) -> Asked:
     """Ask a guest, all at once; ``agent`` is the socket of its agent, None where it has no port for one."""
     deadline = time.monotonic() + questions.seconds
@@ -62,14 +62,14 @@ def ask(
                 waiting[probe] = pool.submit(
                     run_probe, probe, None, agent, seconds=questions.seconds, stopped=stopped
                 )
-        forwards = _forwards(questions, observer, deadline, stopped)
+        forwards = _forwards(questions, network, deadline, stopped)
         for probe in questions.probes:
             if probe.kind is not Kind.AGENT:
                 waiting[probe] = pool.submit(
                     run_probe, probe, forwards[probe.port], None, seconds=deadline - time.monotonic(),
-                    answered=_acceptance(observer, probe.port), stopped=stopped,
+                    answered=_acceptance(network, probe.port), stopped=stopped,
                 )  # fmt: skip
-        results = tuple(_own(waiting[p].result(), p, observer) for p in questions.probes)
+        results = tuple(_own(waiting[p].result(), p, network) for p in questions.probes)
         if looked is None:
             return Asked(probes=results)
         try:
@@ -78,31 +78,31 @@ def ask(
             return Asked(silence=error.message, probes=results)
 
 
-def _own(result: ProbeResult, probe: Probe, observer: Observer) -> ProbeResult:
-    if not result.ok or probe.kind is Kind.AGENT or observer.is_answering(probe.port):
+def _own(result: ProbeResult, probe: Probe, network: Network) -> ProbeResult:
+    if not result.ok or probe.kind is Kind.AGENT or network.is_answering(probe.port):
         return result
     seen = f"another machine answers at its address: {result.seen}"
     return msgspec.structs.replace(result, ok=False, seen=seen)
 
 
-def _acceptance(observer: Observer, port: int) -> Callable[[], bool]:
-    return lambda: observer.accepted(port)
+def _acceptance(network: Network, port: int) -> Callable[[], bool]:
+    return lambda: network.accepted(port)
 
 
 def _forwards(
-    questions: Questions, observer: Observer, deadline: float, stopped: Callable[[], bool]
+    questions: Questions, network: Network, deadline: float, stopped: Callable[[], bool]
 ) -> dict[int, Address | None]:
     """Return what leads to each port of the guest, once it is known by which address it goes."""
     ports = {probe.port for probe in questions.probes if probe.kind is not Kind.AGENT}
     if not ports:
         return {}
-    found = observer.address()
+    found = network.address()
     while found is None and time.monotonic() < deadline - _LEAST and not stopped():
         time.sleep(_LOOK)
-        found = observer.address()
-    found = found or observer.usual
+        found = network.address()
+    found = found or network.usual
     if found is None:
         return dict.fromkeys(ports)
     adapter, address = found
-    led = {port: observer.forward(adapter, address, port) for port in ports}
+    led = {port: network.forward(adapter, address, port) for port in ports}
     return {port: ("127.0.0.1", here) if here else None for port, here in led.items()}

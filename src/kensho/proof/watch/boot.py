@@ -84,7 +84,7 @@ def boot_machine(
             if verdict is Verdict.EXITED:
                 reason, stop = _why_exited(process, errors, observer)
             asked = run.after(verdict)
-            heard = observer.heard() if observer else ()
+            heard = observer.network.heard() if observer else ()
     milestones = dict(sorted(run.milestones.items(), key=lambda item: item[1]))
     return BootResult(
         verdict=verdict,
@@ -92,8 +92,8 @@ def boot_machine(
         seconds=seconds,
         milestones=milestones,
         log=str(log),
-        screenshots=tuple(observer.screenshots) if observer else (),
-        text=observer.text if observer else (),
+        screenshots=tuple(observer.screen.screenshots) if observer else (),
+        text=observer.screen.text if observer else (),
         heard=heard,
         stop=stop,
         asked=asked,

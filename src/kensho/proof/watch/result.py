@@ -11,7 +11,8 @@ import msgspec
 from kensho.proof.qemu.bounds import Stop
 from kensho.proof.watch.asking import Asked, Questions
 from kensho.proof.watch.capture import Heard
-from kensho.proof.watch.observe import Screenshot, Wiring
+from kensho.proof.watch.network import Wiring
+from kensho.proof.watch.pictures import Screenshot
 from kensho.proof.watch.serial import LOGIN
 
 

@@ -123,7 +123,7 @@ class Run:
         """Take a last picture; ask a guest that came up what is to be asked, and to shut down."""
         if self._observer is None or self._watch is None:
             return Asked()
-        self._observer.take_picture("end", self.seconds())
+        self._observer.screen.take("end", self.seconds())
         self._look_at_network(self._observer)
         up = verdict is Verdict.LOGIN or (verdict is Verdict.TIMEOUT and LOGIN in self.milestones)
         # One that says nothing may have come up all the same: Windows has no login on a serial port.
@@ -155,12 +155,14 @@ class Run:
     def _ask(self, watch: Watch, observer: Observer, over: Callable[[], bool]) -> Asked:
         inside = read_report(Path(self._log.name).read_text("utf-8", "replace"))
         if inside is not None:
-            observer.learn(inside)
+            observer.network.learn(inside)
         if watch.at_goal is not None:
             watch.at_goal()
         asked = Asked()
         if watch.questions is not None:
-            asked = ask(watch.questions, observer, self._agent, lambda: over() or self._forgotten())
+            asked = ask(
+                watch.questions, observer.network, self._agent, lambda: over() or self._forgotten()
+            )
         self._answered = self.seconds()
         if watch.at_end is not None:
             watch.at_end()
@@ -217,7 +219,7 @@ class Run:
             self._on_event(f"{name} after {at:.1f} s")
 
     def _look_at_network(self, observer: Observer) -> None:
-        if NETWORK not in self.milestones and observer.address() is not None:
+        if NETWORK not in self.milestones and observer.network.address() is not None:
             self._reached(NETWORK)
 
     def _read(self, selector: selectors.BaseSelector, pipe: int) -> bool:
@@ -253,12 +255,12 @@ class Run:
             return Stop.ROOM, f"no room is left for what the guest writes: {self._place}"
         if self._observer is None:
             return None
-        lines = self._observer.read_text()
+        lines = self._observer.screen.read_text()
         if lines:
             self._tell(self._signs.screen, "\n".join((*lines, "")).encode())
-        self._observer.bound_captures()
+        self._observer.network.bound()
         if self._watch is not None and self._watch.windows:
-            self._observer.look_for_stop(self.seconds())
+            self._observer.screen.look_for_stop(self.seconds())
         self._look_at_network(self._observer)
         failed = self._observer.events("BLOCK_IO_ERROR")
         if any(event.get("nospace") is True for event in failed):
@@ -288,7 +290,7 @@ class Run:
             if name not in known:
                 self._on_event(f"{name} after {watch.milestones[name]:.1f} s")
                 if self._observer is not None:
-                    self._observer.take_picture(name, self.seconds())
+                    self._observer.screen.take(name, self.seconds())
 
     def _how_far(self) -> str:
         seen = list(self.milestones)

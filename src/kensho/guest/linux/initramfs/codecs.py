@@ -42,48 +42,12 @@ class _Decompressor(Protocol):
     def decompress(self, data: bytes) -> bytes: ...
 
 
-class _Zstd:
-    """zstandard's object, asked for no more than a step's input at a time."""
-
-    def __init__(self) -> None:
-        self._object = zstandard.ZstdDecompressor().decompressobj()
-
-    @property
-    def eof(self) -> bool:
-        return self._object.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._object.unused_data
-
-    def decompress(self, data: bytes) -> bytes:
-        return self._object.decompress(data)
-
-
-class _Gzip:
-    """zlib's object with the names of the others."""
-
-    def __init__(self) -> None:
-        self._object = zlib.decompressobj(31)
-
-    @property
-    def eof(self) -> bool:
-        return self._object.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._object.unused_data
-
-    def decompress(self, data: bytes) -> bytes:
-        return self._object.decompress(data)
-
-
 _MAKERS: dict[str, Callable[[], _Decompressor]] = {
-    "gzip": _Gzip,
+    "gzip": lambda: cast("_Decompressor", zlib.decompressobj(31)),
     "xz": lambda: cast("_Decompressor", lzma.LZMADecompressor(lzma.FORMAT_XZ)),
     "lzma": lambda: cast("_Decompressor", lzma.LZMADecompressor(lzma.FORMAT_ALONE)),
     "bzip2": lambda: cast("_Decompressor", bz2.BZ2Decompressor()),
-    "zstd": _Zstd,
+    "zstd": lambda: cast("_Decompressor", zstandard.ZstdDecompressor().decompressobj()),
 }
 
 

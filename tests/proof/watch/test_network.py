@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kensho.proof.inside.read import Inside, NicSeen
-from kensho.proof.watch.observe import Observer
+from kensho.proof.qemu.monitor import Monitor
+from kensho.proof.watch.network import Network
 
 OUTER, INNER = "52:54:00:00:00:01", "52:54:00:00:00:02"
 REPORT = Inside(
@@ -28,20 +29,25 @@ class Wires:
         return 40000 + adapter
 
 
+def network(tmp_path: Path, wiring: Wires | None = None) -> Network:
+    """Return what is heard where nothing was, of a QEMU that is gone."""
+    return Network(Monitor(tmp_path / "none", lambda: False), (), wiring)
+
+
 def test_what_a_guest_reports_will_do_where_nothing_was_heard(tmp_path: Path) -> None:
-    observer = Observer(tmp_path / "none", (), tmp_path, lambda: False, Wires())
-    assert observer.address() is None
-    observer.learn(REPORT)
-    assert observer.address() == (1, "192.168.77.2")
-    assert observer.forward(1, "192.168.77.2", 80) == 40001
+    heard = network(tmp_path, Wires())
+    assert heard.address() is None
+    heard.learn(REPORT)
+    assert heard.address() == (1, "192.168.77.2")
+    assert heard.forward(1, "192.168.77.2", 80) == 40001
 
 
 def test_on_a_network_of_qemus_own_only_what_is_heard_counts(tmp_path: Path) -> None:
-    observer = Observer(tmp_path / "none", (), tmp_path, lambda: False)
-    observer.learn(REPORT)
-    assert observer.address() is None
+    heard = network(tmp_path)
+    heard.learn(REPORT)
+    assert heard.address() is None
 
 
 def test_an_address_that_another_machine_may_have_is_not_guessed(tmp_path: Path) -> None:
-    assert Observer(tmp_path / "none", (), tmp_path, lambda: False, Wires()).usual is None
-    assert Observer(tmp_path / "none", (), tmp_path, lambda: False).usual == (0, "10.0.2.15")
+    assert network(tmp_path, Wires()).usual is None
+    assert network(tmp_path).usual == (0, "10.0.2.15")

@@ -134,11 +134,11 @@ def _whole(
 ) -> StartVerdict:
     """Tell whether a Windows or a BSD starts from the boot disk; Windows' adapters wait for theirs."""
     ready = loaded.windows.controllers if loaded.windows else ()
-    lacking = f"no driver that starts with Windows drives {chosen}"
+    lacking = f"a driver for {chosen} that starts with Windows"
     nics: tuple[DeviceVerdict, ...] = ()
     if loaded.bsd:
         ready = loaded.bsd.controllers
-        lacking = f"the kernel has no driver for {chosen}"
+        lacking = f"a driver for {chosen} in its kernel"
         if loaded.bsd.moving:
             lacking += f", or fstab's {loaded.bsd.moving} is called otherwise there"
         nics = tuple(

@@ -84,6 +84,8 @@ def test_check(tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> No
     (kvm,) = json.loads(capsysbinary.readouterr().out)["verdicts"]
     assert (kvm["starts"], kvm["disk"]["model"]) == (False, "ahci")  # msahci waits on demand
     assert "ide" in kvm["instead"]
+    # Said as "ahci: lacks …".
+    assert kvm["disk"]["lacking"] == ["a driver for ahci that starts with Windows"]
 
 
 @pytest.mark.parametrize(

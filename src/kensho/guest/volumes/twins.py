@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from kensho.guest.volumes.scan import Volume, Volumes
 from kensho.model.finding import Finding, Severity
 
-#: Whose members have one UUID and belong together.
-_TOGETHER = frozenset({"linux_raid_member", "zfs_member", "btrfs"})
+#: Whose members have one UUID and belong together; Windows does not go by NTFS's serial number.
+_OTHERS = frozenset({"linux_raid_member", "zfs_member", "btrfs", "ntfs"})
 _NO_UUID = re.compile(r"[0-]*")
 
 
@@ -18,7 +18,7 @@ def notes_of_twins(volumes: Volumes) -> Iterator[Finding]:
     named: dict[str, list[Volume]] = {}
     for volume in volumes.volumes:
         uuid = volume.content.uuid.lower()
-        if not _NO_UUID.fullmatch(uuid) and volume.content.kind not in _TOGETHER:
+        if not _NO_UUID.fullmatch(uuid) and volume.content.kind not in _OTHERS:
             named.setdefault(uuid, []).append(volume)
     for uuid, twins in named.items():
         if len(twins) > 1:

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from kensho.cli import exits
 from kensho.cli.flags import Flag, Json
+from kensho.cli.printable import printable
 from kensho.cli.render import print_json
 from kensho.packages.diff import Change, compare_packages
 from kensho.packages.edit.textual import unified
@@ -55,7 +56,7 @@ def diff(
         print_json({"identical": not changes, "changes": changes})
     elif not quiet:
         for change in changes:
-            print(_line(change))
+            print(printable(_line(change)))
         if not changes:
             print("no difference" if content else "no difference (file contents were not read)")
     return exits.FAILURE if changes else exits.OK

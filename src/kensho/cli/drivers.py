@@ -32,6 +32,6 @@ def drivers(*media: Path, json: Json = False) -> None:
     for one in found:
         signer = one.signer or f"not signed: {one.why}"
         words = (one.path, one.class_name, one.version, "; ".join(one.targets), signer)
-        rows.add_row(*(escape("".join(c for c in word if c.isprintable())) for word in words))
+        rows.add_row(*(escape(word) for word in words))
     console().print(rows if found else "no drivers")
     print_findings(findings)

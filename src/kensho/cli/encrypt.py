@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from kensho.cli import exits
 from kensho.cli.flags import Flag, Json
+from kensho.cli.printable import printable
 from kensho.cli.progress import counted
 from kensho.cli.render import print_findings, print_json
 from kensho.cli.secrets import read_secret
@@ -164,9 +165,9 @@ def _plan(path: str, output: str, names: tuple[str, ...], *, json: bool) -> int:
     if json:
         print_json({"source": path, "path": output, "files": names})
     else:
-        print(f"{path}\n→ {output}")
+        print(printable(f"{path}\n→ {output}"))
         for name in names:
-            print(f"  {name}")
+            print(printable(f"  {name}"))
     return exits.OK
 
 

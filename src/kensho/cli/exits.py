@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from kensho.cli.printable import printable
 from kensho.model.errors import InterruptedRunError, KenshoError, NoSpaceError, UsageError
 
 OK = 0
@@ -116,6 +117,6 @@ def _report(error: KenshoError, *, as_json: bool, exit_code: int | None = None) 
 
 
 def _say(message: str, hint: str) -> None:
-    print(message, file=sys.stderr)
+    print(printable(message), file=sys.stderr)
     if hint:
-        print(f"hint: {hint}", file=sys.stderr)
+        print(printable(f"hint: {hint}"), file=sys.stderr)

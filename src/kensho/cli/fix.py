@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from kensho.cli.flags import Flag, Json, Locator
+from kensho.cli.printable import printable
 from kensho.cli.render import print_findings, print_json
 from kensho.cli.validate import For, exit_code, show_verdicts, show_violations
 from kensho.cli.writing import Out, Writing
@@ -102,9 +103,9 @@ def fix(
 def _show(mended: Mended, difference: str, output: str) -> None:
     for change in mended.changes:
         line = f"line {change.line}: " if change.line else ""
-        print(f"{change.code} {line}{change.problem}\n    {change.done}")
+        print(printable(f"{change.code} {line}{change.problem}\n    {change.done}"))
     print(f"{len(mended.changes)} mended" + (f", written to {output}" if output else ""))
-    print(difference, end="")
+    print(printable(difference), end="")
     print("\nleft:")
     show_violations(mended.left, notes=False)
     show_verdicts(mended.verdicts)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from kensho.cli.printable import printable
 from kensho.cli.render import print_json_line
 from kensho.convert.events import Event, Listener, Message, Moved, Step, ignore
 from kensho.model.progress import Meter
@@ -52,9 +53,9 @@ def counted(
 def _lines(event: Event) -> None:
     match event:
         case Step(phase=phase, subject=subject):
-            print(f"{phase}: {subject}", file=sys.stderr)
+            print(printable(f"{phase}: {subject}"), file=sys.stderr)
         case Message(text=text):
-            print(text, file=sys.stderr)
+            print(printable(text), file=sys.stderr)
         case _:
             pass
 
@@ -97,10 +98,10 @@ def _bar_listener(bars: Any) -> Callable[[Event], None]:
             case Moved(progress=p):
                 key = f"{p.phase} {p.subject}"
                 if key not in tasks:
-                    tasks[key] = bars.add_task(p.phase, total=p.total, subject=p.subject)
+                    tasks[key] = bars.add_task(p.phase, total=p.total, subject=printable(p.subject))
                 bars.update(tasks[key], completed=p.done, total=p.total)
             case Message(text=text):
-                bars.console.print(text, highlight=False, markup=False)
+                bars.console.print(printable(text), highlight=False, markup=False)
             case _:
                 pass
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from kensho.cli.printable import printable
 from kensho.model.finding import Finding, Severity
 
 _COLOURS = {
@@ -30,13 +31,19 @@ def print_json_line(value: object) -> None:
 
 
 def console() -> Any:
-    """Return a rich console on standard output; honours NO_COLOR, wide when not a terminal."""
+    """Return a rich console on standard output; honours NO_COLOR, wide when not a terminal.
+
+    What it is given as a text is made `printable`.
+    """
     from rich.console import Console
 
     class Plain(Console):
         def on_broken_pipe(self) -> None:
             # rich would end the program with 1; `kensho.cli.exits` knows better.
             raise BrokenPipeError
+
+        def render_str(self, text: str, **how: Any) -> Any:
+            return super().render_str(printable(text), **how)
 
     return Plain(width=None if sys.stdout.isatty() else 120, highlight=False)
 

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from kensho.cli import exits
 from kensho.cli.flags import Flag, Json
+from kensho.cli.printable import printable
 from kensho.cli.render import print_findings, print_json
 from kensho.cli.writing import Writing, record, watched
 from kensho.model.errors import UsageError
@@ -87,7 +88,9 @@ def split(
     elif not quiet:
         print_findings(tuple(findings))
         for result in results:
-            print(f"{result['machine']} → {result['path']} ({len(result['files'])} files)")
+            print(
+                printable(f"{result['machine']} → {result['path']} ({len(result['files'])} files)")
+            )
     return exits.OK
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -197,3 +198,22 @@ def test_who_makes_the_folder_meanwhile_keeps_it(
     assert (code, "is there by now" in err) == (2, True), err
     assert [path.name for path in proof.iterdir()] == ["theirs"]
     assert list(tmp_path.glob(".prove-*")) == []
+
+
+def test_a_full_place_is_named(disk: Path, tmp_path: Path) -> None:
+    """The journal fits, and the bill of materials does not."""
+    (tmp_path / "small").mkdir()
+    space = ["unshare", "--user", "--map-root-user", "--mount"]
+    if subprocess.run([*space, "true"], check=False).returncode:
+        pytest.skip("no namespaces of mounts here")
+    script = (
+        'mount -t tmpfs -o size=12k none "$1" && shift && "$@"; code=$?; ls -A small; exit $code'
+    )
+    command = [sys.executable, "-m", "kensho", "prove", disk, "--on", "vmware-lsilogic"]
+    run = subprocess.run(
+        [*space, "sh", "-c", script, "sh", "small", *command, "-o", "small/proof"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == 14, run.stderr
+    assert "small/.proof.kensho-partial/evidence/" in run.stderr
+    assert run.stdout == ""  # of it nothing is left

@@ -170,11 +170,14 @@ def test_a_guest_that_writes_to_its_disk_without_end(
 
 
 @pytest.mark.boot
-def test_no_room_for_what_a_guest_writes(tried: Tried, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_room_for_what_a_guest_writes(
+    tried: Tried, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The check is the real one; what is to be left free is more than any disk has."""
     monkeypatch.setattr(bounds, "_RESERVE", 1 << 60)
     trial = tried(_SCREEN)
     assert (trial.outcome, code_of(trial)) == (Outcome.UNKNOWN, "KF-994"), trial
+    assert str(tmp_path) not in trial.reason  # it is stated
 
 
 @pytest.mark.boot

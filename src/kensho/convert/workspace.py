@@ -24,7 +24,7 @@ from kensho.appliances.package import PlacedDisk
 from kensho.convert.plan import JOURNAL, LOCK, Plan
 from kensho.disks.resume import is_resumable, leftovers
 from kensho.model.errors import FormatError, LocatorError, UsageError, VerificationError
-from kensho.storage.atomic import PendingFile, partial_path, sync
+from kensho.storage.atomic import put_file, sync
 
 _STAMP, _GUESTS = "content.stamp", "guests"
 
@@ -75,7 +75,7 @@ class Workspace:
             _clear(self.folder, keep={LOCK, _GUESTS})
             space = replace(self, resumed=(), discarded=True)
             space.record(())
-        _replace_bytes(path, stamp.encode())
+        put_file(path, stamp.encode())
         return space
 
     def staged(self, name: str) -> Path:
@@ -84,15 +84,13 @@ class Workspace:
 
     def record(self, disks: tuple[PlacedDisk, ...]) -> None:
         """Note durably that these disks are complete."""
-        _replace_bytes(
-            self.folder / JOURNAL, msgspec.json.encode(Journal(plan=self.digest, disks=disks))
-        )
+        put_file(self.folder / JOURNAL, msgspec.json.encode(Journal(plan=self.digest, disks=disks)))
 
     def put(
         self, name: str, data: bytes, *, executable: bool = False, private: bool = False
     ) -> None:
         """Write a small file into the staging folder; ``private`` ones only the owner can read."""
-        _replace_bytes(self.staged(name), data, private=private)
+        put_file(self.staged(name), data, private=private)
         if executable:
             self.staged(name).chmod(0o755)
 
@@ -245,13 +243,6 @@ def _clear(folder: Path, *, keep: set[str]) -> None:
     for path in folder.iterdir():
         if path.name not in keep:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def _replace_bytes(path: Path, data: bytes, *, private: bool = False) -> None:
-    with PendingFile(path) as pending:
-        if private:
-            partial_path(path).chmod(0o600)
-        pending.sink.append(data)
 
 
 def _remove_if_empty(folder: Path) -> None:

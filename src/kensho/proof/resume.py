@@ -30,7 +30,7 @@ from kensho.proof.evidence.portability import Earlier, ProvenDisk
 from kensho.proof.guests import Guest
 from kensho.proof.profiles.base import Profile
 from kensho.proof.trial import Trial, file_ref
-from kensho.storage.atomic import PendingFile, partial_path
+from kensho.storage.atomic import partial_path, put_file
 
 _EVIDENCE = "evidence"
 _MOST = 64 << 20  #: bytes of a journal
@@ -137,8 +137,7 @@ class Progress:
             self._write(msgspec.structs.replace(self._journal, ended=(*self._journal.ended, ended)))
 
     def _write(self, journal: Journal) -> None:
-        with PendingFile(self._path) as pending:
-            pending.sink.append(msgspec.json.encode(journal))
+        put_file(self._path, msgspec.json.encode(journal))
         self._journal = journal
 
 

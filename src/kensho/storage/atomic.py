@@ -101,6 +101,14 @@ def sync_folder(path: Path) -> None:
         sync(path.parent)
 
 
+def put_file(path: Path, data: bytes, *, private: bool = False) -> None:
+    """Write a small file as `PendingFile` does; a ``private`` one only its owner can read."""
+    with PendingFile(path) as pending:
+        if private:
+            partial_path(path).chmod(0o600)
+        pending.sink.append(data)
+
+
 def put_folder(made: Path, place: Path) -> None:
     """Give a folder its place with all that is in it: fsync, rename, fsync of the folder around it.
 

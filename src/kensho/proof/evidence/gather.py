@@ -39,6 +39,7 @@ from kensho.proof.guests import Made
 from kensho.proof.private import folders_here, redacted
 from kensho.proof.qemu.arguments import find_qemu
 from kensho.proof.trial import Trial, file_ref
+from kensho.storage.atomic import put_file
 from kensho.storage.locator import shown
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def gather(
     folders = folders_here((*sources, *given))
     bill = folder / BILL
     content = msgspec.json.encode(bill_of_materials(_inspected(machines)))
-    bill.write_bytes(msgspec.json.format(content))
+    put_file(bill, msgspec.json.format(content))
     return Portability(
         kensho=__version__,
         made=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
@@ -131,13 +132,13 @@ def write_evidence(
     if signer is not None:
         evidence = msgspec.structs.replace(evidence, signers=_signers(*signer))
     page = folder / PAGE
-    page.write_text(render_page(evidence, folder), encoding="utf-8")
+    put_file(page, render_page(evidence, folder).encode())
     evidence = msgspec.structs.replace(evidence, page=file_ref(page))
     content = msgspec.json.encode(statement_of(evidence))
     payload = msgspec.json.format(content, indent=1) + b"\n"
-    (folder / STATEMENT).write_bytes(payload)
+    put_file(folder / STATEMENT, payload)
     if signer is not None:
-        (folder / CERTIFICATE).write_bytes(seal(payload, MEDIA_TYPE, *signer))
+        put_file(folder / CERTIFICATE, seal(payload, MEDIA_TYPE, *signer))
 
 
 def _signers(key: PrivateKey | Ed25519PrivateKey, certificates: Sequence[bytes]) -> Signers:

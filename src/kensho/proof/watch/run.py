@@ -252,7 +252,7 @@ class Run:
             return None
         self._looked = time.monotonic()
         if is_short(self._place):
-            return Stop.ROOM, f"no room is left for what the guest writes: {self._place}"
+            return Stop.ROOM, "no room is left for what the guest writes"
         if self._observer is None:
             return None
         lines = self._observer.screen.read_text()

@@ -65,3 +65,19 @@ def test_a_kernel_with_both_drivers() -> None:
     assert told(row) == Foretold("3.10", True, True, system="linux")
     without = tuple(name for name in BUILT_IN if name != "e1000")
     assert told(row, built_in=without).adapter is False
+
+
+def test_an_adapter_without_a_driver_is_not_why_the_root_is_not_found() -> None:
+    row = profile("vmware-lsilogic")
+    trial = judge_only(row, told(row, built_in=("ata_piix", "sd_mod")))
+    assert trial.cause is not None
+    disk, adapter = trial.cause.what.split("; and ")
+    assert trial.cause.code == "KF-960"
+    assert ("LSI" in disk or "lsilogic" in disk, "e1000" in disk) == (True, False), disk
+    assert adapter == "the kernel has no driver for its adapter (e1000)"
+    assert trial.cause.remedy.endswith(
+        "for the adapter: another adapter, or a kernel that has the driver"
+    )
+    trial = judge_only(row, told(row, built_in=("ata_piix", "sd_mod", "e1000")))
+    assert trial.cause is not None
+    assert "adapter" not in trial.cause.what + trial.cause.remedy

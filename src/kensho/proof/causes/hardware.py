@@ -39,14 +39,16 @@ def lacking(foretold: Foretold, profile: Profile) -> Cause:
         return Cause("KF-973", what, _NO_ADAPTER, mends="KF-927")
     # Hardware is named as it names itself (modalias): people know it by the profile's words.
     modules = ", ".join(name for name in foretold.lacking if ":" not in name)
-    hardware = [str(profile.controller), *([str(profile.adapter)] * (foretold.adapter is False))]
     none = any(":" in name for name in foretold.lacking)
     parts = (
         [f"drivers that are not there in time: {modules or 'all'}"] if modules or not none else []
     )
-    parts += [f"the kernel has no driver for {' or '.join(hardware)}"] if none else []
+    parts += [f"the kernel has no driver for {profile.controller}"] if none else []
     remedy = "kensho adapt gives its initramfs the drivers"
     remedy += ", as far as the kernel has them" if none else ""
+    if foretold.adapter is False:  # of its own: the root does not wait for it
+        parts.append(f"and the kernel has no driver for its adapter ({profile.adapter})")
+        remedy += f"; for the adapter: {_NO_ADAPTER}"
     return Cause("KF-960", "; ".join(parts), remedy, mends="KF-925")
 
 

@@ -38,9 +38,7 @@ class Cause(msgspec.Struct, frozen=True, omit_defaults=True):
 _ADAPT = "kensho adapt gives its initramfs the drivers"
 
 
-def likely_cause(
-    result: BootResult, said: str, *, driver: bool | None, controller: str
-) -> Cause:
+def likely_cause(result: BootResult, said: str, *, driver: bool | None, controller: str) -> Cause:
     """Return why a guest did not come up, or did not stay up.
 
     ``said`` is the serial log; ``driver`` what the static verdict says of the boot disk's

@@ -15,7 +15,7 @@ class Foretold(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the files tell of a kernel on a profile; None where they tell nothing.
 
     ``disk`` is whether it finds its root, ``adapter`` whether it drives the adapter; ``lacking`` names
-    the modules, or hardware without a driver. ``system`` is ``linux``, ``windows`` or ``bsd``.
+    the modules that the disk lacks, or hardware without a driver. ``system`` is ``linux``, ``windows`` or ``bsd``.
     """
 
     kernel: str = ""
@@ -39,7 +39,7 @@ def foretell(kernels: Sequence[Loaded], default: str, profile: Profile) -> Foret
             loaded.version,
             disk.works if disk else None,
             nic.works if nic else None,
-            (*(disk.lacking if disk else ()), *(nic.lacking if nic and not nic.works else ())),
+            disk.lacking if disk else (),
             "linux",
         )
     if loaded.windows is not None:

@@ -1,4 +1,7 @@
-"""What tests leave behind goes as soon as nobody reads it any more: a whole run would keep 11 GB."""
+"""What tests leave behind goes as soon as nobody reads it any more: a whole run would keep 11 GB.
+
+No example of Hypothesis is too slow: how long one takes is up to whatever else the machine does.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,15 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "house",
+    settings.get_profile(settings.get_current_profile_name()),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("house")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -131,9 +131,7 @@ def test_what_was_read_is_written_and_read_again_without_a_change(tmp_path):
         assert msgspec.structs.replace(again, files=()) == msgspec.structs.replace(first, files=())
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     name=st.text(min_size=1, max_size=60),
     annotation=st.text(max_size=80),

@@ -123,9 +123,7 @@ def test_what_is_written_is_what_libvirt_reads(
 _TEXT = st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters="/%"))
 
 
-@settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(name=_TEXT.filter(bool), notes=_TEXT)
 def test_names_and_notes_arrive(
     tmp_path: Path, libvirt: dict[str, str], name: str, notes: str

@@ -289,7 +289,7 @@ def test_signals_end_a_run_with_their_code_and_leave_nothing_finished(
         if event["event"] == "progress" and event["progress"]["phase"] == "copy":
             process.send_signal(number)
             break
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == code, err.decode()
     assert b"nothing that looks finished" in err
     assert not out.exists() or visible(out) == []

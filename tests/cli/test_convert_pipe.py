@@ -89,7 +89,7 @@ def test_a_plan_and_a_dry_run_read_no_disk(ova: Path, tmp_path: Path) -> None:
             assert child.stdin is not None
             child.stdin.write(front)
             child.stdin.flush()
-            assert child.wait(60) == 0
+            assert child.wait(300) == 0
     assert not (tmp_path / "out").exists()
     kept = run(ova.read_bytes(), "convert", plan, "-o", tmp_path / "out", "--json")
     assert json.loads(kept.stdout)["check"] == "ok"

@@ -267,10 +267,10 @@ def test_it_stops_at_once_and_leaves_nothing(
         guests = _children(process.pid)
         assert guests
         process.send_signal(signal.Signals[f"SIG{how}"])
-        said = process.communicate(timeout=60)[1]
+        said = process.communicate(timeout=300)[1]
     assert process.returncode == code, said
-    assert left_behind(f"/{tmp_path.name}/") == []
-    end = time.monotonic() + 20
+    assert left_behind(f"{tmp_path}/") == []
+    end = time.monotonic() + 120
     while any(Path(f"/proc/{pid}").exists() for pid in guests) and time.monotonic() < end:
         time.sleep(0.05)
     assert [pid for pid in guests if Path(f"/proc/{pid}").exists()] == []

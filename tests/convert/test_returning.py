@@ -311,9 +311,7 @@ def travelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "1"
 
 
-@settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_note_somebody_changed_never_stops_a_conversion(
     travelled: Path, data: st.DataObject

@@ -59,7 +59,7 @@ def test_the_appliance_boots(disk, tmp_path, firmware, dev, bus, nic):
     xml = tmp_path / "demo.xml"
     xml.write_text(DOMAIN.format(firmware=firmware, disk=disk, dev=dev, bus=bus, nic=nic))
     before = subprocess.run(["sha256sum", disk], capture_output=True, check=True).stdout
-    result = boot_domain(xml, log=tmp_path / "serial.log", timeout=400)
+    result = boot_domain(xml, log=tmp_path / "serial.log", timeout=1200)
     assert result.verdict is Verdict.LOGIN, result
     assert list(result.milestones) == [
         "firmware",

@@ -34,7 +34,7 @@ def serving(disk, name="", **options):
         yield address, server
     finally:
         server.stop()
-        thread.join(30)
+        thread.join(120)
         assert not thread.is_alive()
 
 
@@ -50,7 +50,7 @@ def serve_command(*arguments, stop=signal.SIGTERM):
     finally:
         if process.poll() is None:
             process.send_signal(stop)
-        process.wait(30)
+        process.wait(120)
         process.stdout.close()
         process.stderr.close()
 
@@ -59,7 +59,7 @@ class Client:
     """Speaks as much of the protocol as the tests need, on purpose without the product's code."""
 
     def __init__(self, address, flags=3):
-        self.sock = socket.create_connection(address, timeout=20)
+        self.sock = socket.create_connection(address, timeout=120)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             magic, option_magic, self.flags = struct.unpack(">8sQH", self.get(18))

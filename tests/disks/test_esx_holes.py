@@ -35,9 +35,7 @@ class Counting(FileSource):
         return super().read_at(offset, length)
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     numbers=st.sets(st.integers(0, 24 * 4096 - 1), max_size=6),
     start=st.integers(0, 24 * TABLE),

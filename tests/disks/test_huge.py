@@ -75,7 +75,7 @@ def test_64_tib(huge, tmp_path, fmt, sub, child):
         [sys.executable, "-c", SCRIPT, huge, target, fmt, sub, child],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr

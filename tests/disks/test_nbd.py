@@ -50,7 +50,7 @@ def needs(*tools):
 
 
 def run(*command):
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=60)
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -99,7 +99,7 @@ class TestPeers:
             run("qemu-img", "compare", "-f", "raw", said["uri"], tmp_path / "d.raw")
             run("nbdcopy", said["uri"], tmp_path / "copy.raw")
             process.send_signal(signal.SIGINT)
-            assert process.wait(20) == 0
+            assert process.wait(120) == 0
         assert not path.exists()
         assert (tmp_path / "copy.raw").read_bytes() == CONTENT
 
@@ -113,7 +113,7 @@ class TestPeers:
             host, port = said["uri"].split("/")[2].split(":")
             Client((host, int(port))).close()  # looked, but chose nothing
             run("nbdcopy", said["uri"], tmp_path / "copy.raw")
-            assert process.wait(20) == 0
+            assert process.wait(120) == 0
 
 
 class TestHandshake:
@@ -295,7 +295,7 @@ class TestServer:
 
     def test_stop_with_clients_that_idle_and_stall(self, monkeypatch):
         monkeypatch.setattr("kensho.disks.nbd.server._LEAVE_SECONDS", 0.5)
-        before = threading.active_count()
+        before = set(threading.enumerate())
         with serving(CONTENT) as (address, server):
             idle, stalled = Client(address), Client(address)
             idle.go()
@@ -303,7 +303,7 @@ class TestServer:
             for _ in range(8):  # asks, and never takes the answers
                 stalled.send(READ, 0, SIZE)
             server.stop()
-        assert threading.active_count() == before
+        assert set(threading.enumerate()) <= before  # others may have ended
         with pytest.raises((EOFError, ConnectionError)):
             idle.get(1)
         idle.close()
@@ -322,7 +322,7 @@ class TestServer:
                 noise = rng.randbytes(rng.randrange(1, 400))
                 if number % 3 == 0:  # small numbers go deeper than random ones
                     noise = bytes(b & 7 if rng.random() < 0.8 else b for b in noise)
-                with socket.create_connection(address, timeout=20) as sock:
+                with socket.create_connection(address, timeout=120) as sock:
                     try:
                         sock.sendall(start + noise)
                         sock.shutdown(socket.SHUT_WR)
@@ -335,7 +335,11 @@ class TestServer:
 
     def test_slow_hands_are_shaken_off(self, monkeypatch):
         monkeypatch.setattr("kensho.disks.nbd.server._HANDSHAKE_SECONDS", 0.2)
-        with serving(CONTENT) as (address, _), Client(address) as client, pytest.raises(EOFError):
+        with (
+            serving(CONTENT) as (address, _),
+            Client(address) as client,
+            pytest.raises((EOFError, ConnectionError)),
+        ):
             client.get(1)
 
     def test_a_dead_socket_is_replaced_and_a_live_one_is_not(self, tmp_path):
@@ -372,7 +376,7 @@ def _can_read(address):
         return False
 
 
-def _until(condition, seconds=20):
+def _until(condition, seconds=120):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end

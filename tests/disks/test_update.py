@@ -113,9 +113,7 @@ EDITS = st.lists(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(
-    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
 @given(rounds=st.lists(EDITS, min_size=1, max_size=3), seed=st.integers(0, 99))
 def test_updated_is_converted_anew(tmp_path, kind, rounds, seed):
     path = tmp_path / "disk"
@@ -312,9 +310,7 @@ def test_verify_finds_what_was_not_written(tmp_path, monkeypatch):
     assert read_back(path, SIZE) == edited(content(), [(7, b"seven")])
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sets(st.integers(0, 200)), st.data())
 def test_hashes_by_range(tmp_path, indexes, data):
     size = 200 * LEAF + 512

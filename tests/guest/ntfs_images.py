@@ -29,7 +29,7 @@ def make_ntfs(
     options = "compression,streams_interface=none,no_def_opts,no_detach"
     writer = subprocess.Popen([tool("ntfs-3g"), "-o", options, path, place])
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not place.is_mount():
             if writer.poll() is not None or time.monotonic() > deadline:
                 pytest.skip("ntfs-3g cannot mount here")
@@ -38,7 +38,7 @@ def make_ntfs(
             fill(place)
         finally:
             subprocess.run(["umount", place], check=True)
-        writer.wait(20)  # it writes on after umount has returned
+        writer.wait(300)  # it writes on after umount has returned
     finally:
         writer.kill()
         writer.wait()

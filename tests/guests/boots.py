@@ -13,8 +13,8 @@ from kensho.proof.qemu.devices import Drive, machine_of
 from kensho.proof.watch.boot import boot_machine
 from kensho.proof.watch.result import BootResult, Verdict
 
-# A boot takes 20 to 60 s on an idle core.
-TIMEOUT = 400
+# A boot takes 20 to 60 s on an idle core; one of a machine that is busy gets less of it.
+TIMEOUT = 1200
 
 
 @dataclass(frozen=True)

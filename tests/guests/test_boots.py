@@ -16,6 +16,7 @@ from tests.guests.overlays import adapted, beside, kernels_of, starting
 from tests.guests.settings import entry
 
 pytestmark = pytest.mark.boot
+PORT = "console=ttyS0,115200"
 
 
 def test_small_matrix(tmp_path: Path) -> None:
@@ -40,11 +41,11 @@ def test_small_matrix(tmp_path: Path) -> None:
 
 
 def test_adapted_it_starts_where_it_came_from(tmp_path: Path) -> None:
-    """To the login, with all of its system."""
+    """To the login, with all of its system; a kernel that is quiet says nothing in the middle of its report."""
     guest = recipe.guest("initramfs-tools")
     disk = adapted(beside(recipe.build(guest), tmp_path), tmp_path / "adapted.qcow2")
     version = next(v for v in kernels_of(disk) if recipe.flavour(v) == guest.kernels[0])
-    full = starting(disk, entry(version, "full"), tmp_path / "full.qcow2")
+    full = starting(disk, entry(version, "full"), tmp_path / "full.qcow2", (PORT, f"{PORT} quiet"))
     seen = boot(full, profile("kvm-virtio"), tmp_path / "full.log")
     assert seen.result.verdict is Verdict.LOGIN, seen
     assert on_profile(seen, profile("kvm-virtio"))

@@ -39,23 +39,23 @@ def console(tmp_path: Path) -> Iterator[Console]:
 
 
 def test_a_shell_is_asked(console: Console, tmp_path: Path) -> None:
-    console.wait_login(10)
-    console.log_in("root", "kensho", 10)
-    assert console.ask("echo a-$((1+1)); echo b", 10).split() == ["a-2", "b"]
+    console.wait_login(60)
+    console.log_in("root", "kensho", 60)
+    assert console.ask("echo a-$((1+1)); echo b", 60).split() == ["a-2", "b"]
     assert b"guest login:" in (tmp_path / "console.log").read_bytes()
     assert "login" in console.watch.milestones
 
 
 def test_what_is_not_said_in_time(console: Console) -> None:
-    console.wait_login(10)
+    console.wait_login(60)
     with pytest.raises(ConsoleError, match="in time"):
         console.wait_text("nobody says this", 0.2)
 
 
 def test_a_console_that_closes(console: Console) -> None:
-    console.wait_login(10)
+    console.wait_login(60)
     with pytest.raises(ConsoleError, match="closed"):
-        console.log_in("root", "wrong", 10)
+        console.log_in("root", "wrong", 60)
 
 
 def test_drivers_have_to_be_those_of_the_devices() -> None:
@@ -74,8 +74,8 @@ def test_the_table_says_which_step_went_wrong() -> None:
 
 def test_a_variable_ends_where_its_text_begins(console: Console) -> None:
     """The report is typed in pieces: ``$rAB`` would be another variable."""
-    console.wait_login(10)
-    console.log_in("root", "kensho", 10)
+    console.wait_login(60)
+    console.log_in("root", "kensho", 60)
     for piece in ("AB", "CD"):
-        console.ask(f"r=${{r}}{piece}", 10)
-    assert console.ask("echo =$r=", 10).strip() == "=ABCD="
+        console.ask(f"r=${{r}}{piece}", 60)
+    assert console.ask("echo =$r=", 60).strip() == "=ABCD="

@@ -65,7 +65,7 @@ def on_devices(inside: Inside, controller: ControllerModel, adapter: NicModel) -
 def version(*command: str) -> str:
     """Return the first line a program says of its version, empty without the program."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return next(iter((done.stdout or done.stderr).strip().splitlines()), "")

@@ -96,6 +96,6 @@ def test_the_firmware_starts_from_the_disk(row: Profile, tmp_path: Path) -> None
     disk = tmp_path / "disk.img"
     disk.write_bytes(printing("tiny login: ").ljust(1 << 20, b"\0"))
     result = boot_machine(
-        machine_of(row, (Drive(str(disk), "raw"),)), log=tmp_path / "log", timeout=60
+        machine_of(row, (Drive(str(disk), "raw"),)), log=tmp_path / "log", timeout=300
     )
     assert result.verdict is Verdict.LOGIN, result

@@ -45,7 +45,7 @@ def asked(row: Profile, folder: Path) -> Iterator[tuple[str, Any]]:
         [*line, "-S"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
     try:
-        qmp = Qmp(folder / "monitor")
+        qmp = Qmp(folder / "monitor", timeout=120, runs=lambda: process.poll() is None)
         for command in ("query-pci", "query-block", "query-status"):
             yield command, qmp.run(command)
         qmp.close()

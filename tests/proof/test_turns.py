@@ -16,15 +16,21 @@ import pytest
 from kensho.proof import turns
 from kensho.proof.turns import Turns, Wanted, kept_waiting
 
+SLEEPS = "import time; time.sleep(600)"
+WORKS = "while True: pass"
+
 
 @contextmanager
-def child(code: str) -> Iterator[None]:
-    process = subprocess.Popen([sys.executable, "-c", code])
-    try:
-        yield
-    finally:
-        process.kill()
-        process.wait()
+def child(code: str) -> Iterator[int]:
+    """Give the number of a process once it is at its code."""
+    code = f"print(flush=True)\n{code}"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            yield process.pid
+        finally:
+            process.kill()
 
 
 @pytest.fixture
@@ -40,35 +46,33 @@ def wanted() -> float:
 
 
 def test_a_child_that_waits_wants_nothing(quick: None) -> None:
-    with child("import time; time.sleep(60)"):
-        time.sleep(0.5)  # until Python has started
+    with child(SLEEPS):
         assert wanted() < 0.5
 
 
 def test_a_child_that_works_wants_a_processor_however_many_others_do(quick: None) -> None:
-    with child("while True: pass"), child("while True: pass"), child("while True: pass"):
+    with child(WORKS), child(WORKS), child(WORKS):
         assert wanted() > 2
 
 
 def test_who_waits_for_a_processor_is_known() -> None:
     assert kept_waiting(1 << 30) == 0  # there is none
     cores = sorted(os.sched_getaffinity(0))[:1]
-    crowd = f"import os; os.sched_setaffinity(0, {cores})\nwhile True: pass"
-    first = subprocess.Popen([sys.executable, "-c", crowd])
-    with child(crowd), child(crowd):
-        time.sleep(1.5)
-        assert kept_waiting(first.pid) > 0.2
-    first.kill()
-    first.wait()
+    crowd = f"import os; os.sched_setaffinity(0, {cores})\n{WORKS}"
+    with child(crowd) as first, child(crowd), child(crowd):
+        end = time.monotonic() + 60
+        while kept_waiting(first) < 0.2:
+            assert time.monotonic() < end
+            time.sleep(0.1)
 
 
 def test_as_many_as_processors_and_one_more_when_they_wait(quick: None) -> None:
-    with child("import time; time.sleep(60)"):
+    with child(SLEEPS):
         mine, third = Turns(3, 2), threading.Event()
         with mine.turn(lambda: False), mine.turn(lambda: False):
             thread = threading.Thread(target=lambda: _take(mine, third))
             thread.start()
-            assert third.wait(20)
+            assert third.wait(120)
             thread.join()
 
 

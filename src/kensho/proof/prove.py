@@ -15,6 +15,7 @@ from kensho.capacity import free_memory, processors
 from kensho.model.errors import KenshoError, ProofError
 from kensho.proof.causes.unanswered import PowerOff
 from kensho.proof.guests import Guest, foretold_of, try_guest
+from kensho.proof.probes import SILENCE
 from kensho.proof.profiles.base import Profile
 from kensho.proof.qemu.accelerator import accelerator, slowness
 from kensho.proof.qemu.arguments import MIB, find_qemu
@@ -159,7 +160,9 @@ def limits_of(
     return Limits(
         timeout=timeout or (_FAST if used == "kvm" else _SLOW * factor),
         accelerator=used,
-        questions=msgspec.structs.replace(questions, seconds=questions.seconds or _ANSWER * factor),
+        questions=msgspec.structs.replace(
+            questions, seconds=questions.seconds or _ANSWER * factor, silence=SILENCE * factor
+        ),
         power_off=0 if power_off is PowerOff.SKIP else _POWER_OFF * factor,
         must_power_off=power_off is PowerOff.REQUIRE,
     )

@@ -299,7 +299,7 @@ def test_comments_and_what_is_behind_the_end_are_no_settings() -> None:
 _SMALL = {"metadata.json": LIBVIRT, "Vagrantfile": VAGRANTFILE, "box.img": b"QFI\xfb" + bytes(600)}
 
 
-@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_any_change_of_a_box_is_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

@@ -42,6 +42,6 @@ def test_the_firmware_finds_the_environment_in_the_drive(tmp_path: Path) -> None
     request = Request(str(source), "kvm", deployment=Deployment(settings=settings))
     run_plan(make_plan(request), tmp_path / "out")
     log = tmp_path / "log"
-    result = boot_domain(tmp_path / "out/web.xml", log=log, timeout=60)
+    result = boot_domain(tmp_path / "out/web.xml", log=log, timeout=300)
     assert result.verdict is Verdict.LOGIN, result
     assert 'oe:value="seen-by-the-guest"' in log.read_text()

@@ -214,9 +214,7 @@ _CONTENTS = st.none() | st.sampled_from([0, 1, 511, 512, 513, 5000, 40000]).map(
 )
 
 
-@settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     bits=st.sampled_from([12, 16, 32]),
     rounds=st.lists(st.dictionaries(_PATHS, _CONTENTS, max_size=6), min_size=1, max_size=3),
@@ -255,9 +253,7 @@ def test_random_edits_make_what_a_model_says(
     assert all(files.read(path) == content for path, content in model.items())
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.tuples(st.integers(0, 40_000), st.integers(0, 255)), min_size=1, max_size=8))
 def test_damage_is_an_error_or_does_not_matter(
     tmp_path_factory: pytest.TempPathFactory, damage: list[tuple[int, int]]

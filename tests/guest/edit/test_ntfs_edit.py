@@ -258,12 +258,12 @@ def test_nothing_is_left_when_it_is_stopped(tmp_path: Path, source: Path, how: i
     work = tmp_path / "work"
     work.mkdir()
     process = subprocess.Popen([sys.executable, script, source, plan, work], stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 30
-    while not (work / "mounted").exists() and time.monotonic() < deadline:
+    while not (work / "mounted").exists() and process.poll() is None:
         time.sleep(0.005)
     process.send_signal(how)
-    process.communicate(timeout=60)
-    while processes_with(work) and time.monotonic() < deadline:
+    process.communicate(timeout=300)
+    deadline = time.monotonic() + 60
+    while (processes_with(work) or not no_mount_is_left(tmp_path)) and time.monotonic() < deadline:
         time.sleep(0.05)  # the kernel tells them of it
     assert processes_with(work) == []
     assert no_mount_is_left(tmp_path)

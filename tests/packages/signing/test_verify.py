@@ -367,9 +367,7 @@ def test_a_package_packed_as_a_whole(tmp_path, pki):
     assert verdict(tmp_path / "x.ova.gz", root(pki)).trusted
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 4000), st.binary(max_size=3), st.booleans())
 def test_damage_is_a_verdict_or_a_typed_error(pki, at, new, cut):
     manifest = manifest_of()

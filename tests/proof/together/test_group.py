@@ -66,7 +66,7 @@ def test_those_of_one_stage_start_at_once() -> None:
     both = threading.Barrier(2)
 
     def run(number: int, at_goal: Call, at_end: Call) -> Trial:
-        both.wait(20)  # neither has come up before both were started
+        both.wait(120)  # neither has come up before both were started
         at_goal()
         at_end()
         return trial(str(number))

@@ -102,7 +102,7 @@ def test_a_guest_with_an_address_of_its_own_is_reached(running: Networks) -> Non
     with closing(adapter.socket):
         here = outlets.forward(0, "192.168.77.2", 5432)
         assert here is not None
-        with closing(socket.create_connection(("127.0.0.1", here), 20)):
+        with closing(socket.create_connection(("127.0.0.1", here), 120)):
             while (asked := adapter.next())[12:14] != b"\x08\x06" or asked[38:42] != STATIC:
                 pass
             answer = b"\x08\x06" + struct.pack(">HHBBH", 1, 0x0800, 6, 4, 2)

@@ -38,7 +38,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     process.wait()
 
 
-def within(seconds: float = 30) -> float:
+def within(seconds: float = 60) -> float:
     return time.monotonic() + seconds
 
 
@@ -53,7 +53,7 @@ def test_what_it_tells_of_this_machine(real: Path) -> None:
 
 
 def test_commands_inside(real: Path) -> None:
-    def asked(command: str, seconds: float = 20) -> tuple[bool, str, str]:
+    def asked(command: str, seconds: float = 60) -> tuple[bool, str, str]:
         (probe,) = parse([f"agent:{command}"])
         told = run(probe, None, real, seconds=seconds, stopped=lambda: True)
         return told.ok, told.seen, told.output
@@ -63,7 +63,7 @@ def test_commands_inside(real: Path) -> None:
     assert asked("kill -9 $$")[1] == "ended by signal 9"
     ok, seen, output = asked("yes | head -c 100000")
     assert (ok, seen, len(output)) == (True, "exit code 0: y", 4096)
-    assert asked("sleep 60", seconds=2)[:2] == (False, "the command does not end in time")
+    assert asked("sleep 60", seconds=4)[:2] == (False, "the command does not end in time")
     assert asked("printf '\\033[31m'")[2] == " [31m"
 
 
@@ -96,7 +96,7 @@ def answering(*answers: bytes) -> Answering:
     return answer
 
 
-def refused(answer: Answering, folder: Path, seconds: float = 1) -> str:
+def refused(answer: Answering, folder: Path, seconds: float = 60) -> str:
     path = folder / "socket"
     with serving(answer, path), pytest.raises(ProofError) as error:
         look(path, within(seconds))
@@ -122,13 +122,13 @@ def refused(answer: Answering, folder: Path, seconds: float = 1) -> str:
     ],
 )
 def test_answers_that_are_none(answer: Answering, said: str, tmp_path: Path) -> None:
-    message = refused(answer, tmp_path)
+    message = refused(answer, tmp_path, 1 if answer in {waiting, dripping} else 60)
     assert message.startswith(said)
     assert len(message) < 300
 
 
 def test_one_that_says_too_much(tmp_path: Path) -> None:
-    assert refused(flooding, tmp_path, 60) == "the guest's agent says more than anybody reads"
+    assert refused(flooding, tmp_path) == "the guest's agent says more than anybody reads"
 
 
 def test_what_it_says_of_itself_is_bounded(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_what_it_says_of_itself_is_bounded(tmp_path: Path) -> None:
     assert (len(told.interfaces[0].name), len(told.interfaces[0].addresses)) == (200, 32)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@settings(suppress_health_check=list(HealthCheck), max_examples=40)
 @given(data=st.binary(max_size=60).map(lambda b: b.replace(b"\n", b"")))
 def test_any_answer(data: bytes, tmp_path: Path) -> None:
     refused(answering(data + b"\n"), tmp_path, 0.2)

@@ -53,7 +53,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, tupl
         with pytest.raises(ProofError) as refused:
             qmp.run("no-such-command")
         qmp.run("quit")
-        process.wait(30)
+        process.wait(120)
         with pytest.raises(ProofError):
             qmp.run("query-status")
         qmp.close()

@@ -98,6 +98,14 @@ def test_failures(text, meaning):
     assert meaning in watch(text).failure
 
 
+def test_a_failure_whose_line_comes_in_pieces_is_told_whole():
+    seen = SerialWatch()
+    seen.feed(b"Kernel panic - not syncing:", 1.0)
+    assert seen.failure
+    seen.feed(b" a test\r\nKernel panic - not syncing: another\r\n", 1.1)
+    assert seen.failure == "the kernel panicked: Kernel panic - not syncing: a test"
+
+
 def test_the_first_failure_is_kept():
     seen = watch("ALERT! UUID=1 does not exist.\nKernel panic - not syncing: killed init\n")
     assert "UUID=1" in seen.failure

@@ -7,6 +7,7 @@ over. They know addresses and an agent's socket; nothing here knows QEMU.
 from __future__ import annotations
 
 from kensho.proof.probes.run import Address, ProbeResult, run
+from kensho.proof.probes.tcp import SILENCE
 from kensho.proof.probes.words import Kind, Probe, parse
 
-__all__ = ["Address", "Kind", "Probe", "ProbeResult", "parse", "run"]
+__all__ = ["SILENCE", "Address", "Kind", "Probe", "ProbeResult", "parse", "run"]

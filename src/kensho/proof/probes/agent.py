@@ -53,7 +53,8 @@ def _ended(agent: Agent, command: str, until: float) -> _Status | None:
     started = agent.run("guest-exec", _Started, until, path=shell, arg=[run, command],
                         capture_output=True)  # fmt: skip
     while time.monotonic() < until:
-        status = agent.run("guest-exec-status", _Status, until, pid=started.pid)
+        # One that is asked in the last moment answers a moment later.
+        status = agent.run("guest-exec-status", _Status, until + _LOOK, pid=started.pid)
         if status.exited:
             return status
         time.sleep(_LOOK)

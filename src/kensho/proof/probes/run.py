@@ -12,7 +12,7 @@ from kensho.proof.probes.agent import command_succeeds
 from kensho.proof.probes.answer import Answer, bad
 from kensho.proof.probes.http import status_of
 from kensho.proof.probes.ssh import banner_of
-from kensho.proof.probes.tcp import port_opens
+from kensho.proof.probes.tcp import SILENCE, port_opens
 from kensho.proof.probes.words import Kind, Probe
 
 Address = tuple[str, int]  #: a host and a port, from here
@@ -38,6 +38,7 @@ def run(
     agent: Path | None,
     *,
     seconds: float,
+    silence: float = SILENCE,
     answered: Callable[[], bool] | None = None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> ProbeResult:
@@ -45,12 +46,14 @@ def run(
 
     ``address`` leads to the guest's port, ``agent`` is the socket of its agent; a probe that needs one
     that is None fails. Where something between accepts connections for the guest, as a forward does,
-    ``answered`` tells whether the guest itself accepted one on that port; None where nothing does.
+    ``answered`` tells whether the guest itself accepted one on that port; None where nothing does. ``silence``
+    is as in `port_opens`.
     """
     begun = time.monotonic()
     deadline = begun + seconds
     while True:
-        answer = _ask(probe, address, agent, min(deadline, time.monotonic() + _ONCE), answered)
+        until = min(deadline, time.monotonic() + _ONCE)
+        answer = _ask(probe, address, agent, until, silence, answered)
         now = time.monotonic()
         if answer.ok or answer.final or now + _PAUSE >= deadline or stopped():
             return ProbeResult(
@@ -60,7 +63,7 @@ def run(
 
 
 def _ask(
-    probe: Probe, address: Address | None, agent: Path | None, until: float,
+    probe: Probe, address: Address | None, agent: Path | None, until: float, silence: float,
     answered: Callable[[], bool] | None,
 ) -> Answer:  # fmt: skip
     if probe.kind is Kind.AGENT:
@@ -71,7 +74,7 @@ def _ask(
         return bad(NO_WAY, final=True)
     match probe.kind:
         case Kind.TCP:
-            return port_opens(address, until, answered)
+            return port_opens(address, until, answered, silence)
         case Kind.SSH:
             return banner_of(address, until)
         case _:

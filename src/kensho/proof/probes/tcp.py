@@ -12,18 +12,24 @@ from collections.abc import Callable
 
 from kensho.proof.probes.answer import Answer, bad, connect, good, plain, read_until, why
 
-_SILENCE = 3.0  # seconds in which a guest refuses, also an emulated one
+SILENCE = 3.0  #: seconds in which a guest refuses, also an emulated one
 _LOOK = 0.25
 _PEEK = 256
 
 
 def port_opens(
-    address: tuple[str, int], until: float, answered: Callable[[], bool] | None
+    address: tuple[str, int],
+    until: float,
+    answered: Callable[[], bool] | None,
+    silence: float = SILENCE,
 ) -> Answer:
-    """Tell whether a port takes a connection and keeps it, or sends something; ``answered`` as in `run`."""
+    """Tell whether a port takes a connection and keeps it for seconds of ``silence``, or sends something.
+
+    ``answered`` is as in `run`.
+    """
     try:
         with connect(address, until) as connection:
-            end = min(until, time.monotonic() + _SILENCE)
+            end = min(until, time.monotonic() + silence)
             while True:
                 before = time.monotonic()
                 data = read_until(connection, bool, _PEEK, min(end, before + _LOOK))

@@ -7,6 +7,7 @@ a disk is to keep them.
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -51,6 +52,10 @@ class Wires(msgspec.Struct, frozen=True, kw_only=True):
     accelerator: str = "tcg"
 
 
+#: Whoever was killed before setpriv had asked for its signal sends none (PR_SET_PDEATHSIG(2const)).
+_OURS = ("/bin/sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"')
+
+
 def find_qemu() -> str:
     """Return the path of QEMU for x86; raises ToolMissingError."""
     found = shutil.which(QEMU)
@@ -64,7 +69,7 @@ def find_qemu() -> str:
 def dying_with_us() -> list[str]:
     """Return what a command begins with to be killed when this process is, which no code here can do."""
     setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "KILL"] if setpriv is not None else []
+    return [setpriv, "--pdeathsig", "KILL", *_OURS, str(os.getpid())] if setpriv else []
 
 
 def find_uefi() -> tuple[str, str]:

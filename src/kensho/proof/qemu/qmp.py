@@ -18,19 +18,23 @@ from kensho.proof.qemu.lines import Lines, object_of
 _MOST_LINE = 16 << 20
 _MOST_EVENTS = 1000
 _DRAIN = 0.5  # seconds, however much QEMU has to say
+_START, _ANSWER = 120.0, 30.0  #: seconds, where others have the processor, too
 
 
 class Qmp:
     """A connection to a running QEMU. Methods raise ProofError when it ended, does not answer or refuses."""
 
     def __init__(
-        self, path: Path, *, timeout: float = 10, runs: Callable[[], bool] = lambda: True
+        self, path: Path, *, timeout: float = _ANSWER, runs: Callable[[], bool] = lambda: True
     ) -> None:
-        """Connect to a socket that QEMU listens on, waiting until it does, as long as it ``runs``."""
+        """Connect to a socket that QEMU listens on, waiting until it does, as long as it ``runs``.
+
+        ``timeout`` is seconds for an answer.
+        """
         self.events: list[dict[str, Any]] = []  #: the first thousand
         self.answers = True  #: False once it was silent or made no sense: it is not asked again
         self._timeout = timeout
-        self._socket = _connected(path, timeout, runs)
+        self._socket = _connected(path, max(timeout, _START), runs)
         self._lines = Lines(self._socket, "QEMU", _MOST_LINE)
         try:
             self._told(time.monotonic() + timeout)  # its greeting
@@ -88,8 +92,8 @@ class Qmp:
         self._socket.close()
 
 
-def _connected(path: Path, timeout: float, runs: Callable[[], bool]) -> socket.socket:
-    deadline = time.monotonic() + timeout
+def _connected(path: Path, seconds: float, runs: Callable[[], bool]) -> socket.socket:
+    deadline = time.monotonic() + seconds
     while True:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from kensho.model.errors import ProofError
-from kensho.proof.probes import Address, Kind, Probe, ProbeResult
+from kensho.proof.probes import SILENCE, Address, Kind, Probe, ProbeResult
 from kensho.proof.probes import run as run_probe
 from kensho.proof.watch.agent import AgentSeen, look
 from kensho.proof.watch.network import Network
@@ -22,12 +22,14 @@ _LOOK = 1.0
 class Questions(msgspec.Struct, frozen=True):
     """What to ask. All of it is over ``seconds`` after the guest came up.
 
-    ``agent`` is asked for without a probe of it, too.
+    ``agent`` is asked for without a probe of it, too. A port that keeps a connection open for ``silence``
+    seconds waits to be spoken to.
     """
 
     probes: tuple[Probe, ...] = ()
     agent: bool = False
     seconds: float = 60
+    silence: float = SILENCE
 
     @property
     def needs_agent(self) -> bool:
@@ -67,7 +69,7 @@ def ask(
             if probe.kind is not Kind.AGENT:
                 waiting[probe] = pool.submit(
                     run_probe, probe, forwards[probe.port], None, seconds=deadline - time.monotonic(),
-                    answered=_acceptance(network, probe.port), stopped=stopped,
+                    silence=questions.silence, answered=_acceptance(network, probe.port), stopped=stopped,
                 )  # fmt: skip
         results = tuple(_own(waiting[p].result(), p, network) for p in questions.probes)
         if looked is None:

@@ -128,8 +128,9 @@ def _observing(
         yield None
         return
     watch.folder.mkdir(parents=True, exist_ok=True)
-    runs = lambda: process.poll() is None  # noqa: E731
-    observer = Observer(wires.monitor, wires.captures, watch.folder, runs, watch.wiring)
+    stopped = watch.stopped or (lambda: False)
+    awaited = lambda: process.poll() is None and not stopped()  # noqa: E731
+    observer = Observer(wires.monitor, wires.captures, watch.folder, awaited, watch.wiring)
     try:
         yield observer
     finally:

@@ -71,6 +71,7 @@ class SerialWatch:
         self.stops = False
         self.stopping = ""
         self._rest = ""
+        self._begun = ""  # the line that told of the failure, where it had not ended
         self._seen: set[str] = set()
 
     def restart(self) -> None:
@@ -108,10 +109,11 @@ class SerialWatch:
             self.milestones.setdefault(REPORT, at)
         if self.stops and not self.stopping and _STOPPING.search(line):
             self.stopping = plain(line).strip()[:200]
-        if self.failure:
+        if self.failure and not (self._begun and line.startswith(self._begun)):
             return
         # Whoever logged in may see anything; a kernel that stops has stopped.
         for meaning, pattern in (PANIC,) if LOGIN in self.milestones else FINAL:
             if pattern.search(line):
                 self.failure = f"{meaning}: {plain(line).strip()[:200]}"
+                self._begun = "" if finished else line
                 return

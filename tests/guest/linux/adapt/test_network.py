@@ -123,9 +123,7 @@ def test_configuration_is_read(tmp_path: Path, files, names, known, nameless) ->
     assert found.nameless == nameless
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(noise=st.lists(st.sampled_from(
     [b"\n", b" ", b"\xff", b"Name=", b"HWADDR=", b"match:", b"{", b"[", b"&a", b"*a", b"eth0",
      b"network:", b"ethernets:", A.encode(), b'ATTR{address}=="', b'NAME="', b"#", b"\0", b"52:54:00:12"]

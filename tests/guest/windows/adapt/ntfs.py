@@ -28,7 +28,7 @@ def mounted(path: Path) -> Iterator[Path]:
     place.mkdir(exist_ok=True)
     writer = subprocess.Popen([tool("ntfs-3g"), "-o", "no_def_opts,no_detach", path, place])
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not place.is_mount():
             if writer.poll() is not None or time.monotonic() > deadline:
                 pytest.skip("ntfs-3g cannot mount here")
@@ -37,7 +37,7 @@ def mounted(path: Path) -> Iterator[Path]:
             yield place
         finally:
             subprocess.run(["umount", place], check=True)
-        writer.wait(20)  # it writes on after umount has returned
+        writer.wait(300)  # it writes on after umount has returned
     finally:
         writer.kill()
         writer.wait()

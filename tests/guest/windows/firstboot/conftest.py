@@ -29,9 +29,9 @@ def wine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wine]:
 
     def start(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
-            [program, *map(str, words)], env=env, capture_output=True, timeout=240, cwd=cwd
+            [program, *map(str, words)], env=env, capture_output=True, timeout=900, cwd=cwd
         )
 
     yield start
     if server is not None:
-        subprocess.run([server, "-k"], env=env, capture_output=True, timeout=60)
+        subprocess.run([server, "-k"], env=env, capture_output=True, timeout=300)

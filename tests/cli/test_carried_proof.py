@@ -193,6 +193,7 @@ def test_a_proof_of_other_disks_is_refused(
     )
     assert code == 11
     assert "of other disks" in err
+    assert "was proven" in err
     changed = shutil.copytree(made["proof"], tmp_path / "changed")
     (changed / "sbom.cdx.json").write_text("{}")
     assert kensho("edit", made["plain"], "--proof", changed, "-o", target)[0] == 2

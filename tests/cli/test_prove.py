@@ -176,15 +176,17 @@ def test_a_statement_is_its_proof(proof: Path, kensho: Kensho) -> None:
 
 
 def test_a_file_of_a_proof_is_no_package(
-    proof: Path, tmp_path: Path, kensho: Kensho, monkeypatch: pytest.MonkeyPatch
+    proof: Path, disk: Path, tmp_path: Path, kensho: Kensho, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (proof / "vmware-ide").mkdir()
     (proof / "vmware-ide/serial.log").touch()
     (tmp_path / "page.html").write_text("<html></html>")
+    assert kensho("pack", disk, "-o", tmp_path / "a.ova")[0] == 0
     monkeypatch.chdir(tmp_path)
     for name in ("index.html", "sbom.cdx.json", "vmware-ide", "vmware-ide/serial.log"):
-        code, _, err = kensho("verify", f"proof/{name}")
-        assert (code, "kensho verify proof\n" in err) == (2, True), err
+        for words in (["verify", f"proof/{name}"], ["edit", "a.ova", "--proof", f"proof/{name}"]):
+            code, _, err = kensho(*words, *(["-o", "b.ova"] if "edit" in words else []))
+            assert (code, "name the whole: proof\n" in err) == (2, True), err
     code, _, err = kensho("verify", "page.html")
     assert (code, "its root is <html>" in err) == (12, True), err
 

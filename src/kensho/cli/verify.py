@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
-import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -69,7 +67,7 @@ def verify(
     from kensho.cli.evidence import show_evidence, verify_evidence
     from kensho.packages.signing.contents import read_contents
     from kensho.packages.signing.verify import verify_contents
-    from kensho.proof.evidence.place import is_evidence, is_packed_evidence, proof_around
+    from kensho.proof.evidence.place import is_evidence, is_packed_evidence, refuse_part
 
     day = _time(at)
     store = _store(ca)
@@ -78,13 +76,7 @@ def verify(
             Path(package), disk, public_key, store(), day,
             trusted=trusted or ca is not None or public_key is not None, json=json, quiet=quiet,
         )  # fmt: skip
-    around = proof_around(Path(package))
-    if around is not None:
-        raise UsageError(
-            "is part of a proof, and is checked with all of it",
-            path=package,
-            hint=f"kensho verify {shlex.quote(os.path.relpath(around))}",
-        )
+    refuse_part(Path(package))
     if disk:
         raise UsageError("--disk is for a folder of `kensho prove`", path=package)
     with counted(package, "verify", _size(package), quiet=quiet) as on_bytes:

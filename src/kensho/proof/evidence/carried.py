@@ -30,6 +30,7 @@ from kensho.proof.evidence.place import (
     is_packed_evidence,
     opened_archive,
     opened_evidence,
+    refuse_part,
 )
 from kensho.proof.evidence.portability import Portability, files_of
 from kensho.storage import ByteSource, MemorySource
@@ -45,6 +46,7 @@ def opened_proof(locator: str) -> Iterator[Place]:
         with opened_evidence(Path(locator)) as place:
             yield place
         return
+    refuse_part(Path(locator))
     if Path(locator).is_dir() and not list(Path(locator).glob("*.ovf")):
         raise UsageError(
             "is no proof", path=locator, hint="name a folder that `kensho prove` wrote"
@@ -128,7 +130,7 @@ def demand_same(evidence: Portability, locator: str, listener: Listener) -> None
             hint="kensho convert --adapt it first, then prove the result and carry that proof",
         )
     have = "; ".join(f"{one.name} {one.root or one.why}" for one in found)
-    root = f", the root of which is {wrong.expected}" if wrong.expected else ""
+    root = f"; one of root {wrong.expected} was proven" if wrong.expected else ""
     raise VerificationError(
         f"the proof is of other disks: {wrong.name}{f': {wrong.why}' if wrong.why else ''}{root}",
         path=locator,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -62,17 +63,18 @@ def is_evidence(path: Path) -> bool:
     return head.startswith(b"{") and b'"payload"' in head
 
 
-def proof_around(path: Path) -> Path | None:
-    """Return the folder of the proof that a path is a page, log, picture or folder of; None when of none.
+def refuse_part(path: Path) -> None:
+    """Raise UsageError for a page, log, picture or folder of a proof: it is checked and carried as a whole.
 
     It has to be there, and to have a name that files of a proof have.
     """
     whole = path.absolute()
     own = {BILL, PAGE, *(row.name for row in PROFILES)}
-    if not whole.exists():
-        return None
-    above = list(whole.parents)[:_DEEPEST]
-    return next((f for f in above if whole.relative_to(f).parts[0] in own and is_evidence(f)), None)
+    above = list(whole.parents)[:_DEEPEST] if whole.exists() else []
+    for folder in above:
+        if whole.relative_to(folder).parts[0] in own and is_evidence(folder):
+            hint = f"name the whole: {shlex.quote(os.path.relpath(folder))}"
+            raise UsageError("is part of a proof", path=path, hint=hint)
 
 
 @contextmanager

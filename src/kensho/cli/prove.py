@@ -5,49 +5,52 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 from cyclopts import Parameter
 
 from kensho.cli import exits
 from kensho.cli.asking import Asks
 from kensho.cli.disk.opening import FormatOption
-from kensho.cli.flags import Amount, Flag, Json, Locator
+from kensho.cli.flags import Flag, Json, Locator
 from kensho.cli.options import GuestWishes
 from kensho.cli.progress import shown
+from kensho.cli.proof_shown import answer, list_profiles, show_trials
 from kensho.cli.proving import (
+    Running,
+    Signer,
+    Signing,
     licences_to_accept,
     licences_to_know,
     plan_in_words,
-    signer_of,
     telling,
 )
 from kensho.cli.rehearsing import show_rehearsal
-from kensho.cli.render import console, print_json, table
+from kensho.cli.render import print_json
 from kensho.cli.secrets import read_keys
 from kensho.cli.targets import chosen_platforms
-from kensho.convert.events import Message, Step
-from kensho.convert.guests import opened_guests
+from kensho.convert.events import Listener, Message, Step
+from kensho.convert.guests import GuestDisks, opened_guests
+from kensho.guest.aims import Aims
+from kensho.guest.volumes.luks.device import Key
 from kensho.model.errors import LocatorError, NotFoundError, ProofError, UsageError
-from kensho.platforms import PLATFORMS
-from kensho.proof.choose import choose, other_firmware, suitable
+from kensho.model.machine import Eula
+from kensho.platforms import PLATFORMS, Platform
+from kensho.proof.choose import Choice, choose, other_firmware, suitable
 from kensho.proof.evidence.foreseen import foreseen
-from kensho.proof.evidence.gather import gather, proven_disks, write_evidence
-from kensho.proof.evidence.page_words import adapter_words, root_words
-from kensho.proof.evidence.portability import Portability
-from kensho.proof.evidence.seen import answer_words
-from kensho.proof.guests import as_proven, as_tried, clashes
-from kensho.proof.profiles import PROFILES
+from kensho.proof.evidence.gather import Order, gather, proven_disks, write_evidence
+from kensho.proof.evidence.portability import Portability, ProvenDisk
+from kensho.proof.guests import Proven, as_proven, as_tried, clashes
+from kensho.proof.probes import Probe
 from kensho.proof.prove import limits_of
 from kensho.proof.prove import prove as prove_on
 from kensho.proof.qemu.rooms import room
 from kensho.proof.rehearse import rehearse
-from kensho.proof.resume import basis_of, begun, unfinished
+from kensho.proof.resume import Progress, basis_of, begun, unfinished
 from kensho.proof.together.order import notes
-from kensho.proof.trial import Outcome, Trial, unproven
+from kensho.proof.trial import Trial, unproven
 from kensho.storage.atomic import put_folder
 
 
@@ -60,14 +63,9 @@ def prove(
     machine: str | None = None,
     format: FormatOption = None,  # noqa: A002
     key: Annotated[tuple[str, ...], Flag] = (),
-    memory: Annotated[int, Amount] = 0,
-    timeout: Annotated[float, Amount] = 0,
-    report: bool = True,
-    resume: bool = True,
+    running: Running = Running(),  # noqa: B008 - frozen
     asks: Asks = Asks(),  # noqa: B008 - frozen
-    sign_key: Path | None = None,
-    sign_cert: Path | None = None,
-    sign_key_password_file: str | None = None,
+    signing: Signing = Signing(),  # noqa: B008 - frozen
     accept_eula: Annotated[bool, Flag] = False,
     dry_run: Annotated[bool, Flag] = False,
     json: Json = False,
@@ -94,21 +92,6 @@ def prove(
     key
         ID=FILE: what opens a LUKS volume, with ID its name, UUID or all; ID alone asks for it. Repeatable.
         It is for what is read from the guest's files: nobody types it where the guest asks.
-    memory
-        MiB for each guest; by default what the machine has, at most 2048, and 512 where that is not known.
-    timeout
-        Seconds for a start to take; by default 240 where emulation runs as on an idle machine, more where
-        it is slower.
-    report
-        Have a Linux guest say which drivers it uses: a script on an overlay that is thrown away.
-    resume
-        Take over what a run of the same proof that was stopped has tried already; the statement says so.
-    sign_key
-        Private key to sign the statement with: Ed25519, RSA or EC, in PEM.
-    sign_cert
-        The key's certificate with its chain, in PEM, to go along.
-    sign_key_password_file
-        File whose first line is the key's password; KENSHO_KEY_PASSWORD has it, too, or it is asked for.
     accept_eula
         Accept the appliance's licence agreements, which `kensho eula` shows: to start it is to use it.
     dry_run
@@ -117,100 +100,154 @@ def prove(
         Print one JSON object: proven, trials, earlier, findings, output, files.
     """
     if on == "list":
-        _list(as_json=json)
+        list_profiles(as_json=json)
         return exits.OK
     choice = choose(on)
     if not sources or (output is None and not dry_run):
         what = "nothing to prove" if not sources else "where to?"
         raise UsageError(what, hint="kensho prove APPLIANCE -o FOLDER, or --dry-run")
-    if output is not None and os.path.lexists(output):
-        raise LocatorError(
-            "is there already", path=output, hint="remove it, or name another folder"
-        )
-    if output is not None and not output.absolute().parent.is_dir():
-        raise NotFoundError("there is no such folder", path=output.absolute().parent)
-    signer = signer_of(sign_key, sign_cert, sign_key_password_file)
-    keys = read_keys(key)
+    if output is not None:
+        _demand_free(output)
+    signer = signing.signer()
+    wanted = _Wanted(
+        sources=sources, choice=choice, machine=machine, format=format, keys=read_keys(key),
+        wishes=wishes, adapts=adapt, running=running, asks=asks, accepts=accept_eula,
+    )  # fmt: skip
     if dry_run or output is None:
-        licences = licences_to_know(sources, choice.profiles, format)
-        with opened_guests(sources, machine=machine, format=format) as machines:
-            choice, probes = suitable(choice, machines), asks.probes_of(machines)
-            planned = rehearse(choice.profiles, machines, memory << 20, probes)
-            odd = (*notes(machines), *clashes(machines))
-        show_rehearsal(planned, licences, odd, accepted=accept_eula, as_json=json)
+        _rehearse(wanted, as_json=json)
         return exits.OK
-    licences = licences_to_accept(sources, choice.profiles, format, accepted=accept_eula)
-    with (
-        shown(events=False, quiet=json) as listener,
-        opened_guests(sources, machine=machine, format=format) as machines,
-        unfinished(output, listener) as partial,
-        room(".prove-", output.absolute().parent) as scratch,
-    ):
-        choice, probes = suitable(choice, machines), asks.probes_of(machines)
-        odd = (*notes(machines), *clashes(machines), *other_firmware(choice, machines))
-        for note in odd:
-            listener(Message(f"{note.subject}: {note.message}; {note.action} ({note.code})"))
-        platforms = chosen_platforms(choice.platforms, PLATFORMS)
-        aims = wishes.wanted(platforms).aims(identity=wishes.renews) if adapt else None
-        aims = replace(aims, keys=keys) if aims is not None else None
-        with as_proven(machines, aims, scratch, listener, keys) as (made, changes, findings):
-            starts = any(not profile.static for profile in choice.profiles)
-            disks = proven_disks(made, lambda place: listener(Step("hash", place)))
-            with as_tried(
-                made,
-                memory << 20,
-                scratch,
-                listener,
-                reports=report and starts,
-                keys=keys,
-                probes=probes,
-            ) as guests:
-                basis = basis_of(
-                    disks, guests, choice.profiles, (timeout, asks.questions, asks.shutdown)
-                )
-                progress = begun(partial, basis, listener, resume=resume)
-                limits = limits_of(choice.profiles, timeout, asks.questions, asks.shutdown)
-                trials = prove_on(
-                    guests, choice.profiles, progress.folder, limits,
-                    on_event=lambda name, what: listener(Message(f"{name}: {what}")),
-                    on_trial=telling(
-                        [p for p in choice.profiles if p.name not in progress.taken], listener
-                    ),
-                    on_ended=progress.record, taken=progress.taken,
-                )  # fmt: skip
-            evidence = gather(
-                made, disks, sources, changes,
-                (*findings, *odd), trials, progress.folder,
-                choice.platforms, lambda place: listener(Step("hash", place)), accepted=licences,
-                plan=(
-                    *plan_in_words(choice.profiles, choice.platforms if adapt else "", machines, report=report),
-                    *(asks.in_words(probes) if starts else ()),
-                ),
-                plans=foreseen(
-                    sources, machine, platforms, adapts=adapt, accepts=accept_eula, keys=keys
-                ) if format is None else (),
-                given=tuple(map(str, wishes.drivers)), earlier=progress.earlier,
-            )  # fmt: skip
-        write_evidence(evidence, progress.folder, signer)
-        _put(progress.folder, output)
+    trials, evidence = _prove(wanted, output, signer, quiet=json)
     if json:
-        print_json(_answer(trials, evidence, output))
+        print_json(answer(trials, evidence, output))
     else:
-        _show(trials, output)
+        show_trials(trials, output)
     return ProofError.exit_code if unproven(trials) else exits.OK
 
 
-def _answer(trials: Sequence[Trial], evidence: Portability, output: Path) -> dict[str, object]:
-    """Return what a program is told; ``proven`` is what the exit code says."""
-    files = sorted(str(path.relative_to(output)) for path in output.rglob("*") if path.is_file())
-    return {
-        "proven": not unproven(trials),
-        "trials": [{"how": trial.how, **msgspec.to_builtins(trial)} for trial in trials],
-        "earlier": evidence.earlier,
-        "findings": evidence.findings,
-        "output": str(output),
-        "files": files,
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """What is to be proven, and how; of guests as they are where it is not ``adapts``."""
+
+    sources: tuple[str, ...]
+    choice: Choice
+    machine: str | None
+    format: str | None
+    keys: tuple[Key, ...]
+    wishes: GuestWishes
+    adapts: bool
+    running: Running
+    asks: Asks
+    accepts: bool
+
+    def aims(self, platforms: Sequence[Platform]) -> Aims | None:
+        """Return what guests are to be adapted to, None where they are not."""
+        if not self.adapts:
+            return None
+        aims = self.wishes.wanted(platforms).aims(identity=self.wishes.renews)
+        return replace(aims, keys=self.keys)
+
+
+def _demand_free(output: Path) -> None:
+    if os.path.lexists(output):
+        raise LocatorError(
+            "is there already", path=output, hint="remove it, or name another folder"
+        )
+    if not output.absolute().parent.is_dir():
+        raise NotFoundError("there is no such folder", path=output.absolute().parent)
+
+
+def _rehearse(wanted: _Wanted, *, as_json: bool) -> None:
+    """Show what would be started."""
+    sources = wanted.sources
+    licences = licences_to_know(sources, wanted.choice.profiles, wanted.format)
+    with opened_guests(sources, machine=wanted.machine, format=wanted.format) as machines:
+        choice = suitable(wanted.choice, machines)
+        probes = wanted.asks.probes_of(machines)
+        planned = rehearse(choice.profiles, machines, wanted.running.memory << 20, probes)
+        odd = (*notes(machines), *clashes(machines))
+    show_rehearsal(planned, licences, odd, accepted=wanted.accepts, as_json=as_json)
+
+
+def _prove(
+    wanted: _Wanted, output: Path, signer: Signer | None, *, quiet: bool
+) -> tuple[tuple[Trial, ...], Portability]:
+    """Try all, write the evidence, and put it where it is to be."""
+    licences = licences_to_accept(
+        wanted.sources, wanted.choice.profiles, wanted.format, accepted=wanted.accepts
+    )
+    with (
+        shown(events=False, quiet=quiet) as listener,
+        opened_guests(wanted.sources, machine=wanted.machine, format=wanted.format) as machines,
+        unfinished(output, listener) as partial,
+        room(".prove-", output.absolute().parent) as scratch,
+    ):
+        wanted = replace(wanted, choice=suitable(wanted.choice, machines))
+        probes = wanted.asks.probes_of(machines)
+        odd = (*notes(machines), *clashes(machines), *other_firmware(wanted.choice, machines))
+        for note in odd:
+            listener(Message(f"{note.subject}: {note.message}; {note.action} ({note.code})"))
+        platforms = chosen_platforms(wanted.choice.platforms, PLATFORMS)
+        hashing = lambda place: listener(Step("hash", place))  # noqa: E731
+        with as_proven(machines, wanted.aims(platforms), scratch, listener, wanted.keys) as proven:
+            disks = proven_disks(proven.machines, hashing)
+            trials, progress = _try_all(wanted, proven, disks, probes, (partial, scratch), listener)
+            order = _order(wanted, machines, probes, platforms, licences)
+            evidence = gather(
+                order, proven, disks, trials, progress.folder, hashing,
+                findings=odd, earlier=progress.earlier,
+            )  # fmt: skip
+        write_evidence(evidence, progress.folder, signer)
+        _put(progress.folder, output)
+    return trials, evidence
+
+
+def _try_all(
+    wanted: _Wanted, proven: Proven, disks: tuple[ProvenDisk, ...],
+    probes: Sequence[tuple[Probe, ...]], places: tuple[Path, Path], listener: Listener,
+) -> tuple[tuple[Trial, ...], Progress]:  # fmt: skip
+    """Start guests on the profiles that are left to try; ``places`` are for the proof, and for what is thrown away."""
+    (partial, scratch), asks, running = places, wanted.asks, wanted.running
+    profiles = wanted.choice.profiles
+    with as_tried(
+        proven.machines, running.memory << 20, scratch, listener,
+        reports=running.report and wanted.choice.starts, keys=wanted.keys, probes=probes,
+    ) as guests:  # fmt: skip
+        basis = basis_of(disks, guests, profiles, (running.timeout, asks.questions, asks.shutdown))
+        progress = begun(partial, basis, listener, resume=running.resume)
+        left = [profile for profile in profiles if profile.name not in progress.taken]
+        trials = prove_on(
+            guests, profiles, progress.folder,
+            limits_of(profiles, running.timeout, asks.questions, asks.shutdown),
+            on_event=lambda name, what: listener(Message(f"{name}: {what}")),
+            on_trial=telling(left, listener), on_ended=progress.record, taken=progress.taken,
+        )  # fmt: skip
+    return trials, progress
+
+
+def _order(
+    wanted: _Wanted, machines: Sequence[GuestDisks], probes: Sequence[tuple[Probe, ...]],
+    platforms: Sequence[Platform], licences: Sequence[Eula],
+) -> Order:  # fmt: skip
+    """Return what was asked for, as it is stated."""
+    choice = wanted.choice
+    plan = plan_in_words(
+        choice.profiles,
+        choice.platforms if wanted.adapts else "",
+        machines,
+        report=wanted.running.report,
+    )
+    foreknown = () if wanted.format is not None else foreseen(
+        wanted.sources, wanted.machine, platforms,
+        adapts=wanted.adapts, accepts=wanted.accepts, keys=wanted.keys,
+    )  # fmt: skip
+    return Order(
+        sources=wanted.sources,
+        targets=choice.platforms,
+        accepted=licences,
+        plan=(*plan, *(wanted.asks.in_words(probes) if choice.starts else ())),
+        foreseen=foreknown,
+        given=tuple(map(str, wanted.wishes.drivers)),
+    )
 
 
 def _put(kept: Path, output: Path) -> None:
@@ -222,40 +259,3 @@ def _put(kept: Path, output: Path) -> None:
         raise LocatorError(
             "is there by now: somebody else made it", path=output, hint="name another folder"
         ) from None
-
-
-def _list(*, as_json: bool) -> None:
-    if as_json:
-        print_json({"profiles": PROFILES})
-        return
-    rows = table("", "profile", "platform", "hardware", "what it is not")
-    for row in PROFILES:
-        rows.add_row(
-            row.name,
-            row.platform,
-            row.title,
-            f"static, judged from files: {row.static}" if row.static else row.nearest,
-        )
-    console().print(rows)
-
-
-def _show(trials: Sequence[Trial], output: Path) -> None:
-    from rich.markup import escape
-
-    colours = {Outcome.PASS: "green", Outcome.FAIL: "red", Outcome.UNKNOWN: "yellow"}
-    rows = table("", "profile", "how", "outcome", "root on", "adapter", "s>", "what was seen")
-    for trial in trials:
-        said = trial.reason if trial.cause is None else f"{trial.cause.what} ({trial.cause.code})"
-        answers = answer_words(trial)
-        said += f"; {answers}" if answers else ""
-        rows.add_row(
-            escape(trial.name),
-            trial.how,
-            f"[{colours[trial.outcome]}]{trial.outcome.value}[/]",
-            escape(root_words(trial)),
-            escape(adapter_words(trial)),
-            f"{trial.seconds:.0f}" if trial.started else "",
-            escape(said),
-        )
-    console().print(rows)
-    console().print(f"written: {escape(str(output))}", soft_wrap=True)

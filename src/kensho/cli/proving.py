@@ -5,9 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
+from cyclopts import Parameter
+
+from kensho.cli.flags import Amount
 from kensho.convert.deployment.eulas import demand_accepted
 from kensho.convert.events import Listener, Message
 from kensho.convert.guests import GuestDisks
@@ -25,28 +29,73 @@ if TYPE_CHECKING:
 
     from kensho.packages.signing.keys import PrivateKey
 
+#: A key and its certificates, the signer's first, in DER.
+Signer: TypeAlias = "tuple[PrivateKey | Ed25519PrivateKey, list[bytes]]"
 
-def signer_of(
-    key: Path | None, cert: Path | None, password_file: str | None
-) -> tuple[PrivateKey | Ed25519PrivateKey, list[bytes]] | None:
-    """Return the key that signs and its certificates; a password is asked for where there is one."""
-    if key is None:
-        if cert is not None or password_file is not None:
-            raise UsageError("nothing is signed without a key", hint="add --sign-key")
-        return None
-    from kensho.cli.secrets import read_secret
-    from kensho.packages.signing.keys import is_encrypted
-    from kensho.proof.evidence.signer import load_signer
 
-    try:
-        with key.open("rb") as file:
-            encrypted = is_encrypted(file.read(1 << 20))
-    except OSError as error:
-        raise LocatorError(f"cannot be read: {error.strerror}", path=key) from None
-    password = None
-    if encrypted:
-        password = read_secret(password_file, "KENSHO_KEY_PASSWORD", f"the password of {key}")
-    return load_signer(key, cert, password)
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Running:
+    """How guests are run.
+
+    Parameters
+    ----------
+    memory
+        MiB for each guest; by default what the machine has, at most 2048, and 512 where that is not known.
+    timeout
+        Seconds for a start to take; by default 240 where emulation runs as on an idle machine, more where
+        it is slower.
+    report
+        Have a Linux guest say which drivers it uses: a script on an overlay that is thrown away.
+    resume
+        Take over what a run of the same proof that was stopped has tried already; the statement says so.
+    """
+
+    memory: Annotated[int, Amount] = 0
+    timeout: Annotated[float, Amount] = 0
+    report: bool = True
+    resume: bool = True
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Signing:
+    """Who signs a statement.
+
+    Parameters
+    ----------
+    sign_key
+        Private key to sign the statement with: Ed25519, RSA or EC, in PEM.
+    sign_cert
+        The key's certificate with its chain, in PEM, to go along.
+    sign_key_password_file
+        File whose first line is the key's password; KENSHO_KEY_PASSWORD has it, too, or it is asked for.
+    """
+
+    sign_key: Path | None = None
+    sign_cert: Path | None = None
+    sign_key_password_file: str | None = None
+
+    def signer(self) -> Signer | None:
+        """Return the key that signs and its certificates; a password is asked for where there is one."""
+        key, password = self.sign_key, None
+        if key is None:
+            if self.sign_cert is not None or self.sign_key_password_file is not None:
+                raise UsageError("nothing is signed without a key", hint="add --sign-key")
+            return None
+        from kensho.cli.secrets import read_secret
+        from kensho.packages.signing.keys import is_encrypted
+        from kensho.proof.evidence.signer import load_signer
+
+        try:
+            with key.open("rb") as file:
+                encrypted = is_encrypted(file.read(1 << 20))
+        except OSError as error:
+            raise LocatorError(f"cannot be read: {error.strerror}", path=key) from None
+        if encrypted:
+            asked = f"the password of {key}"
+            password = read_secret(self.sign_key_password_file, "KENSHO_KEY_PASSWORD", asked)
+        return load_signer(key, self.sign_cert, password)
 
 
 def licences_to_accept(

@@ -27,6 +27,11 @@ class Choice(msgspec.Struct, frozen=True):
         """The platforms, each once, with commas."""
         return ",".join(dict.fromkeys(row.platform for row in self.profiles))
 
+    @property
+    def starts(self) -> bool:
+        """Whether a guest is started on any of them."""
+        return any(not row.static for row in self.profiles)
+
 
 def choose(words: str) -> Choice:
     """Return profiles by their own names, and all of the platforms named; ``all`` is every profile.

@@ -53,6 +53,15 @@ class Made:
     report: GuestReport
 
 
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """Machines as they are to be proven, what was changed in them, None for nothing, and findings."""
+
+    machines: tuple[Made, ...]
+    changes: ChangeSet | None = None
+    findings: tuple[Finding, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guest:
     """A machine to be tried. ``memory`` is bytes, ``folder`` a name for its files within a profile's.
@@ -81,13 +90,13 @@ def as_proven(
     scratch: Path,
     listener: Listener,
     keys: Sequence[Key] = (),
-) -> Iterator[tuple[tuple[Made, ...], ChangeSet | None, tuple[Finding, ...]]]:
-    """Give machines as they are to be proven, what was changed in them for ``aims``, and findings.
+) -> Iterator[Proven]:
+    """Give machines as they are to be proven, changed for ``aims``.
 
     Nothing is changed without aims. Files of ours go to ``scratch``, a folder; ``keys`` open volumes of LUKS.
     """
     if aims is None:
-        yield tuple(_made(machine, machine.readers, keys) for machine in machines), None, ()
+        yield Proven(tuple(_made(machine, machine.readers, keys) for machine in machines))
         return
     planned, findings = plan_guests(machines, aims)
     adapted = {
@@ -103,7 +112,7 @@ def as_proven(
                 pairs = zip(disks, adapted[machine.id].pieces, strict=True)
                 disks = tuple(stack.enter_context(patched(below, over)) for below, over in pairs)
             made.append(_made(machine, disks, keys))
-        yield tuple(made), changes, findings
+        yield Proven(tuple(made), changes, findings)
 
 
 def _made(machine: GuestDisks, disks: tuple[DiskReader, ...], keys: Sequence[Key]) -> Made:

@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,6 @@ import msgspec
 from kensho import __version__
 from kensho.convert.deployment.eulas import digest_of
 from kensho.disks.compare import content_root
-from kensho.guest.adapt.changes import ChangeSet
 from kensho.guest.inspect.facts import GuestReport
 from kensho.model.errors import FormatError
 from kensho.model.finding import Finding
@@ -35,7 +35,7 @@ from kensho.proof.evidence.portability import (
 )
 from kensho.proof.evidence.sbom import bill_of_materials
 from kensho.proof.evidence.statement import MEDIA_TYPE
-from kensho.proof.guests import Made
+from kensho.proof.guests import Made, Proven
 from kensho.proof.private import folders_here, redacted
 from kensho.proof.qemu.arguments import find_qemu
 from kensho.proof.trial import Trial, file_ref
@@ -48,42 +48,55 @@ if TYPE_CHECKING:
     from kensho.packages.signing.keys import PrivateKey
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What was asked for, as it is stated.
+
+    ``targets`` are platforms, with commas, ``accepted`` the licences that were accepted, ``plan`` is in words
+    what was asked for, ``foreseen`` what plans find; ``given`` are other files that were named, of
+    which it is not told either where they lie.
+    """
+
+    sources: Sequence[str]
+    targets: str
+    accepted: Sequence[Eula] = ()
+    plan: tuple[str, ...] = ()
+    foreseen: tuple[Foreseen, ...] = ()
+    given: Sequence[str] = ()
+
+
 def gather(
-    machines: Sequence[Made], disks: tuple[ProvenDisk, ...], sources: Sequence[str],
-    changes: ChangeSet | None, findings: tuple[Finding, ...], trials: tuple[Trial, ...], folder: Path,
-    targets: str, on_disk: Callable[[str], None], *, accepted: Sequence[Eula] = (), plan: tuple[str, ...] = (),
-    plans: tuple[Foreseen, ...] = (), given: Sequence[str] = (),
-    earlier: tuple[Earlier, ...] = (),
+    order: Order, proven: Proven, disks: tuple[ProvenDisk, ...], trials: tuple[Trial, ...], folder: Path,
+    on_disk: Callable[[str], None], *, findings: tuple[Finding, ...] = (), earlier: tuple[Earlier, ...] = (),
 ) -> Portability:  # fmt: skip
     """Return what is to be stated; the bill of materials is written to ``folder``.
 
-    ``disks`` are those of the ``machines``, as `proven_disks` tells of them. The files of ``sources`` are read whole;
-    ``on_disk`` is told of each. ``earlier`` are the profiles that an earlier run tried.
-    ``accepted`` are the licences that were accepted, ``plan`` is in words what was asked for,
-    ``plans`` what is foreseen for each platform; ``given`` are other files that were named, of
-    which it is not told either where they lie.
+    ``disks`` are those that were ``proven``, as `proven_disks` tells of them. The order's sources are read whole;
+    ``on_disk`` is told of each. ``findings`` are those beside the adaptation's, ``earlier`` the profiles that an
+    earlier run tried.
     """
-    folders = folders_here((*sources, *given))
+    machines, changes = proven.machines, proven.changes
+    folders = folders_here((*order.sources, *order.given))
     bill = folder / BILL
     content = msgspec.json.encode(bill_of_materials(_inspected(machines)))
-    put_file(bill, msgspec.json.format(content))
+    bill.write_bytes(msgspec.json.format(content))
     return Portability(
         kensho=__version__,
         made=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        source=" ".join(map(name_of, map(shown, sources))),
+        source=" ".join(map(name_of, map(shown, order.sources))),
         machines=tuple(one.machine.id for one in machines),
         disks=disks,
         trials=trials,
         earlier=earlier,
-        inputs=inputs_of(sources, [one.machine for one in machines], on_disk),
-        conversion=conversion_of(sources, disks),
-        plan=plan,
-        foreseen=plans,
-        targets=tuple(targets.split(",")) if changes is not None else (),
+        inputs=inputs_of(order.sources, [one.machine for one in machines], on_disk),
+        conversion=conversion_of(order.sources, disks),
+        plan=order.plan,
+        foreseen=order.foreseen,
+        targets=tuple(order.targets.split(",")) if changes is not None else (),
         changes=changed_files(changes),
-        findings=tuple(redacted(found, folders) for found in findings),
+        findings=tuple(redacted(found, folders) for found in (*proven.findings, *findings)),
         sbom=file_ref(bill),
-        accepted_eulas=tuple(map(digest_of, accepted)),
+        accepted_eulas=tuple(map(digest_of, order.accepted)),
         qemu=qemu_version() if any(t.started for t in trials) else "",
         host=host(),
         untested=untested(trials),

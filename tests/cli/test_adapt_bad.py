@@ -100,6 +100,16 @@ def corrupt_hive(folder: Path) -> Path:
     return made.path
 
 
+def bundled(folder: Path) -> Path:
+    """A kernel in one file with its initramfs, and none beside it."""
+    tree = guest_tree(folder / "tree", boot=False) / "root"
+    for path in (tree / "boot").iterdir():
+        path.unlink()
+    (tree / "boot/EFI/Linux").mkdir(parents=True)
+    (tree / "boot/EFI/Linux/fedora.efi").write_bytes(b"MZ")
+    return ext(folder / "guest.img", tree, "-t", "ext4", size=32 * MIB)
+
+
 def bitlocker(folder: Path) -> Path:
     made = machines.xp(folder)
     with made.path.open("r+b") as disk:
@@ -114,6 +124,7 @@ def bitlocker(folder: Path) -> Path:
         (encrypted, 12, "LUKS"),
         (without_kernel, 12, "kernel"),
         (unknown_initramfs, 12, VERSION),
+        (bundled, 12, "/boot/EFI/Linux/fedora.efi"),
         (read_only, 12, "read-only"),
         (damaged, 1, "fsck"),
         (full, 14, "room"),
@@ -140,6 +151,35 @@ def test_nothing_is_left_half_done(
     assert json.loads(printed)["exit_code"] == got
     assert list(out.iterdir()) == []
     assert hashlib.sha256(disk.read_bytes()).digest() == digest
+
+
+@pytest.mark.parametrize("initrd", [False, True])
+def test_a_kernel_that_needs_no_initramfs(tmp_path: Path, kensho: Kensho, initrd: bool) -> None:
+    """All that it starts from is built in; one whose initramfs is only not found is another matter."""
+    tree = guest_tree(tmp_path / "tree", boot=False) / "root"
+    (tree / f"boot/initrd.img-{VERSION}").unlink()
+    (tree / MODULES / "modules.dep").write_text("")
+    names = ("sd_mod", "virtio_blk", "virtio_pci", "ahci")
+    (tree / MODULES / "modules.builtin").write_text(
+        "".join(f"kernel/{name}.ko\n" for name in names)
+    )
+    (tree / "etc/fstab").write_text("/dev/sda / ext4 a 0 1\n")
+    line = "initrd /boot/strange\n" if initrd else ""
+    (tree / "boot/grub").mkdir()
+    (tree / "boot/grub/grub.cfg").write_text(
+        f"menuentry x {{\nlinux /boot/vmlinuz-{VERSION} root=PARTUUID=x\n{line}}}\n"
+    )
+    disk = ext(tmp_path / "guest.img", tree, "-t", "ext4", size=32 * MIB)
+    code, out, err = kensho("adapt", disk, "--for", "kvm", "-o", tmp_path / "new.qcow2", "--json")
+    if initrd:
+        assert (code, "no initramfs that is found" in err) == (12, True), err
+        return
+    assert code == 0, err
+    told = json.loads(out)
+    assert "/etc/fstab" in [edit["path"] for edit in told["edits"]]
+    (kernel,) = told["kernels"]
+    assert kernel["missing"]
+    assert not {"ahci", "virtio-blk"} & set(kernel["missing"])
 
 
 def test_several_systems_on_a_disk(tmp_path: Path, kensho: Kensho) -> None:

@@ -115,6 +115,24 @@ def test_an_overlay_turns_the_verdict() -> None:
         assert verdict.works
 
 
+def test_a_driver_of_virtios_bus_drives_no_disk() -> None:
+    """A kernel with virtio's bus and its plain disks built in, and nothing of its SCSI or network."""
+    texts = {
+        "modules.builtin": "".join(
+            f"kernel/{n}.ko\n" for n in ("virtio_pci", "virtio_blk", "sd_mod")
+        )
+    }
+    kernel = Kernel(VERSION, read_index(texts))
+    disks = {
+        m: judge_controller(kernel, m)
+        for m in (ControllerModel.VIRTIO_BLK, ControllerModel.VIRTIO_SCSI)
+    }
+    assert [verdict and verdict.works for verdict in disks.values()] == [True, False]
+    nic = judge_nic(kernel, NicModel.VIRTIO)
+    assert nic is not None
+    assert not nic.works
+
+
 def test_every_device_of_the_model_has_its_drivers() -> None:
     no_driver = {ControllerModel.SCSI, ControllerModel.FLOPPY}
     assert set(CONTROLLERS) == set(ControllerModel) - no_driver

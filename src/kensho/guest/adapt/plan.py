@@ -28,6 +28,9 @@ from kensho.guest.windows.installed import windows_folder
 from kensho.model.errors import UnsupportedError
 from kensho.model.finding import Finding, Severity
 
+#: What is said of a Linux without a kernel that can be adapted: bundled with its initramfs, or not found.
+_NOTHING_STARTS = ("KF-862", "KF-863", "KF-841")
+
 
 @dataclass(frozen=True, slots=True)
 class AdaptPlan:
@@ -70,6 +73,7 @@ def plan_adaptation(disks: Sequence[DiskReader], aims: Aims) -> AdaptPlan:
         planned.append((draft.files, draft.edits))
     adapted = kernels or any(not one.refused for one in windows)
     why = [f for f in findings if f.severity is Severity.ERROR] or left
+    why = why or [f for f in findings if f.code in _NOTHING_STARTS]
     if not adapted and not why:
         locked = next((v for v in opened.volumes.volumes if v.content.kind in REFUSALS), None)
         raise UnsupportedError(

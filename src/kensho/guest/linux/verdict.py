@@ -121,8 +121,13 @@ def _drivers(index: ModuleIndex, modalias: str, device: Device) -> tuple[str, ..
     found = tuple(name for name in index.drivers(modalias) if name not in REFUSING)
     # What is made for it is what the kernel takes, wherever that is.
     found = tuple(name for name in found if name in device.linux) or found
-    # Kernels before 5.2 do not tell what the drivers in them are for: go by their names.
-    return found or tuple(name for name in device.linux if name in index.builtin)
+    # Kernels before 5.2 do not tell what the drivers in them are for: go by their names. virtio's has two
+    # of them, the one for its bus and the one on that.
+    bus = modalias.startswith("pci:")
+    names = (
+        name for name in device.linux if (name == "virtio_pci") is bus or len(device.linux) == 1
+    )
+    return found or tuple(name for name in names if name in index.builtin)
 
 
 def _has(kernel: Kernel, name: str) -> bool:

@@ -8,7 +8,10 @@ from kensho.model.machine import ControllerModel
 
 
 class KernelPlan(msgspec.Struct, frozen=True):
-    """What becomes of one kernel: modules added to its initramfs, controllers it cannot drive."""
+    """What becomes of one kernel: modules added to its initramfs, controllers it cannot drive.
+
+    ``initramfs`` is empty for a kernel that is started without one.
+    """
 
     root: str
     version: str

@@ -6,10 +6,12 @@ import re
 from collections.abc import Mapping
 
 from kensho.guest.devices import NICS
+from kensho.guest.linux.adapt.boot.default import version_of_entry
 from kensho.guest.linux.adapt.fitting import Job, fit
 from kensho.guest.linux.adapt.guest import LinuxGuest
 from kensho.guest.linux.adapt.kernel_plan import KernelPlan
 from kensho.guest.linux.adapt.persist import persist
+from kensho.guest.linux.boot.configs import started
 from kensho.guest.linux.initramfs.image import Initramfs
 from kensho.guest.linux.kernels import Found, find_kernels, load_initramfs, load_kernel
 from kensho.guest.linux.modules.index import ModuleIndex
@@ -25,9 +27,8 @@ def plan_kernels(guest: LinuxGuest) -> tuple[KernelPlan, ...]:
     """Plan the initramfs of every kernel. A kernel that cannot be adapted is a finding (KF-840)."""
     every = find_kernels(guest.system.files)
     jobs = [job for f in every if f.modules and f.initramfs and (job := _job(guest, f))]
-    for found in every:
-        if found.image and not (found.modules and found.initramfs):
-            _left(guest, found)
+    rest = [found for found in every if found.image and not (found.modules and found.initramfs)]
+    alone = [plan for found in rest if (plan := _left(guest, found))]
     missing = {job.found.version: job.result.missing for job in jobs if job.result}
     models = fit(guest, jobs)
     makers: dict[str, list[ModuleIndex]] = {}
@@ -44,11 +45,12 @@ def plan_kernels(guest: LinuxGuest) -> tuple[KernelPlan, ...]:
             remedy = "its next initramfs leaves them out again: put that file right in the guest"
             guest.draft.note("KF-842", Severity.WARNING, what, remedy)
     root = guest.system.volume.id
-    return tuple(
+    enlarged = (
         KernelPlan(root, version, job.found.initramfs, job.result.added, missing[version])
         for job in jobs
         if job.result and (version := job.found.version)
     )
+    return (*enlarged, *alone)
 
 
 def _job(guest: LinuxGuest, found: Found) -> Job | None:
@@ -86,20 +88,23 @@ def _job(guest: LinuxGuest, found: Found) -> Job | None:
     return job
 
 
-def _left(guest: LinuxGuest, found: Found) -> None:
-    """Tell of a kernel that has no modules to be added, or no initramfs to add them to."""
+def _left(guest: LinuxGuest, found: Found) -> KernelPlan | None:
+    """Tell of a kernel that has no modules to be added, or no initramfs to add them to.
+
+    Return one that is started without an initramfs, by drivers of its own: it is left as it is.
+    """
     draft, name = guest.draft, f"kernel {found.version}"
     if not found.modules:
         draft.note(
             "KF-840", Severity.ERROR, f"{name} cannot be adapted: its modules are not found",
             "left as it is; what is in it and in its initramfs has to do",
         )  # fmt: skip
-        return
+        return None
     try:
         kernel = load_kernel(guest.system.files, found, None)
     except KenshoError as error:
         draft.note("KF-840", Severity.ERROR, f"{name} cannot be adapted: {error}", "left as it is")
-        return
+        return None
     stuck = [
         m for m in guest.aims.controllers if (v := judge_controller(kernel, m)) and not v.works
     ]
@@ -110,6 +115,11 @@ def _left(guest: LinuxGuest, found: Found) -> None:
             f"{name} has no initramfs that is found, and no driver in itself for {lacking}",
             "make one for it in the guest, or give the machine another controller there",
         )  # fmt: skip
+    offered = started(guest.system.files, draft.text)
+    starts = [entry for entry in offered if version_of_entry(guest, entry) == found.version]
+    if not starts or any(entry.initrd for entry in starts):
+        return None  # there is one, and it is not found
+    return KernelPlan(guest.system.volume.id, found.version, "", (), tuple(stuck))
 
 
 def early_files(

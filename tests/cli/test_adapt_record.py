@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import io
 import json
 import shutil
 import subprocess
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -182,6 +184,19 @@ def test_a_change_elsewhere_on_the_disk_is_seen_by_its_root(
     code, _, err = kensho("adapt", "--undo", changes, flat, "--in-place")
     assert code == 11
     assert "something else" in err
+
+
+def test_a_record_deeper_than_anybody_writes_is_refused(tmp_path: Path, kensho: Kensho) -> None:
+    facts = b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    with tarfile.open(tmp_path / "deep.changes", "w") as archive:
+        info = tarfile.TarInfo("changes.json")
+        info.size = len(facts)
+        archive.addfile(info, io.BytesIO(facts))
+    code, _, err = kensho(
+        "adapt", "--undo", tmp_path / "deep.changes", tmp_path / "none", "-o", tmp_path / "back"
+    )
+    assert code == 1
+    assert "no record of an adaptation" in err
 
 
 def test_a_damaged_record_is_refused(disk: Path, tmp_path: Path, kensho: Kensho) -> None:

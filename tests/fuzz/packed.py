@@ -13,7 +13,7 @@ from kensho.model.extent import Extent, Kind
 from kensho.storage.reading import check_range
 
 REPAIR, SIBLINGS, SELF = 1, 2, 4  # flags: checksums made right, other files there, all the same
-MOST = 256 << 20  # a larger file only takes longer
+MOST = 320 << 20  # a larger file only takes longer
 _HEAD = struct.Struct("<BQ")
 _PIECE = struct.Struct("<QH")
 _RUN = re.compile(rb"[^\0](?:\0{0,15}[^\0])*")

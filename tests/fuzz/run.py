@@ -6,6 +6,7 @@
 import argparse
 import hashlib
 import random
+import re
 import resource
 import struct
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import atheris
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
 with atheris.instrument_imports(include=["kensho"]):
     from packed import REPAIR, SELF, SIBLINGS, load
@@ -23,6 +24,10 @@ with atheris.instrument_imports(include=["kensho"]):
 _MEMORY = 1 << 30
 _NUMBERS = (0, 1, 2, 7, 8, 255, 256, 511, 512, 4096, 65535, 65536, (1 << 20) - 1, 1 << 20)
 _WIDTHS = "BHIQ"
+_SIGNS = (
+    b"\0", b"\xff", b"\xed\xa0\x80", b"\xe2\x80\xae", b"\x1b[2J", b"\n", b"\r", b"\t", b'"', b"'", b"\\", b"#", b"%", b"=", b":",
+    b"/../", b"*", b"[", b"]", b"{", b"}", b"(", b")", b"$(", b"`", b";", b",", b"<", b"&", b"\xc2\xb2", b"\xd9\xa1", b"\xc4\xb0",
+)  # fmt: skip
 
 
 def mutate(data, most, seed):
@@ -35,6 +40,39 @@ def mutate(data, most, seed):
         _step(rng, packed)
     result = packed.dump()
     return result if len(result) <= most else data
+
+
+def mutate_text(data, most, seed):
+    """Change text where it matters: a line, a word, a number, a sign; twice, elsewhere, far too often."""
+    rng = random.Random(seed)
+    if not data or rng.random() < 0.3:
+        return atheris.Mutate(data, most)
+    for _ in range(rng.choice((1, 1, 2, 4))):
+        parts = re.split(rng.choice((rb"(\n)", rb"([^\w.-]+)", rb'([{}\[\]",:=<>\s]+)')), data)
+        at = rng.randrange(len(parts))
+        data = b"".join((*parts[:at], _part(rng, parts, at), *parts[at + 1 :]))[:most]
+    return data
+
+
+def _part(rng, parts, at):
+    part, other = parts[at], rng.choice(parts)
+    number = rng.choice((*_NUMBERS, 2**31, 2**32, 2**63, 2**64, 10**20))
+    return rng.choice(
+        (
+            b"",
+            part + part,
+            part * rng.choice((3, 100, 3000)),
+            part + other,
+            other,
+            b"%d" % number,
+            b"-%d" % number,
+            b"9" * 5000,
+            part + rng.choice(_SIGNS) + other,
+            rng.choice(_SIGNS) + part,
+            part[: rng.randrange(len(part) + 1)],
+            part.swapcase(),
+        )
+    )
 
 
 def _step(rng, packed):
@@ -183,8 +221,8 @@ def main():
     ]
     if options.runs >= 0:
         arguments.insert(1, "-seed=1")
-    more = {"custom_mutator": mutate} if TARGETS[name].packed else {}
-    atheris.Setup(arguments, lambda data: run_one(name, data), **more)
+    mutator = mutate if TARGETS[name].packed else mutate_text
+    atheris.Setup(arguments, lambda data: run_one(name, data), custom_mutator=mutator)
     # Memory that is asked for and never touched does not show in libFuzzer's own limit.
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     most = pages * resource.getpagesize() + _MEMORY

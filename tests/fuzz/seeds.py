@@ -5,13 +5,9 @@ import gzip
 import hashlib
 import io
 import json
-import os
-import shutil
 import struct
-import subprocess
 import sys
 import tarfile
-import tempfile
 from pathlib import Path
 
 from packed import REPAIR, SELF, SIBLINGS, pack
@@ -173,35 +169,6 @@ def vma_seeds():
         yield pack(blob, REPAIR).dump()
 
 
-def guest_files_seeds():
-    """File systems as their tools make them, where these are installed; LVM made by hand."""
-    sys.path[:0] = [str(TESTS / "guest")]
-    import lvm_disks
-
-    text = lvm_disks.group_text([["pv0"]], [(0, 4, ["pv0", 0])])
-    yield pack(bytes(lvm_disks.physical_volume("0" * 32, text, 8 << 20))).dump()
-    with tempfile.TemporaryDirectory() as folder:
-        tree, image = Path(folder, "tree"), Path(folder, "image")
-        (tree / "sub").mkdir(parents=True)
-        (tree / "file").write_bytes(b"text" * 300)
-        (tree / "sub/link").symlink_to("../file")
-        for command, size in (
-            (("mke2fs", "-q", "-F", "-t", "ext2", "-N", "16", "-d", str(tree)), 1 << 18),
-            (("mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal,inline_data,^metadata_csum",
-              "-I", "512", "-N", "16", "-d", str(tree)), 1 << 18),
-            (("mformat", "-f", "720", "-v", "DISK", "::", "-i"), 720 << 10),
-            (("mkntfs", "-q", "-F", "-f", "-s", "512"), 2 << 20),
-        ):  # fmt: skip
-            program = shutil.which(command[0], path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-            if program is None:
-                continue
-            image.write_bytes(b"")
-            os.truncate(image, size)
-            made = subprocess.run([program, *command[1:], image], capture_output=True, check=False)
-            if made.returncode == 0:
-                yield pack(image.read_bytes()).dump()
-
-
 def lzop_seeds():
     sys.path[:0] = [str(TESTS / "appliances")]
     import test_vma_read as t
@@ -288,6 +255,24 @@ def vbox_seeds():
             b"</AttachedDevice></StorageController></StorageControllers></Machine></VirtualBox>"
         ),
     ]
+
+
+def libvirt_seeds():
+    for name in ("debian-bios.xml", "windows-uefi.xml"):
+        yield (TESTS / "data/golden/libvirt" / name).read_bytes()
+
+
+def facts_seeds():
+    import msgspec
+
+    from kensho.appliances.physical.saved import KIND
+    from kensho.appliances.vmx.parse import read_dictionary
+    from kensho.appliances.vmx.read import read_vmx
+
+    for data in vmx_seeds():
+        dictionary, _ = read_dictionary(data, path="a.vmx")
+        found, _ = read_vmx(dictionary, path="a.vmx", fallback="a", locate=lambda n: (n, True))
+        yield msgspec.json.encode({"kind": KIND, "appliance": found})
 
 
 def hyperv_seeds():

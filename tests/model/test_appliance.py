@@ -32,6 +32,7 @@ def test_sizes_and_times_in_words() -> None:
     assert format_bytes(512) == "512 B"
     assert format_bytes(1536) == "1.5 KiB"
     assert format_bytes(3 * 1024**3) == "3 GiB"
+    assert format_bytes(10**4000) == "more than 1 YiB"
     assert format_seconds(1.25) == "1.2s"
     assert format_seconds(133) == "2m13s"
     assert format_seconds(7260) == "2h01m"

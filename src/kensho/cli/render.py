@@ -9,6 +9,7 @@ import msgspec
 
 from kensho.cli.printable import printable
 from kensho.model.finding import Finding, Severity
+from kensho.model.text import told
 
 _COLOURS = {
     Severity.NOTE: "dim",
@@ -20,13 +21,13 @@ _COLOURS = {
 
 def print_json(value: object) -> None:
     """Print one object as indented JSON."""
-    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(told(value)), indent=2) + b"\n")
     sys.stdout.flush()
 
 
 def print_json_line(value: object) -> None:
     """Print one object as a line of JSON, at once."""
-    sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
+    sys.stdout.buffer.write(msgspec.json.encode(told(value)) + b"\n")
     sys.stdout.flush()
 
 

@@ -313,7 +313,7 @@ def read_plan(path: Path) -> Plan:
     """
     try:
         plan = msgspec.json.decode(path.read_bytes(), type=Plan)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise CorruptError(f"not a plan: {error}", path=path) from error
     if plan.kensho_plan != PLAN_VERSION:
         raise UsageError(

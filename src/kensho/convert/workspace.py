@@ -219,7 +219,7 @@ def locked(folder: Path) -> Iterator[None]:
 def _read_journal(path: Path) -> Journal | None:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Journal)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -8,10 +8,13 @@ GIB = 1024**3
 TIB = 1024**4
 
 _STEPS = (("PiB", 1024**5), ("TiB", TIB), ("GiB", GIB), ("MiB", MIB), ("KiB", KIB))
+_MOST = 1024**8
 
 
 def format_bytes(count: float) -> str:
     """Return a byte count in words, e.g. ``1.5 GiB``; exact below 1 KiB."""
+    if count >= _MOST:  # no size of anything: a file says so
+        return "more than 1 YiB"
     for name, step in _STEPS:
         if abs(count) >= step:
             value = count / step

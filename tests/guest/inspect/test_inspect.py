@@ -201,3 +201,23 @@ def test_fstab(guest: Path) -> None:
     assert lines[4].place == "/e f"
     assert not lines[5].on_disk
     assert volume_of(lines[0], Volumes((), ())) is None
+
+
+def test_names_that_are_no_utf8_are_told(
+    tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    tree = tmp_path / "tree"
+    (tree / "etc").mkdir(parents=True)
+    (tree / "etc/os-release").write_bytes(b"ID=debian\n")
+    (tree / "etc/fstab").write_bytes(
+        b"/dev/sda1 / ext4 defaults 0 1\nLABEL=gr\xfc\xdfe /d\xe4ten ext4 nofail 0 0\n"
+    )
+    (tree / "boot/grub").mkdir(parents=True)
+    (tree / "boot/grub/grub.cfg").write_bytes(
+        b"menuentry 'f\xfcr alle' {\n linux /vmlinuz root=/dev/sda1\n}\n"
+    )
+    path = ext(tmp_path / "e.img", tree, "-t", "ext4", size=4 * MIB)
+    assert run_cli(["inspect", str(path), "--deep", "--json"]) == 0
+    (system,) = json.loads(capsysbinary.readouterr().out)["guests"]["vm"]["systems"]
+    assert [mount["place"] for mount in system["mounts"]] == ["/", "/d\ufffdten"]
+    assert system["boots"][0]["title"] == "f\ufffdr alle"

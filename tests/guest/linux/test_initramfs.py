@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import shutil
 import subprocess
@@ -158,6 +159,26 @@ def test_a_bomb_stops_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     for codec in ("gzip", "xz", "zstd", "lz4"):
         with pytest.raises(LimitError):
             open_initramfs(pack(bytes(1 << 23), codec))
+
+
+def test_archives_and_files_are_counted_over_a_whole_member(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    empty = write_archive([])
+    with pytest.raises(LimitError, match="archives"):
+        open_initramfs(pack(empty * 10_001, "gzip"))
+    monkeypatch.setattr("kensho.guest.linux.initramfs.image.MOST_ENTRIES", 5)
+    with pytest.raises(LimitError, match="files"):
+        open_initramfs(pack(write_archive([entry("a"), entry("b"), entry("c")]) * 2, "gzip"))
+
+
+def test_a_dictionary_larger_than_anybody_packs_with_takes_no_memory() -> None:
+    made = bytearray(lzma.compress(write_archive([]), lzma.FORMAT_ALONE))
+    made[1:5] = (0xFFFF_FFFF).to_bytes(4, "little")
+    made[:3] = b"\x5d\0\0"
+    made[3:5] = b"\0\xc0"  # 3 GiB
+    with pytest.raises(CorruptError, match="emory"):
+        open_initramfs(bytes(made))
 
 
 _WHOLE = microcode() + pack(write_archive(debian_base("kernel/a.ko")), "gzip")

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from kensho.guest.volumes.luks.device import Key
 from kensho.guest.volumes.luks.header import read_header
 from kensho.guest.volumes.scan import Volumes, scan
 from kensho.guest.volumes.view import CachedDisk, View, part_of
-from kensho.model.errors import KenshoError
+from kensho.model.errors import CorruptError, KenshoError
 from tests.guest.edit.test_ext_edit import whole
 from tests.guest.images_of import MIB, disk_of, ext, partitioned, put, run
 from tests.guest.lvm_disks import group_text, physical_volume
@@ -291,6 +292,18 @@ def test_any_header_is_read_or_refused(tmp_path: Path) -> None:
         except KenshoError:
             refused += 1
     assert 100 < refused < 300
+
+
+def test_a_header_whose_text_is_no_utf8(tmp_path: Path) -> None:
+    head = bytearray(0x4000)
+    struct.pack_into(">6sHQQ", head, 0, b"LUKS\xba\xbe", 2, len(head), 1)
+    head[72:78] = b"sha256"
+    head[4096:4102] = b'{"a\xff":'
+    head[448:480] = hashlib.sha256(head).digest()
+    path = tmp_path / "luks.img"
+    path.write_bytes(head.ljust(1 << 20, b"\0"))
+    with pytest.raises(CorruptError, match="no good header"):
+        read_header(view_of(path))
 
 
 def test_the_command_line(tmp_path: Path, locked: Path) -> None:

@@ -144,6 +144,18 @@ def test_a_disk_of_noise_has_nothing(tmp_path: Path) -> None:
     assert volumes_of(path).find("UUID=") is None
 
 
+@pytest.mark.parametrize(
+    ("kind", "magic", "at"), [("btrfs", b"_BHRfS_M", 0x10040), ("xfs", b"XFSB", 0)]
+)
+def test_a_volume_that_ends_within_the_header_it_has_the_mark_of(
+    kind: str, magic: bytes, at: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "d"
+    path.write_bytes((bytes(at) + magic).ljust(at + 100, b"\0"))
+    (volume,) = volumes_of(path).volumes
+    assert (volume.content.kind, volume.content.uuid) == (kind, "")
+
+
 def test_a_partition_beyond_the_disk(tmp_path: Path) -> None:
     path = partitioned(tmp_path / "d", GPT, 16 * MIB)
     data = path.read_bytes()

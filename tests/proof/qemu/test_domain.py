@@ -220,3 +220,9 @@ def test_an_absolute_path_holds_otherwise(read, tmp_path):
     other.touch()
     (drive,) = read(domain(disk().replace("disk.img", str(other)))).disks
     assert drive.path == str(other)
+
+
+@pytest.mark.parametrize("digits", ["9" * 5000, "²", "-1", ""])
+def test_numbers_that_are_none(read, digits):
+    with pytest.raises(CorruptError, match="is not a number above zero"):
+        read(domain().replace(">64<", f">{digits}<"))

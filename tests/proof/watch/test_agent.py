@@ -119,6 +119,7 @@ def refused(answer: Answering, folder: Path, seconds: float = 60) -> str:
         ),
         (answering(b'{"return": {"version": 7}}\n'), "guest-info: the agent's answer: Expected"),
         (answering(b"{}\n"), "guest-info: the agent's answer:"),
+        (answering(b'{"return": {"\\ud800": "7"}}\n'), "guest-info: the agent's answer:"),
     ],
 )
 def test_answers_that_are_none(answer: Answering, said: str, tmp_path: Path) -> None:

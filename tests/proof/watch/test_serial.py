@@ -137,3 +137,20 @@ def test_endless_lines_and_bytes_that_are_no_text():
         seen.feed(b"\xff" * 10_000, 0.0)
     seen.feed(b"\nguest login: ", 1.0)
     assert seen.milestones == {"login": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("begin", "end"),
+    [
+        ("XFS (", "): Mounting V5"),
+        ("EXT4-fs (", "): mounted"),
+        ("BTRFS info ", ": first mount"),
+        ("Mounted ", " /root"),
+    ],
+)
+def test_what_repeats_the_begin_of_a_milestone_is_not_searched_to_its_end(begin, end):
+    seen = SerialWatch()
+    seen.feed(f"{begin}{'x' * 200}{end}\n".encode(), 0.0)
+    assert seen.milestones == {}
+    seen.feed(f"{begin}{'x' * 20}{end}\n".encode(), 0.0)
+    assert seen.milestones == {"root file system": 0.0}

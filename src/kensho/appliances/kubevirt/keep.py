@@ -51,7 +51,7 @@ def put_back(document: dict[str, Any], extras: Iterable[Extra]) -> None:
         keys = [k.replace("~1", "/").replace("~0", "~") for k in extra.where.split("/")[1:]]
         try:
             value = json.loads(extra.text)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         plain = Extra(DIALECT, pointer(*keys), json.dumps(value, ensure_ascii=False))
         if keys and fate_of(plain) is Fate.BACK:

@@ -144,7 +144,7 @@ def _typed(text: str, example: Value, key: str) -> Value | None:
         case list():
             try:
                 return list(msgspec.json.decode(text, type=list[str]))
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
                 return None
         case _:
             return None

@@ -87,7 +87,7 @@ def read_all_settings(texts: Sequence[str], file: Path | None) -> tuple[Setting,
 def _json(data: bytes, path: Path) -> object:
     try:
         return msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"))
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"not JSON: {error}", path=path) from None
 
 

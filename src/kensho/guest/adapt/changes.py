@@ -154,7 +154,7 @@ def _facts(source: FileSource, member: TarMember | None) -> ChangeSet:
         raise LimitError(f"{member.size} bytes of facts", path=path, field=FACTS)
     try:
         changes = msgspec.json.decode(source.read_at(member.offset, member.size), type=ChangeSet)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise CorruptError(f"is no record of an adaptation: {error}", path=path) from None
     if changes.kensho_changes != VERSION:
         raise UsageError(

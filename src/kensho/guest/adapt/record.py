@@ -27,6 +27,7 @@ from kensho.guest.edit.plan import FileEdit
 from kensho.guest.files.base import Kind
 from kensho.guest.files.tree import GuestFiles
 from kensho.model.errors import NotFoundError
+from kensho.model.text import told
 from kensho.storage.atomic import PendingFile, partial_path
 from kensho.storage.tar_write import TarWriter
 
@@ -36,7 +37,7 @@ def file_changes(plan: AdaptPlan, machine: str) -> Iterator[FileChange]:
     for volume in plan.volumes:
         for edit in volume.edits:
             before = state_of(volume.files, edit.path)
-            yield FileChange(
+            change = FileChange(
                 machine=machine,
                 volume=volume.volume.id,
                 path=edit.path,
@@ -45,6 +46,7 @@ def file_changes(plan: AdaptPlan, machine: str) -> Iterator[FileChange]:
                 after=_after(edit, before),
                 details=edit.details,
             )
+            yield told(change)
 
 
 def state_of(files: GuestFiles, path: str) -> FileState | None:

@@ -42,6 +42,7 @@ from kensho.guest.windows.installed import hives_of, read_installed, windows_fol
 from kensho.model.errors import KenshoError
 from kensho.model.machine import GuestOs
 from kensho.model.os_release import OsRelease, guest_of, parse_os_release
+from kensho.model.text import told
 
 _MAX_RELEASE = 1 << 16
 _NARROW = frozenset({"i386", "arm"})
@@ -58,7 +59,7 @@ def inspect_disks(disks: Sequence[DiskReader], keys: Sequence[Key] = ()) -> Gues
     systems = tuple(find_systems(opened))
     esps = tuple(GuestFiles(fs) for fs in opened.systems.values() if fs.kind == "vfat")
     facts = tuple(_system(system, esps) for system in systems)
-    return GuestReport(
+    report = GuestReport(
         disks=tuple(
             DiskFacts(
                 disk.virtual_size,
@@ -73,6 +74,7 @@ def inspect_disks(disks: Sequence[DiskReader], keys: Sequence[Key] = ()) -> Gues
         systems=facts,
         findings=tuple(notes_of(opened, systems, facts)),
     )
+    return told(report)
 
 
 def _volume(volume: Volume, opened: Opened) -> VolumeFacts:

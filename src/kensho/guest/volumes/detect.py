@@ -141,10 +141,10 @@ def _names(view: View, kind: str) -> tuple[str, str]:
     """Return label and UUID of what has them at a fixed place."""
     if kind == "xfs":
         head = _peek(view, 0, 128)
-        return _text(head[108:120]), str(uuid.UUID(bytes=head[32:48]))
+        return _text(head[108:120]), _uuid(head[32:48])
     if kind == "btrfs":
         head = _peek(view, 0x10000, 0x12B + 256)
-        return _text(head[0x12B:]), str(uuid.UUID(bytes=head[0x20:0x30]))
+        return _text(head[0x12B:]), _uuid(head[0x20:0x30])
     if kind == "ntfs":
         return "", _peek(view, 72, 8)[::-1].hex().upper()
     if kind == "crypto_LUKS":
@@ -167,6 +167,11 @@ def _has(view: View, mark: _Mark) -> bool:
 
 def _peek(view: View, at: int, length: int) -> bytes:
     return view.read(at, length) if at + length <= view.size else b""
+
+
+def _uuid(data: bytes) -> str:
+    """Return a UUID, empty where the volume ends within the header."""
+    return str(uuid.UUID(bytes=data)) if len(data) == 16 else ""
 
 
 def _text(data: bytes) -> str:

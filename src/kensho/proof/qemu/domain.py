@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -43,6 +44,7 @@ _DEFAULT_SCSI = "lsilogic"
 _DEFAULT_NIC = "rtl8139"
 
 _DRIVES_PER_CONTROLLER = {"ide": 4, "sata": 6, "scsi": 7}
+_DIGITS = re.compile(r"[0-9]{1,18}")
 _BOOTED_WITHOUT = ("floppy", "lun")
 
 
@@ -122,15 +124,15 @@ def _memory(root: etree._Element) -> int:
 
 def _number(text: str | None, field: str) -> int:
     digits = (text or "").strip()
-    if not digits.isascii() or not digits.isdigit() or int(digits) == 0:
-        raise CorruptError(f"{digits!r} is not a number above zero", field=field)
+    if not _DIGITS.fullmatch(digits) or int(digits) == 0:
+        raise CorruptError(f"{digits[:40]!r} is not a number above zero", field=field)
     return int(digits)
 
 
 def _count(element: etree._Element, key: str) -> int:
     text = element.get(key, "0")
-    if not text.isascii() or not text.isdigit():
-        raise CorruptError(f"{text!r} is not a number", field=f"{element.tag}/@{key}")
+    if not _DIGITS.fullmatch(text):
+        raise CorruptError(f"{text[:40]!r} is not a number", field=f"{element.tag}/@{key}")
     return int(text)
 
 

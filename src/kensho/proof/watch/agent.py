@@ -92,7 +92,7 @@ class Agent:
             raise ProofError(f"{command}: {words(error.get('desc', 'refused'))}")
         try:
             return msgspec.convert(told.get("return"), kind)
-        except msgspec.ValidationError as error:
+        except (msgspec.ValidationError, UnicodeError) as error:  # a surrogate is no text
             raise ProofError(f"{command}: the agent's answer: {words(error)}") from None
 
 

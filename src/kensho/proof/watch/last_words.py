@@ -88,7 +88,7 @@ _NO_ROOT = Words(
     ROOT,
     _any(
         # initramfs-tools' scripts/local (older: without "file system")
-        r"ALERT! .* does not exist", r"Gave up waiting for (root|encrypted)", r"^\(initramfs\)",
+        r"ALERT! .{1,200} does not exist", r"Gave up waiting for (root|encrypted)", r"^\(initramfs\)",
         r"No root device specified\. Boot arguments", r"Failed to mount .{1,80} as root file system",
         # dracut: RHEL 6's, 7's, and under systemd
         r"dracut.{0,40}Warning: .{0,100}(does not exist|doest not exist)", r"No root device \S+ found",
@@ -117,7 +117,7 @@ _NO_ROOT = Words(
 )  # fmt: skip
 
 #: The line that names the root is the better one, though initramfs-tools says others before it.
-_NAMED_ROOT = replace(_NO_ROOT, pattern=re.compile(r"ALERT! .* does not exist"))
+_NAMED_ROOT = replace(_NO_ROOT, pattern=re.compile(r"ALERT! .{1,200} does not exist"))
 
 _KERNEL = (
     Words(
@@ -279,7 +279,7 @@ FINAL: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "the initramfs did not find the root file system",
         _any(
-            r"ALERT! .* does not exist", r"Gave up waiting for root", r"^\(initramfs\)", r"^mountroot> ?$",
+            r"ALERT! .{1,200} does not exist", r"Gave up waiting for root", r"^\(initramfs\)", r"^mountroot> ?$",
             r"You are now being dropped into an emergency shell", r"[Ii]nitramfs emergency recovery shell",
             r"not found -- exiting to /bin/sh",
         ),

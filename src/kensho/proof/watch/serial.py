@@ -26,8 +26,8 @@ MILESTONES: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "root file system",
         re.compile(
-            r"(EXT[234]-fs|XFS|F2FS-fs) \(.*?\): ([Mm]ounted|Ending clean mount|Mounting V)"
-            r"|BTRFS info .*: (first mount|using crc32c)|Mounted.*(sysroot|/root)\b"
+            r"(EXT[234]-fs|XFS|F2FS-fs) \(.{1,80}?\): ([Mm]ounted|Ending clean mount|Mounting V)"
+            r"|BTRFS info .{1,80}: (first mount|using crc32c)|Mounted.{0,80}(sysroot|/root)\b"
             r"|Trying to mount root from"
         ),
     ),
@@ -41,7 +41,7 @@ MILESTONES: tuple[tuple[str, re.Pattern[str]], ...] = (
 
 #: What systemd, SysV's init, OpenRC and kernels say when they end.
 _STOPPING = re.compile(
-    r"\] Stopp(ed|ing) |Reached target .*(Shutdown|Power[- ]Off)|Power (key|button) pressed"
+    r"\] Stopp(ed|ing) |Reached target .{0,80}(Shutdown|Power[- ]Off)|Power (key|button) pressed"
     r"|going down for|INIT: Switching to runlevel: [06]|^ ?\* Stopping |reboot: Power down"
 )
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?=]*[ -/]*[@-~]|[@-Z\\-_]|[()][0-9A-B])|[\x00-\x08\x0e-\x1f]")

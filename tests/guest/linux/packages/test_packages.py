@@ -186,3 +186,41 @@ def test_licences_of_debian_are_those_that_are_written_for_programs(tmp_path: Pa
     found = {package.name: package.license for package in installed_packages(files)[1]}
     assert found.pop("long").endswith(", L-50")  # whole names, not without end
     assert found == {"dep5": "GPL-2+, Expat", "words": "", "none": "", "bytes": "", "../../etc": ""}
+
+
+def header_of(name: bytes, size: int) -> bytes:
+    """Return a header of rpm's whose only tag is its name, in a store of ``size`` bytes."""
+    return struct.pack(">IIIIII", 1, size, 1000, 6, 0, 1) + name.ljust(size, b"\0")
+
+
+def test_a_header_with_one_tag_many_times_takes_no_time() -> None:
+    count, size = 1 << 16, 8 << 20
+    rows = struct.pack(">IIII", 1000, 6, 0, 1) * count
+    blob = struct.pack(">II", count, size) + rows + b"a" * size
+    slots = struct.pack("<4sIII", b"RpmP", 0, 1, 1).ljust(32, b"\0") + struct.pack(
+        "<4sIII", b"Slot", 1, 256, 1
+    )
+    data = slots.ljust(4096, b"\0") + struct.pack("<4sIII", b"BlbS", 1, 0, len(blob)) + blob
+    (package,) = packages_of_ndb(data)
+    assert set(package.name) == {"a"}
+
+
+def test_packages_that_lie_over_each_other_are_refused() -> None:
+    blob = header_of(b"a", 1000)
+    slots = b"".join(struct.pack("<4sIII", b"Slot", 1, 256, 1) for _ in range(200))
+    data = (struct.pack("<4sIII", b"RpmP", 0, 1, 1).ljust(32, b"\0") + slots).ljust(4096, b"\0")
+    with pytest.raises(CorruptError, match="over each other"):
+        packages_of_ndb(data + struct.pack("<4sIII", b"BlbS", 1, 0, len(blob)) + blob)
+
+
+def test_pages_of_berkeley_db_that_come_again_and_again_are_refused() -> None:
+    meta, page, own = bytearray(512), bytearray(512), bytearray(512)
+    struct.pack_into("<III", meta, 12, 0x061561, 9, 512)
+    page[25], own[25] = 13, 7
+    struct.pack_into("<H", page, 20, 2)
+    struct.pack_into("<HH", page, 26, 500, 400)
+    page[400] = 3
+    struct.pack_into("<II", page, 404, 2, 1 << 30)
+    struct.pack_into("<I", own, 16, 2)  # it is followed by itself, and has no bytes
+    with pytest.raises(CorruptError, match="over each other"):
+        packages_of_bdb(bytes(meta + page + own))

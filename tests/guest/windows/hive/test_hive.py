@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kensho.guest.windows.hive import (
+    Hive,
+    Key,
     Value,
     binary,
     cells,
@@ -21,8 +23,11 @@ from kensho.guest.windows.hive import (
     sz,
     walk,
 )
+from kensho.guest.windows.hive._structs import checksum
+from kensho.guest.windows.hive.keys import value_offsets
+from kensho.guest.windows.hive.marvin import marvin32
 from kensho.model.errors import CorruptError, FormatError, LimitError, TruncatedError, UsageError
-from tests.guest.windows.hive.logs import changed_pages, make_dirty, new_log, old_log
+from tests.guest.windows.hive.logs import changed_pages, log_base, make_dirty, new_log, old_log
 from tests.guest.windows.hive.oracles import as_regipy_names, by_hivex, keys_by_regipy
 from tests.guest.windows.hive.samples import small_hive, tree_of
 
@@ -282,6 +287,56 @@ def test_a_list_that_all_keys_share_is_given_up(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(cells, "_MOST_LOOKS", 100_000)
     with pytest.raises(LimitError, match="longer than any Windows' are"):
         [key.subkey("StartOverride") for key in many.subkeys()]
+
+
+def big_value(size: int) -> tuple[Hive, Key, int, int]:
+    """Return a hive with a value of big data, its key, and where the value and its data are."""
+    hive = small_hive()
+    hive.set("Big", binary("data", bytes(size)))
+    key = hive.find("Big")
+    assert key is not None
+    (offset,) = value_offsets(key)
+    return hive, key, offset, struct.unpack_from("<I", hive.cells.read(offset), 8)[0]
+
+
+def test_big_data_in_a_cell_without_room_for_it() -> None:
+    hive, key, offset, _ = big_value(40_000)
+    hive.cells.write(offset, struct.pack("<I", hive.cells.allocate(b"db\1\0")), 8)
+    with pytest.raises(CorruptError, match="too small for it"):
+        key.value("data")
+
+
+def test_values_that_share_large_data_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    hive, key, offset, _ = big_value(40_000)
+    node, _ = key.node()
+    node.value_count = 900
+    node.values = hive.cells.allocate(struct.pack("<I", offset) * 900)
+    hive.cells.write(key.offset, node.pack())
+    monkeypatch.setattr(cells, "_MOST_LOOKS", 1_000_000)
+    with pytest.raises(LimitError, match="longer than any Windows' are"):
+        list(key.values())
+
+
+@pytest.mark.parametrize("form", ["new", "old"])
+def test_a_log_makes_a_hive_no_larger_than_what_it_has(form: str) -> None:
+    before = small_hive().dump()
+    after = open_hive(before)
+    after.set("Select", dword("Current", 2))
+    claimed = bytearray(after.dump())
+    struct.pack_into("<I", claimed, 40, 1 << 29)
+    struct.pack_into("<I", claimed, 508, checksum(claimed))
+    (sequence,) = struct.unpack_from("<I", before, 8)
+    if form == "old":
+        bitmap = b"DIRT" + bytes((1 << 29) // 512 // 8)
+        log = bytearray(
+            log_base(bytes(claimed), 1, sequence + 1) + bitmap.ljust(len(bitmap) + 508, b"\0")
+        )
+    else:
+        log = bytearray(new_log(before, bytes(claimed), sequence))
+        struct.pack_into("<I", log, 512 + 16, 1 << 29)
+        struct.pack_into("<Q", log, 512 + 32, marvin32(bytes(log[512 : 512 + 32])))
+    with pytest.raises(CorruptError, match="enlarges the hive"):
+        open_hive(make_dirty(before), [bytes(log)])
 
 
 def test_what_is_no_hive() -> None:

@@ -57,8 +57,10 @@ GRUB2 = Syntax(
     begin=_line(r"menuentry[ \t]+(?P<quote>['\"])(?P<title>.*?)(?P=quote)"),
     kernel=_line(r"(?:linux(?:16|efi)?|(?P<module>module2?))[ \t]+(?P<kernel>[^\s\\;]+)" + _WORDS),
     options=None,
-    initrd=_line(
-        r"(?:[^\n#]*;[ \t]*)?(?:initrd(?:16|efi)?[ \t]+\S|module2?[ \t]+(?:--nounzip[ \t]+)?\S*init)"
+    initrd=re.compile(  # no two parts of it match the same blanks: a line of many would take for ever
+        r"^(?:[^\n#]*;)?[ \t]*"
+        r"(?:initrd(?:16|efi)?[ \t]+\S|module2?[ \t]+(?:--nounzip[ \t]+)?\S*init)",
+        re.MULTILINE | re.IGNORECASE,
     ),
     loose=_variables("kernelopts|default_kernelopts"),
 )

@@ -18,6 +18,7 @@ import zstandard
 from kensho.model.errors import CorruptError, LimitError, UnsupportedError
 
 MOST = 1 << 30  #: bytes an initramfs may unpack to
+_MOST_MEMORY = 256 << 20  #: of xz and lzma; what is packed with -9 takes 65 MiB
 _STEP = 1 << 14  #: of input: what one step unpacks to stays within bounds, too
 _LZ4_BLOCK = 8 << 20  #: of the legacy frame, which is the one the kernel reads
 
@@ -44,8 +45,8 @@ class _Decompressor(Protocol):
 
 _MAKERS: dict[str, Callable[[], _Decompressor]] = {
     "gzip": lambda: cast("_Decompressor", zlib.decompressobj(31)),
-    "xz": lambda: cast("_Decompressor", lzma.LZMADecompressor(lzma.FORMAT_XZ)),
-    "lzma": lambda: cast("_Decompressor", lzma.LZMADecompressor(lzma.FORMAT_ALONE)),
+    "xz": lambda: cast("_Decompressor", lzma.LZMADecompressor(lzma.FORMAT_XZ, _MOST_MEMORY)),
+    "lzma": lambda: cast("_Decompressor", lzma.LZMADecompressor(lzma.FORMAT_ALONE, _MOST_MEMORY)),
     "bzip2": lambda: cast("_Decompressor", bz2.BZ2Decompressor()),
     "zstd": lambda: cast("_Decompressor", zstandard.ZstdDecompressor().decompressobj()),
 }

@@ -16,7 +16,7 @@ MAGICS = (b"070701", b"070702")
 TRAILER = "TRAILER!!!"
 _HEAD = 110
 _MOST_NAME = 4096
-_MOST_ENTRIES = 1 << 20
+MOST_ENTRIES = 1 << 20
 _FIELDS = re.compile(rb"[0-9A-Fa-f]{104}")
 
 
@@ -66,8 +66,8 @@ def read_archive(data: memoryview, path: str) -> tuple[list[Entry], int]:
         place = min(_aligned(end), len(data))
         if name == TRAILER:
             return entries, place
-        if len(entries) == _MOST_ENTRIES:
-            raise LimitError(f"more than {_MOST_ENTRIES} files", path=path, offset=place)
+        if len(entries) == MOST_ENTRIES:
+            raise LimitError(f"more than {MOST_ENTRIES} files", path=path, offset=place)
         plain = _plain(name)
         entries.append(Entry(plain, mode, data[start:end], uid, gid, mtime, (major, minor)))
 

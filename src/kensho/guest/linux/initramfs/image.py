@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 
 from kensho.guest.linux.initramfs.codecs import MOST, codec_of, unpack
-from kensho.guest.linux.initramfs.cpio import MAGICS, Entry, read_archive
+from kensho.guest.linux.initramfs.cpio import MAGICS, MOST_ENTRIES, Entry, read_archive
 from kensho.model.errors import CorruptError, LimitError
 
 _MOST_MEMBERS = 64
@@ -126,6 +126,8 @@ _NETWORKED = frozenset(
     }
 )
 _MOST_SCRIPT = 1 << 20
+_MOST_ARCHIVES = 10_000  #: within one member
+_NOT_ZERO = re.compile(rb"[^\0]")
 
 
 def open_initramfs(data: bytes, path: str = "") -> Initramfs:
@@ -138,9 +140,8 @@ def open_initramfs(data: bytes, path: str = "") -> Initramfs:
     segments: list[Segment] = []
     place, total = 0, 0
     while True:
-        while place < len(view) and view[place] == 0:
-            place += 1
-        if place == len(view):
+        place = _after_zeros(data, place)
+        if place == len(data):
             break
         if len(segments) == _MOST_MEMBERS:
             raise LimitError(f"has more than {_MOST_MEMBERS} members", path=path, offset=place)
@@ -178,11 +179,18 @@ def _entries(unpacked: bytes, path: str) -> list[Entry]:
     view = memoryview(unpacked)
     entries: list[Entry] = []
     place = 0
-    while True:
-        while place < len(view) and view[place] == 0:
-            place += 1
+    for _ in range(_MOST_ARCHIVES):
+        place = _after_zeros(unpacked, place)
         if place == len(view):
             return entries
         found, size = read_archive(view[place:], path)
         entries += found
+        if len(entries) > MOST_ENTRIES:
+            break
         place += size
+    raise LimitError(f"more than {_MOST_ARCHIVES} archives or {MOST_ENTRIES} files", path=path)
+
+
+def _after_zeros(data: bytes, place: int) -> int:
+    found = _NOT_ZERO.search(data, place)
+    return found.start() if found else len(data)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from kensho.guest.linux.packages.sqlite import rows
+from kensho.guest.linux.packages.sqlite import Budget, rows
 from kensho.guest.package import Package
 from kensho.model.errors import CorruptError
 
@@ -18,7 +18,7 @@ _VENDOR, _LICENSE = 1011, 1014
 _TAGS = frozenset({_NAME, _VERSION, _RELEASE, _EPOCH, _ARCH, _VENDOR, _LICENSE})
 _MOST_WORDS = 300
 _INT32, _STRING, _STRINGS = 4, 6, (6, 9)
-_MOST_ENTRIES, _MOST_HEADER = 1 << 16, 64 << 20
+_MOST_ENTRIES, _MOST_HEADER, _MOST_TEXT = 1 << 16, 64 << 20, 4096
 _PUBKEY = "gpg-pubkey"  #: keys are kept as packages that are none
 
 _NDB, _SLOT, _BLOB = b"RpmP", b"Slot", b"BlbS"
@@ -37,7 +37,7 @@ def packages_of_ndb(data: bytes) -> tuple[Package, ...]:
     """Return the packages in ``Packages.db``; CorruptError when it is none."""
     if data[:4] != _NDB:
         raise CorruptError("rpm's Packages.db is none", offset=0)
-    return _packages(_ndb_blobs(data))
+    return _packages(_ndb_blobs(data, Budget(len(data))))
 
 
 def packages_of_bdb(data: bytes) -> tuple[Package, ...]:
@@ -47,7 +47,7 @@ def packages_of_bdb(data: bytes) -> tuple[Package, ...]:
             (page,) = struct.unpack_from(f"{order}I", data, 20)
             if page < 512 or page > 65536 or page & (page - 1):
                 raise CorruptError(f"rpm's Packages has pages of {page} bytes", offset=20)
-            return _packages(_bdb_blobs(data, page, order))
+            return _packages(_bdb_blobs(data, page, order, Budget(len(data))))
     raise CorruptError("rpm's Packages is no hash file of Berkeley DB", offset=12)
 
 
@@ -83,18 +83,18 @@ def _header(blob: bytes) -> dict[int, str | int]:
     found: dict[int, str | int] = {}
     for number in range(count):
         tag, kind, offset, _ = struct.unpack_from(">IIII", blob, 8 + number * 16)
-        if tag not in _TAGS or offset >= size:
+        if tag not in _TAGS or tag in found or offset >= size:
             continue
         at = store + offset
         if kind in _STRINGS:
-            text = blob[at : blob.find(b"\0", at) if b"\0" in blob[at:] else None]
+            text = blob[at : at + _MOST_TEXT].partition(b"\0")[0]
             found[tag] = "".join(c for c in text.decode("utf-8", "replace") if c.isprintable())
         elif kind == _INT32 and at + 4 <= len(blob):
             found[tag] = struct.unpack_from(">I", blob, at)[0]
     return found
 
 
-def _ndb_blobs(data: bytes) -> Iterator[bytes]:
+def _ndb_blobs(data: bytes, budget: Budget) -> Iterator[bytes]:
     (pages,) = struct.unpack_from("<I", data, 12)
     end = min(pages * 4096, len(data))
     for at in range(32, end - 15, 16):
@@ -104,10 +104,11 @@ def _ndb_blobs(data: bytes) -> Iterator[bytes]:
             continue
         head, number, _, size = struct.unpack_from("<4sIII", data, place)
         if head == _BLOB and number == index:
+            budget.spend(size)
             yield data[place + 16 : place + 16 + size]
 
 
-def _bdb_blobs(data: bytes, page: int, order: str) -> Iterator[bytes]:
+def _bdb_blobs(data: bytes, page: int, order: str, budget: Budget) -> Iterator[bytes]:
     for start in range(page, len(data) - page + 1, page):
         if data[start + 25] not in _HASH_PAGES:
             continue
@@ -117,21 +118,23 @@ def _bdb_blobs(data: bytes, page: int, order: str) -> Iterator[bytes]:
         ):  # keys and values take turns
             end, at = struct.unpack_from(f"{order}HH", data, start + _PAGE_HEAD + index * 2 - 2)
             if at < end <= page and data[start + at] == _KEPT:
+                budget.spend(end - at)
                 yield data[start + at + 1 : start + end]
             elif at + 12 <= page and data[start + at] == _OFF_PAGE:
                 first, size = struct.unpack_from(f"{order}II", data, start + at + 4)
-                yield _overflow(data, page, order, first, size)
+                yield _overflow(data, page, order, first, size, budget)
 
 
-def _overflow(data: bytes, page: int, order: str, number: int, size: int) -> bytes:
+def _overflow(data: bytes, page: int, order: str, number: int, size: int, budget: Budget) -> bytes:
     parts: list[bytes] = []
     total = 0
     while number and total < min(size, _MOST_HEADER) and (number + 1) * page <= len(data):
         start = number * page
         if data[start + 25] != _OVERFLOW:
             break
+        budget.spend(page)  # so a chain that leads to itself ends, too
         (number,) = struct.unpack_from(f"{order}I", data, start + 16)
         (used,) = struct.unpack_from(f"{order}H", data, start + 22)
         parts.append(data[start + _PAGE_HEAD : start + _PAGE_HEAD + min(used, page - _PAGE_HEAD)])
-        total += max(1, used)  # a chain that leads to itself ends, too
+        total += used
     return b"".join(parts)[:size]

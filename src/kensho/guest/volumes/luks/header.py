@@ -131,7 +131,7 @@ def _area(view: Readable, place: int, magic: bytes) -> tuple[int, dict[str, Any]
         return None
     try:
         told = msgspec.json.decode(raw[4096:].partition(b"\0")[0], type=dict)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return number, told
 

@@ -192,6 +192,7 @@ def _data(cells: Cells, offset: int, size: int, place: int) -> bytes:
         return b""
     if size > cells.size:
         raise cells.corrupt(f"a value has {size} bytes", offset)
+    cells.look(size // _SMALLEST_VALUE)  # many values may mean the same large data
     cell = cells.read(place)
     if size > SEGMENT and cell[:2] == b"db" and minor_of(cells) > 3:
         return _big_data(cells, place, cell, size)
@@ -202,6 +203,8 @@ def _data(cells: Cells, offset: int, size: int, place: int) -> bytes:
 
 def big_data_segments(cells: Cells, place: int, cell: bytes) -> tuple[int, list[int]]:
     """Return where the list of segments is, and the segments."""
+    if len(cell) < BIG_DATA.size:
+        raise cells.corrupt("big data in a cell that is too small for it", place)
     _, count, listed = BIG_DATA.unpack_from(cell)
     raw = cells.read(listed)[: 4 * count]
     if len(raw) != 4 * count:

@@ -117,14 +117,25 @@ def _apply_entries(data: bytearray, logs: Sequence[bytes]) -> tuple[int, int] | 
     for entry in entries:
         if count and entry.sequence != last + 1:
             break
-        end = BASE_SIZE + entry.bins_size
-        if end > len(data):
-            data.extend(bytes(end - len(data)))
+        _extend(data, entry.bins_size, sum(map(len, logs)))
         for offset, page in entry.pages:
             data[BASE_SIZE + offset : BASE_SIZE + offset + len(page)] = page
         struct.pack_into("<I", data, BINS_SIZE_AT, entry.bins_size)
         count, last = count + 1, entry.sequence
     return (count, last) if count else None
+
+
+def _extend(data: bytearray, bins_size: int, written: int) -> None:
+    """Make room for the bins; CorruptError for more than the ``written`` bytes of logs can fill."""
+    more = BASE_SIZE + bins_size - len(data)
+    if more > written:
+        raise CorruptError(
+            "a transaction log enlarges the hive by what it has not",
+            offset=BINS_SIZE_AT,
+            hint=_HINT,
+        )
+    if more > 0:
+        data.extend(bytes(more))
 
 
 def _entries(log: bytes) -> Iterator[_Entry]:
@@ -178,8 +189,7 @@ def _apply_old(data: bytearray, logs: Sequence[bytes], path: str) -> tuple[int, 
         dirty = [n for n in range(len(bitmap) * 8) if bitmap[n // 8] >> n % 8 & 1]
         if place + len(dirty) * _SECTOR > len(log):
             raise CorruptError("the transaction log ends early", path=path, hint=_HINT)
-        if BASE_SIZE + bins_size > len(data):
-            data.extend(bytes(BASE_SIZE + bins_size - len(data)))
+        _extend(data, bins_size, len(log))
         for number in dirty:
             target = BASE_SIZE + number * _SECTOR
             data[target : target + _SECTOR] = log[place : place + _SECTOR]

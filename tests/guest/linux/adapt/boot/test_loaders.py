@@ -503,3 +503,9 @@ def test_what_syslinux_says_for_all_labels(folder: Path) -> None:
     guest = changed(folder, "boot/extlinux/extlinux.conf", text)
     made = text.replace("root=/dev/sda1 ro", f"{BY_UUID} ro {CONSOLES}")
     assert guest.draft.text("/boot/extlinux/extlinux.conf") == made
+
+
+def test_a_line_of_blanks_takes_no_time() -> None:
+    assert list(entries("menuentry 'a' {\n" + " " * (1 << 19), GRUB2)) == []
+    (entry,) = entries("menuentry 'a' {\n\tlinux /vmlinuz a; x ;\t initrd /i\n}\n", GRUB2)
+    assert entry.initrd

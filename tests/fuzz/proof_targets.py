@@ -50,17 +50,16 @@ def _agent(data):
 
 
 def _qmp(data):
-    from kensho.proof.qemu.qmp import Qmp
+    from kensho.proof.qemu import qmp
 
-    qmp = object.__new__(Qmp)
-    with _saying(data) as connection:
-        qmp.events, qmp.answers, qmp._timeout, qmp._rest, qmp._socket = [], True, 5, b"", connection
-        told = []
+    told = []
+    with _saying(data) as connection, mock.patch.object(qmp, "_connected", return_value=connection):
+        asked = qmp.Qmp(Path("monitor"), timeout=5)
         for _ in range(4):
             with contextlib.suppress(ProofError):
-                told.append(qmp.run("query-status"))
-        qmp.drain()
-    return told, qmp.events
+                told.append(asked.run("query-status"))
+        asked.drain()
+    return told, asked.events
 
 
 def _capture(data):

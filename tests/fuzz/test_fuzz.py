@@ -7,12 +7,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from guest_targets import GUESTS
 from packed import Packed, Sparse, load, pack
+from proof_targets import PROOFS
 from targets import TARGETS, run_one
 
 from kensho.model.errors import TruncatedError
 from kensho.storage import MemorySource
 
+#: Targets whose seeds other programs make, which may not be installed.
+TOOLS = {"gpt", "luks", "ext", "fat", "ntfs", "xfs", "btrfs", "ufs", "iso"}
 HERE = Path(__file__).parent
 REGRESSIONS = sorted((HERE / "regressions").glob("*.hex"))
 
@@ -25,7 +29,18 @@ def test_what_once_failed(path):
     run_one(path.stem.partition("-")[0], data)
 
 
-@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.parametrize("name", [*GUESTS, *PROOFS])
+def test_what_the_fuzzer_begins_with(name):
+    """These are many, and a start of the fuzzer takes seconds: most are run by ``make fuzz`` alone."""
+    found = list(TARGETS[name].seeds())
+    assert found or name in TOOLS
+    for seed in found:
+        run_one(name, seed)
+
+
+@pytest.mark.parametrize(
+    "name", [*sorted(TARGETS.keys() - GUESTS.keys() - PROOFS.keys()), "hive", "serial"]
+)
 @pytest.mark.skipif(
     importlib.util.find_spec("atheris") is None,
     reason="atheris is not installed: it has wheels for CPython on Linux x86-64 only",

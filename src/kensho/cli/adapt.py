@@ -85,15 +85,12 @@ def adapt(
     """
     if not sources:
         raise UsageError("nothing to adapt", hint="kensho adapt DISK -o NAME.qcow2")
-    if undo is not None or replay is not None:
-        if undo is not None and replay is not None:
-            raise UsageError("--undo or --replay, not both")
+    back = _way_back(undo, replay)
+    if back is not None:
         if dry_run or diff:
             raise UsageError("--dry-run and --diff do not go with --undo and --replay")
-        way = Way.UNDO if undo is not None else Way.REPLAY
-        path = undo or replay
-        assert path is not None
-        return restore(path, sources, way, output, in_place=in_place, as_json=json)
+        record, way = back
+        return restore(record, sources, way, output, in_place=in_place, as_json=json)
     if in_place:
         raise UsageError("--in-place is for --undo and --replay")
     if output is None and not dry_run:
@@ -117,6 +114,15 @@ def adapt(
         else:
             _show(guests, findings, written, diff=diff)
     return exits.OK
+
+
+def _way_back(undo: Path | None, replay: Path | None) -> tuple[Path, Way] | None:
+    """Return the record to go by, and which way; None where an adaptation is to be made."""
+    if undo is not None and replay is not None:
+        raise UsageError("--undo or --replay, not both")
+    if undo is not None:
+        return undo, Way.UNDO
+    return (replay, Way.REPLAY) if replay is not None else None
 
 
 def _write(

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
@@ -35,6 +36,15 @@ _OVERHEAD = 400 << 20  #: bytes of QEMU itself, most of it for what it translate
 Told = Callable[[str, str], None]  #: profile, and what happened
 
 
+@dataclass(frozen=True, slots=True)
+class _Hooks:
+    """Who is told: of what happens, of each trial, and of all trials of a profile that ended."""
+
+    event: Told
+    trial: Callable[[Trial], None]
+    ended: Callable[[Sequence[Trial]], None]
+
+
 def prove(
     guests: Sequence[Guest],
     profiles: Sequence[Profile],
@@ -54,7 +64,7 @@ def prove(
     """
     wanted = [profile for profile in profiles if profile.name not in taken]
     found = dict(taken)
-    over = threading.Event()
+    over, hooks = threading.Event(), _Hooks(on_event, on_trial, on_ended)
     with ExitStack() as stack:
         try:
             at_once = _at_once(guests, wanted)
@@ -70,8 +80,7 @@ def prove(
         try:
             waiting = {
                 profile.name: pool.submit(
-                    _on, profile, guests, drives, folder, limits, shares, over.is_set,
-                    on_event=on_event, on_trial=on_trial, on_ended=on_ended,
+                    _on, profile, guests, drives, folder, limits, shares, over.is_set, hooks
                 )
                 for profile in wanted
             }  # fmt: skip
@@ -99,11 +108,10 @@ def _at_once(guests: Sequence[Guest], profiles: Sequence[Profile]) -> int:
 
 def _on(
     profile: Profile, guests: Sequence[Guest], drives: Sequence[Sequence[Drive]], folder: Path,
-    limits: Limits, shares: Turns, stopped: Callable[[], bool], *, on_event: Told,
-    on_trial: Callable[[Trial], None], on_ended: Callable[[Sequence[Trial]], None],
+    limits: Limits, shares: Turns, stopped: Callable[[], bool], hooks: _Hooks,
 ) -> tuple[Trial, ...]:  # fmt: skip
     def tell(what: str) -> None:
-        on_event(profile.name, what)
+        hooks.event(profile.name, what)
 
     trials: tuple[Trial, ...]
     if profile.static:
@@ -124,9 +132,9 @@ def _on(
         except (KenshoError, OSError) as error:
             trials = tuple(_judged(profile, guest, error) for guest in guests)
     if not stopped():  # else they show nothing, as nobody waited for them
-        on_ended(trials)
+        hooks.ended(trials)
         for trial in trials:
-            on_trial(trial)
+            hooks.trial(trial)
     return trials
 
 

@@ -13,6 +13,7 @@ from kensho.model.errors import CorruptError, NoSpaceError, ToolMissingError
 
 _PATH = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
 _SECONDS = 600
+_LEAST_ROOM = 1 << 20  #: neither program says why a write of its own failed
 _BANNER = re.compile(r"^debugfs \d|^Allocated inode: \d+$")
 _DAMAGED = "run e2fsck in the guest, or on a copy of its disk, and try again"
 
@@ -21,6 +22,7 @@ def check(image: Path, name: str, now: str) -> None:
     """Raise CorruptError unless e2fsck finds nothing wrong; the image stays as it is."""
     code, said = _e2fsck(image, "-n", name, now)
     if code:
+        _demand_room(image)
         raise CorruptError(
             f"e2fsck finds the file system damaged: {said}", path=name, hint=_DAMAGED
         )
@@ -30,6 +32,7 @@ def repair(image: Path, how: str, name: str, now: str) -> None:
     """Let e2fsck put right what it can: ``-p`` what is safe, ``-y`` all; CorruptError if it cannot."""
     code, said = _e2fsck(image, how, name, now)
     if code not in {0, 1}:
+        _demand_room(image)
         raise CorruptError(
             f"e2fsck cannot repair the file system: {said}", path=name, hint=_DAMAGED
         )
@@ -52,7 +55,17 @@ def debugfs(image: Path, lines: Iterable[str], name: str, now: str) -> None:
     if any("Could not allocate" in line or "No free space" in line for line in said):
         raise NoSpaceError(f"the guest's file system {name} is full", hint="make room in the guest")
     if run.returncode or said:
+        _demand_room(image)
         raise CorruptError(f"debugfs: {' '.join(said)[:300]}", path=name)
+
+
+def _demand_room(image: Path) -> None:
+    """Raise NoSpaceError where the image itself had no room: what is wrong with it is no damage then."""
+    room = shutil.disk_usage(image.parent).free
+    if room < _LEAST_ROOM:
+        raise NoSpaceError(
+            f"{room} bytes are free, too little to change {image.name}", path=image.parent
+        )
 
 
 def _e2fsck(image: Path, how: str, name: str, now: str) -> tuple[int, str]:

@@ -10,6 +10,7 @@ metadata is e2image(8)'s choice.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import struct
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kensho.guest.edit.scratch import write_whole
 from kensho.guest.files.ext.inode import FLAG_EA_INODE, FLAG_EXTENTS, FLAG_INLINE, read_inode, runs
 from kensho.guest.files.ext.journal import Replayed
 from kensho.guest.files.ext.superblock import (
@@ -28,6 +30,7 @@ from kensho.guest.files.ext.superblock import (
     Superblock,
 )
 from kensho.guest.volumes.view import Readable
+from kensho.model.errors import NoSpaceError
 
 _INODE_UNINIT, _BLOCK_UNINIT = 1, 2
 _GROUP_CHECKSUMS = 0x10 | 0x400  # of ro_compat: only then are the groups' flags valid
@@ -234,7 +237,10 @@ def _runs_of(blocks: Iterator[int]) -> list[tuple[int, int]]:
 
 
 def write_image(view: Readable, sb: Superblock, blocks: list[tuple[int, int]], path: Path) -> None:
-    """Write those blocks of ``view`` into a sparse file as large as the file system."""
+    """Write those blocks of ``view`` into a sparse file as large as the file system.
+
+    NoSpaceError when there is no room for them.
+    """
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
     try:
         os.ftruncate(descriptor, sb.blocks * sb.block)
@@ -242,8 +248,12 @@ def write_image(view: Readable, sb: Superblock, blocks: list[tuple[int, int]], p
         for first, count in blocks:
             for start in range(first, first + count, step):
                 take = min(step, first + count - start)
-                os.pwrite(
+                write_whole(
                     descriptor, view.read(start * sb.block, take * sb.block), start * sb.block
                 )
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            raise
+        raise NoSpaceError(f"write failed: {error.strerror}", path=path.parent) from None
     finally:
         os.close(descriptor)

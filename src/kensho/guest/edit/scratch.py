@@ -19,6 +19,14 @@ _GRAIN = 4096
 _ZEROS = bytes(1 << 20)
 
 
+def write_whole(descriptor: int, data: ReadBuffer, offset: int) -> None:
+    """Write all of ``data``; OSError when there is no room: Linux writes a part, and says so the next time."""
+    view = memoryview(data)
+    done = 0
+    while done < len(view):
+        done += os.pwrite(descriptor, view[done:], offset + done)
+
+
 class Scratch:
     """A `WritableDisk` over a volume, and a `Readable` of what it holds then.
 
@@ -69,9 +77,7 @@ class Scratch:
         view = memoryview(data)
         with self._lock:
             self._take_edges(offset, len(view))
-            done = 0
-            while done < len(view):
-                done += os.pwrite(self._file, view[done:], offset + done)
+            write_whole(self._file, view, offset)
             self._mark(offset, len(view))
 
     def zero(self, offset: int, length: int) -> None:
@@ -127,7 +133,7 @@ class Scratch:
             if place % _GRAIN and place < self.virtual_size and grain not in self._written:
                 start = grain * _GRAIN
                 old = self._view.read(start, min(_GRAIN, self.virtual_size - start))
-                os.pwrite(self._file, old, start)
+                write_whole(self._file, old, start)
 
     def _mark(self, offset: int, length: int) -> None:
         if length:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.small_guest import guest_disk
+from tests.images import raw_disk
 
 _SIZE = 8192  #: KiB
 _SCRIPT = """
@@ -54,4 +55,13 @@ def test_a_guest_is_not_called_damaged_for_want_of_room(tmp_path: Path, free: in
     assert code == 14, said
     assert "KE-301" in said
     assert str(small) in said
+    assert said.splitlines()[-1] == "fill"
+
+
+def test_a_disk_without_room_is_named(tmp_path: Path) -> None:
+    disk = raw_disk(tmp_path / "a.img", pieces=80)
+    small = tmp_path / "small"
+    code, said = _in_a_small_folder(small, 400, "disk", "convert", disk, small / "x.qcow2")
+    assert code == 14, said
+    assert f"KE-301: {small}/x.qcow2: " in said
     assert said.splitlines()[-1] == "fill"

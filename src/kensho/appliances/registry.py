@@ -36,6 +36,7 @@ from kensho.appliances.sniff import (
     is_xen,
     is_xml,
     is_xva,
+    refuse_empty,
 )
 from kensho.appliances.vagrant.recognise import is_box
 from kensho.appliances.whole_packed import PACKINGS, unpacked
@@ -214,12 +215,7 @@ def _refuse_choice(selection: Selection, title: str, path: str) -> None:
 
 
 def _recognise(source: ByteSource) -> Source:
-    if source.size == 0:
-        raise CorruptError(
-            "the file is empty",
-            path=source.name,
-            hint="the download or copy failed; fetch it again",
-        )
+    refuse_empty(source)
     head = source.read_at(0, min(64, source.size))
     for refused in REFUSED:
         if head.startswith(refused.magic):

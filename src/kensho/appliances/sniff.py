@@ -9,7 +9,7 @@ import re
 from kensho.appliances.hyperv._structs import is_storage
 from kensho.appliances.proxmox.conf import looks_like_conf
 from kensho.disks import detect
-from kensho.model.errors import KenshoError
+from kensho.model.errors import CorruptError, KenshoError
 from kensho.storage import ByteSource
 from kensho.storage.tar import BLOCK, checksum, iterate_members
 
@@ -51,6 +51,16 @@ _VMDK_TEXT = b"# Disk DescriptorFile"
 _HYPERV = re.compile(
     rb"<_[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}_>|<type_id |<logical_id "
 )
+
+
+def refuse_empty(source: ByteSource) -> None:
+    """Raise CorruptError when there is nothing in the file."""
+    if source.size == 0:
+        raise CorruptError(
+            "the file is empty",
+            path=source.name,
+            hint="the download or copy failed; fetch it again",
+        )
 
 
 def is_tar(source: ByteSource) -> bool:

@@ -34,8 +34,10 @@ def diff(
 
     Parameters
     ----------
-    a, b
+    a
         OVA, OVF descriptor, folder or URL.
+    b
+        The one to compare it with: the same.
     descriptor
         Show the unified diff of the descriptors' text instead.
     content

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import msgspec
 
 from kensho import __version__
-from kensho.cli.options import Json
+from kensho.cli.flags import Json
 from kensho.cli.render import console, print_json, table
 from kensho.guest.edit.backends import BACKENDS, Backend, lacking
 from kensho.model.errors import ToolMissingError

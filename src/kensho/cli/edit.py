@@ -37,7 +37,7 @@ class Changes:
     vm
         The machine, by id or name, where there are several.
     configuration
-        Change the values of this configuration only; may be repeated.
+        Change the values of this configuration only. Repeatable.
     add_configuration
         ID[,label=…,description=…].
     remove_configuration
@@ -73,7 +73,7 @@ class Changes:
     replace_file
         ID=FILE.
     inject
-        FILE[,name=iosxe_config.txt] on a CD-ROM of its own; may be repeated.
+        FILE[,name=iosxe_config.txt] on a CD-ROM of its own. Repeatable.
     remove_file
         A file by id or name, with the disk and drive it is in.
     eula
@@ -91,7 +91,7 @@ class Changes:
     """
 
     set_: Annotated[tuple[str, ...], Parameter(name="--set", negative="", show_default=False)] = ()
-    vm: str | None = None
+    vm: Annotated[str | None, Parameter(name=["--vm", "--machine"])] = None
     configuration: Texts = ()
     add_configuration: Texts = ()
     remove_configuration: Texts = ()

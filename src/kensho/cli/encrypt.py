@@ -53,7 +53,7 @@ def encrypt(
     passphrase_file
         File whose first line is the passphrase.
     recipient
-        Certificate (PEM, RSA) of who may decrypt; may be given several times.
+        Certificate (PEM, RSA) of who may decrypt. Repeatable.
     files
         Ids of the files to encrypt; all by default.
     overwrite

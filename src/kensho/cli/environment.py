@@ -85,7 +85,9 @@ def environment(
     if output is None and format not in TEXTS and not dry_run:
         raise UsageError(f"{format} is an image", hint="name a file with -o")
     if json and output in {None, "-"} and not dry_run:
-        raise UsageError("standard output cannot hold both the environment and JSON", path="-")
+        raise UsageError(
+            "standard output cannot hold both the environment and JSON", hint="name a file with -o"
+        )
     if format is EnvironmentFormat.NOCLOUD and output and not output.endswith(_SEED_IMAGE):
         files = {f"{output}/{name}": data for name, data in render_nocloud(told, known)}
         files = files if output != "-" else {"-": render(format, told, known)}

@@ -14,7 +14,13 @@ from types import FrameType
 from typing import NoReturn
 
 from kensho.cli.printable import printable
-from kensho.model.errors import InterruptedRunError, KenshoError, NoSpaceError, UsageError
+from kensho.model.errors import (
+    InterruptedRunError,
+    KenshoError,
+    LocatorError,
+    NoSpaceError,
+    UsageError,
+)
 
 OK = 0
 FAILURE = 1
@@ -22,6 +28,10 @@ USAGE = 2
 WARNINGS = 3  #: only with ``--strict``
 SIGINT = 130
 SIGPIPE = 141
+#: A place that cannot be used as it was named, whatever is to be done there.
+_PLACES = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP}
+)
 
 
 class _Terminated(KeyboardInterrupt):
@@ -38,10 +48,15 @@ def run(arguments: Sequence[str]) -> int:
     if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # the terminal is gone; nohup ignores it
         signal.signal(signal.SIGHUP, _terminated)
     _make_printable()
+    arguments = _behind_dashes(arguments)
     as_json = "--json" in arguments or "--events" in arguments
     try:
         _check_utf8(arguments)
-        result = app(list(arguments))
+        if not {"--help", "-h"}.isdisjoint(arguments):
+            from kensho.cli.helping import explain
+
+            explain(app, arguments)
+        result = app(arguments)
     except CycloptsError as error:
         hint = "`kensho --help` and `kensho VERB --help` show what there is"
         _report(UsageError(str(error), hint=hint), as_json=as_json)
@@ -64,11 +79,32 @@ def run(arguments: Sequence[str]) -> int:
         return SIGPIPE
     except OSError as error:
         # What no layer below could give a better name: an input/output error, a quota.
-        kind = NoSpaceError if error.errno in {errno.ENOSPC, errno.EDQUOT} else KenshoError
-        failure = kind(error.strerror or str(error), path=error.filename)
+        failure = _named(error)
         _report(failure, as_json=as_json and error.filename is not None)
         return failure.exit_code
     return result if isinstance(result, int) else OK
+
+
+def _named(error: OSError) -> KenshoError:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        kind: type[KenshoError] = NoSpaceError
+    elif error.filename is not None and error.errno in _PLACES:
+        kind = LocatorError
+    else:
+        kind = KenshoError
+    return kind(error.strerror or str(error), path=error.filename)
+
+
+def _behind_dashes(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with those behind ``--`` named so that none looks like an option.
+
+    They are all paths or locators; ``-`` stays what it is: standard input or output.
+    """
+    if "--" not in arguments:
+        return list(arguments)
+    at = list(arguments).index("--")
+    behind = (f"./{a}" if a.startswith("-") and a != "-" else a for a in arguments[at + 1 :])
+    return [*arguments[:at], *behind]
 
 
 def _check_utf8(arguments: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSO
 
 def _no_option(_: type, value: str | None) -> None:
     if value is not None and value.startswith("-") and value != "-":
-        raise ValueError(f"unknown option {value}")
+        raise ValueError(f"unknown option {value}; a file of that name is ./{value}")
 
 
 def _amount(_: type, value: float) -> None:

@@ -42,7 +42,8 @@ def _show_system(system: SystemFacts) -> None:
     out = console()
     title = system.guest.description or system.guest.id
     machine = " ".join(part for part in (system.architecture, system.hostname) if part)
-    out.print(f"\n[bold]{escape(title)}[/] on {escape(system.root)} ({escape(machine)})")
+    named = f" ({machine})" if machine else ""
+    out.print(f"\n[bold]{escape(title)}[/] on {escape(system.root)}{escape(named)}")
     for name, words in (
         ("boot loaders", system.boot_loaders),
         ("hypervisor tools", system.tools),

@@ -50,19 +50,19 @@ class Machine:
     guest
         Guest OS, e.g. debian12 or win2k22.
     network
-        An adapter on this network; may be repeated.
+        An adapter on this network. Repeatable.
     nic_type
         Type of the adapters; the target's usual one by default.
     cdrom
-        ISO image in a drive; may be repeated.
+        ISO image in a drive. Repeatable.
     eula
-        Text file with the licence agreement; may be repeated.
+        Text file with the licence agreement. Repeatable.
     property_
-        KEY=VALUE[+TYPE]; may be repeated.
+        KEY=VALUE[+TYPE]. Repeatable.
     annotation
         Notes.
     set_
-        Any setting of `kensho edit --set`: product.version=2 …; may be repeated.
+        Any setting of `kensho edit --set`: product.version=2 …. Repeatable.
     """
 
     name: str = ""
@@ -124,7 +124,7 @@ def pack(
     target
         Whose words to write: ova (portable, the default), vmware or virtualbox.
     param
-        NAME=VALUE for !param in an ova-compose file; may be repeated.
+        NAME=VALUE for !param in an ova-compose file. Repeatable.
     dry_run
         Print the descriptor and stop.
     quiet

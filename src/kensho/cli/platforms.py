@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kensho.cli.options import Json
+from kensho.cli.flags import Json
 from kensho.cli.render import console, print_json, table
 from kensho.model.machine import Firmware
 from kensho.model.units import format_bytes

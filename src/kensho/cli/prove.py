@@ -80,7 +80,8 @@ def prove(
     Parameters
     ----------
     sources
-        An appliance or a disk image, as for `kensho inspect`, or the images of all disks of one.
+        An appliance or a disk image, as for `kensho inspect`, or the images of all disks of one
+        machine. They are never changed.
     on
         Platforms or profiles, with commas: vmware,hyperv-gen1. `kensho prove --on list` shows them.
     output
@@ -153,7 +154,9 @@ def _demand_free(output: Path) -> None:
             "is there already", path=output, hint="remove it, or name another folder"
         )
     if not output.absolute().parent.is_dir():
-        raise NotFoundError("there is no such folder", path=output.absolute().parent)
+        raise NotFoundError(
+            "there is no such folder", path=output.absolute().parent, hint="make it first"
+        )
 
 
 def _rehearse(wanted: _Wanted, *, as_json: bool) -> None:

@@ -27,7 +27,7 @@ def split(
     /,
     *,
     output: Annotated[Path, Parameter(name=["-o", "--output"])] = Path(),
-    vm: str | None = None,
+    vm: Annotated[str | None, Parameter(name=["--vm", "--machine"])] = None,
     form: Literal["ova", "ovf"] | None = None,
     writing: Writing = Writing(),  # noqa: B008 - frozen
     dry_run: Annotated[bool, Flag] = False,

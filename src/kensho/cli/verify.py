@@ -64,7 +64,6 @@ def verify(
     quiet
         Print nothing; only the exit code tells.
     """
-    from kensho.cli.evidence import show_evidence, verify_evidence
     from kensho.packages.signing.contents import read_contents
     from kensho.packages.signing.verify import verify_contents
     from kensho.proof.evidence.place import is_evidence, is_packed_evidence, refuse_part
@@ -72,6 +71,8 @@ def verify(
     day = _time(at)
     store = _store(ca)
     if is_evidence(Path(package)) or is_packed_evidence(Path(package)):
+        from kensho.cli.evidence import verify_evidence
+
         return verify_evidence(
             Path(package), disk, public_key, store(), day,
             trusted=trusted or ca is not None or public_key is not None, json=json, quiet=quiet,
@@ -90,6 +91,8 @@ def verify(
     elif not quiet:
         _show(verdict)
         for proof in proofs:
+            from kensho.cli.evidence import show_evidence
+
             show_evidence(proof)
     known = trusted or ca is not None
     unknown = known and not verdict.trusted
@@ -129,8 +132,6 @@ def _carried(
 ) -> tuple[EvidenceCheck, ...]:
     """Check the proofs that a package carries; none where they went by in a pipe."""
     from kensho.appliances.proof_file import proofs_among
-    from kensho.cli.carrying import check_carried
-    from kensho.proof.evidence.signer import load_public_key
 
     carries = proofs_among(contents.files)
     if public_key is not None and (not carries or locator == "-"):
@@ -139,6 +140,9 @@ def _carried(
         )
     if not carries or locator == "-":
         return ()
+    from kensho.cli.carrying import check_carried
+    from kensho.proof.evidence.signer import load_public_key
+
     public = load_public_key(public_key) if public_key is not None else None
     return check_carried(locator, tuple(contents.files), store(), public, day, quiet=quiet)
 

@@ -42,7 +42,7 @@ def demand_room(output: Path, *, record: bool = True) -> None:
         there = [output]
     _demand_free(there)
     if not output.absolute().parent.is_dir():
-        raise LocatorError("there is no such folder", path=output.parent)
+        raise LocatorError("there is no such folder", path=output.parent, hint="make it first")
 
 
 def _demand_free(paths: Iterable[Path]) -> None:

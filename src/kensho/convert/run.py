@@ -31,7 +31,7 @@ from kensho.convert.result import Output, Result
 from kensho.convert.source import check_digests, identify, opened, opened_image
 from kensho.convert.steps import DiskStep
 from kensho.convert.verify import verify_container, verify_folder
-from kensho.convert.workspace import Workspace, plan_digest, workspace
+from kensho.convert.workspace import Workspace, demand_place, plan_digest, workspace
 from kensho.disks import DiskReader, DiskWriter, content_root, create_disk, open_disk
 from kensho.disks.copy import copy_disk
 from kensho.disks.resume import pending_disk
@@ -85,12 +85,12 @@ def run_plan(
     given = resolve(plan.request.deployment.settings, kept=settings)
     selection = with_values(plan.request.selection, given)
     with opened(plan.request.source, selection, arrival) as package:
-        findings = _check_source(package, plan, options, listener)
         private, beside = deployed(plan, package, given)
+        outputs = _outputs(private, form, beside)
+        demand_place(plan, out, overwrite=options.overwrite, outputs=outputs)
+        findings = _check_source(package, plan, options, listener)
         with (
-            workspace(
-                plan, out, overwrite=options.overwrite, outputs=_outputs(private, form, beside)
-            ) as made,
+            workspace(plan, out, overwrite=options.overwrite, outputs=outputs) as made,
             adapted_package(package, plan, made.guests, listener, keys) as adapted,
         ):
             space = made.bound_to(adapted.stamp) if adapted.stamp else made

@@ -111,6 +111,31 @@ class Workspace:
             sync(folder)
 
 
+def demand_place(plan: Plan, out: Path, *, overwrite: bool, outputs: tuple[str, ...]) -> None:
+    """Raise UsageError or LocatorError where `workspace` would; asked for before anything long is done."""
+    try:
+        if not overwrite:
+            _refuse_existing(out, outputs)
+        _refuse_sources(out, outputs, _sources(plan))
+        there = next(path for path in (out, *out.absolute().parents) if path.exists())
+        if not there.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except (OSError, ValueError) as error:
+        raise _unusable(out, error) from None
+
+
+def _sources(plan: Plan) -> tuple[Path, ...]:
+    return (Path(plan.request.source), *(Path(file.path) for file in plan.identity))
+
+
+def _unusable(out: Path, error: Exception) -> LocatorError:
+    reason = getattr(error, "strerror", None) or str(error)
+    hint = "choose another folder with -o"
+    return LocatorError(f"cannot be written to: {reason}", path=out, hint=hint)
+
+
 @contextmanager
 def workspace(
     plan: Plan, out: Path, *, overwrite: bool, outputs: tuple[str, ...]
@@ -121,22 +146,16 @@ def workspace(
     replace its source, or when another run is at work on it; LocatorError when nothing can be
     written there.
     """
-    sources = (Path(plan.request.source), *(Path(file.path) for file in plan.identity))
     folder = out / f".{plan.name}-{plan.target}-{plan.form}.kensho-partial"
     try:
         made = not out.exists()
         out.mkdir(parents=True, exist_ok=True)
-        if not overwrite:
-            _refuse_existing(out, outputs)
-        _refuse_sources(out, outputs, sources)
+        demand_place(plan, out, overwrite=overwrite, outputs=outputs)
         if folder.is_symlink():  # what is behind it is not ours to clear
             raise FileExistsError(errno.EEXIST, f"{folder.name} is a link")
         folder.mkdir(exist_ok=True)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise LocatorError(
-            f"cannot be written to: {reason}", path=out, hint="choose another folder with -o"
-        ) from None
+        raise _unusable(out, error) from None
     with locked(folder):
         digest = plan_digest(plan)
         old = _read_journal(folder / JOURNAL)
@@ -147,7 +166,7 @@ def workspace(
         _clear(
             folder, keep={plain_name(d.filename) for d in resumed} | begun | {LOCK, JOURNAL, _STAMP}
         )
-        space = Workspace(folder, out, digest, resumed, discarded, overwrite, sources)
+        space = Workspace(folder, out, digest, resumed, discarded, overwrite, _sources(plan))
         try:
             space.record(resumed)  # from here on, what is in the folder is this plan's
             yield space

@@ -47,7 +47,11 @@ class Journal:
         try:
             self._fd = os.open(path, flags, 0o666)
         except OSError as error:
-            raise LocatorError(f"cannot be created: {error.strerror}", path=path) from None
+            raise LocatorError(
+                f"cannot be created: {error.strerror}",
+                path=path,
+                hint="name a place that can be written to",
+            ) from None
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             mine = os.fstat(self._fd).st_nlink > 0  # else its owner removed it just now

@@ -23,7 +23,7 @@ from kensho.disks.from_pipe import PipedDisk
 from kensho.disks.hashes import CHANGEABLE, HashLog, facts_of, forget_hashes, hashes_path
 from kensho.disks.registry import FORMATS, create_disk, descriptor_of, open_disk
 from kensho.disks.resume import leftovers, pending_disk
-from kensho.model.errors import LocatorError, UsageError, VerificationError
+from kensho.model.errors import LocatorError, NoSpaceError, UsageError, VerificationError
 from kensho.storage.atomic import PendingFile, partial_path
 from kensho.storage.file import FileSource
 from kensho.storage.locator import ArchiveMember
@@ -135,6 +135,10 @@ def write_disk(
             log.commit(facts_of(path, *what, result.root))
         else:
             forget_hashes(path)  # of what was there before
+    except NoSpaceError as error:
+        if error.path is None:  # the kernel moved it
+            raise NoSpaceError(error.message, path=path) from None
+        raise
     finally:
         if log is not None:
             log.discard()

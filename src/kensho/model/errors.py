@@ -80,7 +80,7 @@ class LocatorError(UsageError):
     """A source or target cannot be found or read as it was named."""
 
     code = "KE-003"
-    hint = "check the path; `kensho inspect PATH` shows what kensho sees there"
+    hint = "check the path, and the rights to it"
 
 
 class NotFoundError(LocatorError):

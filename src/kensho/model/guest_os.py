@@ -12,6 +12,7 @@ vendor has no word for it, and `to_vendor` gives the nearest generic one.
 
 from __future__ import annotations
 
+import difflib
 import enum
 import re
 from dataclasses import dataclass
@@ -263,9 +264,10 @@ def get(guest_id: str) -> GuestOsRow:
     """Return the row called ``guest_id``; raises UsageError when there is none."""
     row = _BY_ID.get(guest_id)
     if row is None:
+        near = difflib.get_close_matches(guest_id.lower(), _BY_ID, n=5)
         raise UsageError(
             f"no guest operating system is called {guest_id!r}",
-            hint="ids are those of kensho.model.guest_os, such as debian12, win2k22 or other",
+            hint=f"such as {', '.join(near or ('debian12', 'rhel9', 'win2k22'))}, or other",
         )
     return row
 

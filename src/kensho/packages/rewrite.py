@@ -121,7 +121,7 @@ def _attribute_name(element: etree._Element, name: str) -> str:
 
 
 def _to_archive(job: Job, path: Path, mtime: int, *, overwrite: bool) -> WrittenPackage:
-    _refuse(path, overwrite=overwrite)
+    refuse_existing(path, overwrite=overwrite)
     with PendingFile(path) as pending:
         tar = TarWriter(pending.sink, mtime=mtime)
         tar.add(job.name, job.descriptor)
@@ -217,7 +217,8 @@ def _check_sources(job: Job) -> None:
             file.source.check_unchanged()
 
 
-def _refuse(path: Path, *, overwrite: bool) -> None:
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """Raise LocatorError when there is a file of that name, unless it is to be replaced."""
     if path.exists() and not overwrite:
         raise LocatorError("there is a file already", path=path, hint="add --overwrite")
 

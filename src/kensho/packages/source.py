@@ -20,7 +20,7 @@ from kensho.appliances.ovf.open import refuse_other
 from kensho.appliances.ovf.quantities import to_int
 from kensho.appliances.packed import chunk_names
 from kensho.appliances.paths import is_web_address
-from kensho.appliances.sniff import is_tar, is_xml
+from kensho.appliances.sniff import is_tar, is_xml, refuse_empty
 from kensho.appliances.store import Store, fetching, find, read_text_file
 from kensho.appliances.whole_packed import unpacked
 from kensho.appliances.xmlsafe import MAX_XML, parse_xml
@@ -79,6 +79,7 @@ def _open(
     origin = find_origin(locator)
     with closing(origin.open()) as source:
         origin, head = unpacked(origin, source) or (origin, source)
+        refuse_empty(head)
         archive, xml = is_tar(head), is_xml(head)
     if archive:
         store, name, findings = open_archive(origin)

@@ -156,7 +156,11 @@ class FileSink:
             self._fd = os.open(path, flags, 0o666)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            raise LocatorError(f"cannot be created: {reason}", path=self.name) from None
+            raise LocatorError(
+                f"cannot be created: {reason}",
+                path=self.name,
+                hint="name a place that can be written to",
+            ) from None
         self._position = 0
 
     @property

@@ -37,10 +37,14 @@ def compare(
 
     Parameters
     ----------
-    a, b
+    a
         Path, archive.ova#member or URL.
-    format_a, format_b
-        Read it as this format instead of what its first bytes say.
+    b
+        What to compare it with: the same.
+    format_a
+        Read A as this format instead of what its first bytes say.
+    format_b
+        Read B as this format instead of what its first bytes say.
     strict
         Another size is a difference, even when the rest is zero.
     threads

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from kensho.cli.disk.convert import convert
-from kensho.cli.disk.opening import Locator, SnapshotOption, opened_disk
+from kensho.cli.disk.opening import FormatOption, Locator, SnapshotOption, opened_disk
 from kensho.cli.flags import Flag, Json
 from kensho.disks.registry import FORMATS
 
@@ -21,6 +21,7 @@ def flatten(
     to: Annotated[str | None, Parameter(name="--to")] = None,
     subformat: str | None = None,
     compression: Literal["fast", "balanced", "small"] | None = None,
+    format: FormatOption = None,  # noqa: A002
     snapshot: SnapshotOption = None,
     threads: int | None = None,
     overwrite: Annotated[bool, Flag] = False,
@@ -62,7 +63,7 @@ def flatten(
     """
     suffix = Path(target).suffix.lower()
     if to is None and not any(suffix in d.suffixes for d in FORMATS):
-        with opened_disk(source, None, snapshot) as reader:
+        with opened_disk(source, format, snapshot) as reader:
             to = reader.format
     return convert(
         source,
@@ -70,6 +71,7 @@ def flatten(
         to=to,
         subformat=subformat,
         compression=compression,
+        format=format,
         snapshot=snapshot,
         threads=threads,
         overwrite=overwrite,

@@ -23,6 +23,7 @@ from kensho.packages.rewrite import (
     PackageFile,
     Signer,
     WrittenPackage,
+    refuse_existing,
     serialise_descriptor,
     with_sizes,
     write_package,
@@ -103,6 +104,8 @@ def write_payload(
 
     See `write_edited` for ``algorithm``; ``package`` is where the files that stay come from.
     """
+    if place.lower().endswith((".ova", ".ovf")):  # before disks are converted for it
+        refuse_existing(Path(place), overwrite=overwrite)
     beside = Path(tempfile.gettempdir()) if place == "-" else _folder(Path(place))
     beside.mkdir(parents=True, exist_ok=True)
     before = {} if package is None else stated_digests(package)

@@ -14,7 +14,7 @@ from kensho.appliances.ovf.manifest import MAX_MANIFEST, read_manifest
 from kensho.appliances.ovf.open import refuse_other
 from kensho.appliances.package import Digest
 from kensho.appliances.paths import plain_name
-from kensho.appliances.sniff import is_tar, is_xml
+from kensho.appliances.sniff import is_tar, is_xml, refuse_empty
 from kensho.appliances.store import Store, find, read_text_file
 from kensho.appliances.whole_packed import unpacked
 from kensho.appliances.xmlsafe import MAX_XML, parse_xml
@@ -77,6 +77,7 @@ def read_contents(locator: str, on_bytes: Callable[[int], None] | None = None) -
     origin = find_origin(locator)
     with closing(origin.open()) as source:
         origin, head = unpacked(origin, source) or (origin, source)
+        refuse_empty(head)
         archive, xml = is_tar(head), is_xml(head)
     if archive:
         with closing(origin.open()) as source:

@@ -1,0 +1,85 @@
+"""What people get wrong when they type: names like options, places that cannot be used, empty files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Kensho
+from tests.images import manifest, ovf, raw_disk
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """Return an OVF with a manifest that its disk does not match: whoever reads that says so."""
+    raw_disk(tmp_path / "a.img")
+    source = tmp_path / "web01.ovf"
+    source.write_text(ovf({"a.img": 8 << 20}))
+    (tmp_path / "web01.mf").write_bytes(manifest({"a.img": b"other"}))
+    return source
+
+
+def test_a_name_like_an_option_stands_behind_two_dashes(
+    disk: Path, kensho: Kensho, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(disk.parent)
+    disk.rename("-a.img")
+    code, _, err = kensho("disk", "convert", "--to", "qcow2", "--", "-a.img", "-b")
+    assert code == 0, err
+    assert (disk.parent / "-b").exists()
+    code, _, err = kensho("inspect", "-a.img")
+    assert code == 2
+    assert "./-a.img" in err
+
+
+def test_what_is_there_is_told_before_the_source_is_read(package: Path, kensho: Kensho) -> None:
+    out = package.parent / "out"
+    code, _, err = kensho("convert", package, "--to", "kvm", "-o", out, "--no-manifest")
+    assert code == 0, err
+    code, _, err = kensho("convert", package, "--to", "kvm", "-o", out)
+    assert code == 2, err
+    assert "there already" in err
+    code, _, err = kensho("convert", package, "--to", "kvm", "-o", package)
+    assert code == 2
+    assert "cannot be written to: Not a directory" in err
+
+
+@pytest.mark.parametrize("verb", ["pack", "edit"])
+def test_no_disk_is_converted_for_a_package_that_is_there(
+    verb: str, package: Path, kensho: Kensho
+) -> None:
+    disk, target = package.parent / "a.img", package.parent / "there.ova"
+    target.write_bytes(b"mine")
+    words = (package, "--add-disk", disk) if verb == "edit" else (disk,)
+    code, _, err = kensho(verb, *words, "-o", target)
+    assert code == 2
+    assert "there is a file already" in err
+    assert "convert:" not in err
+    assert target.read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize(
+    "verb", ["inspect", "validate", "verify", "eula", "edit --dry-run --set cpus=2"]
+)
+def test_an_empty_file_is_said_to_be_empty(verb: str, tmp_path: Path, kensho: Kensho) -> None:
+    empty = tmp_path / "empty.ova"
+    empty.touch()
+    code, _, err = kensho(*verb.split(), empty)
+    assert code == 1
+    assert "the file is empty" in err
+
+
+def test_a_place_that_takes_no_files_is_a_mistake_in_the_command(
+    disk: Path, kensho: Kensho
+) -> None:
+    code, out, _ = kensho("pack", disk, "-o", "/proc/a.ova", "--json")
+    assert code == 2
+    assert json.loads(out)["code"] == "KE-003"
+
+
+def test_a_guest_of_no_such_name_has_names_near_it(disk: Path, kensho: Kensho) -> None:
+    code, _, err = kensho("plan", disk, "--to", "kvm", "--guest", "debian-12")
+    assert code == 2
+    assert "debian12" in err

@@ -8,11 +8,15 @@ from pathlib import Path
 import pytest
 
 from kensho.cli.exits import run as run_cli
+from kensho.guest.bsd.installed import read_bsd
+from kensho.guest.files.tree import GuestFiles
 from kensho.guest.inspect.inspect import inspect_disks
 from kensho.guest.linux.fstab import parse_fstab, volume_of
+from kensho.guest.linux.software import networks
 from kensho.guest.volumes.scan import Volumes, scan
 from kensho.model.machine import ControllerModel, NicModel
 from tests.guest.images_of import MIB, disk_of, ext, partitioned, put, run
+from tests.guest.windows.adapt.memory import Memory
 
 VERSION = "6.1.0-13-amd64"
 ROOT, BOOT = "aaaaaaaa-0000-4000-8000-000000000001", "aaaaaaaa-0000-4000-8000-000000000002"
@@ -221,3 +225,12 @@ def test_names_that_are_no_utf8_are_told(
     (system,) = json.loads(capsysbinary.readouterr().out)["guests"]["vm"]["systems"]
     assert [mount["place"] for mount in system["mounts"]] == ["/", "/d\ufffdten"]
     assert system["boots"][0]["title"] == "f\ufffdr alle"
+
+
+def test_files_of_nothing_but_line_ends_take_no_time() -> None:
+    empty = b" \n" * (1 << 18)
+    files = {"/etc/network/interfaces": empty + b"\tiface ens3 inet dhcp\n", "/etc/rc.conf": empty}
+    tree = GuestFiles(Memory(files))
+    assert list(networks(tree)) == [("ifupdown", ("/etc/network/interfaces",), ("ens3",))]
+    bsd = read_bsd(tree, "freebsd")
+    assert (bsd.hostname, bsd.networks) == ("", ())

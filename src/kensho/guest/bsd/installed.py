@@ -31,7 +31,7 @@ _MARKS = {
 }
 _MOST_KERNEL = 256 << 20
 _MOST_TEXT = 1 << 20
-_IFCONFIG = re.compile(r"^\s*ifconfig_([a-z]+\d+)(?:_\w+)?=", re.MULTILINE)
+_IFCONFIG = re.compile(r"^[ \t]*ifconfig_([a-z]+\d+)(?:_\w+)?=", re.MULTILINE)
 _NIC = re.compile(r"[a-z]+\d+")
 
 
@@ -129,7 +129,9 @@ def _moving(files: GuestFiles, drivers: Drivers) -> str:
 def _hostname(files: GuestFiles, system: str) -> str:
     if system == "openbsd":
         return _text(files, "/etc/myname").strip().partition("\n")[0][:200]
-    match = re.search(r"^\s*hostname=[\"']?([\w.-]+)", _text(files, "/etc/rc.conf"), re.MULTILINE)
+    match = re.search(
+        r"^[ \t]*hostname=[\"']?([\w.-]+)", _text(files, "/etc/rc.conf"), re.MULTILINE
+    )
     return match[1][:200] if match else ""
 
 

@@ -58,7 +58,7 @@ _NETWORKS = (
     ("udev-links", ("/etc/systemd/network/*.link",)),
 )
 _NAMES = {
-    "ifupdown": re.compile(r"^\s*iface\s+(\S+)", re.MULTILINE),
+    "ifupdown": re.compile(r"^[ \t]*iface\s+(\S+)", re.MULTILINE),
     "netplan": re.compile(r"^ {4}([A-Za-z][\w.-]*):\s*$", re.MULTILINE),
     "networkmanager": re.compile(r"^interface-name=(\S+)", re.MULTILINE),
     "systemd-networkd": re.compile(r"^Name=(.+)$", re.MULTILINE),

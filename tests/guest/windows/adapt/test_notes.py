@@ -279,3 +279,10 @@ def test_names_that_a_terminal_would_act_upon() -> None:
     texts += [text for edit in draft.edits for text in edit.details]
     assert any("evil\ufffd" in text for text in texts)
     assert all(text.isprintable() for text in texts)
+
+
+def test_a_boot_ini_of_nothing_but_line_ends_takes_no_time() -> None:
+    software = software_hive(2600, "Microsoft Windows XP", "5.1")
+    system = system_hive((5, 1), architecture="x86")
+    ini = b"\n" * (1 << 19) + b" default=scsi(0)disk(0)rdisk(0)partition(1)\\WINDOWS\n"
+    assert "KF-901" in findings(installed(system, software, **{"/boot.ini": ini}))

@@ -140,7 +140,7 @@ def _note_heads(guest: WindowsGuest) -> None:
 def _note_boot_ini(guest: WindowsGuest) -> None:
     path = guest.real("/boot.ini")
     if re.search(
-        r"^\s*(default\s*=\s*)?(scsi|signature)\(", guest.draft.text(path).lower(), re.MULTILINE
+        r"^[ \t]*(default\s*=\s*)?(scsi|signature)\(", guest.draft.text(path).lower(), re.MULTILINE
     ):
         guest.draft.note(
             "KF-901", Severity.WARNING,

@@ -68,7 +68,7 @@ def test_who_waits_for_a_processor_is_known() -> None:
 
 def test_as_many_as_processors_and_one_more_when_they_wait(quick: None) -> None:
     with child(SLEEPS):
-        mine, third = Turns(3, 2), threading.Event()
+        mine, third = Turns(3, 2, lambda: True), threading.Event()
         with mine.turn(lambda: False), mine.turn(lambda: False):
             thread = threading.Thread(target=lambda: _take(mine, third))
             thread.start()
@@ -77,11 +77,24 @@ def test_as_many_as_processors_and_one_more_when_they_wait(quick: None) -> None:
 
 
 def test_never_more_than_there_is_room_for() -> None:
-    mine = Turns(1, 2)
+    mine = Turns(1, 2, lambda: True)
     with mine.turn(lambda: False), pytest.raises(CancelledError), mine.turn(lambda: True):
         raise AssertionError
     with mine.turn(lambda: True):  # it was given back
         pass
+
+
+def test_beside_another_only_while_there_is_memory_now() -> None:
+    fits = False
+    mine, second = Turns(2, 2, lambda: fits), threading.Event()
+    with mine.turn(lambda: True):  # the first one was counted before
+        with pytest.raises(CancelledError), mine.turn(lambda: True):
+            raise AssertionError
+        thread = threading.Thread(target=lambda: _take(mine, second))
+        thread.start()
+        fits = True  # what another proof took is free again
+        assert second.wait(20)
+        thread.join()
 
 
 def _take(mine: Turns, taken: threading.Event) -> None:

@@ -75,7 +75,8 @@ def prove(
                 for trial in found[profile.name]:
                     on_trial(trial)
             return _in_order(profiles, found)
-        shares = Turns(at_once, processors())
+        needed = _needed([guest.memory for guest in guests])
+        shares = Turns(at_once, processors(), lambda: needed <= free_memory())
         pool = stack.enter_context(ThreadPoolExecutor(at_once))
         try:
             waiting = {
@@ -181,7 +182,7 @@ def slots(memories: Sequence[int]) -> int:
 
     It is two for each processor at most. ProofError when not even one is.
     """
-    needed = sum(memory + _OVERHEAD for memory in memories)
+    needed = _needed(memories)
     free = int(_LEFT * free_memory())
     if needed > free:
         missing = -(-(needed - free) // MIB)
@@ -194,3 +195,8 @@ def slots(memories: Sequence[int]) -> int:
             else "--memory gives each of them less, --machine takes one alone",
         )
     return min(free // needed, 2 * processors())
+
+
+def _needed(memories: Sequence[int]) -> int:
+    """Return the bytes that guests of so many need together."""
+    return sum(memory + _OVERHEAD for memory in memories)

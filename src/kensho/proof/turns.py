@@ -21,9 +21,14 @@ _ROOM = 0.7  #: of a processor must be left for one more
 
 
 class Turns:
-    """Turns for guests: at most ``most`` at once, ``processors`` whatever they use."""
+    """Turns for guests: at most ``most`` at once, ``processors`` whatever they use.
 
-    def __init__(self, most: int, processors: int) -> None:
+    Beside another one a guest starts only while it ``fits``: others, such as another proof, may have taken
+    the memory meanwhile.
+    """
+
+    def __init__(self, most: int, processors: int, fits: Callable[[], bool]) -> None:
+        self._fits = fits
         self._most = most
         self._processors = processors
         self._running = 0
@@ -47,10 +52,11 @@ class Turns:
     def _taken(self) -> bool:
         with self._lock:
             free = self._running < min(self._most, self._processors) or self._idle()
-            if free:
+            if free and (not self._running or self._fits()):
                 self._running += 1
                 self._started = time.monotonic()
-            return free
+                return True
+            return False
 
     def _idle(self) -> bool:
         """Tell whether the guests that run leave a processor to one more."""

@@ -248,7 +248,6 @@ def _children(parent: int) -> list[str]:
         ("INT", 130, "", "firmware after"),
         ("INT", 130, "tiny login: ", "login after"),  # while its probes are not answered
         ("TERM", 75, "", "firmware after"),
-        ("HUP", 75, "", "firmware after"),
         ("KILL", -9, "", "firmware after"),
     ],
 )

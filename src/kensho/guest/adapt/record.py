@@ -26,10 +26,12 @@ from kensho.guest.edit.disk import PatchedDisk, Piece
 from kensho.guest.edit.plan import FileEdit
 from kensho.guest.files.base import Kind
 from kensho.guest.files.tree import GuestFiles
-from kensho.model.errors import NotFoundError
+from kensho.model.errors import LimitError, NotFoundError
 from kensho.model.text import told
 from kensho.storage.atomic import PendingFile, partial_path
 from kensho.storage.tar_write import TarWriter
+
+_MOST_HASHED = 4 << 30
 
 
 def file_changes(plan: AdaptPlan, machine: str) -> Iterator[FileChange]:
@@ -64,7 +66,9 @@ def state_of(files: GuestFiles, path: str) -> FileState | None:
 
 
 def _digest_of(files: GuestFiles, path: str, size: int) -> str:
-    """Return the SHA-256 of a file in bounded memory, its holes being zeros."""
+    """Return the SHA-256 of a file in bounded memory, its holes being zeros; LimitError above 4 GiB."""
+    if size > _MOST_HASHED:  # nothing that is changed is that large, but a hole may say so
+        raise LimitError(f"{size} bytes; at most {_MOST_HASHED} are recorded", path=path)
     total, end = hashlib.sha256(), 0
     for offset, data in files.data(path):
         _zeros(total, offset - end)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import struct
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -366,3 +367,13 @@ def test_damage_is_a_typed_error_and_never_a_hang(data: st.DataObject) -> None:
 
 
 _DAMAGE = small_hive().dump()
+
+
+def test_the_hash_of_a_large_log_takes_no_memory() -> None:
+    data = bytes(1 << 18)
+    tracemalloc.start()
+    try:
+        marvin32(data)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 16
+    finally:
+        tracemalloc.stop()

@@ -7,6 +7,7 @@ that of US patent 8,255,571 as .NET publishes it (``System.Marvin``).
 from __future__ import annotations
 
 import struct
+from itertools import chain
 
 _SEED = 0xC555_4E7A_884D_EF82
 _MASK = 0xFFFF_FFFF
@@ -20,9 +21,8 @@ def marvin32(data: bytes) -> int:
     """Return the 64-bit hash of ``data`` under the registry's seed."""
     low, high = _SEED & _MASK, _SEED >> 32
     whole = len(data) // 4 * 4
-    tail = data[whole:] + b"\x80"
-    words = [word for (word,) in struct.iter_unpack("<I", data[:whole])]
-    for word in (*words, int.from_bytes(tail, "little"), 0):
+    tail = int.from_bytes(data[whole:] + b"\x80", "little")
+    for (word,) in chain(struct.iter_unpack("<I", memoryview(data)[:whole]), ((tail,), (0,))):
         low = (low + word) & _MASK
         high ^= low
         low = (_turn(low, 20) + high) & _MASK

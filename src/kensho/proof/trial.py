@@ -18,7 +18,7 @@ from kensho.proof.inside.read import Inside
 from kensho.proof.private import without_folders
 from kensho.proof.probes import ProbeResult
 from kensho.proof.profiles.base import Profile
-from kensho.proof.watch.agent import AgentSeen
+from kensho.proof.qemu.agent import AgentSeen
 from kensho.proof.watch.capture import Heard
 from kensho.proof.watch.pictures import Screenshot
 from kensho.proof.watch.serial import LOGIN, REPORT, SERVICE

@@ -14,7 +14,7 @@ from kensho.proof.causes.likely import Cause
 from kensho.proof.evidence.page import render_page
 from kensho.proof.evidence.portability import Host, Signers
 from kensho.proof.probes import ProbeResult
-from kensho.proof.watch.agent import AgentSeen, Interface
+from kensho.proof.qemu.agent import AgentSeen, Interface
 from tests.proof.evidence.browser import Page, browsing, needs_browser
 from tests.proof.evidence.made_up import booted, evidence, judged
 

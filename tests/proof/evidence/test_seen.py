@@ -12,8 +12,8 @@ from kensho.proof.evidence.portability import untested
 from kensho.proof.evidence.seen import answer_words, answers, driven_by
 from kensho.proof.evidence.words import _answers, _outcomes
 from kensho.proof.probes import ProbeResult
+from kensho.proof.qemu.agent import AgentSeen, Interface
 from kensho.proof.trial import Outcome
-from kensho.proof.watch.agent import AgentSeen, Interface
 from kensho.proof.watch.capture import Heard
 from tests.proof.evidence.made_up import booted, evidence, judged
 

@@ -10,7 +10,7 @@ import msgspec
 
 from kensho.model.errors import ProofError
 from kensho.proof.probes.answer import Answer, bad, plain
-from kensho.proof.watch.agent import Agent, agent_at, is_windows
+from kensho.proof.qemu.agent import Agent, agent_at, is_windows
 
 _MOST_OUTPUT = 4 << 10  # characters that are kept
 _LOOK = 0.5

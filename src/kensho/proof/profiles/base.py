@@ -5,7 +5,14 @@ from __future__ import annotations
 import msgspec
 
 from kensho.model.machine import ControllerModel, Firmware, NicModel
-from kensho.proof.qemu.machine import Smbios
+
+
+class Smbios(msgspec.Struct, frozen=True):
+    """What a machine's tables (SMBIOS, "DMI") call it: maker of its firmware, of it, and its model."""
+
+    firmware: str
+    maker: str
+    model: str
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):

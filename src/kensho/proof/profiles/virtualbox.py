@@ -9,8 +9,7 @@ from __future__ import annotations
 from kensho.model.machine import ControllerModel as C
 from kensho.model.machine import Firmware
 from kensho.model.machine import NicModel as N
-from kensho.proof.profiles.base import Profile
-from kensho.proof.qemu.machine import Smbios
+from kensho.proof.profiles.base import Profile, Smbios
 
 _NAMES = Smbios("innotek GmbH", "innotek GmbH", "VirtualBox")
 _AHCI = "an ICH9's AHCI for its ICH8M's: the same driver"

@@ -9,8 +9,7 @@ from __future__ import annotations
 from kensho.model.machine import ControllerModel as C
 from kensho.model.machine import Firmware
 from kensho.model.machine import NicModel as N
-from kensho.proof.profiles.base import Profile
-from kensho.proof.qemu.machine import Smbios
+from kensho.proof.profiles.base import Profile, Smbios
 
 _BIOS = Smbios("Phoenix Technologies LTD", "VMware, Inc.", "VMware Virtual Platform")
 _UEFI = Smbios("VMware, Inc.", "VMware, Inc.", "VMware7,1")

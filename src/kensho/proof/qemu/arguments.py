@@ -15,7 +15,8 @@ import msgspec
 
 from kensho.model.errors import ToolMissingError
 from kensho.model.machine import Firmware
-from kensho.proof.qemu.machine import BootDisk, BootNic, QemuMachine, Smbios
+from kensho.proof.profiles.base import Smbios
+from kensho.proof.qemu.machine import BootDisk, BootNic, QemuMachine
 
 MIB = 1 << 20
 QEMU = "qemu-system-x86_64"

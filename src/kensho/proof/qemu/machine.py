@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from kensho.model.machine import Firmware
+from kensho.proof.profiles.base import Smbios
 
 
 class BootDisk(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,14 +32,6 @@ class BootNic(msgspec.Struct, frozen=True, kw_only=True):
 
     device: str
     mac: str = ""
-
-
-class Smbios(msgspec.Struct, frozen=True):
-    """What a machine's tables (SMBIOS, "DMI") call it: maker of its firmware, of it, and its model."""
-
-    firmware: str
-    maker: str
-    model: str
 
 
 class QemuMachine(msgspec.Struct, frozen=True, kw_only=True):

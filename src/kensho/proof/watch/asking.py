@@ -12,7 +12,7 @@ import msgspec
 from kensho.model.errors import ProofError
 from kensho.proof.probes import SILENCE, Address, Kind, Probe, ProbeResult
 from kensho.proof.probes import run as run_probe
-from kensho.proof.watch.agent import AgentSeen, look
+from kensho.proof.qemu.agent import AgentSeen, look
 from kensho.proof.watch.network import Network
 
 _LEAST = 10.0  # seconds of the time that are left for a guest which says no address

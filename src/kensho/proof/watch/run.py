@@ -16,10 +16,10 @@ from typing import BinaryIO
 import msgspec
 
 from kensho.proof.inside.read import read_report
+from kensho.proof.qemu.agent import heard_out
 from kensho.proof.qemu.arguments import Wires
 from kensho.proof.qemu.bounds import MAX_SERIAL, Stop, is_short
 from kensho.proof.turns import kept_waiting
-from kensho.proof.watch.agent import heard_out
 from kensho.proof.watch.asking import Asked, ask
 from kensho.proof.watch.observe import Observer
 from kensho.proof.watch.result import Verdict, Watch

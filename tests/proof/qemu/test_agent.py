@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from kensho.model.errors import ProofError
 from kensho.proof.probes import parse, run
-from kensho.proof.watch.agent import Agent, agent_at, look
+from kensho.proof.qemu.agent import Agent, agent_at, look
 from tests.proof.probes.servers import Answering, closing, dripping, flooding, serving, waiting
 
 

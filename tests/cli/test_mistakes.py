@@ -79,6 +79,19 @@ def test_a_place_that_takes_no_files_is_a_mistake_in_the_command(
     assert json.loads(out)["code"] == "KE-003"
 
 
+def test_no_processors_are_no_usual_number(disk: Path, kensho: Kensho) -> None:
+    for number in (0, -1, 5000):
+        code, _, err = kensho("pack", disk, f"--cpus={number}", "-o", disk.parent / "a.ova")
+        assert code == 2
+        assert f"--cpus {number}: from 1 to 4096" in err
+
+
+def test_a_plan_that_is_not_there_is_missed(tmp_path: Path, kensho: Kensho) -> None:
+    code, _, err = kensho("convert", tmp_path / "plan.json")
+    assert code == 2
+    assert "there is no such plan" in err
+
+
 def test_a_guest_of_no_such_name_has_names_near_it(disk: Path, kensho: Kensho) -> None:
     code, _, err = kensho("plan", disk, "--to", "kvm", "--guest", "debian-12")
     assert code == 2

@@ -34,6 +34,7 @@ from kensho.guest.volumes.luks.device import Key
 from kensho.model.errors import (
     EulaNotAcceptedError,
     NoSpaceError,
+    NotFoundError,
     PlanBlockedError,
     UsageError,
 )
@@ -157,6 +158,8 @@ def _plan(
             )
         return with_acceptance(read_plan(Path(source)), accepted=wishes.accept_eula)
     if to is None:
+        if source.endswith(".json") and not Path(source).exists():
+            raise NotFoundError("there is no such plan", path=source)
         raise UsageError("no target", hint="add --to PLATFORM; `kensho platforms` lists them")
     return make_plan(wishes.request(source, to), out=output, arrival=arrival, keys=keys)
 

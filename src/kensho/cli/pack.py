@@ -19,7 +19,7 @@ from kensho.packages.edit.textual import merged
 from kensho.packages.edit.write import lost_signature, write_payload
 from kensho.packages.pack.build import Packed, build_package
 from kensho.packages.pack.documents import as_struct, load_document
-from kensho.packages.pack.spec import DiskSpec, NicSpec, Spec
+from kensho.packages.pack.spec import MOST_CPUS, DiskSpec, NicSpec, Spec
 from kensho.packages.rewrite import (
     PackageFile,
     WrittenPackage,
@@ -84,9 +84,12 @@ class Machine:
         """Return the appliance around these disks."""
         from kensho.cli.edit import settings
 
+        cpus = 2 if self.cpus is None else self.cpus
+        if not 1 <= cpus <= MOST_CPUS:
+            raise UsageError(f"--cpus {cpus}: from 1 to {MOST_CPUS}")
         return Spec(
             name=self.name or name,
-            cpus=self.cpus or 2,
+            cpus=cpus,
             memory=self.memory or "2GiB",
             firmware=self.firmware,
             guest=self.guest or "other",

@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 import msgspec
 
 Plain = str | int | float | bool
-Count = Annotated[int, msgspec.Meta(ge=1, le=4096)]
+MOST_CPUS = 4096
+Count = Annotated[int, msgspec.Meta(ge=1, le=MOST_CPUS)]
 
 
 class DiskSpec(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -96,3 +98,27 @@ def test_a_guest_of_no_such_name_has_names_near_it(disk: Path, kensho: Kensho) -
     code, _, err = kensho("plan", disk, "--to", "kvm", "--guest", "debian-12")
     assert code == 2
     assert "debian12" in err
+
+
+def test_a_pipe_answers_what_the_descriptor_does(disk: Path) -> None:
+    package = disk.parent / "web.ova"
+    command = (sys.executable, "-m", "kensho")
+    subprocess.run((*command, "pack", disk, "-o", package, "--quiet"), check=True)
+    for words, code, said in (
+        (("edit", "-", "--set", "cpus=4", "--dry-run"), 0, "+++ b/web.ovf"),
+        (("eula", "-"), 0, "no licence agreements"),
+        (("environment", "-"), 0, "<Environment"),
+        (("split", "-", "-o", disk.parent / "parts"), 12, "a pipe is read once"),
+        (("edit", "-", "--set", "cpus=4", "-o", disk.parent / "b.ova"), 12, "a pipe is read once"),
+        (("merge", "-", package, "-o", disk.parent / "b.ova"), 12, "a pipe is read once"),
+        (("diff", "-", package), 12, "a pipe is read once"),
+    ):
+        with (
+            package.open("rb") as whole,
+            subprocess.Popen(("cat",), stdin=whole, stdout=subprocess.PIPE) as pipe,
+        ):
+            done = subprocess.run(
+                (*command, *words), stdin=pipe.stdout, capture_output=True, text=True, check=False
+            )
+        assert done.returncode == code, (words, done.stderr)
+        assert said in done.stdout + done.stderr, words

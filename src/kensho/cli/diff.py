@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from kensho.cli import exits
-from kensho.cli.flags import Flag, Json
+from kensho.cli.flags import Flag, Json, Locator
 from kensho.cli.printable import printable
 from kensho.cli.render import print_json
 from kensho.packages.diff import Change, compare_packages
@@ -18,8 +18,8 @@ _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 
 
 def diff(
-    a: str,
-    b: str,
+    a: Locator,
+    b: Locator,
     /,
     *,
     descriptor: Annotated[bool, Flag] = False,

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from kensho.cli import exits
-from kensho.cli.flags import Flag, Json
+from kensho.cli.flags import Flag, Json, Locator
 from kensho.cli.render import print_findings, print_json
 from kensho.cli.writing import Out, Writing, record, watched
 from kensho.model.errors import UsageError
@@ -20,7 +20,7 @@ from kensho.packages.edit.edits import Edits
 from kensho.packages.edit.payload import NewFile
 from kensho.packages.edit.textual import unified
 from kensho.packages.edit.write import lost_signature, write_edited
-from kensho.packages.source import OvfPackage, opened_ovf
+from kensho.packages.source import OvfPackage, demand_whole, opened_ovf
 
 Texts = Annotated[tuple[str, ...], Parameter(negative="", show_default=False)]
 
@@ -139,7 +139,7 @@ class Changes:
 
 
 def edit(
-    package: str,
+    package: Locator,
     /,
     *,
     changes: Changes = Changes(),
@@ -181,6 +181,8 @@ def edit(
         )
     if json and output == "-":
         raise UsageError("standard output cannot hold both the package and JSON", path="-")
+    if not dry_run:
+        demand_whole(package)
     with opened_ovf(package) as opened, ExitStack() as stack:
         more: tuple[tuple[str, NewFile, int], ...] = ()
         if proof is not None:

@@ -12,7 +12,7 @@ from kensho.appliances.ovfenv.environment import PlatformFacts, environment_of
 from kensho.appliances.ovfenv.formats import TEXTS, EnvironmentFormat, left_out, render
 from kensho.appliances.ovfenv.known import understand
 from kensho.appliances.ovfenv.nocloud import render_nocloud
-from kensho.cli.flags import Flag, Json
+from kensho.cli.flags import Flag, Json, Locator
 from kensho.cli.render import console, print_json
 from kensho.convert.deployment.properties import all_properties, assign, demand
 from kensho.convert.deployment.settings import read_all_settings, resolve
@@ -29,7 +29,7 @@ _SEED_IMAGE = ".iso"
 
 
 def environment(
-    source: str,
+    source: Locator,
     /,
     *,
     format: EnvironmentFormat = EnvironmentFormat.XML,  # noqa: A002

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from kensho.cli.flags import Json
+from kensho.cli.flags import Json, Locator
 from kensho.cli.render import print_json
 from kensho.convert.deployment.eulas import digest_of, eulas_of
 from kensho.convert.source import opened
 from kensho.model.selection import Selection
 
 
-def eula(source: str, /, *, locale: str | None = None, json: Json = False) -> None:
+def eula(source: Locator, /, *, locale: str | None = None, json: Json = False) -> None:
     """Show the licence agreements; `kensho convert --accept-eula` accepts them on the record.
 
     Parameters

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from kensho.appliances.ovf.elements import Notes
 from kensho.cli import exits
-from kensho.cli.flags import Flag, Json
+from kensho.cli.flags import Flag, Json, Locator
 from kensho.cli.render import print_findings, print_json
 from kensho.cli.writing import Writing, record, show_draft, watched
 from kensho.model.errors import UsageError
@@ -18,11 +18,11 @@ from kensho.packages.edit.scope import Scope
 from kensho.packages.edit.startup import set_start_order
 from kensho.packages.edit.write import lost_signature, write_payload
 from kensho.packages.merge import merge_packages
-from kensho.packages.source import opened_ovf
+from kensho.packages.source import demand_whole, opened_ovf
 
 
 def merge(
-    *packages: str,
+    *packages: Locator,
     output: Annotated[str, Parameter(name=["-o", "--output"], allow_leading_hyphen=True)],
     name: str | None = None,
     startup: str | None = None,
@@ -55,6 +55,8 @@ def merge(
         raise UsageError("standard output cannot hold both the package and JSON", path="-")
     stem = Path(output).stem if output != "-" else "appliance"
     sign, judged = writing.signer()
+    if not dry_run:
+        demand_whole(*packages)
     with ExitStack() as stack:
         opened = [stack.enter_context(opened_ovf(package)) for package in packages]
         merged = merge_packages(opened, name or stem)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from kensho.cli import exits
-from kensho.cli.flags import Flag, Json
+from kensho.cli.flags import Flag, Json, Locator
 from kensho.cli.printable import printable
 from kensho.cli.render import print_findings, print_json
 from kensho.cli.writing import Writing, record, watched
 from kensho.model.errors import UsageError
 from kensho.packages.edit.payload import Payload
 from kensho.packages.edit.write import lost_signature, write_payload
-from kensho.packages.source import opened_ovf
+from kensho.packages.source import demand_whole, opened_ovf
 from kensho.packages.split import Part, split_package
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def split(
-    package: str,
+    package: Locator,
     /,
     *,
     output: Annotated[Path, Parameter(name=["-o", "--output"])] = Path(),
@@ -62,6 +62,8 @@ def split(
     findings: list[Finding] = []
     sign, judged = writing.signer()
     findings.extend(judged)
+    if not dry_run:
+        demand_whole(package)
     with opened_ovf(package) as opened:
         findings.extend(() if sign else lost_signature(opened))
         for part in split_package(opened, vm):

@@ -53,6 +53,16 @@ class OvfPackage:
     findings: tuple[Finding, ...]
 
 
+def demand_whole(*locators: str) -> None:
+    """Raise UnsupportedError for a pipe: of it comes the descriptor, and none of the files behind."""
+    if "-" in locators and is_pipe():
+        raise UnsupportedError(
+            "a pipe is read once, and only up to the descriptor",
+            path="-",
+            hint="save the package to a file, or name its URL, and use that",
+        )
+
+
 @contextmanager
 def opened_ovf(locator: str | Path, *, fetch: bool = False) -> Iterator[OvfPackage]:
     """Open the OVA, the OVF descriptor or the folder at ``locator`` until the block is left.

@@ -12,7 +12,7 @@ from kensho.cli.printable import printable
 from kensho.cli.render import print_json
 from kensho.packages.diff import Change, compare_packages
 from kensho.packages.edit.textual import unified
-from kensho.packages.source import opened_ovf
+from kensho.packages.source import demand_whole, opened_ovf
 
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 
@@ -45,6 +45,8 @@ def diff(
     quiet
         Print nothing; only the exit code tells.
     """
+    if not descriptor:  # the files of a pipe would all be missing
+        demand_whole(a, b)
     with opened_ovf(a) as one, opened_ovf(b) as other:
         if descriptor:
             text = unified(one.data, other.data, one.name, other.name)

@@ -85,6 +85,15 @@ def test_a_cd_rom_of_short_names_alone(tree: Path, tmp_path: Path) -> None:
         assert len(media.sizes) == len(FILES)
 
 
+def test_a_cd_rom_with_too_many_files(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("genisoimage", "-quiet", "-r", "-o", tmp_path / "cd.iso", tree)
+    monkeypatch.setattr(media_module, "_MAX_FILES", 3)
+    with pytest.raises(LimitError, match="more than 3 files"), open_media(tmp_path / "cd.iso"):
+        pass
+
+
 def test_names_continued_elsewhere(tmp_path: Path) -> None:
     """A record has room for 255 bytes: Rock Ridge goes on in other blocks."""
     folder = tmp_path / "tree"

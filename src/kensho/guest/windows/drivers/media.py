@@ -161,6 +161,10 @@ class _View:
 
 def _iso(source: FileSource, name: str) -> Media:
     files = GuestFiles(open_iso9660(_View(source)))
-    found = (f for f in files.walk() if f.stat.kind is Kind.FILE)
-    sizes = {f.path.lstrip("/"): f.stat.size for f in found}
+    sizes: dict[str, int] = {}
+    for number, found in enumerate(files.walk()):
+        if number > _MAX_FILES:
+            raise LimitError(f"more than {_MAX_FILES} files", path=name)
+        if found.stat.kind is Kind.FILE:
+            sizes[found.path.lstrip("/")] = found.stat.size
     return Media(name, sizes, lambda path: files.read(f"/{path}", MAX_FILE))

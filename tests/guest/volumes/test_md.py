@@ -97,6 +97,16 @@ def test_a_failed_member_does_not_count(contents: tuple[bytes, bytes], tmp_path:
     assert "without a member" in alone.refusal
 
 
+def test_an_array_of_as_many_disks_as_there_are_numbers(
+    contents: tuple[bytes, bytes], tmp_path: Path
+) -> None:
+    path = member(tmp_path / "a.img", contents[0], places=(1 << 32) - 1)
+    array = volumes_of(path).find("md/0")
+    assert array is not None
+    assert array.view is not None
+    assert array.view.copied
+
+
 def test_mdadm_reads_the_same(contents: tuple[bytes, bytes], tmp_path: Path) -> None:
     told = run("mdadm", "--examine", member(tmp_path / "a", contents[0], events=7))
     assert "- correct" in told

@@ -108,7 +108,9 @@ def mirrors(members: Sequence[Member]) -> tuple[tuple[str, View | None, str], ..
 def _view(best: Member, active: Sequence[Member]) -> View:
     """Return the bytes of a mirror; it can be changed when all of its sides are here, and alike."""
     same = [part for part in active if part.events == best.events and part.size == best.size]
-    whole = sorted(part.role for part in same) == list(range(best.places))
+    # The superblock says how many there are: their list is made by how many are here.
+    roles = sorted(part.role for part in same)
+    whole = len(roles) == best.places and roles == list(range(len(roles)))
     if whole and all(part.synchronous for part in same):
         twins = tuple((part.disk, part.start - best.start) for part in same if part is not best)
         disk = best.disk.as_one_of(twins)

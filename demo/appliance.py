@@ -20,14 +20,13 @@ gets; and drivers of old adapters switched off, as guides to hardening ask for.
 
 from __future__ import annotations
 
-import hashlib
 import os
-import tempfile
 import uuid
 from pathlib import Path
 
 import debian
 import disk_image
+from cache import digest, keep, work_folder
 from debian import install, masked_units, privilege, write_settings
 from disk_image import LINUX_TYPE, make_boot_loaders, make_disk, make_ext4, partitions
 from shell import run, step
@@ -75,18 +74,14 @@ def build_as_made(cache: Path) -> Path:
 
 
 def _built(cache: Path) -> tuple[Path, Path]:
-    recipe = hashlib.sha256(b"".join(Path(path).read_bytes() for path in _RECIPE)).hexdigest()
-    image = cache / f"{NAME}-{recipe[:12]}.img"
-    as_made = cache / f"{NAME}-{recipe[:12]}-as-made.img"
+    recipe = digest(*_RECIPE)
+    image = cache / f"{NAME}-{recipe}.img"
+    as_made = cache / f"{NAME}-{recipe}-as-made.img"
     if image.exists() and as_made.exists():
         print(f"  using the appliance built before: {image}")
         return image, as_made
-    cache.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=".build-", dir=cache))
-    # mmdebstrap's own helpers run as another user and have to get through here.
-    work.chmod(0o755)
     root_uuid = str(uuid.uuid5(uuid.NAMESPACE_OID, recipe))
-    try:
+    with work_folder(cache) as work:
         with step("installing Debian 12 into a folder (about a minute)"):
             _install_debian(work, root_uuid)
         with step("making the disk image"):
@@ -94,13 +89,7 @@ def _built(cache: Path) -> tuple[Path, Path]:
         with step("making it as it was made for one hypervisor"):
             _put_back(work)
             _make_disk(work, work / "as-made.img", root_uuid)
-        for outdated in cache.glob(f"{NAME}-*.img"):
-            outdated.unlink()
-        # A reader of the cache sees a whole image or none.
-        (work / "disk.img").replace(image)
-        (work / "as-made.img").replace(as_made)
-    finally:
-        run([*privilege(), "rm", "-rf", "--one-file-system", work])
+        keep({work / "disk.img": image, work / "as-made.img": as_made}, f"{NAME}-*.img")
     return image, as_made
 
 

@@ -15,13 +15,12 @@ clouds, which has no drivers for most controllers. Kinds of initramfs:
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
 from pathlib import Path
 
 import debian
-from debian import install, masked_units, privilege, write_settings
-from shell import run, step
+from cache import digest, keep, work_folder
+from debian import install, masked_units, write_settings
+from shell import step
 
 PACKAGES = (
     *("initramfs-tools", "dracut-core", "lvm2", "btrfs-progs", "xfsprogs", "zstd"),
@@ -77,20 +76,12 @@ _SETTINGS = {
 }
 
 
-def digest(*paths: str) -> str:
-    """Return a short name for what these files say."""
-    return hashlib.sha256(b"".join(Path(path).read_bytes() for path in paths)).hexdigest()[:12]
-
-
 def build_base(cache: Path) -> Path:
     """Return the tree as a tar file, made now unless it is in the cache."""
     done = cache / f"base-{digest(__file__, debian.__file__)}.tar"
     if done.exists():
         return done
-    cache.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=".build-", dir=cache))
-    work.chmod(0o755)  # mmdebstrap's own helpers run as another user and have to get through here
-    try:
+    with work_folder(cache) as work:
         with step("installing Debian 12 with three kernels (two minutes)"):
             write_settings(work / "settings.tar", _SETTINGS, masked_units())
             install(
@@ -106,9 +97,5 @@ def build_base(cache: Path) -> Path:
                 mirrors=MIRRORS,
                 without=_NO_DRIVERS,
             )
-        for outdated in cache.glob("base-*.tar"):
-            outdated.unlink()
-        (work / "tree.tar").replace(done)
-    finally:
-        run([*privilege(), "rm", "-rf", "--one-file-system", work])
+        keep({work / "tree.tar": done}, "base-*.tar")
     return done

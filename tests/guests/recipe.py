@@ -10,15 +10,14 @@ system, and /boot where it is its own, come behind those. Nothing is mounted. Di
 from __future__ import annotations
 
 import sys
-import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import debian
 import disk_image
+from cache import digest, keep, work_folder
 from debian import privilege, write_settings
 from disk_image import (
     LINUX_TYPE,
@@ -33,7 +32,7 @@ from disk_image import (
 from shell import run, step
 from tests.guest import lvm_disks
 from tests.guests import base, layouts, settings
-from tests.guests.base import build_base, digest
+from tests.guests.base import build_base
 
 CACHE = Path(__file__).parents[2] / ".cache" / "guests"
 _RECIPE = (__file__, base.__file__, layouts.__file__, settings.__file__, debian.__file__)
@@ -91,22 +90,10 @@ def build(guest: Guest, cache: Path = CACHE) -> Path:
     if image.exists():
         return image
     tree = build_base(cache)
-    with step(f"making the guest {guest.name}"), _work(cache) as work:
+    with step(f"making the guest {guest.name}"), work_folder(cache) as work:
         _fill(guest, tree, work)
-        for outdated in cache.glob(f"{guest.name}-*.img"):
-            outdated.unlink()
-        (work / "disk.img").replace(image)
+        keep({work / "disk.img": image}, f"{guest.name}-*.img")
     return image
-
-
-@contextmanager
-def _work(cache: Path) -> Iterator[Path]:
-    work = Path(tempfile.mkdtemp(prefix=".build-", dir=cache))
-    work.chmod(0o755)
-    try:
-        yield work
-    finally:
-        run([*privilege(), "rm", "-rf", "--one-file-system", work])
 
 
 def _fill(guest: Guest, base_tar: Path, work: Path) -> None:

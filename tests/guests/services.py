@@ -8,16 +8,15 @@ It takes its address by DHCP. Kept in ``.cache/guests`` by a digest of the recip
 from __future__ import annotations
 
 import sys
-import tempfile
 import uuid
 from pathlib import Path
 
 import debian
 import disk_image
-from debian import install, masked_units, privilege, write_settings
+from cache import digest, keep, work_folder
+from debian import install, masked_units, write_settings
 from disk_image import LINUX_TYPE, make_boot_loaders, make_disk, make_ext4, partitions
-from shell import run, step
-from tests.guests.base import digest
+from shell import step
 from tests.guests.recipe import CACHE
 
 PAGE = "it works\n"
@@ -41,11 +40,8 @@ def build(cache: Path = CACHE) -> Path:
     image = cache / f"services-{name}.img"
     if image.exists():
         return image
-    cache.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=".build-", dir=cache))
-    work.chmod(0o755)  # mmdebstrap's own helpers run as another user and have to get through here
     root_uuid = str(uuid.uuid5(uuid.NAMESPACE_OID, "services"))
-    try:
+    with work_folder(cache) as work:
         with step("making the guest with services (a minute)"):
             write_settings(work / "settings.tar", _settings(root_uuid), masked_units() | _LINKS)
             install(
@@ -58,11 +54,7 @@ def build(cache: Path = CACHE) -> Path:
             make_disk(disk, (_ROOT,), root_uuid)
             make_ext4(disk, _ROOT, work / "tree", root_uuid, "root")
             make_boot_loaders(disk, work, root_uuid)
-        for outdated in cache.glob("services-*.img"):
-            outdated.unlink()
-        disk.replace(image)
-    finally:
-        run([*privilege(), "rm", "-rf", "--one-file-system", work])
+        keep({disk: image}, "services-*.img")
     return image
 
 

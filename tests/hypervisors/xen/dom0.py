@@ -6,13 +6,12 @@ QEMU loads Xen, which is a multiboot kernel, with dom0's Linux and initramfs as 
 from __future__ import annotations
 
 import gzip
-import hashlib
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import debian
+from cache import digest, keep, work_folder
 from debian import install, masked_units, privilege, write_settings
 from shell import run, step
 
@@ -66,16 +65,11 @@ class Dom0:
 
 def build() -> Dom0:
     """Return the dom0, made now unless it is in the cache (two minutes, 0.7 GB)."""
-    recipe = (__file__, debian.__file__)
-    digest = hashlib.sha256(b"".join(Path(p).read_bytes() for p in recipe)).hexdigest()[:12]
-    folder = CACHE / f"xen-dom0-{digest}"
+    folder = CACHE / f"xen-dom0-{digest(__file__, debian.__file__)}"
     made = Dom0(*(folder / name for name in ("xen", "vmlinuz", "initrd.img", "root.img")))
     if folder.exists():
         return made
-    CACHE.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=".build-", dir=CACHE))
-    work.chmod(0o755)  # mmdebstrap's own helpers run as another user and have to get through here
-    try:
+    with work_folder(CACHE) as work:
         with step("installing Debian 12 with Xen into a folder (two minutes)"):
             write_settings(work / "settings.tar", _settings(), _links())
             install(
@@ -84,11 +78,7 @@ def build() -> Dom0:
             )  # fmt: skip
         with step("making dom0's disk"):
             _take(work)
-        for outdated in CACHE.glob("xen-dom0-*"):
-            run([*privilege(), "rm", "-rf", "--one-file-system", outdated])
-        (work / "made").rename(folder)
-    finally:
-        run([*privilege(), "rm", "-rf", "--one-file-system", work])
+        keep({work / "made": folder}, "xen-dom0-*")
     return made
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import datetime as dt
-import functools
 import socket
 import tempfile
 import threading
@@ -168,22 +167,20 @@ def _statement(data):
     evidence = evidence_of(data, "statement.json")
     if not {name for name, _ in files_of(evidence)} <= set(files):
         return None  # a page is made of one's own evidence only
-    page = render_page(evidence, _written())
+    with _written() as folder:
+        page = render_page(evidence, folder)
     assert "<script" not in page.lower()
     return page
 
 
-@functools.cache
+@contextlib.contextmanager
 def _written():
-    """Return the folder of a proof, made once."""
-    folder = Path(_KEPT.name)
-    for name, data in seeds.proof()[0].items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(data)
-    return folder
-
-
-_KEPT = tempfile.TemporaryDirectory(prefix="kensho-fuzz-")
+    """Give a folder with the files of a proof; libFuzzer ends without what is left to the end."""
+    with tempfile.TemporaryDirectory(prefix="kensho-fuzz-") as name:
+        for path, data in seeds.proof()[0].items():
+            (Path(name) / path).parent.mkdir(parents=True, exist_ok=True)
+            (Path(name) / path).write_bytes(data)
+        yield Path(name)
 
 
 def _bridge(data):

@@ -31,7 +31,7 @@ def _saying(data):
 def _agent(data):
     """Each answer of an agent, as every command takes it."""
     from kensho.proof.probes import agent as probe
-    from kensho.proof.watch import agent as a
+    from kensho.proof.qemu import agent as a
 
     told = []
     with _saying(data) as connection:

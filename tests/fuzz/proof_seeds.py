@@ -6,7 +6,6 @@ import struct
 import tempfile
 from pathlib import Path
 
-from tests.proof.evidence import made_up
 from tests.proof.watch.test_capture import GUEST, HEAD, tcp
 
 AGENT = (
@@ -101,6 +100,8 @@ def screen_seeds():
 @functools.cache
 def proof():
     """Return the files of a signed proof, and the signer's certificate."""
+    from tests.proof.evidence import made_up
+
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         key, cert = _key(folder)
@@ -114,6 +115,8 @@ def proof():
 
 
 def _key(folder):
+    from tests.proof.evidence import made_up
+
     key, cert = folder / "key.pem", folder / "cert.pem"
     made_up.openssl(
         "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=somebody",
